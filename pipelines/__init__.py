@@ -1,0 +1,1 @@
+"""What it means: card fraud, from its topics to its candidates."""

@@ -1,0 +1,89 @@
+"""Files that appear whole or not at all, and the digests that say what is in them."""
+
+import dataclasses
+import hashlib
+import os
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+from koboshi.errors import Corrupt
+
+TEMPORARY_PREFIX = ".part-"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Published:
+    """A file that is on disk under its final name."""
+
+    path: Path
+    sha256: str
+    size_bytes: int
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def publish(folder: Path, name: str | Callable[[str], str], write: Callable[[Path], None]) -> Published:
+    """Let `write` fill a temporary file beside the target, then rename it to `name` (or `name(sha256)`).
+
+    Under a crash: the final name holds the complete bytes, or what it held before. The file is fsynced before the
+    rename and the folder after it, so that the name survives a power loss. What a crash leaves behind is a file with
+    `TEMPORARY_PREFIX`, of a name nobody else uses; an exception removes it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    temporary = folder / f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}"
+    try:
+        write(temporary)
+        _fsync(temporary)
+        sha256, size = sha256_of(temporary), temporary.stat().st_size
+        target = folder / (name if isinstance(name, str) else name(sha256))
+        temporary.replace(target)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    _fsync(folder)
+    return Published(target, sha256, size)
+
+
+def publish_bytes(path: Path, data: bytes) -> Published:
+    """`publish` for bytes in memory."""
+
+    def write(temporary: Path) -> None:
+        temporary.write_bytes(data)
+
+    return publish(path.parent, path.name, write)
+
+
+def tree_digest(folder: Path, *, without: frozenset[str] = frozenset()) -> str:
+    """The SHA-256 over the sorted relative paths and digests of a folder's files, but those named in `without`."""
+    names = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file() and p.name not in without)
+    listing = "".join(f"{sha256_of(folder / name)}  {name}\n" for name in names)
+    return hashlib.sha256(listing.encode()).hexdigest()
+
+
+def verify(path: Path, sha256: str, what: str, repair: str) -> None:
+    """Raise `Corrupt`, naming the file and the repair, unless its bytes have the recorded digest."""
+    found = sha256_of(path) if path.is_file() else "missing"
+    if found != sha256:
+        raise Corrupt(f"{what} {path} is {found[:12]}, but {sha256[:12]} was recorded: {repair}.")
+
+
+def verified_bytes(path: Path, sha256: str, what: str, repair: str) -> bytes:
+    """The bytes of a file, read once and checked before they are handed out."""
+    data = path.read_bytes() if path.is_file() else None
+    found = "missing" if data is None else hashlib.sha256(data).hexdigest()
+    if data is None or found != sha256:
+        raise Corrupt(f"{what} {path} is {found[:12]}, but {sha256[:12]} was recorded: {repair}.")
+    return data
+
+
+def _fsync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,39 @@
+"""The journal: what happened (faults, suspicions, recoveries), append-only, for people and for proofs.
+
+One JSON object a line. It is never read to decide anything; losing it loses no data.
+"""
+
+import dataclasses
+import json
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+FORMAT_VERSION = 1
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Journal:
+    """Appends events to one file. A line is one write on an O_APPEND descriptor, so writers do not mix."""
+
+    path: Path
+
+    def record(self, event: str, **facts: Any) -> None:
+        """Append an event with the wall clock (`at`, seconds since 1970) and the machine's monotonic clock."""
+        line = {"v": FORMAT_VERSION, "event": event, "at": time.time(), "monotonic": time.monotonic(), **facts}
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        try:
+            os.write(descriptor, json.dumps(line).encode() + b"\n")
+        finally:
+            os.close(descriptor)
+
+    def events(self) -> Iterator[dict[str, Any]]:
+        """The events so far, oldest first; a last line torn by a crash is left out."""
+        if not self.path.exists():
+            return
+        for line in self.path.read_text().splitlines(keepends=True):
+            if line.endswith("\n"):
+                yield json.loads(line)

@@ -1,0 +1,79 @@
+"""The ledger's database: SQLite by default, tables made on first use, the format version checked on each opening."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.exc import OperationalError
+
+from koboshi.errors import NotConfigured, Unavailable
+from koboshi.ledger.tables import FORMAT_VERSION, metadata, versions
+
+LedgerConnection = sa.Connection
+BUSY_TIMEOUT_S = 30
+
+
+class Ledger:
+    """One ledger, opened by URL. Safe to open from many processes at once, not to carry over a fork."""
+
+    def __init__(self, url: str) -> None:
+        """Open, and make the tables where there are none; a newer format is refused with a sentence."""
+        self._engine = _engine(url)
+        with self.transaction() as connection:
+            metadata.create_all(connection)
+            found = connection.execute(sa.select(versions.c.format_version)).scalar()
+            if found is None:
+                connection.execute(versions.insert().values(format_version=FORMAT_VERSION))
+            elif found != FORMAT_VERSION:
+                raise NotConfigured(
+                    f"the ledger {url} has format {found}, this koboshi knows {FORMAT_VERSION}: upgrade koboshi."
+                )
+
+    @contextmanager
+    def transaction(self) -> Iterator[LedgerConnection]:
+        """A writing transaction: serialised against all others, durable once the block ends, undone if it raises."""
+        with self._begin("IMMEDIATE") as connection:
+            yield connection
+
+    @contextmanager
+    def snapshot(self) -> Iterator[LedgerConnection]:
+        """A reading transaction: one consistent state, never in the way of a writer."""
+        with self._begin("DEFERRED") as connection:
+            yield connection
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._engine.dispose()
+
+    @contextmanager
+    def _begin(self, mode: str) -> Iterator[LedgerConnection]:
+        try:
+            with self._engine.connect().execution_options(koboshi_begin=mode) as connection, connection.begin():
+                yield connection
+        except OperationalError as error:
+            raise Unavailable(f"the ledger {self._engine.url} does not answer ({error.orig}): try again.") from error
+
+
+def _engine(url: str) -> sa.Engine:
+    parsed = sa.make_url(url)
+    if parsed.get_backend_name() != "sqlite":
+        return sa.create_engine(parsed, isolation_level="SERIALIZABLE")
+    Path(parsed.database or "").parent.mkdir(parents=True, exist_ok=True)
+    engine = sa.create_engine(parsed, connect_args={"timeout": BUSY_TIMEOUT_S}, poolclass=sa.NullPool)
+    sa.event.listen(engine, "connect", _configure_sqlite)
+    sa.event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _configure_sqlite(connection: Any, _record: Any) -> None:
+    """WAL for readers beside a writer; FULL, because a power loss may not take a commit back."""
+    connection.isolation_level = None
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: LedgerConnection) -> None:
+    """IMMEDIATE takes the write lock at once: a decision is read and written under it, never on a stale snapshot."""
+    connection.exec_driver_sql(f"BEGIN {connection.get_execution_options().get('koboshi_begin', 'DEFERRED')}")

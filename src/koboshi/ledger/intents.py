@@ -1,0 +1,43 @@
+"""Intents: a change outside the ledger (an alias) is written down before it is made, so that it can be finished."""
+
+import dataclasses
+import time
+from typing import Literal
+
+import sqlalchemy as sa
+
+from koboshi.ledger.database import Ledger
+from koboshi.ledger.tables import intents
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Intent:
+    """To move the alias of `slot` from version `expected` (None: from nothing) to version `wanted`."""
+
+    id: int
+    slot: str
+    expected: int | None
+    wanted: int
+
+
+def open_intent(ledger: Ledger, slot: str, expected: int | None, wanted: int) -> Intent:
+    """Write an intent down, or get the open one of this slot, whoever opened it: finish that one first (I8)."""
+    with ledger.transaction() as connection:
+        query = sa.select(intents).where(intents.c.slot == slot, intents.c.state == "open")
+        row = connection.execute(query).one_or_none()
+        if row is not None:
+            return Intent(row.id, row.slot, row.expected, row.wanted)
+        values = {"slot": slot, "expected": expected, "wanted": wanted, "state": "open", "detail": ""}
+        inserted = connection.execute(intents.insert().values(**values, opened_at=time.time()))
+        key = inserted.inserted_primary_key
+        return Intent(int(key[0]) if key is not None else 0, slot, expected, wanted)
+
+
+def settle(ledger: Ledger, intent: Intent, state: Literal["done", "taken back"], detail: str = "") -> None:
+    """Close an intent; one that is closed already stays as it is."""
+    with ledger.transaction() as connection:
+        connection.execute(
+            intents.update()
+            .where(intents.c.id == intent.id, intents.c.state == "open")
+            .values(state=state, detail=detail, closed_at=time.time())
+        )

@@ -1,0 +1,61 @@
+"""Leases with fencing tokens (Kleppmann, "How to do distributed locking", 2016).
+
+A lease says who *should* act; the token says who *may* commit. Tokens of a name only grow, and each commit checks its
+token inside its own transaction: a holder that slept past its lease can still write files, but decides nothing (I3).
+"""
+
+import dataclasses
+import time
+
+import sqlalchemy as sa
+
+from koboshi.errors import Fenced, LeaseTaken
+from koboshi.ledger.database import Ledger, LedgerConnection
+from koboshi.ledger.tables import leases
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Lease:
+    """What a holder carries from acquisition to each commit."""
+
+    name: str
+    holder: str
+    token: int
+    expires_at: float
+
+
+def acquire(ledger: Ledger, name: str, holder: str, ttl_s: float) -> Lease:
+    """Take a lease that is free, expired or our own already, under a new token; else raise `LeaseTaken`."""
+    now = time.time()
+    with ledger.transaction() as connection:
+        row = connection.execute(sa.select(leases).where(leases.c.name == name)).one_or_none()
+        if row is not None and row.holder != holder and row.expires_at > now:
+            raise LeaseTaken(f"{name} is held by {row.holder} for {row.expires_at - now:.0f} s more: try again then.")
+        lease = Lease(name, holder, 1 if row is None else row.token + 1, now + ttl_s)
+        connection.execute(leases.delete().where(leases.c.name == name))
+        connection.execute(leases.insert().values(**dataclasses.asdict(lease)))
+    return lease
+
+
+def renew(ledger: Ledger, lease: Lease, ttl_s: float) -> Lease:
+    """Extend a lease; raise `Fenced` when somebody took it meanwhile."""
+    renewed = dataclasses.replace(lease, expires_at=time.time() + ttl_s)
+    with ledger.transaction() as connection:
+        check(connection, lease)
+        connection.execute(leases.update().where(leases.c.name == lease.name).values(expires_at=renewed.expires_at))
+    return renewed
+
+
+def release(ledger: Ledger, lease: Lease) -> None:
+    """Let the next one in at once; the token stays, so that it only grows. Does nothing if the lease was lost."""
+    with ledger.transaction() as connection:
+        connection.execute(
+            leases.update().where(leases.c.name == lease.name, leases.c.token == lease.token).values(expires_at=0.0)
+        )
+
+
+def check(connection: LedgerConnection, lease: Lease) -> None:
+    """The guard of every commit, inside its transaction: raise `Fenced` unless this is the newest token (I3)."""
+    newest = connection.execute(sa.select(leases.c.token).where(leases.c.name == lease.name)).scalar()
+    if newest != lease.token:
+        raise Fenced(f"{lease.name} was taken over (token {newest}, ours is {lease.token}): this process stops here.")

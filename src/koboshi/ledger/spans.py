@@ -1,0 +1,108 @@
+"""Spans: what was planned and what was landed of each partition.
+
+Planned rows come before the first byte is read, committed rows tile a partition without gap or overlap (I1).
+"""
+
+import time
+from collections.abc import Iterable
+from typing import Any
+
+import sqlalchemy as sa
+
+from koboshi.errors import Conflict
+from koboshi.ledger.database import Ledger, LedgerConnection
+from koboshi.ledger.leases import Lease, check
+from koboshi.ledger.tables import spans
+from koboshi.refs import SpanRange, SpanRef
+
+
+def plan(ledger: Ledger, lease: Lease, ranges: Iterable[SpanRange]) -> None:
+    """Write ranges down before they are read. Each starts where the last row of its partition ends, or first of all.
+
+    Key: (topic, partition, start). Raises `Conflict` on a gap, an overlap or another topic of the same name.
+    """
+    with ledger.transaction() as connection:
+        check(connection, lease)
+        for span in ranges:
+            _check_follows(span, _last(connection, span, ("planned", "committed")), "planned")
+            connection.execute(
+                spans.insert().values(**span.as_json(), state="planned", token=lease.token, planned_at=time.time())
+            )
+
+
+def commit(ledger: Ledger, lease: Lease, span: SpanRef) -> None:
+    """The only commit of stream → span: the row that names the file by its digest, under a valid token.
+
+    Key: topic id, partition, [start, end). Under a crash: the range stays planned and is read again; a second commit
+    of the same range with the same content changes nothing, with another content it raises `Conflict` (I1, I2).
+    """
+    with ledger.transaction() as connection:
+        check(connection, lease)
+        row = connection.execute(sa.select(spans).where(*_is(span.range))).one_or_none()
+        if row is None or row.end != span.range.end or row.topic_id != span.range.topic_id:
+            raise Conflict(f"{span.range} was never planned: run the ingest again.")
+        if row.state == "committed":
+            _check_same(row, span)
+            return
+        _check_follows(span.range, _last(connection, span.range, ("committed",)), "committed")
+        connection.execute(
+            spans.update()
+            .where(*_is(span.range))
+            .values(
+                state="committed",
+                token=lease.token,
+                path=span.path,
+                sha256=span.sha256,
+                content=span.content,
+                records=span.records,
+                committed_at=time.time(),
+            )
+        )
+
+
+def planned(ledger: Ledger, topic: str) -> list[SpanRange]:
+    """The ranges of a topic that were planned and not landed yet, by partition and start."""
+    return [_range(row) for row in _rows(ledger, topic, "planned")]
+
+
+def committed(ledger: Ledger, topic: str) -> list[SpanRef]:
+    """The landed spans of a topic, by partition and start."""
+    return [
+        SpanRef(_range(row), row.path, row.sha256, row.content, row.records)
+        for row in _rows(ledger, topic, "committed")
+    ]
+
+
+def _rows(ledger: Ledger, topic: str, state: str) -> list[sa.Row[Any]]:
+    query = sa.select(spans).where(spans.c.topic == topic, spans.c.state == state)
+    with ledger.snapshot() as connection:
+        return list(connection.execute(query.order_by(spans.c.partition, spans.c.start)))
+
+
+def _range(row: sa.Row[Any]) -> SpanRange:
+    return SpanRange(row.topic, row.topic_id, row.partition, row.start, row.end)
+
+
+def _is(span: SpanRange) -> tuple[sa.ColumnElement[bool], ...]:
+    return spans.c.topic == span.topic, spans.c.partition == span.partition, spans.c.start == span.start
+
+
+def _last(connection: LedgerConnection, span: SpanRange, states: tuple[str, ...]) -> sa.Row[Any] | None:
+    query = sa.select(spans).where(
+        spans.c.topic == span.topic, spans.c.partition == span.partition, spans.c.state.in_(states)
+    )
+    return connection.execute(query.order_by(spans.c.start.desc()).limit(1)).one_or_none()
+
+
+def _check_follows(span: SpanRange, last: sa.Row[Any] | None, what: str) -> None:
+    if last is None:
+        return
+    if last.topic_id != span.topic_id:
+        raise Conflict(f"topic {span.topic} was deleted and made again since its last landing: give it a new name.")
+    if last.end != span.start:
+        raise Conflict(f"{span} does not start at {last.end}, where the {what} spans end: plan again.")
+
+
+def _check_same(row: sa.Row[Any], span: SpanRef) -> None:
+    if (row.content, row.records) != (span.content, span.records):
+        raise Conflict(f"{span.range} was landed before with other records: run `koboshi ingest audit`.")

@@ -1,0 +1,66 @@
+"""Step commits: which checkpoint of a unit counts."""
+
+import dataclasses
+import time
+from collections.abc import Iterable, Mapping
+
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
+
+from koboshi.errors import Conflict
+from koboshi.ledger.database import Ledger
+from koboshi.ledger.leases import Lease, check
+from koboshi.ledger.tables import steps
+from koboshi.refs import CheckpointRef
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class CommittedStep:
+    """A checkpoint that counts, with the metrics of its step and when it was committed."""
+
+    checkpoint: CheckpointRef
+    metrics: Mapping[str, float]
+    committed_at: float
+
+
+def commit(ledger: Ledger, lease: Lease, done: Iterable[tuple[CheckpointRef, Mapping[str, float]]]) -> None:
+    """The only commit of table → checkpoint: rows for steps whose files are on disk, under the run's lease.
+
+    Key: run key, unit, step. Under a crash: all of them or none; what is lost is done again from the step before.
+    Raises `Conflict` when a step is committed already (I5), `Fenced` when another driver took the run over (I3).
+    """
+    with ledger.transaction() as connection:
+        check(connection, lease)
+        for checkpoint, metrics in done:
+            row = {**checkpoint.as_json(), "metrics": dict(metrics), "token": lease.token}
+            try:
+                connection.execute(steps.insert().values(**row, committed_at=time.time()))
+            except IntegrityError as error:
+                raise Conflict(f"step {checkpoint.step} of {checkpoint.unit} is committed already.") from error
+
+
+def set_aside(ledger: Ledger, lease: Lease, checkpoint: CheckpointRef, reason: str) -> None:
+    """Stop counting a checkpoint whose file does not verify, so that its step can be done again."""
+    with ledger.transaction() as connection:
+        check(connection, lease)
+        connection.execute(
+            steps.update()
+            .where(
+                steps.c.run_key == checkpoint.run_key,
+                steps.c.unit == checkpoint.unit,
+                steps.c.step == checkpoint.step,
+                steps.c.set_aside.is_(None),
+            )
+            .values(set_aside=reason)
+        )
+
+
+def committed(ledger: Ledger, run_key: str, unit: str) -> list[CommittedStep]:
+    """The committed steps of a unit, oldest first."""
+    query = sa.select(steps).where(steps.c.run_key == run_key, steps.c.unit == unit, steps.c.set_aside.is_(None))
+    with ledger.snapshot() as connection:
+        rows = connection.execute(query.order_by(steps.c.step)).all()
+    return [
+        CommittedStep(CheckpointRef(r.run_key, r.unit, r.step, r.path, r.sha256), r.metrics, r.committed_at)
+        for r in rows
+    ]
