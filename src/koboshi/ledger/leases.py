@@ -26,8 +26,8 @@ class Lease:
 
 def acquire(ledger: Ledger, name: str, holder: str, ttl_s: float) -> Lease:
     """Take a lease that is free, expired or our own already, under a new token; else raise `LeaseTaken`."""
-    now = time.time()
     with ledger.transaction() as connection:
+        now = time.time()
         row = connection.execute(sa.select(leases).where(leases.c.name == name)).one_or_none()
         if row is not None and row.holder != holder and row.expires_at > now:
             raise LeaseTaken(f"{name} is held by {row.holder} for {row.expires_at - now:.0f} s more: try again then.")

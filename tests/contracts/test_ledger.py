@@ -1,0 +1,236 @@
+import multiprocessing
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from koboshi.errors import Conflict, Fenced, LeaseTaken, NotConfigured, Unavailable
+from koboshi.ledger import Ledger, attempts, intents, leases, spans, steps
+from koboshi.ledger.leases import Lease
+from koboshi.refs import CheckpointRef, SpanRange, SpanRef
+
+RACERS = 4
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'ledger.db'}"
+
+
+@pytest.fixture
+def ledger(url: str) -> Ledger:
+    return Ledger(url)
+
+
+@pytest.fixture
+def lease(ledger: Ledger) -> Lease:
+    return leases.acquire(ledger, "work", "us", ttl_s=60)
+
+
+def span(start: int, end: int, content: str = "c", topic_id: str = "id") -> SpanRef:
+    return SpanRef(SpanRange("t", topic_id, 0, start, end), f"{start}-{end}", "s", content, end - start)
+
+
+def checkpoint(step: int, path: str = "p") -> CheckpointRef:
+    return CheckpointRef("run", "unit", step, path, "s")
+
+
+class TestLeases:
+    def test_one_holder_at_a_time_and_a_new_token_for_each(self, ledger: Ledger) -> None:
+        first = leases.acquire(ledger, "work", "us", ttl_s=60)
+        with pytest.raises(LeaseTaken, match="work is held by us for 60 s more"):
+            leases.acquire(ledger, "work", "them", ttl_s=60)
+        leases.release(ledger, first)
+        assert leases.acquire(ledger, "work", "them", ttl_s=60).token == first.token + 1
+
+    def test_who_slept_past_its_lease_is_fenced(self, ledger: Ledger) -> None:
+        """I3: the old holder can neither renew, nor commit, nor give away what is not its own any more."""
+        slept = leases.acquire(ledger, "work", "us", ttl_s=0)
+        newer = leases.acquire(ledger, "work", "them", ttl_s=60)
+        with pytest.raises(Fenced, match="work was taken over"):
+            leases.renew(ledger, slept, ttl_s=60)
+        with pytest.raises(Fenced):
+            spans.plan(ledger, slept, [span(0, 5).range])
+        with pytest.raises(Fenced):
+            steps.commit(ledger, slept, [(checkpoint(1), {})])
+        leases.release(ledger, slept)
+        with pytest.raises(LeaseTaken):
+            leases.acquire(ledger, "work", "us", ttl_s=60)
+        assert leases.renew(ledger, newer, ttl_s=90).expires_at > newer.expires_at
+
+    def test_a_lease_that_ran_out_unnoticed_still_commits_until_somebody_takes_it(self, ledger: Ledger) -> None:
+        expired = leases.acquire(ledger, "work", "us", ttl_s=0)
+        spans.plan(ledger, expired, [span(0, 5).range])
+        assert spans.planned(ledger, "t") == [span(0, 5).range]
+
+
+class TestSpans:
+    def test_a_plan_becomes_a_commit_and_the_commit_repeats(self, ledger: Ledger, lease: Lease) -> None:
+        """I1: planned, landed, and landed once more by a run that did not know."""
+        spans.plan(ledger, lease, [span(0, 5).range, span(5, 9).range])
+        spans.commit(ledger, lease, span(0, 5))
+        spans.commit(ledger, lease, span(0, 5))
+        assert spans.planned(ledger, "t") == [span(5, 9).range]
+        assert spans.committed(ledger, "t") == [span(0, 5)]
+
+    @pytest.mark.parametrize("next_start", [4, 6])
+    def test_a_gap_or_an_overlap_is_refused(self, ledger: Ledger, lease: Lease, next_start: int) -> None:
+        """I1, and the refusal leaves no half of a plan behind."""
+        with pytest.raises(Conflict, match="does not start at 5"):
+            spans.plan(ledger, lease, [span(0, 5).range, span(next_start, 9).range])
+        assert spans.planned(ledger, "t") == []
+
+    def test_spans_are_committed_in_their_order(self, ledger: Ledger, lease: Lease) -> None:
+        spans.plan(ledger, lease, [span(0, 5).range, span(5, 9).range, span(9, 12).range])
+        spans.commit(ledger, lease, span(0, 5))
+        with pytest.raises(Conflict, match="where the committed spans end"):
+            spans.commit(ledger, lease, span(9, 12))
+
+    def test_other_records_in_a_landed_range_are_a_conflict(self, ledger: Ledger, lease: Lease) -> None:
+        """I2: a commit never changes."""
+        spans.plan(ledger, lease, [span(0, 5).range])
+        spans.commit(ledger, lease, span(0, 5))
+        with pytest.raises(Conflict, match="landed before with other records"):
+            spans.commit(ledger, lease, span(0, 5, content="other"))
+
+    def test_what_was_not_planned_is_not_committed(self, ledger: Ledger, lease: Lease) -> None:
+        spans.plan(ledger, lease, [span(0, 5).range])
+        for stray in (span(5, 9), span(0, 4), span(0, 5, topic_id="another")):
+            with pytest.raises(Conflict, match="was never planned"):
+                spans.commit(ledger, lease, stray)
+
+    def test_a_topic_made_again_is_not_mistaken_for_the_old_one(self, ledger: Ledger, lease: Lease) -> None:
+        spans.plan(ledger, lease, [span(0, 5).range])
+        with pytest.raises(Conflict, match="deleted and made again"):
+            spans.plan(ledger, lease, [span(5, 9, topic_id="another").range])
+
+
+class TestAttempts:
+    def test_an_attempt_is_attached_to_until_it_fails(self, ledger: Ledger) -> None:
+        """I6: there is one attempt to attach to; only a failure opens the next one."""
+        first = attempts.claim(ledger, "key")
+        assert attempts.claim(ledger, "key") == first
+        attempts.close(ledger, first, "failed", "the head was killed")
+        second = attempts.claim(ledger, "key")
+        assert (second.number, second.state) == (2, "open")
+        attempts.close(ledger, second, "succeeded")
+        attempts.close(ledger, second, "succeeded")
+        assert attempts.claim(ledger, "key").state == "succeeded"
+        with pytest.raises(Conflict, match="is succeeded already, not failed"):
+            attempts.close(ledger, second, "failed")
+
+
+class TestSteps:
+    def test_a_step_commits_once(self, ledger: Ledger, lease: Lease) -> None:
+        """I5, and of several steps in one transaction all or none."""
+        steps.commit(ledger, lease, [(checkpoint(1), {"loss": 0.5})])
+        with pytest.raises(Conflict, match="step 1 of unit is committed already"):
+            steps.commit(ledger, lease, [(checkpoint(2), {}), (checkpoint(1), {})])
+        assert [(s.checkpoint, s.metrics) for s in steps.committed(ledger, "run", "unit")] == [
+            (checkpoint(1), {"loss": 0.5})
+        ]
+
+    def test_a_step_that_was_set_aside_can_be_done_again(self, ledger: Ledger, lease: Lease) -> None:
+        steps.commit(ledger, lease, [(checkpoint(1), {}), (checkpoint(2), {})])
+        steps.set_aside(ledger, lease, checkpoint(2), "its file is torn")
+        assert [s.checkpoint.step for s in steps.committed(ledger, "run", "unit")] == [1]
+        steps.commit(ledger, lease, [(checkpoint(2, "again"), {})])
+        assert [s.checkpoint.path for s in steps.committed(ledger, "run", "unit")] == ["p", "again"]
+
+
+class TestIntents:
+    def test_an_open_intent_is_finished_before_the_next(self, ledger: Ledger) -> None:
+        """I8: whoever comes next gets the open intent, not a second one."""
+        first = intents.open_intent(ledger, "champion", expected=None, wanted=1)
+        assert intents.open_intent(ledger, "champion", expected=1, wanted=2) == first
+        intents.settle(ledger, first, "done")
+        intents.settle(ledger, first, "taken back")
+        assert intents.open_intent(ledger, "champion", expected=1, wanted=2).wanted == 2
+
+
+class TestOpening:
+    def test_a_newer_format_is_refused_with_a_sentence(self, url: str, ledger: Ledger) -> None:
+        with ledger.transaction() as connection:
+            connection.execute(sa.text("UPDATE koboshi_versions SET format_version = 99"))
+        with pytest.raises(NotConfigured, match="has format 99"):
+            Ledger(url)
+
+    def test_a_ledger_that_cannot_be_opened_is_worth_another_try(self, tmp_path: Path) -> None:
+        with pytest.raises(Unavailable, match="does not answer"):
+            Ledger(f"sqlite:///{tmp_path}")
+
+    def test_what_raises_is_undone(self, ledger: Ledger) -> None:
+        def fail_half_way() -> None:
+            with ledger.transaction() as connection:
+                connection.execute(sa.text("UPDATE koboshi_versions SET format_version = 99"))
+                raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            fail_half_way()
+        ledger.close()
+        with ledger.snapshot() as connection:
+            assert connection.execute(sa.text("SELECT format_version FROM koboshi_versions")).scalar() == 1
+
+
+def _acquire(url: str) -> str:
+    try:
+        return str(leases.acquire(Ledger(url), "raced", multiprocessing.current_process().name, ttl_s=60).token)
+    except LeaseTaken:
+        return "taken"
+
+
+def _land_all(url: str) -> str:
+    """A lander that may lose its lease at any moment: finish what was planned, plan the next span, until 50."""
+    ledger, landed = Ledger(url), 0
+    while landed < 50:
+        try:
+            mine = leases.acquire(ledger, "raced", multiprocessing.current_process().name, ttl_s=0)
+            for unfinished in spans.planned(ledger, "t"):
+                spans.commit(ledger, mine, span(unfinished.start, unfinished.end))
+            landed = max((s.range.end for s in spans.committed(ledger, "t")), default=0)
+            spans.plan(ledger, mine, [span(landed, landed + 5).range])
+        except (Conflict, Fenced, LeaseTaken):
+            continue
+    return str(landed)
+
+
+def _claim(url: str) -> str:
+    return str(attempts.claim(Ledger(url), "raced").number)
+
+
+def _open_intent(url: str) -> str:
+    return str(intents.open_intent(Ledger(url), "raced", None, 1).id)
+
+
+@pytest.fixture
+def race(url: str) -> Callable[[Callable[[str], str]], list[str]]:
+    def run(racer: Callable[[str], str]) -> list[str]:
+        with ProcessPoolExecutor(RACERS, mp_context=multiprocessing.get_context("spawn")) as pool:
+            return list(pool.map(racer, [url] * RACERS))
+
+    return run
+
+
+Race = Callable[[Callable[[str], str]], list[str]]
+
+
+class TestRacingProcesses:
+    def test_one_wins_the_lease(self, race: Race) -> None:
+        """I3, on a ledger that all racers try to make at the same moment."""
+        assert sorted(race(_acquire)) == ["1", *["taken"] * (RACERS - 1)]
+
+    def test_all_claim_the_same_attempt(self, race: Race) -> None:
+        """I6."""
+        assert race(_claim) == ["1"] * RACERS
+
+    def test_all_get_the_same_intent(self, race: Race) -> None:
+        """I8."""
+        assert race(_open_intent) == ["1"] * RACERS
+
+    def test_spans_tile_whoever_landed_them(self, race: Race, url: str) -> None:
+        """I1 and I3: landers that take the lease from each other all the time leave no gap and no overlap."""
+        race(_land_all)
+        landed = [(s.range.start, s.range.end) for s in spans.committed(Ledger(url), "t")]
+        assert landed[:10] == [(start, start + 5) for start in range(0, 50, 5)]

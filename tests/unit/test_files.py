@@ -1,0 +1,85 @@
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from koboshi.errors import Corrupt
+from koboshi.files import TEMPORARY_PREFIX, publish, publish_bytes, sha256_of, tree_digest, verified_bytes, verify
+
+SHA256_OF_ABC = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+def test_published_bytes_have_their_digest(tmp_path: Path) -> None:
+    """The digest is the published test vector's (FIPS 180-2), the size is in bytes."""
+    published = publish_bytes(tmp_path / "new" / "a", b"abc")
+    assert (published.sha256, published.size_bytes) == (SHA256_OF_ABC, 3)
+    assert sha256_of(published.path) == SHA256_OF_ABC
+
+
+def test_a_name_may_carry_the_digest(tmp_path: Path) -> None:
+    published = publish(tmp_path, lambda sha256: f"x-{sha256[:8]}", lambda path: path.write_bytes(b"abc") and None)
+    assert published.path.name == "x-ba7816bf"
+
+
+def test_a_failed_write_changes_nothing(tmp_path: Path) -> None:
+    """I2: the final name keeps what it held, and no temporary file stays."""
+    publish_bytes(tmp_path / "a", b"old")
+
+    def fail(path: Path) -> None:
+        path.write_bytes(b"half")
+        raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        publish(tmp_path, "a", fail)
+    assert [(p.name, p.read_bytes()) for p in tmp_path.iterdir()] == [("a", b"old")]
+
+
+def test_a_kill_in_the_middle_of_a_write_leaves_the_old_file(tmp_path: Path) -> None:
+    """I2 under SIGKILL: the old bytes are there, beside a temporary file that nobody takes for a result."""
+    publish_bytes(tmp_path / "a", b"old")
+    killed = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            ("import os, pathlib, signal, sys\n"
+            "from koboshi.files import publish\n"
+            "def write(p):\n    p.write_bytes(b'half'); os.kill(os.getpid(), signal.SIGKILL)\n"
+            f"publish(pathlib.Path({str(tmp_path)!r}), 'a', write)"),
+        ],
+        env={k: v for k, v in os.environ.items() if not k.startswith("COV")},
+        check=False,
+    )
+    assert killed.returncode == -signal.SIGKILL
+    assert (tmp_path / "a").read_bytes() == b"old"
+    assert [p.name for p in tmp_path.iterdir() if p.name.startswith(TEMPORARY_PREFIX)] != []
+
+
+def test_a_flipped_bit_is_refused_and_named(tmp_path: Path) -> None:
+    """I2: the message names what, where, and how to mend it."""
+    path = publish_bytes(tmp_path / "a", b"abc").path
+    assert verified_bytes(path, SHA256_OF_ABC, "span", "land it again") == b"abc"
+    verify(path, SHA256_OF_ABC, "span", "land it again")
+    path.write_bytes(b"abb")
+    for check in (verify, verified_bytes):
+        with pytest.raises(Corrupt, match=rf"span {path} is .* but ba7816bf8f01 was recorded: land it again"):
+            check(path, SHA256_OF_ABC, "span", "land it again")
+
+
+def test_a_missing_file_is_corrupt_not_a_crash(tmp_path: Path) -> None:
+    for check in (verify, verified_bytes):
+        with pytest.raises(Corrupt, match="is missing"):
+            check(tmp_path / "a", SHA256_OF_ABC, "span", "land it again")
+
+
+def test_a_tree_digest_sees_names_and_bytes_but_not_what_it_is_told_to_leave_out(tmp_path: Path) -> None:
+    publish_bytes(tmp_path / "x" / "a", b"1")
+    first = tree_digest(tmp_path)
+    publish_bytes(tmp_path / "left-out", b"2")
+    assert tree_digest(tmp_path, without=frozenset({"left-out"})) == first
+    assert tree_digest(tmp_path) != first
+    (tmp_path / "left-out").unlink()
+    (tmp_path / "x" / "a").rename(tmp_path / "x" / "b")
+    assert tree_digest(tmp_path) != first

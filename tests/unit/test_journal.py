@@ -1,0 +1,27 @@
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from koboshi.journal import Journal
+
+
+def test_events_come_back_in_order_and_whole(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "new" / "journal.jsonl")
+    assert list(journal.events()) == []
+    journal.record("fault", pid=7)
+    journal.record("recovery", pid=8)
+    assert [(e["event"], e["pid"]) for e in journal.events()] == [("fault", 7), ("recovery", 8)]
+
+
+def test_a_line_torn_by_a_crash_is_left_out(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "journal.jsonl")
+    journal.record("fault")
+    with journal.path.open("a") as file:
+        file.write('{"event": "reco')
+    assert [e["event"] for e in journal.events()] == ["fault"]
+
+
+def test_writers_do_not_mix(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "journal.jsonl")
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda n: journal.record("beat", n=n, padding="x" * 2000), range(200)))
+    assert sorted(e["n"] for e in journal.events()) == list(range(200))
