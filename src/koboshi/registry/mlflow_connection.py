@@ -1,0 +1,44 @@
+"""The way to MLflow: patience that fits a task which is retried anyway, and errors in koboshi's words."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import requests
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+
+from koboshi.errors import Conflict, Unavailable
+
+# MLflow's own defaults are 7 retries of up to 120 s: a dead server would hold a task for minutes.
+_ENVIRONMENT = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+}
+_TRANSIENT = frozenset({"INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED", "DEADLINE_EXCEEDED"})
+
+
+def connect(tracking_uri: str) -> MlflowClient:
+    """A client of this server, for tracking and registry alike. What the environment says already wins."""
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    return MlflowClient(tracking_uri, registry_uri=tracking_uri)
+
+
+@contextmanager
+def answering(tracking_uri: str) -> Iterator[None]:
+    """Raise `Unavailable` where MLflow does not answer or fails inside, `Conflict` where it refuses."""
+    try:
+        yield
+    except requests.RequestException as error:
+        raise Unavailable(f"MLflow at {tracking_uri} does not answer ({_brief(error)}): try again.") from error
+    except MlflowException as error:
+        if error.error_code in _TRANSIENT:
+            raise Unavailable(f"MLflow at {tracking_uri} does not answer ({_brief(error)}): try again.") from error
+        raise Conflict(f"MLflow at {tracking_uri} refuses ({error.error_code}): {_brief(error)}.") from error
+
+
+def _brief(error: Exception) -> str:
+    return str(error).splitlines()[0][:200].rstrip(".")

@@ -1,0 +1,84 @@
+"""A model as MLflow keeps it: a folder that is complete in itself, and that can be checked before it is loaded.
+
+Beside MLflow's own files lies `expected_predictions.json`: what the model answers to its input example. Whoever loads
+the model asks the same question and wants the same answer, to the bit.
+"""
+
+import json
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import mlflow.artifacts
+import mlflow.sklearn
+import pandas as pd
+import skops.io
+from mlflow.models import Model, infer_signature
+
+from koboshi.errors import Corrupt
+from koboshi.files import tree_digest
+
+EXPECTED_FILE = "expected_predictions.json"
+EXPECTED_FORMAT = 1
+# MLflow writes this into what it downloads through the registry; it is not part of what was recorded.
+NOT_RECORDED = frozenset({"registered_model_meta"})
+
+
+def predict_function(model: Any) -> str:
+    """What is served of a scikit-learn model: probabilities where it has them."""
+    return "predict_proba" if hasattr(model, "predict_proba") else "predict"
+
+
+def write_model(folder: Path, model: Any, example: pd.DataFrame, identity: Model) -> str:
+    """Write a fitted scikit-learn model into a new folder and return the folder's digest (`tree_digest`).
+
+    It is stored as skops, with the types that it needs to be trusted written beside it; that list guards nothing, the
+    digest does. The expected predictions are those of the example as it reads back from the file. A model whose answer
+    depends on the order in which its threads finish (`n_jobs` > 1 in a forest) cannot be checked so: fit it, or hand it
+    over, with `n_jobs=1`.
+    """
+    function = predict_function(model)
+    mlflow.sklearn.save_model(
+        model,
+        str(folder),
+        mlflow_model=identity,
+        signature=infer_signature(example, getattr(model, function)(example)),
+        input_example=example,
+        pyfunc_predict_fn=function,
+        serialization_format="skops",
+        skops_trusted_types=skops.io.get_untrusted_types(data=skops.io.dumps(model)),
+        pip_requirements=mlflow.sklearn.get_default_pip_requirements(include_skops=True),
+    )
+    read_back = pd.DataFrame(**json.loads((folder / "serving_input_example.json").read_text())["dataframe_split"])
+    predictions = getattr(model, function)(read_back.astype(example.dtypes)).tolist()
+    (folder / EXPECTED_FILE).write_text(json.dumps({"format": EXPECTED_FORMAT, "predictions": predictions}))
+    return tree_digest(folder)
+
+
+@contextmanager
+def verified_model(tracking_uri: str, source: str, sha256: str, what: str) -> Iterator[Any]:
+    """Download an artefact, check its digest, and only then load the scikit-learn model; the copy is removed again.
+
+    Raises `Corrupt` when its bytes are not those that were recorded.
+    """
+    with tempfile.TemporaryDirectory(prefix="koboshi-model-") as folder:
+        local = download(tracking_uri, source, Path(folder))
+        check_digest(local, sha256, what)
+        yield mlflow.sklearn.load_model(str(local))
+
+
+def download(tracking_uri: str, source: str, folder: Path) -> Path:
+    """Fetch an artefact's folder from wherever the server keeps it."""
+    return Path(mlflow.artifacts.download_artifacts(source, dst_path=str(folder), tracking_uri=tracking_uri))
+
+
+def check_digest(folder: Path, sha256: str, what: str) -> None:
+    """Raise `Corrupt` unless the folder's files are those that were recorded."""
+    found = tree_digest(folder, without=NOT_RECORDED)
+    if found != sha256:
+        raise Corrupt(
+            f"the artefact of {what} has digest {found[:12]}, but {sha256[:12]} was recorded: "
+            "restore its files from a backup, or train with another seed to make a new model."
+        )
