@@ -1,0 +1,180 @@
+"""Sends a stream to Kafka so that it can be interrupted anywhere and go on exactly where it was.
+
+Idempotency key: the record's number in its stream, in its header `seq`. Commit point: the broker's acknowledgement. The
+next window of records is sent only when all of the last one are acknowledged, so a partition never has a gap; after a
+crash its last record says which of its events are there already.
+"""
+
+import fcntl
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import polars as pl
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.consumer.fetcher import ConsumerRecord
+from kafka.errors import KafkaError, TopicAlreadyExistsError
+
+from koboshi.errors import BadInput, LeaseTaken, Unavailable
+from pipelines.stream_events import Stream
+from pipelines.topics import TOPIC_CONFIG, TOPICS
+
+# A window is smaller than a batch of each partition: a partition's records of a window arrive together or not at all.
+WINDOW_RECORDS = 10_000
+BATCH_BYTES = 1_000_000
+PATIENCE_S = 60
+
+
+@contextmanager
+def only_stream(state_dir: Path) -> Iterator[None]:
+    """Keep a second stream of this project out; the system lets go of the lock when the process dies."""
+    state_dir.mkdir(parents=True, exist_ok=True)
+    with (state_dir / "stream.lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise LeaseTaken("another `koboshi stream` is running: wait for its end, or stop it.") from None
+        yield
+
+
+@contextmanager
+def _broker(bootstrap_servers: str) -> Iterator[None]:
+    try:
+        yield
+    except KafkaError as error:
+        raise Unavailable(
+            f"Kafka at {bootstrap_servers} failed ({type(error).__name__}): see `koboshi status`, then run the same "
+            "command again; it goes on where it was."
+        ) from error
+
+
+def remaining(bootstrap_servers: str, stream: Stream) -> pl.DataFrame:
+    """The events that are not in Kafka yet; makes the topics if they are not there."""
+    with _broker(bootstrap_servers):
+        _create_topics(bootstrap_servers)
+        last = _last_records(bootstrap_servers)
+    sent = [(topic, partition, _last_seq(stream, record)) for (topic, partition), record in last.items()]
+    schema = {"topic": pl.Int8, "partition": pl.Int32, "sent": pl.Int64}
+    known = stream.events.join(
+        pl.DataFrame(sent, schema, orient="row"), on=["topic", "partition"], how="left", maintain_order="left"
+    )
+    _check_complete(known.filter(pl.col("seq") <= pl.col("sent")), last)
+    return known.filter(pl.col("seq") > pl.col("sent").fill_null(-1)).drop("sent")
+
+
+def _create_topics(bootstrap_servers: str) -> None:
+    admin = KafkaAdminClient(bootstrap_servers=bootstrap_servers)
+    try:
+        there = set(admin.list_topics())
+        missing = {
+            topic.name: {"num_partitions": topic.partitions, "replication_factor": -1, "configs": TOPIC_CONFIG}
+            for topic in TOPICS
+            if topic.name not in there
+        }
+        if missing:
+            admin.create_topics(missing, wait_for_metadata=True)
+    except TopicAlreadyExistsError:
+        admin.wait_for_topics([topic.name for topic in TOPICS])
+    finally:
+        admin.close()
+
+
+def _last_records(bootstrap_servers: str) -> dict[tuple[int, int], ConsumerRecord]:
+    """The newest record of each partition that has any."""
+    consumer = KafkaConsumer(
+        bootstrap_servers=bootstrap_servers, enable_auto_commit=False, auto_offset_reset="none", max_poll_records=1
+    )
+    try:
+        index = {
+            TopicPartition(topic.name, partition): (number, partition)
+            for number, topic in enumerate(TOPICS)
+            for partition in range(topic.partitions)
+        }
+        ends = consumer.end_offsets(list(index))
+        return {index[tp]: _read_one(consumer, tp, end - 1) for tp, end in ends.items() if end > 0}
+    finally:
+        consumer.close()
+
+
+def _read_one(consumer: KafkaConsumer, partition: TopicPartition, offset: int) -> ConsumerRecord:
+    consumer.assign([partition])
+    consumer.seek(partition, offset)
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline:
+        for record in consumer.poll(timeout_ms=1_000, max_records=1).get(partition, []):
+            return record
+    raise Unavailable(f"offset {offset} of {partition.topic}/{partition.partition} cannot be read: try again.")
+
+
+def _last_seq(stream: Stream, record: ConsumerRecord) -> int:
+    headers = dict(record.headers)
+    if headers.get("stream") != stream.name.encode():
+        raise BadInput(
+            f"offset {record.offset} of {record.topic}/{record.partition} is of another stream (other options, or "
+            "another program): repeat the options that began it, or delete the topics and their landed spans first."
+        )
+    return int(headers["seq"] or b"-1")
+
+
+def _check_complete(sent: pl.DataFrame, last: dict[tuple[int, int], ConsumerRecord]) -> None:
+    """A partition holds exactly the events up to its last one, or somebody else has written to it."""
+    counts = {(topic, partition): n for topic, partition, n in sent.group_by("topic", "partition").len().iter_rows()}
+    for place, record in last.items():
+        if counts.get(place, 0) != record.offset + 1:
+            raise BadInput(
+                f"{record.topic}/{record.partition} has {record.offset + 1} records where this stream has "
+                f"{counts.get(place, 0)}: it was written by something else, so the stream cannot go on."
+            )
+
+
+def send(
+    bootstrap_servers: str, stream: Stream, events: pl.DataFrame, rate: float | None, sent: Callable[[int], None]
+) -> None:
+    """Send events in order, at most `rate` a second, and tell `sent` how many more are acknowledged."""
+    window = WINDOW_RECORDS if rate is None else max(1, min(WINDOW_RECORDS, int(rate / 4)))
+    began = time.monotonic()
+    with _broker(bootstrap_servers):
+        producer = KafkaProducer(
+            bootstrap_servers=bootstrap_servers,
+            acks="all",
+            enable_idempotence=True,
+            max_in_flight_requests_per_connection=1,
+            batch_size=BATCH_BYTES,
+            max_request_size=16 * BATCH_BYTES,
+            linger_ms=1_000,
+            delivery_timeout_ms=PATIENCE_S * 1_000,
+            metrics_enabled=False,
+        )
+        try:
+            for start in range(0, len(events), window):
+                _send_window(producer, stream, events[start : start + window])
+                sent(min(window, len(events) - start))
+                _keep_pace(began, start + window, rate)
+        finally:
+            producer.close(timeout=1)
+
+
+def _send_window(producer: KafkaProducer, stream: Stream, events: pl.DataFrame) -> None:
+    """Send, and return when all are acknowledged; raise the first failure otherwise."""
+    names, name = [topic.name for topic in TOPICS], ("stream", stream.name.encode())
+    columns = events.select("seq", "topic", "partition", "key", "value", "timestamp_ms")
+    futures = [
+        producer.send(
+            names[topic],
+            value=value,
+            key=key,
+            partition=partition,
+            timestamp_ms=timestamp_ms,
+            headers=[("seq", b"%d" % seq), name],
+        )
+        for seq, topic, partition, key, value, timestamp_ms in columns.iter_rows()
+    ]
+    producer.flush(timeout=PATIENCE_S * 2)
+    for future in futures:
+        future.get(timeout=0)
+
+
+def _keep_pace(began: float, done: int, rate: float | None) -> None:
+    if rate is not None:
+        time.sleep(max(0.0, began + done / rate - time.monotonic()))

@@ -1,0 +1,118 @@
+"""`koboshi stream simulate | replay FILE`: the card-fraud stream into Kafka."""
+
+import datetime
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from polars import DataFrame
+
+    from pipelines.stream_events import Stream
+
+app = typer.Typer(no_args_is_help=True, help="Send card transactions and fraud reports to Kafka; goes on where it was.")
+
+Rate = Annotated[float | None, typer.Option(min=0.001, help="At most so many records a second.")]
+Limit = Annotated[int | None, typer.Option(min=0, help="Stop after this many of the stream's records.")]
+Duplicates = Annotated[float, typer.Option(min=0, max=1, help="Share of events that come a second time, later.")]
+Garbage = Annotated[float, typer.Option(min=0, max=1, help="Records that cannot be decoded, as a share of the events.")]
+Seed = Annotated[int | None, typer.Option(min=0, help="Of all that is random.  [default: as in params.yaml]")]
+First = Annotated[datetime.datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First day to send.")]
+Last = Annotated[datetime.datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last day to send.")]
+File = Annotated[Path, typer.Argument(help="A .parquet or .csv file.", show_default=False)]
+
+
+@app.command()
+def simulate(
+    seed: Seed = None,
+    first: First = None,
+    last: Last = None,
+    rate: Rate = None,
+    limit: Limit = None,
+    duplicate_share: Duplicates = 0.0,
+    garbage_share: Garbage = 0.0,
+) -> None:
+    """Send the published card-fraud simulation.
+
+    What is not given is read from params.yaml (block `stream`). The same options give the same records at the same
+    offsets, in every clone; interrupted and called again, it goes on where it was.
+    """
+    from koboshi.settings import find_project
+    from pipelines.stream_sources import read_params, simulated
+
+    given = {"seed": seed, "first": first and first.date(), "last": last and last.date()}
+    params = read_params(find_project() / "params.yaml")
+    params = params.model_copy(update={name: value for name, value in given.items() if value is not None})
+    _run(lambda: simulated(params, duplicate_share, garbage_share), limit, rate)
+
+
+@app.command()
+def replay(
+    file: File,
+    seed: Seed = None,
+    rate: Rate = None,
+    limit: Limit = None,
+    duplicate_share: Duplicates = 0.0,
+    garbage_share: Garbage = 0.0,
+) -> None:
+    """Send the transactions of a file.
+
+    Columns: transaction_id, tx_datetime, customer_id, terminal_id, amount, is_fraud. A fraudulent transaction is
+    reported 1 to 7 days after it, drawn from the seed.
+    """
+    from koboshi.settings import find_project
+    from pipelines.stream_sources import read_params, replayed
+
+    chosen = read_params(find_project() / "params.yaml").seed if seed is None else seed
+    _run(lambda: replayed(file, chosen, duplicate_share, garbage_share), limit, rate)
+
+
+def _run(prepare: "Callable[[], Stream]", limit: int | None, rate: float | None) -> None:
+    """Make the stream, look up what Kafka has of it, and send the rest."""
+    from koboshi.settings import load_settings, required
+    from pipelines.kafka_stream import only_stream, remaining
+
+    settings = load_settings()
+    servers = required(settings.kafka.bootstrap_servers, "Kafka")
+    with only_stream(settings.state_dir):
+        stream = prepare()
+        wanted = len(stream.events) if limit is None else min(limit, len(stream.events))
+        missing = remaining(servers, stream)
+        missing = missing.filter(missing["seq"] < wanted)
+        if missing.is_empty():
+            typer.echo(f"nothing to send: all {wanted:,} records are in Kafka already.")
+            return
+        if len(missing) < wanted:
+            typer.echo(f"going on: {wanted - len(missing):,} of {wanted:,} records are in Kafka already.")
+        began = time.monotonic()
+        _send(servers, stream, missing, rate)
+        took = time.monotonic() - began
+    typer.echo(f"sent {len(missing):,} records in {took:.1f} s ({len(missing) / took:,.0f}/s): {_described(stream)}.")
+
+
+def _send(servers: str, stream: "Stream", missing: "DataFrame", rate: float | None) -> None:
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from pipelines.kafka_stream import send
+
+    began = time.monotonic()
+    speed = TextColumn("{task.fields[speed]:,.0f} records/s")
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), speed, TimeRemainingColumn())
+    with Progress(*columns) as progress:
+        task = progress.add_task("streaming", total=len(missing), speed=0.0)
+
+        def sent(records: int) -> None:
+            done = progress.tasks[task].completed + records
+            progress.update(task, advance=records, speed=done / (time.monotonic() - began))
+
+        send(servers, stream, missing, rate, sent)
+
+
+def _described(stream: "Stream") -> str:
+    from pipelines.topics import TOPICS
+
+    counts = dict(stream.events["topic"].value_counts().iter_rows())
+    return ", ".join(f"{counts.get(number, 0):,} in {topic.name}" for number, topic in enumerate(TOPICS))
