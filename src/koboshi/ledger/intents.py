@@ -33,6 +33,16 @@ def open_intent(ledger: Ledger, slot: str, expected: int | None, wanted: int) ->
         return Intent(int(key[0]) if key is not None else 0, slot, expected, wanted)
 
 
+def opened(ledger: Ledger, slot: str) -> Intent | None:
+    """The intent of this slot that a crash left open, or that somebody is carrying out just now."""
+    return _newest(ledger, slot, "open")
+
+
+def last_done(ledger: Ledger, slot: str) -> Intent | None:
+    """The slot's last move that was made: its `wanted` is where the alias was left."""
+    return _newest(ledger, slot, "done")
+
+
 def settle(ledger: Ledger, intent: Intent, state: Literal["done", "taken back"], detail: str = "") -> None:
     """Close an intent; one that is closed already stays as it is."""
     with ledger.transaction() as connection:
@@ -41,3 +51,10 @@ def settle(ledger: Ledger, intent: Intent, state: Literal["done", "taken back"],
             .where(intents.c.id == intent.id, intents.c.state == "open")
             .values(state=state, detail=detail, closed_at=time.time())
         )
+
+
+def _newest(ledger: Ledger, slot: str, state: str) -> Intent | None:
+    query = sa.select(intents).where(intents.c.slot == slot, intents.c.state == state).order_by(intents.c.id.desc())
+    with ledger.snapshot() as connection:
+        row = connection.execute(query.limit(1)).one_or_none()
+    return None if row is None else Intent(row.id, row.slot, row.expected, row.wanted)

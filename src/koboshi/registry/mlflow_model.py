@@ -19,6 +19,7 @@ from mlflow.models import Model, infer_signature
 
 from koboshi.errors import Corrupt
 from koboshi.files import tree_digest
+from koboshi.registry.mlflow_connection import answering
 
 EXPECTED_FILE = "expected_predictions.json"
 EXPECTED_FORMAT = 1
@@ -71,7 +72,8 @@ def verified_model(tracking_uri: str, source: str, sha256: str, what: str) -> It
 
 def download(tracking_uri: str, source: str, folder: Path) -> Path:
     """Fetch an artefact's folder from wherever the server keeps it."""
-    return Path(mlflow.artifacts.download_artifacts(source, dst_path=str(folder), tracking_uri=tracking_uri))
+    with answering(tracking_uri):
+        return Path(mlflow.artifacts.download_artifacts(source, dst_path=str(folder), tracking_uri=tracking_uri))
 
 
 def check_digest(folder: Path, sha256: str, what: str) -> None:
