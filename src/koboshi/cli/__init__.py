@@ -5,6 +5,7 @@ import sys
 
 import typer
 
+from koboshi.cli import dataset_verbs, stack_verbs
 from koboshi.errors import NotConfigured
 from koboshi.exits import run_and_exit
 from koboshi.settings import find_project, load_settings
@@ -15,6 +16,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="An ML pipeline that stands up again when its parts are knocked down.",
 )
+
+for verb in (stack_verbs.up, stack_verbs.down):
+    app.command()(verb)
+app.command()(dataset_verbs.pin)
+app.command()(dataset_verbs.repair)
 
 
 def main() -> None:

@@ -1,0 +1,88 @@
+"""Airflow: api-server, scheduler, dag-processor and triggerer as programs of their own, on SQLite."""
+
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+from koboshi.stack.part import Part, Step
+from koboshi.stack.places import Places
+from koboshi.stack.ports import Ports
+from koboshi.stack.ray_parts import ray_client_environment
+from koboshi.stack.secrets import ADMIN, Secrets
+
+API = 2
+SQLITE_CONNECT_ARGS = {"timeout": 30}  # seconds that one of the programs waits for another's write
+
+
+def base_url(ports: Ports) -> str:
+    """The user interface and the REST interface."""
+    return f"http://127.0.0.1:{ports.at(API)}"
+
+
+def airflow_parts(places: Places, ports: Ports, secrets: Secrets) -> tuple[Part, ...]:
+    """The api-server migrates the database, the others wait for that."""
+    home = places.state_dir / "airflow"
+    migrated = home / f"migrated-{version('apache-airflow')}"
+    environment = airflow_environment(places, ports, secrets)
+    migrate = Step((sys.executable, "-m", "koboshi.stack.airflow_database"), migrated)
+
+    def part(name: str, *words: str, steps: tuple[Step, ...] = (), address: str = "") -> Part:
+        return Part(
+            name=f"airflow-{name}",
+            group="airflow",
+            argv=(sys.executable, "-m", "airflow", name, *words),
+            environment=environment,
+            folder=home,
+            log=places.logs / f"airflow-{name}.log",
+            ports=(ports.at(API),) if name == "api-server" else (),
+            steps=steps,
+            after_files=() if steps else (migrated,),
+            address=address,
+        )
+
+    return (
+        part("api-server", "--workers", "1", steps=(migrate,), address=base_url(ports)),
+        part("scheduler", "--skip-serve-logs"),
+        part("dag-processor"),
+        part("triggerer", "--skip-serve-logs"),
+    )
+
+
+def airflow_environment(places: Places, ports: Ports, secrets: Secrets) -> dict[str, str]:
+    """Every setting of the four programs and of the tasks that they run."""
+    home, url = places.state_dir / "airflow", base_url(ports)
+    settings = {
+        "CORE__DAGS_FOLDER": places.project / "dags",
+        "CORE__LOAD_EXAMPLES": False,
+        "CORE__EXECUTOR": "LocalExecutor",
+        "CORE__PARALLELISM": 4,
+        "CORE__DAGS_ARE_PAUSED_AT_CREATION": False,
+        "CORE__EXECUTION_API_SERVER_URL": f"{url}/execution/",
+        "CORE__FERNET_KEY": secrets.airflow_fernet,
+        "CORE__SIMPLE_AUTH_MANAGER_USERS": f"{ADMIN}:admin",
+        "CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": secrets.airflow_passwords_path,
+        "DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}",
+        "DATABASE__SQL_ALCHEMY_CONNECT_ARGS": f"{__name__}.SQLITE_CONNECT_ARGS",
+        "API__HOST": "127.0.0.1",
+        "API__PORT": ports.at(API),
+        "API__BASE_URL": url,
+        "API__SECRET_KEY": secrets.airflow_session,
+        "API_AUTH__JWT_SECRET": secrets.airflow_jwt,
+        "LOGGING__BASE_LOG_FOLDER": places.logs / "airflow",
+        "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": 30,
+        "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": 5,
+        "SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": 15,
+        "SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": 15,
+        "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": 0.2,
+        "DAG_PROCESSOR__REFRESH_INTERVAL": 10,
+        "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": 10,
+        "DAG_PROCESSOR__PARSING_PROCESSES": 1,
+        "USAGE_DATA_COLLECTION__ENABLED": False,
+    }
+    return {
+        **{f"AIRFLOW__{name}": str(value) for name, value in settings.items()},
+        **ray_client_environment(secrets),
+        "AIRFLOW_HOME": str(home),
+        "PYTHONPATH": str(places.project),
+        "PATH": f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin",
+    }

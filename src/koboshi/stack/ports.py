@@ -1,0 +1,94 @@
+"""One block of ports for each stack, so that two stacks never meet; kept as long as it is free."""
+
+import dataclasses
+import fcntl
+import json
+import socket
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from koboshi.errors import NotConfigured
+from koboshi.files import publish_bytes
+from koboshi.stack.places import Places
+
+BLOCK = 100
+USED_OFFSETS = 90
+EPHEMERAL = Path("/proc/sys/net/ipv4/ip_local_port_range")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Ports:
+    """Every port of a stack, counted from the first one of its block."""
+
+    base: int
+
+    def at(self, offset: int) -> int:
+        """The port at an offset below `USED_OFFSETS`."""
+        if not 0 <= offset < USED_OFFSETS:
+            raise ValueError(f"offset {offset} is outside of the block")
+        return self.base + offset
+
+
+def choose_base(
+    wanted: int,
+    kept: int | None,
+    claimed: frozenset[int],
+    first_ephemeral: int,
+    is_free: Callable[[int], bool],
+) -> int:
+    """The first block, from `kept` then `wanted` upwards, that no other stack claims and whose ports are all free."""
+    candidates: list[int] = [*([kept] if kept else []), *range(wanted, first_ephemeral - BLOCK + 1, BLOCK)]
+    for base in candidates:
+        if base not in claimed and all(is_free(port) for port in range(base, base + USED_OFFSETS)):
+            return base
+    raise NotConfigured(
+        f"no free block of {BLOCK} ports between {wanted} and {first_ephemeral}: "
+        "stop another stack, or set [stack] base_port lower."
+    )
+
+
+def claim_block(places: Places, wanted: int) -> Ports:
+    """Take a block and remember it, in the state folder (so that addresses stay) and for other stacks to see.
+
+    One at a time: the lock is held until the claim can be seen.
+    """
+    with (places.runtime.parent / "ports.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        base = choose_base(wanted, kept_base(places), _claims_of_others(places), first_ephemeral_port(), is_free)
+        (places.runtime / "base_port").write_text(str(base))
+    publish_bytes(places.own / "ports.json", json.dumps({"base": base}).encode())
+    return Ports(base)
+
+
+def kept_base(places: Places) -> int | None:
+    """The block that this state folder had last."""
+    path = places.own / "ports.json"
+    return int(json.loads(path.read_text())["base"]) if path.is_file() else None
+
+
+def _claims_of_others(places: Places) -> frozenset[int]:
+    others = (p for p in places.runtime.parent.glob("*/base_port") if p.parent != places.runtime)
+    return frozenset(_living_claims(others))
+
+
+def _living_claims(claims: Iterable[Path]) -> Iterable[int]:
+    for claim in claims:
+        state_dir = claim.with_name("state_dir")
+        if state_dir.is_file() and Path(state_dir.read_text()).is_dir():
+            yield int(claim.read_text() or 0)
+
+
+def first_ephemeral_port() -> int:
+    """Where the kernel begins to hand out ports by itself: a block above could be taken by any client."""
+    return int(EPHEMERAL.read_text().split()[0]) if EPHEMERAL.is_file() else 32_768
+
+
+def is_free(port: int) -> bool:
+    """Whether nobody listens on the port, on 127.0.0.1 or on all addresses."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True

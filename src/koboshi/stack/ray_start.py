@@ -1,0 +1,25 @@
+"""`python -m koboshi.stack.ray_start start …`: `ray start`, kept on 127.0.0.1.
+
+Ray replaces 127.0.0.1 by the host's address, so that a laptop's cluster would listen to its network.
+"""
+
+import ray._private.ray_constants
+import ray._private.services
+import ray.util
+from ray._private.node import Node
+from ray.scripts.scripts import main
+
+LOOPBACK = "127.0.0.1"
+
+
+def stay_local() -> None:
+    """Let this process take 127.0.0.1 for the node's address, and leave out the server for remote drivers."""
+    ray._private.services.get_node_ip_address = lambda _address=None: LOOPBACK
+    ray.util.get_node_ip_address = ray._private.services.get_node_ip_address
+    ray._private.ray_constants.ENABLE_RAY_CLUSTER = True
+    Node.start_ray_client_server = lambda _node: None
+
+
+if __name__ == "__main__":
+    stay_local()
+    main()

@@ -1,0 +1,37 @@
+"""Resolve Kafka's jars anew and write src/koboshi/stack/kafka_jars.lock (`make lock`).
+
+Only this looks at what depends on what. A machine that installs takes the listed files as they are, by SHA-256.
+"""
+
+import sys
+import tempfile
+from pathlib import Path
+
+from jgo.maven import Dependency, MavenContext, PythonResolver
+
+from koboshi.files import sha256_of
+from koboshi.stack.kafka_jars import LOCK, repositories
+
+BROKER = "org.apache.kafka:kafka_2.13:4.3.1"
+LOG_BINDING = "org.apache.logging.log4j:log4j-slf4j-impl:2.25.4"  # without it the broker logs nothing
+HEADER = "# Kafka's jars: SHA-256 and coordinate of each. Written by `make lock`.\n"
+
+
+def main() -> None:
+    """Resolve, download, hash, write."""
+    with tempfile.TemporaryDirectory() as folder:
+        context = MavenContext(repo_cache=Path(folder), remote_repos=repositories(), timeout=60)
+        # The binding is left out of the resolution: its parent would choose other versions for the broker's own jars.
+        chosen, needed = PythonResolver().resolve([Dependency(context.create_dependency(BROKER).artifact)])
+        lines = {_line(dependency) for dependency in (*chosen, *needed, context.create_dependency(LOG_BINDING))}
+    LOCK.write_text(HEADER + "".join(sorted(lines, key=lambda line: line.split()[1])))
+    sys.stdout.write(f"{len(lines)} jars in {LOCK}\n")
+
+
+def _line(dependency: Dependency) -> str:
+    artifact = dependency.artifact
+    return f"{sha256_of(artifact.resolve())}  {artifact.groupId}:{artifact.artifactId}:{artifact.version}\n"
+
+
+if __name__ == "__main__":
+    main()
