@@ -1,0 +1,36 @@
+"""Verbs of the datasets: pin what was landed, repair what was changed."""
+
+import json
+from typing import Annotated
+
+import typer
+
+from koboshi.settings import load_settings
+
+
+def pin(as_json: Annotated[bool, typer.Option("--json", help="Print what came out as JSON.")] = False) -> None:
+    """Move cut.json to the end of what was landed; forward only, and only over records that were landed before."""
+    from koboshi.datasets import cut
+    from koboshi.datasets.pinning import pin as move
+    from koboshi.ledger import Ledger
+
+    settings = load_settings()
+    path = settings.project / cut.FILE
+    pinned, moved = move(Ledger(settings.ledger_url), settings.state_dir, settings.ingest.topics, path)
+    if as_json:
+        typer.echo(json.dumps({"moved": moved, "topics": pinned.model_dump(mode="json")["topics"]}))
+        return
+    for topic, partitions in sorted(pinned.topics.items()):
+        records = sum(partition.end - partition.start for partition in partitions.values())
+        typer.echo(f"{topic}: {records:,} offsets in {len(partitions)} partitions")
+    typer.echo(f"{cut.FILE} {'moved: `dvc repro` makes the datasets' if moved else 'is unchanged'}.")
+
+
+def repair() -> None:
+    """Remove datasets and objects of DVC's cache whose bytes have changed, so that `dvc repro` makes them again."""
+    from koboshi.datasets.repair import repair as remove_changed
+
+    removed = remove_changed(load_settings().project)
+    for path in removed:
+        typer.echo(f"removed {path}")
+    typer.echo("Now run `dvc repro`." if removed else "Every dataset and every object of DVC's cache is intact.")

@@ -1,0 +1,98 @@
+"""What DVC does not look at: whether the objects of its cache still have the bytes that they are named after.
+
+An object is named by its MD5; DVC computes that once, and a checkout copies what is there. These two functions find the
+object that a changed file came from, and take changed objects and outputs away, so that `dvc repro` makes them again.
+"""
+
+import dataclasses
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import yaml
+
+LOCK = "dvc.lock"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Output:
+    """An output that dvc.lock records: a path below the project, and the MD5 that names it in the cache."""
+
+    path: Path
+    md5: str
+
+
+def outputs(project: Path) -> list[Output]:
+    """The outputs in `project`/dvc.lock."""
+    lock = project / LOCK
+    stages = (yaml.safe_load(lock.read_text()) or {}).get("stages", {}) if lock.is_file() else {}
+    return [Output(project / out["path"], out["md5"]) for stage in stages.values() for out in stage.get("outs", ())]
+
+
+def source_of(path: Path) -> str:
+    """A clause that names the changed cache object from which `path` was checked out; empty when there is none."""
+    project = next((folder for folder in path.parents if (folder / LOCK).is_file()), None)
+    object_path = _object_of(path, project) if project else None
+    if object_path is None or not _is_changed(object_path):
+        return ""
+    return f" (nor is its source in DVC's cache, {object_path})"
+
+
+def remove_changed_objects(project: Path) -> list[Path]:
+    """Remove each object of the cache whose bytes are not those that it is named after, and tell which."""
+    changed = [path for path in _objects(cache_folder(project)) if _is_changed(path)]
+    for path in changed:
+        path.unlink()
+    return changed
+
+
+def remove_output(output: Output) -> None:
+    """Remove an output from the project, so that DVC takes it from its cache or makes it again."""
+    if output.path.is_dir():
+        shutil.rmtree(output.path)
+    else:
+        output.path.unlink(missing_ok=True)
+
+
+def cache_folder(project: Path) -> Path:
+    """The folder of DVC's cache that holds objects named by MD5, as its own configuration says."""
+    from dvc.repo import Repo
+
+    with Repo(str(project)) as repo:
+        return Path(repo.cache.local.path)
+
+
+def _object_of(path: Path, project: Path) -> Path | None:
+    for output in outputs(project):
+        if path == output.path:
+            return _object_path(cache_folder(project), output.md5)
+        if path.is_relative_to(output.path):
+            return _child_object(cache_folder(project), output.md5, path.relative_to(output.path).as_posix())
+    return None
+
+
+def _child_object(cache: Path, directory_md5: str, name: str) -> Path | None:
+    listing = _object_path(cache, directory_md5)
+    if not listing.is_file() or _is_changed(listing):
+        return None
+    found = [entry["md5"] for entry in json.loads(listing.read_bytes()) if entry["relpath"] == name]
+    return _object_path(cache, found[0]) if found else None
+
+
+def _object_path(cache: Path, md5: str) -> Path:
+    return cache / md5[:2] / md5[2:]
+
+
+def _objects(cache: Path) -> Iterator[Path]:
+    return (path for path in sorted(cache.glob("??/*")) if path.is_file())
+
+
+def _is_changed(path: Path) -> bool:
+    """Whether an object exists with other bytes than those of its name (a folder's listing ends in `.dir`)."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+    return found != path.parent.name + path.name.removesuffix(".dir")

@@ -1,0 +1,98 @@
+"""The manifest: the SHA-256 of each file of a dataset, written last, checked first.
+
+DVC trusts its cache: a byte that flipped there comes back with a checkout, unnoticed. So whoever reads a dataset opens
+it here, and gets it only when every byte is as it was when the stage published it.
+"""
+
+import dataclasses
+import hashlib
+import json
+from pathlib import Path
+
+from koboshi.datasets import dvc_cache
+from koboshi.errors import BadInput, Corrupt
+from koboshi.files import publish_bytes, sha256_of
+from koboshi.refs import DatasetRef
+
+FILE = "manifest.json"
+FORMAT_VERSION = 1
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Dataset:
+    """A folder that was verified when it was opened; `sha256` is the digest of its manifest, and so of everything."""
+
+    folder: Path
+    sha256: str
+    files: tuple[str, ...]
+
+    def path(self, name: str) -> Path:
+        """The path of a file that the manifest names."""
+        if name not in self.files:
+            raise BadInput(f"the dataset {self.folder} has no file {name}: run the stage that makes it again.")
+        return self.folder / name
+
+    def under(self, prefix: str) -> list[Path]:
+        """The files whose names begin with a prefix, in order of their names."""
+        return [self.folder / name for name in self.files if name.startswith(prefix)]
+
+    def ref(self, project: Path) -> DatasetRef:
+        """The handle that may cross to other rooms."""
+        return DatasetRef(self.folder.relative_to(project).as_posix(), self.sha256)
+
+
+def seal(folder: Path) -> str:
+    """Write the manifest over all files of a folder, last of all. Returns the manifest's own SHA-256.
+
+    The same files give the same bytes. The digest over the entries is inside, so that a flip in the manifest itself
+    is noticed and not taken for one in a file.
+    """
+    files = {name: sha256_of(folder / name) for name in _names(folder)}
+    text = json.dumps({"format": FORMAT_VERSION, "files": files, "digest": _digest(files)}, indent=1, sort_keys=True)
+    return publish_bytes(folder / FILE, text.encode() + b"\n").sha256
+
+
+def open_verified(folder: Path) -> Dataset:
+    """Open a dataset, all of whose bytes are checked first.
+
+    Raises `BadInput` where there is none, `Corrupt` when a file is changed, missing or not in the manifest: it names
+    the file, the object in DVC's cache if that is the source, and the command that repairs.
+    """
+    path = folder / FILE
+    if not path.is_file():
+        raise BadInput(f"{folder} is no dataset (it has no {FILE}): run `dvc repro` to make it.")
+    files = _read(path)
+    found = set(_names(folder))
+    for name in sorted(found | set(files)):
+        if name not in files:
+            raise Corrupt(f"{folder / name} is not in the manifest beside it: remove it, then run `dvc repro`.")
+        if name not in found or sha256_of(folder / name) != files[name]:
+            raise _corrupt(folder / name)
+    return Dataset(folder, sha256_of(path), tuple(sorted(files)))
+
+
+def _read(path: Path) -> dict[str, str]:
+    try:
+        content = json.loads(path.read_bytes())
+        files = {str(name): str(digest) for name, digest in content["files"].items()}
+        intact = content["digest"] == _digest(files)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        intact = False
+    if not intact:
+        raise _corrupt(path)
+    if content["format"] != FORMAT_VERSION:
+        raise BadInput(f"{path} has format {content['format']}, this koboshi knows {FORMAT_VERSION}: upgrade koboshi.")
+    return files
+
+
+def _corrupt(path: Path) -> Corrupt:
+    return Corrupt(f"{path} is not as it was made{dvc_cache.source_of(path)}: run `koboshi repair`, then `dvc repro`.")
+
+
+def _digest(files: dict[str, str]) -> str:
+    return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
+
+
+def _names(folder: Path) -> list[str]:
+    paths = (path for path in folder.rglob("*") if path.is_file())
+    return sorted(name for path in paths if (name := path.relative_to(folder).as_posix()) != FILE)
