@@ -1,8 +1,8 @@
 """Sends a stream to Kafka so that it can be interrupted anywhere and go on exactly where it was.
 
-Idempotency key: the record's number in its stream, in its header `seq`. Commit point: the broker's acknowledgement. The
-next window of records is sent only when all of the last one are acknowledged, so a partition never has a gap; after a
-crash its last record says which of its events are there already.
+Idempotency key: the record's number in its stream and the stream's name, in its header `seq` (`1234@9f3c…`). Commit
+point: the broker's acknowledgement. The next window of records is sent only when all of the last one are acknowledged,
+so a partition never has a gap; after a crash its last record says which of its events are there already.
 """
 
 import fcntl
@@ -108,13 +108,13 @@ def _read_one(consumer: KafkaConsumer, partition: TopicPartition, offset: int) -
 
 
 def _last_seq(stream: Stream, record: ConsumerRecord) -> int:
-    headers = dict(record.headers)
-    if headers.get("stream") != stream.name.encode():
+    number, _, name = (dict(record.headers).get("seq") or b"").partition(b"@")
+    if name != stream.name.encode():
         raise BadInput(
             f"offset {record.offset} of {record.topic}/{record.partition} is of another stream (other options, or "
             "another program): repeat the options that began it, or delete the topics and their landed spans first."
         )
-    return int(headers["seq"] or b"-1")
+    return int(number)
 
 
 def _check_complete(sent: pl.DataFrame, last: dict[tuple[int, int], ConsumerRecord]) -> None:
@@ -157,7 +157,7 @@ def send(
 
 def _send_window(producer: KafkaProducer, stream: Stream, events: pl.DataFrame) -> None:
     """Send, and return when all are acknowledged; raise the first failure otherwise."""
-    names, name = [topic.name for topic in TOPICS], ("stream", stream.name.encode())
+    names, name = [topic.name for topic in TOPICS], stream.name.encode()
     columns = events.select("seq", "topic", "partition", "key", "value", "timestamp_ms")
     futures = [
         producer.send(
@@ -166,7 +166,7 @@ def _send_window(producer: KafkaProducer, stream: Stream, events: pl.DataFrame) 
             key=key,
             partition=partition,
             timestamp_ms=timestamp_ms,
-            headers=[("seq", b"%d" % seq), name],
+            headers=[("seq", b"%d@%b" % (seq, name))],
         )
         for seq, topic, partition, key, value, timestamp_ms in columns.iter_rows()
     ]

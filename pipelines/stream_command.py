@@ -40,11 +40,12 @@ def simulate(
     What is not given is read from params.yaml (block `stream`). The same options give the same records at the same
     offsets, in every clone; interrupted and called again, it goes on where it was.
     """
+    from koboshi.datasets.params import load_params
     from koboshi.settings import find_project
-    from pipelines.stream_sources import read_params, simulated
+    from pipelines.stream_sources import StreamParams, simulated
 
     given = {"seed": seed, "first": first and first.date(), "last": last and last.date()}
-    params = read_params(find_project() / "params.yaml")
+    params = load_params(find_project(), "stream", StreamParams)
     params = params.model_copy(update={name: value for name, value in given.items() if value is not None})
     _run(lambda: simulated(params, duplicate_share, garbage_share), limit, rate)
 
@@ -63,10 +64,11 @@ def replay(
     Columns: transaction_id, tx_datetime, customer_id, terminal_id, amount, is_fraud. A fraudulent transaction is
     reported 1 to 7 days after it, drawn from the seed.
     """
+    from koboshi.datasets.params import load_params
     from koboshi.settings import find_project
-    from pipelines.stream_sources import read_params, replayed
+    from pipelines.stream_sources import StreamParams, replayed
 
-    chosen = read_params(find_project() / "params.yaml").seed if seed is None else seed
+    chosen = load_params(find_project(), "stream", StreamParams).seed if seed is None else seed
     _run(lambda: replayed(file, chosen, duplicate_share, garbage_share), limit, rate)
 
 

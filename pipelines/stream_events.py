@@ -51,8 +51,9 @@ def with_reports(transactions: pl.DataFrame, seed: int) -> pl.DataFrame:
     """Add `reported_at`: 1 to 7 days after a fraudulent transaction, null for a genuine one."""
     earliest, latest = (days * DAY_S for days in REPORTED_AFTER_DAYS)
     delay = np.random.default_rng([seed, 1]).integers(earliest, latest, len(transactions), endpoint=True)
-    reported_at = pl.col("tx_datetime") + pl.duration(seconds=pl.Series(delay))
-    return transactions.with_columns(reported_at=pl.when(pl.col("is_fraud")).then(reported_at))
+    delayed = transactions.with_columns(delay_s=pl.Series(delay))
+    reported_at = pl.col("tx_datetime") + pl.duration(seconds="delay_s")
+    return delayed.with_columns(reported_at=pl.when(pl.col("is_fraud")).then(reported_at)).drop("delay_s")
 
 
 def as_stream(name: str, transactions: pl.DataFrame, disturbance: Disturbance) -> Stream:
@@ -109,7 +110,8 @@ def _disturb(events: pl.DataFrame, disturbance: Disturbance) -> pl.DataFrame:
     duplicates = events[source].with_columns(place=pl.Series(late, dtype=pl.Int64))
     broken = _draw_places(rng, len(events), disturbance.garbage_share)
     garbage = numbered[broken].with_columns(value=pl.Series(_garbage(rng, numbered["value"][broken]), dtype=pl.Binary))
-    return pl.concat([numbered, duplicates, garbage]).sort("place", maintain_order=True).drop("place")
+    disturbed: pl.DataFrame = pl.concat([numbered, duplicates, garbage])
+    return disturbed.sort("place", maintain_order=True).drop("place")
 
 
 def _draw_places(rng: np.random.Generator, events: int, share: float) -> NDArray[np.int64]:

@@ -4,45 +4,31 @@ import datetime
 from pathlib import Path
 
 import polars as pl
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
+from koboshi.datasets.params import Params
 from koboshi.errors import BadInput
 from koboshi.files import sha256_of
 from pipelines.simulator import Simulation, simulate
 from pipelines.stream_events import Disturbance, Stream, as_stream, stream_name, with_reports
 
-COLUMNS = {
-    "transaction_id": pl.Int64,
+COLUMNS: dict[str, pl.DataType] = {
+    "transaction_id": pl.Int64(),
     "tx_datetime": pl.Datetime("ms"),
-    "customer_id": pl.Int64,
-    "terminal_id": pl.Int64,
-    "amount": pl.Float64,
-    "is_fraud": pl.Boolean,
+    "customer_id": pl.Int64(),
+    "terminal_id": pl.Int64(),
+    "amount": pl.Float64(),
+    "is_fraud": pl.Boolean(),
 }
 
 
-class StreamParams(BaseModel):
+class StreamParams(Params):
     """The block `stream` of params.yaml: what is simulated, and which days of it are sent (both ends included)."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
     seed: int = Field(default=0, ge=0)
     days: int = Field(default=183, ge=1)
     first: datetime.date = Field(default=datetime.date(2018, 6, 18), alias="from")
     last: datetime.date = Field(default=datetime.date(2018, 8, 14), alias="to")
-
-
-def read_params(path: Path) -> StreamParams:
-    """The block `stream`; raises `BadInput` that names the key that does not fit."""
-    try:
-        return StreamParams.model_validate((yaml.safe_load(path.read_text()) or {}).get("stream") or {})
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in ("stream", *first["loc"]))
-        raise BadInput(f"{path.name}: {key}: {first['msg']}.") from None
-    except (OSError, yaml.YAMLError, AttributeError) as error:
-        raise BadInput(f"{path} cannot be read ({error}).") from None
 
 
 def simulated(params: StreamParams, duplicate_share: float = 0.0, garbage_share: float = 0.0) -> Stream:
@@ -80,26 +66,20 @@ def read_transactions(path: Path) -> pl.DataFrame:
 
 
 def _read(path: Path) -> pl.DataFrame:
-    readers = {".parquet": pl.read_parquet, ".csv": pl.read_csv}
-    if path.suffix not in readers:
-        raise BadInput(f"{path}: only .parquet and .csv files can be replayed.")
     try:
-        return readers[path.suffix](path)
+        if path.suffix == ".parquet":
+            return pl.read_parquet(path)
+        if path.suffix == ".csv":
+            return pl.read_csv(path)
     except (OSError, pl.exceptions.PolarsError) as error:
         raise BadInput(f"{path} cannot be read: {str(error).splitlines()[0]}.") from None
+    raise BadInput(f"{path}: only .parquet and .csv files can be replayed.")
 
 
 def _converted(path: Path, column: pl.Series) -> pl.Series:
-    """A column in its type, to the second; every value must be there, and none may be negative."""
+    """A column in its type, times to the second; raises `BadInput` for a value that is missing or does not fit."""
     wanted = COLUMNS[column.name]
-    if column.dtype == pl.String and wanted == pl.Datetime("ms"):
-        converted = column.str.to_datetime(time_unit="ms", strict=False)
-    elif column.dtype == pl.String and wanted == pl.Boolean:
-        converted = column.str.to_lowercase().replace_strict(
-            {"true": True, "1": True, "false": False, "0": False}, default=None, return_dtype=pl.Boolean
-        )
-    else:
-        converted = column.cast(wanted, strict=False)
+    converted = _parsed(column, wanted)
     valid = converted.is_not_null()
     if wanted == pl.Float64:
         valid &= converted.is_finite() & (converted >= 0)
@@ -107,3 +87,12 @@ def _converted(path: Path, column: pl.Series) -> pl.Series:
     if len(bad):
         raise BadInput(f"{path}: column {column.name} has {len(bad)} values that are not {wanted}, first {bad[0]!r}.")
     return converted.dt.truncate("1s") if wanted == pl.Datetime("ms") else converted
+
+
+def _parsed(column: pl.Series, wanted: pl.DataType) -> pl.Series:
+    if column.dtype == pl.String and wanted == pl.Datetime("ms"):
+        return column.str.to_datetime(time_unit="ms", strict=False)
+    if column.dtype == pl.String and wanted == pl.Boolean:
+        truth = {"true": True, "1": True, "false": False, "0": False}
+        return column.str.to_lowercase().replace_strict(truth, default=None, return_dtype=pl.Boolean)
+    return column.cast(wanted, strict=False)

@@ -1,0 +1,122 @@
+"""Kafka as a source, read with kafka-python by `assign` and `seek`: no group, no commit, no reset of offsets."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from kafka import IsolationLevel, KafkaAdminClient, KafkaConsumer, OffsetSpec, TopicPartition
+from kafka.consumer.fetcher import ConsumerRecord
+from kafka.errors import (
+    CorruptRecordError,
+    KafkaError,
+    LogTruncationError,
+    OffsetOutOfRangeError,
+    UnknownTopicOrPartitionError,
+)
+
+from koboshi.errors import BadInput, Conflict, Corrupt, Unavailable
+from koboshi.ingest.source import PartitionLog, Records
+from koboshi.refs import SpanRange
+
+POLL_RECORDS = 5_000
+FETCH_BYTES = 8 * 1024 * 1024
+POLL_MS = 500
+
+
+class KafkaSource:
+    """A `Source` on a Kafka cluster; `patience_s` bounds each wait for it."""
+
+    def __init__(self, bootstrap_servers: str, patience_s: float = 20.0) -> None:
+        self._servers = bootstrap_servers
+        self._patience_s = patience_s
+        timeouts = {"bootstrap_timeout_ms": int(patience_s * 1_000), "request_timeout_ms": int(patience_s * 1_000)}
+        with self._errors("connect"):
+            self._admin = KafkaAdminClient(bootstrap_servers=bootstrap_servers, **timeouts)
+            self._consumer = KafkaConsumer(
+                bootstrap_servers=bootstrap_servers,
+                enable_auto_commit=False,
+                auto_offset_reset="none",
+                isolation_level="read_committed",
+                allow_auto_create_topics=False,
+                max_poll_records=POLL_RECORDS,
+                max_partition_fetch_bytes=FETCH_BYTES,
+                metrics_enabled=False,
+                **timeouts,
+            )
+
+    def logs(self, topic: str) -> list[PartitionLog]:
+        """The logs of a topic, by partition, up to the last stable offset."""
+        description = self._describe(topic)
+        partitions = [TopicPartition(topic, found["partition_index"]) for found in description["partitions"]]
+        with self._errors(topic):
+            starts = self._offsets(partitions, OffsetSpec.EARLIEST)
+            ends = self._offsets(partitions, OffsetSpec.LATEST)
+        topic_id = str(description["topic_id"])
+        return [PartitionLog(topic, topic_id, p.partition, starts[p], ends[p]) for p in sorted(partitions)]
+
+    def topic_id(self, topic: str) -> str:
+        """The id that the cluster gave to the topic when it was made."""
+        return str(self._describe(topic)["topic_id"])
+
+    def read(self, span: SpanRange) -> Iterator[Records]:
+        """Read until the *position* has reached the end: it also moves over aborted and compacted records."""
+        partition = TopicPartition(span.topic, span.partition)
+        with self._errors(f"{span.topic}/{span.partition} from offset {span.start}"):
+            self._consumer.assign([partition])
+            self._consumer.seek(partition, span.start)
+            moved_at, position = time.monotonic(), span.start
+            while position < span.end:
+                polled = self._consumer.poll(timeout_ms=POLL_MS).get(partition, [])
+                yield _columns(polled, span.end)
+                if (reached := self._consumer.position(partition)) > position:
+                    moved_at, position = time.monotonic(), reached
+                elif time.monotonic() - moved_at > self._patience_s:
+                    raise self._unavailable(f"{span.topic}/{span.partition} does not move on from offset {position}")
+
+    def close(self) -> None:
+        """Close both clients."""
+        self._consumer.close(autocommit=False)
+        self._admin.close()
+
+    def _describe(self, topic: str) -> dict[str, Any]:
+        with self._errors(topic):
+            description: dict[str, Any] = self._admin.describe_topics([topic])[0]
+        if description["error_code"] != 0:
+            raise BadInput(f"topic {topic} is not at {self._servers}: make it, or mend koboshi.toml ([ingest] topics).")
+        return description
+
+    def _offsets(self, partitions: list[TopicPartition], spec: OffsetSpec) -> dict[TopicPartition, int]:
+        found = self._admin.list_partition_offsets(
+            dict.fromkeys(partitions, spec), isolation_level=IsolationLevel.READ_COMMITTED
+        )
+        return {partition: answer.offset for partition, answer in found.items()}
+
+    @contextmanager
+    def _errors(self, what: str) -> Iterator[None]:
+        """Kafka's errors as ours: what a later try may mend, and what it cannot."""
+        try:
+            yield
+        except UnknownTopicOrPartitionError as error:
+            raise BadInput(f"{what} is not at {self._servers}: make it, or mend koboshi.toml ([ingest]).") from error
+        except (OffsetOutOfRangeError, LogTruncationError) as error:
+            raise Conflict(f"{what}: the broker has these offsets no more: run `koboshi ingest audit`.") from error
+        except CorruptRecordError as error:
+            raise Corrupt(f"{what}: the broker sent a record whose checksum does not fit: {error}.") from error
+        except KafkaError as error:
+            raise self._unavailable(f"{what}: {type(error).__name__}") from error
+
+    def _unavailable(self, what: str) -> Unavailable:
+        return Unavailable(f"Kafka at {self._servers} does not answer ({what}): see `koboshi status`, then try again.")
+
+
+def _columns(polled: list[ConsumerRecord], end: int) -> Records:
+    """Records before `end` as columns; a fetch may bring some from behind it."""
+    kept = [record for record in polled if record.offset < end]
+    return Records(
+        [record.offset for record in kept],
+        [record.timestamp for record in kept],
+        [record.key for record in kept],
+        [record.value for record in kept],
+        [record.headers for record in kept],
+    )

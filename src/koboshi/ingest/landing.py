@@ -1,0 +1,132 @@
+"""The lander: plans, reads and commits spans; whatever it is interrupted in, the next one finishes."""
+
+import dataclasses
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from koboshi.content_digest import content_digest
+from koboshi.errors import Conflict, LeaseTaken
+from koboshi.files import publish
+from koboshi.ingest.orphans import sweep
+from koboshi.ingest.parquet_span import write_span
+from koboshi.ingest.source import PartitionLog, Records, Source
+from koboshi.ingest.span_plan import check_readable, plan_spans
+from koboshi.ledger import Ledger, leases, spans
+from koboshi.ledger.leases import Lease
+from koboshi.refs import SpanRange, SpanRef
+
+FOLDER = "spans"
+RENEWALS_PER_LEASE = 3
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Lander:
+    """Where to land, and how. `holder` names this process in leases; `landed` hears of each committed span."""
+
+    ledger: Ledger
+    source: Source
+    state_dir: Path
+    holder: str
+    span_records: int = 100_000
+    lease_s: float = 30.0
+    landed: Callable[[SpanRef], None] = lambda _span: None
+
+    def land_topic(self, topic: str) -> list[SpanRef]:
+        """Land all that the topic holds at this moment, and return what was committed.
+
+        Partitions that another lander holds come last. Raises `LeaseTaken` when it holds one for longer than a lease:
+        it is alive then, and works on it.
+        """
+        done, taken = [], []
+        for log in self.source.logs(topic):
+            try:
+                done += self.land_partition(log)
+            except LeaseTaken:
+                taken.append(log)
+        for log in taken:
+            done += self.land_partition(log, wait_s=self.lease_s)
+        return done
+
+    def land_partition(self, log: PartitionLog, wait_s: float = 0.0) -> list[SpanRef]:
+        """Land one partition up to the end of this log: ranges that were planned before come first, unchanged."""
+        lease = self._acquire(f"land/{log.topic}/{log.partition}", wait_s)
+        try:
+            sweep(self.ledger, self.state_dir, partition_folder(log.topic, log.partition), log.topic)
+            return [self._land(_HeldLease(self, lease), span, log) for span in self._planned(lease, log)]
+        finally:
+            leases.release(self.ledger, lease)
+
+    def _acquire(self, name: str, wait_s: float) -> Lease:
+        deadline = time.monotonic() + wait_s
+        while True:
+            try:
+                return leases.acquire(self.ledger, name, self.holder, self.lease_s)
+            except LeaseTaken:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.2)
+
+    def _planned(self, lease: Lease, log: PartitionLog) -> list[SpanRange]:
+        """Write down what is new in the log; all that is planned and not landed yet."""
+        before = [span for span in spans.planned(self.ledger, log.topic) if span.partition == log.partition]
+        landed = [
+            span.range for span in spans.committed(self.ledger, log.topic) if span.range.partition == log.partition
+        ]
+        last = max((*landed, *before), key=lambda span: span.end, default=None)
+        new = plan_spans(log, last, self.span_records)
+        spans.plan(self.ledger, lease, new)
+        return [*before, *new]
+
+    def _land(self, lease: "_HeldLease", span: SpanRange, log: PartitionLog) -> SpanRef:
+        check_readable(span, log)
+        ref = write_range(self.source, self.state_dir, span, lease.keep)
+        spans.commit(self.ledger, lease.lease, ref)
+        self.landed(ref)
+        return ref
+
+
+@dataclasses.dataclass(slots=True)
+class _HeldLease:
+    """A lease that is renewed on the way, long before it runs out."""
+
+    lander: Lander
+    lease: Lease
+
+    def keep(self) -> None:
+        """Renew when a third of its time is gone; raises `Fenced` when somebody took it over."""
+        ttl_s = self.lander.lease_s
+        if self.lease.expires_at - time.time() < ttl_s * (1 - 1 / RENEWALS_PER_LEASE):
+            self.lease = leases.renew(self.lander.ledger, self.lease, ttl_s)
+
+
+def partition_folder(topic: str, partition: int) -> Path:
+    """Where the files of a partition are, relative to the state folder."""
+    return Path(FOLDER) / topic / str(partition)
+
+
+def write_range(source: Source, state_dir: Path, span: SpanRange, keep: Callable[[], None]) -> SpanRef:
+    """Read a range and publish its file, named by range and digest. Commits nothing: the ledger's row does.
+
+    Under a crash there is no file, or a whole one that no row names: an orphan. The same range gives the same bytes.
+    """
+    _check_topic(source, span)
+    records = Records()
+    for batch in source.read(span):
+        records.extend(batch)
+        keep()
+    _check_topic(source, span)
+    published = publish(
+        state_dir / partition_folder(span.topic, span.partition),
+        lambda sha256: f"{span.start}-{span.end}-{sha256[:16]}.parquet",
+        lambda path: write_span(path, records),
+    )
+    content = content_digest(records.offsets, records.keys, records.values)
+    path = published.path.relative_to(state_dir).as_posix()
+    return SpanRef(span, path, published.sha256, content, len(records))
+
+
+def _check_topic(source: Source, span: SpanRange) -> None:
+    """Clients go by a topic's name, and read on silently in another one that was made under it."""
+    if source.topic_id(span.topic) != span.topic_id:
+        raise Conflict(f"topic {span.topic} was deleted and made again since it was planned: give it a new name.")
