@@ -50,3 +50,10 @@ def close(ledger: Ledger, attempt: Attempt, state: Literal["succeeded", "failed"
         if found != "open":
             raise Conflict(f"attempt {attempt.number} of {attempt.key[:12]} is {found} already, not {state}.")
         connection.execute(attempts.update().where(*here).values(state=state, detail=detail, closed_at=time.time()))
+
+
+def revoke(ledger: Ledger, attempt: Attempt, reason: str) -> None:
+    """Take back that an attempt has succeeded, since what it left does not verify any more; the next claim is new."""
+    with ledger.transaction() as connection:
+        here = (attempts.c.key == attempt.key, attempts.c.number == attempt.number, attempts.c.state == "succeeded")
+        connection.execute(attempts.update().where(*here).values(state="failed", detail=reason))

@@ -1,0 +1,15 @@
+"""train: works through a training specification on a pool of Ray actors.
+
+    python ray_jobs/train.py SPECIFICATION.json JOB-NAME
+
+`python -m pipelines.train` submits it; by hand it may be run on any machine of the cluster, with RAY_ADDRESS set.
+Run twice, even at once, only one driver commits: it goes on from the committed steps, and does nothing if there is
+nothing left to do.
+"""
+
+from koboshi.exits import run_and_exit
+from koboshi.training.job import run_job
+from koboshi.training.ray_pool import RayPool
+
+if __name__ == "__main__":
+    run_and_exit(lambda: run_job(RayPool), "train")

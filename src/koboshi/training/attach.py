@@ -1,0 +1,161 @@
+"""One job for each key: submit it or attach to it, and follow it to its end.
+
+Whoever wants a training calls `attain`, as often and as many at once as they like. The attempt's row in the ledger
+comes before the submit, and gives all of them the same job name; Ray takes a name once; the driver's lease lets one
+driver commit. So at most one job can commit, and a follower that is killed or interrupted harms nothing: the job runs
+on, and the next call attaches to it.
+"""
+
+import dataclasses
+import time
+from collections.abc import Callable, Mapping
+from typing import Literal, Protocol, TypeVar
+
+from koboshi.errors import Conflict, Corrupt, Permanent, Transient, Unavailable
+from koboshi.files import verify
+from koboshi.ledger import Ledger, attempts
+from koboshi.ledger.attempts import Attempt
+from koboshi.ledger.steps import CommittedStep
+from koboshi.training.checkpoints import final_steps
+from koboshi.training.spec import TrainingSpec
+
+ATTEMPTS = 3  # by one call, before it asks to be tried again later
+PATIENCE_S = 90.0  # for a jobs API that does not answer: a supervised head is back well before
+POLL_S = 1.0
+STOP = 65  # the job's own word that trying again is of no use
+
+T = TypeVar("T")
+Say = Callable[[str], None]
+Verdict = Literal["wait", "succeeded", "again", "stop"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class JobInfo:
+    """How a job is: Ray's status, the exit code of its driver once there is one, and Ray's message."""
+
+    status: str
+    exit_code: int | None
+    message: str
+
+
+class Jobs(Protocol):
+    """Where jobs run."""
+
+    def submit(self, name: str, entrypoint: str, env: Mapping[str, str]) -> bool:
+        """Submit; False when the name is taken already."""
+
+    def find(self, name: str) -> JobInfo | None:
+        """How a job is, or None when it is not known."""
+
+    def log(self, name: str) -> str:
+        """What it has written so far."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Submission:
+    """How a job is started: a command line for a job's name, and its environment."""
+
+    entrypoint: Callable[[str], str]
+    env: Mapping[str, str]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Attained:
+    """A training that is complete: all committed steps of each unit; `trained` if a job ran for it in this call."""
+
+    units: Mapping[str, list[CommittedStep]]
+    trained: bool
+
+
+def judge(job: JobInfo | None) -> Verdict:
+    """What an attempt is worth, once it was submitted: a job that Ray has forgotten was lost with the head."""
+    if job is None:
+        return "again"
+    if job.status == "SUCCEEDED":
+        return "succeeded"
+    if job.status in ("FAILED", "STOPPED"):
+        return "stop" if job.exit_code == STOP else "again"
+    return "wait"
+
+
+def attain(spec: TrainingSpec, jobs: Jobs, ledger: Ledger, submission: Submission, say: Say) -> Attained:
+    """Have a training done, by whoever does it; nothing is trained that is committed and verifies.
+
+    Key: the spec's key. Commit: the attempt's row (`attempts.claim`) before the submit; then each step's row, by the
+    job's driver. Raises `Permanent` when a unit cannot be trained, `Transient` when attempts end without a result.
+    """
+    if complete := _complete(spec, ledger, say):
+        return Attained(complete, trained=False)
+    for _ in range(ATTEMPTS):
+        attempt = attempts.claim(ledger, spec.key)
+        if attempt.state == "succeeded":
+            attempts.revoke(ledger, attempt, "its checkpoints are not complete any more")
+            continue
+        outcome, detail = _follow(spec, jobs, attempt, submission, say)
+        complete = _complete(spec, ledger, say)
+        _close(ledger, attempt, "succeeded" if complete else "failed", detail)
+        if complete:
+            return Attained(complete, trained=True)
+        if outcome == "stop":
+            raise Permanent(detail)
+        say(f"attempt {attempt.number} ended without a result ({detail}); the next one goes on from committed steps")
+    raise Transient(f"{ATTEMPTS} attempts at training {spec.key[:16]} ended without a result: try again later.")
+
+
+def _follow(spec: TrainingSpec, jobs: Jobs, attempt: Attempt, submission: Submission, say: Say) -> tuple[Verdict, str]:
+    """Submit or attach, hand on the log line by line, return what the job came to and its last words."""
+    name = spec.job_name(attempt.number)
+    new = _patiently(lambda: jobs.submit(name, submission.entrypoint(name), submission.env), say)
+    say(f"{'submitted' if new else 'attached to'} job {name}")
+    seen = 0
+    while True:
+        job = _patiently(lambda: jobs.find(name), say)
+        lines = _patiently(lambda: jobs.log(name), say).splitlines() if job else []
+        for line in lines[seen:]:
+            say(line)
+        seen = max(seen, len(lines))
+        if (verdict := judge(job)) != "wait":
+            return verdict, _last_words(job, lines)
+        time.sleep(POLL_S)
+
+
+def _last_words(job: JobInfo | None, lines: list[str]) -> str:
+    if job is None:
+        return "Ray does not know the job any more, its head was restarted"
+    return next((line for line in reversed(lines) if line.strip()), job.message)
+
+
+def _patiently(call: Callable[[], T], say: Say) -> T:
+    """Call until it answers, for at most `PATIENCE_S`."""
+    deadline, told = time.monotonic() + PATIENCE_S, False
+    while True:
+        try:
+            return call()
+        except Unavailable as error:
+            if time.monotonic() > deadline:
+                raise
+            if not told:
+                say(f"waiting for at most {PATIENCE_S:.0f} s: {error}")
+            told = True
+            time.sleep(POLL_S)
+
+
+def _complete(spec: TrainingSpec, ledger: Ledger, say: Say) -> Mapping[str, list[CommittedStep]] | None:
+    """All steps of all units, if they are committed and the final checkpoints verify."""
+    units = final_steps(spec, ledger)
+    try:
+        for committed in (units or {}).values():
+            last = committed[-1].checkpoint
+            verify(spec.place.checkpoints / last.path, last.sha256, "checkpoint", "it is made again")
+    except Corrupt as error:
+        say(f"the training is not complete any more: {error}")
+        return None
+    return units
+
+
+def _close(ledger: Ledger, attempt: Attempt, state: Literal["succeeded", "failed"], detail: str) -> None:
+    """Others who follow the same job close it, too; the first word counts, and the ledger's steps count more."""
+    try:
+        attempts.close(ledger, attempt, state, detail)
+    except Conflict:
+        return

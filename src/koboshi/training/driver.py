@@ -1,0 +1,174 @@
+"""Acts: gives steps to workers, commits what they have done, and starts again elsewhere what a death interrupted."""
+
+import os
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+from koboshi.errors import LeaseTaken, Permanent, Transient
+from koboshi.journal import Journal
+from koboshi.ledger import Ledger, leases, steps
+from koboshi.ledger.leases import Lease
+from koboshi.ledger.steps import CommittedStep
+from koboshi.refs import DatasetRef
+from koboshi.training import checkpoints
+from koboshi.training.pool import Pool, PoolEvent, StepDone, StepFailed, WorkerDied, WorkerReady
+from koboshi.training.restart import (
+    Action,
+    Begun,
+    Committed,
+    Event,
+    GiveUp,
+    Grow,
+    Interrupted,
+    Lost,
+    Order,
+    Ready,
+    RunState,
+    UnitState,
+    decide_restart,
+)
+from koboshi.training.spec import TrainingSpec
+from koboshi.training.worker import StepOrder, StepResult
+
+TAKEOVER_S = 120.0  # how long to wait for the driver before us to end or to lose its lease
+
+
+def train(spec: TrainingSpec, pool: Pool, ledger: Ledger, journal: Journal, say: Callable[[str], None]) -> None:
+    """Do all steps of all units that are not committed yet.
+
+    Key: the spec's key. Under a crash of a worker: its unit goes on elsewhere from the newest committed step that
+    verifies. Under a crash of this driver: the next one waits for the lease and goes on in the same way. Raises
+    `Fenced` when another driver took over, `Permanent` when a unit fails each time, `Transient` when no worker starts.
+    """
+    lease = _acquire(spec, ledger)
+    try:
+        _Driver(spec, pool, ledger, journal, say, lease).run()
+    finally:
+        pool.close()
+        leases.release(ledger, lease)
+
+
+def _acquire(spec: TrainingSpec, ledger: Ledger) -> Lease:
+    """The run's lease; a driver that died with it holds it for `lease_s`, one that lives may end meanwhile."""
+    holder, deadline = f"{os.getpid()}-{uuid.uuid4().hex[:8]}", time.monotonic() + TAKEOVER_S
+    while True:
+        try:
+            return leases.acquire(ledger, f"training/{spec.key}", holder, spec.place.lease_s)
+        except LeaseTaken:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.5)
+
+
+class _Driver:
+    def __init__(
+        self,
+        spec: TrainingSpec,
+        pool: Pool,
+        ledger: Ledger,
+        journal: Journal,
+        say: Callable[[str], None],
+        lease: Lease,
+    ) -> None:
+        self._spec, self._pool, self._ledger, self._journal, self._say = spec, pool, ledger, journal, say
+        self._lease = lease
+        self._good = {name: self._newest_good(name) for name in spec.units}
+        units = {name: UnitState(unit.steps, self._done(name)) for name, unit in spec.units.items()}
+        self._state = RunState(spec.place.actors, units)
+        self._suspected_at: dict[str, float] = {}
+
+    def run(self) -> None:
+        for name, unit in self._state.units.items():
+            if unit.done:
+                self._say(f"{name}: {unit.done} of {unit.total} steps are committed already")
+        self._decide(Begun())
+        while not self._state.finished:
+            self._renew()
+            if (event := self._pool.next_event(self._spec.place.lease_s / 4)) is not None:
+                self._decide(self._taken_in(event))
+
+    def _decide(self, event: Event) -> None:
+        self._state, actions = decide_restart(self._state, event)
+        for action in actions:
+            self._act(action)
+
+    def _act(self, action: Action) -> None:
+        match action:
+            case Order():
+                self._pool.begin(action.worker, self._step_order(action))
+            case Grow():
+                self._pool.grow()
+            case GiveUp():
+                self._record("given up", reason=action.reason)
+                raise (Transient if action.again else Permanent)(f"{action.reason}.")
+
+    def _taken_in(self, event: PoolEvent) -> Event:
+        """What a pool's event means for the run, once the ledger knows of it."""
+        match event:
+            case WorkerReady(worker, pid, node):
+                self._record("worker ready", worker=worker, pid=pid, node=node)
+                self._say(f"{worker} is ready (pid {pid} on {node})")
+                return Ready(worker)
+            case StepDone(worker, result):
+                self._commit(result, worker)
+                return Committed(worker)
+            case WorkerDied(worker, reason) | StepFailed(worker, reason):
+                return self._interrupted(worker, reason, alive=isinstance(event, StepFailed))
+
+    def _commit(self, result: StepResult, worker: str) -> None:
+        """The commit point of table → checkpoint is `steps.commit`; files of older steps go only after it."""
+        done = result.checkpoint
+        steps.commit(self._ledger, self._lease, [(done, result.metrics)])
+        self._good[done.unit] = CommittedStep(done, result.metrics, time.time())
+        checkpoints.drop_old(self._spec.place.checkpoints, steps.committed(self._ledger, done.run_key, done.unit))
+        metrics = " ".join(f"{name} {value:.4f}" for name, value in result.metrics.items())
+        total = self._state.units[done.unit].total
+        self._say(f"{done.unit}: step {done.step}/{total} {metrics} ({result.seconds:.2f} s, {worker})")
+        if (since := self._suspected_at.pop(done.unit, None)) is not None:
+            after = time.monotonic() - since
+            self._record("recovered", unit=done.unit, step=done.step, worker=worker, after_s=after)
+            self._say(f"{done.unit}: recovered, step {done.step} was done again on {worker} after {after:.2f} s")
+
+    def _interrupted(self, worker: str, reason: str, *, alive: bool) -> Event:
+        unit = self._state.unit_of(worker)
+        what = "step failed" if alive else "worker died"
+        if unit is None:
+            self._record(what, worker=worker, reason=reason)
+            return Lost(worker, reason)
+        self._suspected_at.setdefault(unit, time.monotonic())
+        step = self._state.units[unit].done + 1
+        self._record(what, unit=unit, step=step, worker=worker, reason=reason)
+        self._good[unit] = self._newest_good(unit)
+        self._say(f"{unit}: {what} at step {step} on {worker} ({reason}); it goes on from step {self._done(unit)}")
+        return Interrupted(worker, self._done(unit), alive, reason)
+
+    def _step_order(self, order: Order) -> StepOrder:
+        spec, place = self._spec, self._spec.place
+        good = self._good[order.unit]
+        table = DatasetRef(str(Path(place.project) / spec.table.path), spec.table.manifest_sha256)
+        return StepOrder(
+            run_key=spec.key,
+            unit=order.unit,
+            spec=spec.units[order.unit],
+            table=table,
+            step=order.step,
+            resume=good.checkpoint if good else None,
+            store=str(place.checkpoints),
+            journal=str(place.journal),
+        )
+
+    def _newest_good(self, unit: str) -> CommittedStep | None:
+        return checkpoints.newest_good(self._spec, unit, self._ledger, self._lease, self._journal, self._say)
+
+    def _done(self, unit: str) -> int:
+        good = self._good[unit]
+        return good.checkpoint.step if good else 0
+
+    def _renew(self) -> None:
+        if self._lease.expires_at - time.time() < self._spec.place.lease_s / 2:
+            self._lease = leases.renew(self._ledger, self._lease, self._spec.place.lease_s)
+
+    def _record(self, event: str, **facts: object) -> None:
+        self._journal.record(event, run=self._spec.key, **facts)

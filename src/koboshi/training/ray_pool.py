@@ -1,0 +1,106 @@
+"""The pool on Ray: named actors on all nodes, one of them a warm spare. Ray starts and watches; it never restarts."""
+
+import time
+from typing import Any
+
+import ray
+from ray.exceptions import RayActorError, RayTaskError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from koboshi.errors import Unavailable
+from koboshi.training.pool import PoolEvent, StepDone, StepFailed, WorkerDied, WorkerReady
+from koboshi.training.spec import TrainingSpec
+from koboshi.training.worker import StepOrder, StepResult, UnitWorker
+
+NAMESPACE = "koboshi"
+WARM_UP_S = 120.0  # after which a worker that never answered counts as dead
+MATHS_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+class RayPool:
+    """Workers `koboshi-<job>-<n>` of class `UnitWorker`, spread over the nodes that have CPUs.
+
+    `max_restarts=0`: a death is the driver's to handle, for only the ledger knows where to go on. They reserve no CPU,
+    since a spare works only when another one is dead; so the nodes are chosen here, and the head is left alone. Each
+    step is a Ray task named `<unit>/step-<k>`, which is what the dashboard and the drill see.
+    """
+
+    def __init__(self, spec: TrainingSpec, job: str) -> None:
+        """Join the cluster that `RAY_ADDRESS` names."""
+        ray.init(namespace=NAMESPACE, log_to_driver=False, logging_level="WARNING")
+        self._job, self._factories, self._started = job, spec.factories, 0
+        self._env = {"env_vars": dict.fromkeys(MATHS_THREADS, str(spec.threads))}
+        self._actors: dict[str, Any] = {}
+        self._nodes: dict[str, str] = {}
+        self._waiting: dict[Any, str] = {}
+        self._warm_by: dict[Any, float] = {}
+
+    def grow(self) -> None:
+        """Start a worker on the next node."""
+        self._started += 1
+        name, node = f"koboshi-{self._job}-{self._started}", self._next_node()
+        actor = ray.remote(UnitWorker).options(
+            name=name,
+            num_cpus=0,
+            max_restarts=0,
+            runtime_env=self._env,
+            scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False),
+        )
+        self._actors[name] = actor.remote(self._factories)
+        self._nodes[name] = node["NodeName"]
+        hello = self._actors[name].hello.remote()
+        self._waiting[hello] = name
+        self._warm_by[hello] = time.monotonic() + WARM_UP_S
+
+    def begin(self, worker: str, order: StepOrder) -> None:
+        """Call `run_step` on the actor."""
+        call = self._actors[worker].run_step.options(name=f"{order.unit}/step-{order.step}")
+        self._waiting[call.remote(order)] = worker
+
+    def next_event(self, timeout_s: float) -> PoolEvent | None:
+        """The next answer, death or failure."""
+        done, _ = ray.wait(list(self._waiting), timeout=timeout_s)
+        if not done:
+            return self._overdue()
+        worker = self._waiting.pop(done[0])
+        self._warm_by.pop(done[0], None)
+        try:
+            answer = ray.get(done[0])
+        except RayActorError as error:
+            self._actors.pop(worker, None)
+            return WorkerDied(worker, _first_line(error))
+        except RayTaskError as error:
+            return StepFailed(worker, f"{type(error.cause).__name__}: {error.cause}")
+        if isinstance(answer, StepResult):
+            return StepDone(worker, answer)
+        return WorkerReady(worker, answer, self._nodes[worker])
+
+    def close(self) -> None:
+        """Kill all workers."""
+        for actor in self._actors.values():
+            ray.kill(actor)
+        ray.shutdown()
+
+    def _next_node(self) -> dict[str, Any]:
+        """The nodes in turn; a node that dies before its worker is there shows as that worker's death."""
+        nodes = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU", 0) > 0]
+        if not nodes:
+            raise Unavailable("no Ray node with a CPU is alive: see `koboshi status`.")
+        chosen: dict[str, Any] = sorted(nodes, key=lambda node: str(node["NodeName"]))[self._started % len(nodes)]
+        return chosen
+
+    def _overdue(self) -> PoolEvent | None:
+        late = next((hello for hello, by in self._warm_by.items() if by < time.monotonic()), None)
+        if late is None:
+            return None
+        worker = self._waiting.pop(late)
+        del self._warm_by[late]
+        ray.kill(self._actors.pop(worker))
+        return WorkerDied(worker, f"it was not ready after {WARM_UP_S:.0f} s")
+
+
+def _first_line(error: Exception) -> str:
+    """The gist of Ray's many lines, without the cluster's identifiers."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    told = [line for line in lines if "exit" in line.lower() or "died" in line.lower()]
+    return (told or lines or [type(error).__name__])[-1][:200]

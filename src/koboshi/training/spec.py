@@ -1,0 +1,91 @@
+"""What is trained and where: the whole input of a training job, as one JSON file."""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+from koboshi.errors import BadInput
+from koboshi.refs import DatasetRef
+
+FORMAT_VERSION = 1
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class UnitSpec:
+    """One unit: the factory that makes it (`package.module:name`), its parameters, and how many steps it takes."""
+
+    factory: str
+    params: Mapping[str, Any]
+    steps: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Workplace:
+    """Where a training works; nothing of it is part of the key. Paths are absolute, and the same on every node."""
+
+    project: str
+    state_dir: str
+    ledger_url: str
+    actors: int = 2
+    lease_s: float = 15.0
+
+    @property
+    def checkpoints(self) -> Path:
+        """The checkpoint store."""
+        return Path(self.state_dir) / "checkpoints"
+
+    @property
+    def journal(self) -> Path:
+        """Where trainings write down what happened."""
+        return Path(self.state_dir) / "journal" / "training.jsonl"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class TrainingSpec:
+    """What a training job gets. `key` is the digest of all that decides the outcome: see `training_key`."""
+
+    key: str
+    table: DatasetRef
+    units: Mapping[str, UnitSpec]
+    place: Workplace
+    threads: int = 1
+
+    def to_json(self) -> str:
+        """The specification as a JSON document."""
+        return json.dumps({"format": FORMAT_VERSION, **dataclasses.asdict(self)}, sort_keys=True, indent=1)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """The specification that `to_json` wrote; another format is refused."""
+        fields = json.loads(text)
+        if (found := fields.pop("format", None)) != FORMAT_VERSION:
+            raise BadInput(f"the training specification has format {found}, not {FORMAT_VERSION}: submit it again.")
+        units = {name: UnitSpec(**unit) for name, unit in fields["units"].items()}
+        table, place = DatasetRef(**fields["table"]), Workplace(**fields["place"])
+        return cls(fields["key"], table, units, place, fields["threads"])
+
+    def job_name(self, attempt: int) -> str:
+        """The name of an attempt, the same for everybody who submits it."""
+        return f"{self.key[:16]}-{attempt}"
+
+    @property
+    def factories(self) -> tuple[str, ...]:
+        """What a worker imports to be warm."""
+        return tuple(sorted({unit.factory for unit in self.units.values()}))
+
+
+def training_key(table: DatasetRef, units: Mapping[str, UnitSpec], **digests: str | int) -> str:
+    """SHA-256 over what decides the outcome: the table's manifest, the units, and what else the caller names.
+
+    Those are the digests of the units' code and of the environment's lock, and the number of threads (bits may depend
+    on each); a drill adds a salt, to have a run of its own.
+    """
+    facts = {
+        "table": table.manifest_sha256,
+        "units": {name: dataclasses.asdict(unit) for name, unit in units.items()},
+        **digests,
+    }
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,42 @@
+"""A unit: something that learns in steps and can be put down and taken up again between any two of them."""
+
+import importlib
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from koboshi.errors import BadInput
+from koboshi.refs import DatasetRef
+
+
+class Unit(Protocol):
+    """What a candidate implements; a factory makes it from its parameters (JSON values).
+
+    The promise that all recovery rests on, checked by tests/contracts/test_unit.py for each candidate: for every k,
+    `start`, `load` of what was dumped after step k, and the steps that are left, give the same predictions bit by bit
+    as the steps without a break. So a step may draw on nothing but the table, the parameters, the state and its number.
+    """
+
+    def start(self, table: DatasetRef) -> None:
+        """Read the table (`path` is absolute here, and the reader checks the manifest) and stand before step 1."""
+
+    def step(self, number: int) -> Mapping[str, float]:
+        """Do step `number` (1 is the first) and return its metrics."""
+
+    def dump(self) -> bytes:
+        """The state after the newest step."""
+
+    def load(self, state: bytes) -> None:
+        """Take up the state that `dump` gave; called after `start`."""
+
+
+def make_unit(factory: str, params: Mapping[str, Any]) -> Unit:
+    """Import `package.module:name` and call it with the parameters."""
+    module, _, name = factory.partition(":")
+    try:
+        maker = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise BadInput(
+            f"unit factory {factory} cannot be loaded ({error}): write it as package.module:name."
+        ) from error
+    unit: Unit = maker(**params)
+    return unit

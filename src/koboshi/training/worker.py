@@ -1,0 +1,97 @@
+"""One step of one unit: resume, step, checkpoint file. A worker decides nothing and commits nothing."""
+
+import dataclasses
+import os
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from koboshi.files import publish, verified_bytes
+from koboshi.journal import Journal
+from koboshi.refs import CheckpointRef, DatasetRef
+from koboshi.training.spec import UnitSpec
+from koboshi.training.unit import Unit, make_unit
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class StepOrder:
+    """Do step `step` of a unit, going on from `resume` (None: from the start). Paths are absolute."""
+
+    run_key: str
+    unit: str
+    spec: UnitSpec
+    table: DatasetRef
+    step: int
+    resume: CheckpointRef | None
+    store: str
+    journal: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class StepResult:
+    """A step that was done: its checkpoint file is on disk, and counts once the driver has committed it."""
+
+    checkpoint: CheckpointRef
+    metrics: Mapping[str, float]
+    seconds: float
+
+
+class UnitWorker:
+    """Keeps the unit that it worked on last, so that an unbroken run never reads its checkpoints back."""
+
+    def __init__(self, factories: Iterable[str]) -> None:
+        """Be warm: import what the factories need, so that taking over costs no imports."""
+        for factory in factories:
+            __import__(factory.partition(":")[0])
+        self._unit: Unit | None = None
+        self._done: tuple[str, str, int] | None = None
+
+    def hello(self) -> int:
+        """The process's id, as soon as the worker is warm."""
+        return os.getpid()
+
+    def run_step(self, order: StepOrder) -> StepResult:
+        """Do one step and write its checkpoint.
+
+        Under a crash: the checkpoint's final name holds the whole file or does not exist; nothing counts before the
+        driver's commit. An exception leaves the worker without a unit, so that no half-done state is ever continued.
+        """
+        unit = self._continued(order)
+        self._unit, self._done = None, None
+        Journal(Path(order.journal)).record("step started", **_names(order), pid=os.getpid())
+        began = time.monotonic()
+        metrics = {name: float(value) for name, value in unit.step(order.step).items()}
+        checkpoint = _write(order, unit.dump())
+        self._unit, self._done = unit, (order.run_key, order.unit, order.step)
+        return StepResult(checkpoint, metrics, time.monotonic() - began)
+
+    def _continued(self, order: StepOrder) -> Unit:
+        """The unit as it stands before the step: at hand from the step before, or taken up from the checkpoint."""
+        if self._unit is not None and self._done == (order.run_key, order.unit, order.step - 1):
+            return self._unit
+        unit = make_unit(order.spec.factory, order.spec.params)
+        unit.start(order.table)
+        if order.resume is not None:
+            unit.load(read_checkpoint(Path(order.store), order.resume))
+        return unit
+
+
+def read_checkpoint(store: Path, checkpoint: CheckpointRef) -> bytes:
+    """The bytes of a checkpoint, checked; raises `Corrupt`."""
+    repair = "run the training again, it goes on from the step before"
+    return verified_bytes(store / checkpoint.path, checkpoint.sha256, "checkpoint", repair)
+
+
+def _write(order: StepOrder, state: bytes) -> CheckpointRef:
+    """The file's name carries step and digest, so two writers of one step never touch each other's file."""
+    folder = Path(order.run_key[:16]) / order.unit
+
+    def write(temporary: Path) -> None:
+        temporary.write_bytes(state)
+
+    written = publish(Path(order.store) / folder, lambda sha256: f"{order.step:04d}-{sha256[:16]}.ckpt", write)
+    return CheckpointRef(order.run_key, order.unit, order.step, str(folder / written.path.name), written.sha256)
+
+
+def _names(order: StepOrder) -> dict[str, str | int]:
+    return {"run": order.run_key, "unit": order.unit, "step": order.step}
