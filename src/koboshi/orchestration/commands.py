@@ -1,0 +1,156 @@
+"""Run a command so that nothing of it stays behind: own process group, output line by line, ended with its task."""
+
+import dataclasses
+import os
+import select
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import FrameType
+
+from koboshi.errors import KoboshiError, Permanent, Transient
+
+_LOOK_S = 0.5
+_GRACE_S = 3.0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Ended:
+    """How a command ended: its exit code and the last line that it wrote."""
+
+    code: int
+    last_line: str
+
+
+def run(
+    command: Sequence[str],
+    *,
+    cwd: Path,
+    env: Mapping[str, str],
+    on_line: Callable[[str], None],
+    on_beat: Callable[[], None] = lambda: None,
+) -> Ended:
+    """Run a command to its end, handing on each line of its output (stderr included) as it comes.
+
+    `on_beat` is called about twice a second; what it raises ends the command. However this call ends (SIGTERM and
+    SIGKILL of this process included) the command's whole process group ends too.
+    """
+    leashed = [sys.executable, "-m", "koboshi.orchestration.leash", str(os.getpid()), *command]
+    with (
+        _stopped_by_sigterm(),
+        subprocess.Popen(
+            leashed,
+            cwd=cwd,
+            env={**env, "PYTHONUNBUFFERED": "1"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            process_group=0,
+        ) as process,
+    ):
+        try:
+            last_line = ""
+            for line in _lines(process, on_beat):
+                on_line(line)
+                last_line = line.strip() or last_line
+        finally:
+            _end_group(process)
+    return Ended(process.returncode, last_line)
+
+
+def raise_for(ended: Ended, what: str) -> None:
+    """Do nothing after exit code 0; raise `Permanent` after 65, `Transient` after 75, and an error of its own else.
+
+    Whatever ended otherwise was killed or broke unforeseen: worth another try.
+    """
+    if ended.code == 0:
+        return
+    errors: dict[int, type[KoboshiError]] = {65: Permanent, 75: Transient}
+    raise errors.get(ended.code, Transient)(f"{what} ended with {ended.code}: {ended.last_line or 'no word of why'}")
+
+
+def end_tagged(variable: str, folder: Path) -> list[int]:
+    """Kill the processes whose environment says that `variable` is a file in `folder`; their pids.
+
+    This is how the leftovers of a run are found whose leash was killed together with its task.
+    """
+    tag = f"{variable}={folder}{os.sep}".encode()
+    found = [pid for pid, environment in _environments() if any(e.startswith(tag) for e in environment.split(b"\0"))]
+    for pid in found:
+        _signal(os.kill, pid, signal.SIGKILL)
+    return found
+
+
+def _environments() -> Iterator[tuple[int, bytes]]:
+    for file in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            yield int(file.parent.name), file.read_bytes()
+        except OSError:  # ended meanwhile, or somebody else's
+            continue
+
+
+def _lines(process: "subprocess.Popen[bytes]", on_beat: Callable[[], None]) -> Iterator[str]:
+    """Lines until the leash has ended: what it led may hold the pipe open for ever."""
+    assert process.stdout is not None  # noqa: S101 -- a pipe was asked for
+    torn, ended = b"", False
+    while not ended:
+        ended = process.poll() is not None  # looked at first: what was written before the end is read after it
+        *whole, torn = (torn + _read(process, process.stdout.fileno(), 0 if ended else _LOOK_S)).split(b"\n")
+        yield from (line.decode(errors="replace").rstrip("\r") for line in whole)
+        on_beat()
+    if torn:
+        yield torn.decode(errors="replace")
+
+
+def _read(process: "subprocess.Popen[bytes]", descriptor: int, wait_s: float) -> bytes:
+    """What there is to read, all of it, after waiting a little for the first byte or for the process's end."""
+    chunks: list[bytes] = []
+    while select.select([descriptor], [], [], 0 if chunks else wait_s)[0]:
+        if not (chunk := os.read(descriptor, 1 << 16)):
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(wait_s)
+            break
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def _end_group(process: "subprocess.Popen[bytes]") -> None:
+    """End whatever is left of the group: an orderly end first, then SIGKILL."""
+    left = _signal(os.killpg, process.pid, signal.SIGTERM)
+    deadline = time.monotonic() + _GRACE_S
+    while left and time.monotonic() < deadline:
+        time.sleep(0.02)
+        process.poll()  # a dead leader that nobody asked for counts as a member
+        left = _signal(os.killpg, process.pid, 0)
+    _signal(os.killpg, process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def _signal(send: Callable[[int, int], None], target: int, number: int) -> bool:
+    try:
+        send(target, number)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True
+
+
+@contextmanager
+def _stopped_by_sigterm() -> Iterator[None]:
+    """Let SIGTERM end the command before it ends us: Airflow waits five seconds before it kills a task."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        raise Transient("the task was told to stop: what it ran was ended, and can be run again.")
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

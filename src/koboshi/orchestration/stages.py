@@ -1,0 +1,79 @@
+"""One stage of dvc.yaml in one workspace, by one process at a time."""
+
+import dataclasses
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from koboshi.exits import EXIT_FILE_VARIABLE
+from koboshi.ledger import Ledger, leases
+from koboshi.orchestration import commands
+from koboshi.orchestration.workspaces import Workspace
+
+_LEASE_S = 30.0
+
+
+def run_stage(
+    stage: str,
+    workspace: Workspace,
+    *,
+    state_dir: Path,
+    ledger_url: str,
+    holder: str,
+    on_line: Callable[[str], None],
+) -> None:
+    """Let DVC reproduce one stage, if anything that it depends on has changed; hand on its output line by line.
+
+    Key: the workspace, as a ledger lease: `holder` is the same for each try of one task, so that a later try takes the
+    place of an earlier one, which ends; anybody else gets `LeaseTaken`. The commit is DVC's: dvc.lock, after the stage.
+    Under a crash (of the task, of DVC, of the stage) nothing is left running but what the next call here ends first.
+    Raises `Permanent` where the stage ended with 65, `Transient` for whatever may pass: 75, a kill, a lock of DVC.
+    """
+    ledger = Ledger(ledger_url)
+    keeper = _Keeper(ledger, leases.acquire(ledger, f"workspace {workspace.folder}", holder, _LEASE_S))
+    try:
+        ended = commands.run(
+            (sys.executable, "-m", "koboshi.orchestration.dvc_stage", stage),
+            cwd=workspace.folder,
+            env={**os.environ, **_environment(_fresh_exit_file(workspace, state_dir), workspace, state_dir)},
+            on_line=on_line,
+            on_beat=keeper.beat,
+        )
+        commands.raise_for(ended, f"stage {stage}")
+    finally:
+        leases.release(ledger, keeper.lease)
+        ledger.close()
+
+
+@dataclasses.dataclass(slots=True)
+class _Keeper:
+    """Renews the lease now and then, and raises `Fenced` once somebody else has it."""
+
+    ledger: Ledger
+    lease: leases.Lease
+
+    def beat(self) -> None:
+        if self.lease.expires_at - time.time() < _LEASE_S * 2 / 3:
+            self.lease = leases.renew(self.ledger, self.lease, _LEASE_S)
+
+
+def _fresh_exit_file(workspace: Workspace, state_dir: Path) -> Path:
+    """Where the stage leaves its exit code: the mark, too, by which leftovers of earlier runs are found and ended."""
+    folder = state_dir / "stages" / workspace.name
+    folder.mkdir(parents=True, exist_ok=True)
+    commands.end_tagged(EXIT_FILE_VARIABLE, folder)
+    file = folder / "exit"
+    file.unlink(missing_ok=True)
+    return file
+
+
+def _environment(exit_file: Path, workspace: Workspace, state_dir: Path) -> Mapping[str, str]:
+    return {
+        EXIT_FILE_VARIABLE: str(exit_file),
+        "KOBOSHI_PROJECT": str(workspace.folder),
+        "KOBOSHI_STATE_DIR": str(state_dir),
+        "DVC_SITE_CACHE_DIR": str(state_dir / "dvc" / "site"),
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+    }
