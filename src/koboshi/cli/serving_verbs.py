@@ -1,0 +1,31 @@
+"""`koboshi serve`: one scoring replica."""
+
+import logging
+import os
+from typing import Annotated
+
+import typer
+
+from koboshi.settings import load_settings, required
+
+
+def serve(
+    port: Annotated[int, typer.Option(min=1, max=65_535, help="Where to answer.")],
+    slot: Annotated[str, typer.Option(help="The alias to follow.")] = "champion",
+    name: Annotated[str, typer.Option(help="How this replica calls itself in headers and logs.")] = "replica-1",
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+) -> None:
+    """Answer predictions with the model version that a slot points at, and follow it."""
+    settings = load_settings()
+    tracking_uri = required(settings.mlflow.tracking_uri, "MLflow")
+    _log_to_stderr()
+    # One thread for each prediction: many small ones are answered at once, and BLAS sums in one order.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    from koboshi.serving.uvicorn_server import serve as run
+
+    run(tracking_uri, settings.serving.model, slot, name, host, port, settings.state_dir / "serving")
+
+
+def _log_to_stderr() -> None:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")

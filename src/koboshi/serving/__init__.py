@@ -1,0 +1,6 @@
+"""The serving room: a replica answers with a verified model version, follows its slot's alias, and names both.
+
+`protocol` reads requests, `following` decides (both pure); `mlflow_reader` asks the registry, `artefacts` keeps
+downloads by digest, `sklearn_model` loads and checks, `replica` holds the model that answers, `starlette_app` is the
+interface, `uvicorn_server` its process; `envoy_config` writes the gateway's configuration.
+"""

@@ -1,0 +1,149 @@
+"""The gateway's configuration: one endpoint that answers as long as one replica can.
+
+Retrying a POST is right here only because a prediction changes nothing. What Envoy does by default, and why not:
+three retries at once for a whole cluster (the rest fails), active checks only once a minute before there is traffic,
+"panic" routing to dead hosts when more than half are gone, ejecting 10 % of the hosts at most.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+_HOST = "127.0.0.1"
+_TYPE = "type.googleapis.com/envoy.extensions."
+_BUFFER_BYTES = 8 * 1024 * 1024
+_NOBODY = (
+    "no replica can answer: either no model has been promoted yet, or every replica is down. "
+    "`koboshi status` tells which."
+)
+
+
+def render(listen: int, admin: int, replicas: Mapping[str, int]) -> str:
+    """The YAML for ports on 127.0.0.1: where to listen, the admin interface, and the replicas by name."""
+    return yaml.safe_dump(
+        {
+            "admin": {"address": _address(admin)},
+            "static_resources": {"listeners": [_listener(listen)], "clusters": [_cluster(replicas)]},
+            "overload_manager": _connection_limit(),
+        },
+        sort_keys=False,
+    )
+
+
+def _address(port: int) -> dict[str, Any]:
+    return {"socket_address": {"address": _HOST, "port_value": port}}
+
+
+def _listener(port: int) -> dict[str, Any]:
+    manager = {
+        "@type": f"{_TYPE}filters.network.http_connection_manager.v3.HttpConnectionManager",
+        "stat_prefix": "gateway",
+        "server_header_transformation": "PASS_THROUGH",
+        "stream_idle_timeout": "30s",
+        "route_config": {"virtual_hosts": [_virtual_host()]},
+        "local_reply_config": _local_replies(),
+        "http_filters": [
+            {"name": "envoy.filters.http.router", "typed_config": {"@type": f"{_TYPE}filters.http.router.v3.Router"}}
+        ],
+    }
+    filters = [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]
+    return {
+        "name": "gateway",
+        "address": _address(port),
+        "per_connection_buffer_limit_bytes": _BUFFER_BYTES,
+        "filter_chains": [{"filters": filters}],
+    }
+
+
+def _virtual_host() -> dict[str, Any]:
+    route = {"cluster": "replicas", "timeout": "10s", "retry_policy": _retries(), "hedge_policy": _hedging()}
+    return {
+        "name": "replicas",
+        "domains": ["*"],
+        "include_attempt_count_in_response": True,
+        "routes": [{"match": {"prefix": "/"}, "route": route}],
+    }
+
+
+def _retries() -> dict[str, Any]:
+    """On another replica, at once; a try that is silent for `per_try_timeout` gets company instead of being dropped."""
+    return {
+        "retry_on": "connect-failure,refused-stream,reset,5xx,retriable-status-codes",
+        "retriable_status_codes": [503],
+        "num_retries": 5,
+        "per_try_timeout": "0.5s",
+        "retry_back_off": {"base_interval": "0.025s", "max_interval": "0.25s"},
+        "retry_host_predicate": [
+            {
+                "name": "envoy.retry_host_predicates.previous_hosts",
+                "typed_config": {"@type": f"{_TYPE}retry.host.previous_hosts.v3.PreviousHostsPredicate"},
+            }
+        ],
+        "host_selection_retry_max_attempts": 5,
+    }
+
+
+def _hedging() -> dict[str, Any]:
+    return {"hedge_on_per_try_timeout": True}
+
+
+def _cluster(replicas: Mapping[str, int]) -> dict[str, Any]:
+    endpoints = [{"endpoint": {"hostname": name, "address": _address(port)}} for name, port in replicas.items()]
+    return {
+        "name": "replicas",
+        "type": "STATIC",
+        "connect_timeout": "0.25s",
+        "lb_policy": "LEAST_REQUEST",
+        "per_connection_buffer_limit_bytes": _BUFFER_BYTES,
+        "common_lb_config": {"healthy_panic_threshold": {"value": 0}},
+        "circuit_breakers": {
+            "thresholds": [{"retry_budget": {"budget_percent": {"value": 100}, "min_retry_concurrency": 100}}]
+        },
+        "health_checks": [_active_check()],
+        "outlier_detection": _ejection(),
+        "load_assignment": {"cluster_name": "replicas", "endpoints": [{"lb_endpoints": endpoints}]},
+    }
+
+
+def _active_check() -> dict[str, Any]:
+    """A 503 of `/health` takes a replica out at once, silence after two checks."""
+    return {
+        "timeout": "2s",
+        "interval": "1s",
+        "no_traffic_interval": "1s",
+        "unhealthy_threshold": 2,
+        "healthy_threshold": 1,
+        "http_health_check": {"path": "/health"},
+    }
+
+
+def _ejection() -> dict[str, Any]:
+    """What fails real requests is out for a second, longer each time; one good active check brings it back."""
+    return {
+        "consecutive_5xx": 5,
+        "consecutive_gateway_failure": 3,
+        "enforcing_consecutive_gateway_failure": 100,
+        "interval": "1s",
+        "base_ejection_time": "1s",
+        "max_ejection_time": "10s",
+        "max_ejection_percent": 100,
+    }
+
+
+def _local_replies() -> dict[str, Any]:
+    """What Envoy answers by itself, in the replicas' shape of an error."""
+    nobody = {"response_flag_filter": {"flags": ["UH"]}}
+    return {
+        "mappers": [{"filter": nobody, "body": {"inline_string": _NOBODY}}],
+        "body_format": {
+            "json_format": {"error_code": "GATEWAY_%RESPONSE_FLAGS%", "message": "%LOCAL_REPLY_BODY%"},
+        },
+    }
+
+
+def _connection_limit() -> dict[str, Any]:
+    monitor = "envoy.resource_monitors.global_downstream_max_connections"
+    limit = "resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig"
+    config = {"@type": f"{_TYPE}{limit}", "max_active_downstream_connections": 4096}
+    return {"resource_monitors": [{"name": monitor, "typed_config": config}]}

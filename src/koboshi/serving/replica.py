@@ -1,0 +1,137 @@
+"""The replica: which model answers now, and what happened to the others."""
+
+import dataclasses
+import json
+import logging
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+from koboshi.errors import Corrupt, KoboshiError, Unavailable
+from koboshi.files import publish_bytes
+from koboshi.refs import ModelRef
+from koboshi.serving.artefacts import verified_artefact
+from koboshi.serving.following import Aliased, Refusal, wants_loading
+from koboshi.serving.sklearn_model import Checked
+
+RETRY_REFUSED_S = 60.0
+log = logging.getLogger("koboshi.serving")
+
+
+class Registry(Protocol):
+    """Where a slot's alias is looked up, and where artefacts come from."""
+
+    def look(self) -> Aliased | None:
+        """The version that the alias points at; raises `Unavailable`."""
+        ...
+
+    def fetch(self, seen: Aliased, folder: Path) -> Path:
+        """Download an artefact into a folder; raises `Unavailable` or `Corrupt`."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Serving:
+    """The model that answers: never changed, only replaced by another one as a whole."""
+
+    ref: ModelRef
+    checked: Checked
+    since: float
+
+
+class Replica:
+    """Follows a slot. `step` runs in one thread; `serving` may be read from any, without a lock."""
+
+    def __init__(self, name: str, slot: str, registry: Registry, folder: Path, load: Callable[[Path], Checked]) -> None:
+        """`folder` holds the artefacts, shared by digest, and what this replica served last."""
+        self.name = name
+        self.slot = slot
+        self.serving: Serving | None = None
+        self.refusals: dict[ModelRef, Refusal] = {}
+        self.registry_error = ""
+        self._registry = registry
+        self._cache = folder / "models"
+        self._remembered = folder / f"{name}.json"
+        self._load = load
+
+    def step(self) -> None:
+        """Look at the alias once and do what follows from it.
+
+        A new version is fetched, its digest checked, loaded and asked its example beside the one that answers; then
+        they are swapped by one assignment. A version that fails any of this is refused: the old one stays. While the
+        registry is away the old one goes on, and a replica that just started takes up what it served last.
+        """
+        seen = self._look()
+        if seen is not None:
+            self._follow(seen)
+        if self.serving is None and (self.registry_error or self.refusal) and (last := self._last_served()):
+            self._follow(last)
+
+    @property
+    def refusal(self) -> Refusal | None:
+        """The version that was refused last, until the slot shows one that is served."""
+        return next(reversed(self.refusals.values()), None)
+
+    def status(self) -> dict[str, Any]:
+        """What `/version` says, as JSON values."""
+        serving, refusal = self.serving, self.refusal
+        return {
+            "replica": self.name,
+            "slot": self.slot,
+            "model": serving.ref.name if serving else None,
+            "version": serving.ref.version if serving else None,
+            "key": serving.ref.key if serving else None,
+            "sha256": serving.ref.sha256 if serving else None,
+            "since": serving.since if serving else None,
+            "refused": {"version": refusal.ref.version, "reason": refusal.reason} if refusal else None,
+            "registry": self.registry_error or "reachable",
+        }
+
+    def _look(self) -> Aliased | None:
+        try:
+            seen = self._registry.look()
+        except Unavailable as error:
+            if not self.registry_error:
+                log.warning("%s", error)
+            self.registry_error = str(error)
+            return None
+        self.registry_error = ""
+        return seen
+
+    def _follow(self, seen: Aliased) -> None:
+        now = time.monotonic()
+        current = self.serving.ref if self.serving else None
+        if seen.ref == current:
+            self.refusals = {}
+        elif wants_loading(current, self.refusals.get(seen.ref), seen, now):
+            self._try(seen, now)
+
+    def _try(self, seen: Aliased, now: float) -> None:
+        try:
+            checked = self._checked(seen)
+        except Unavailable as error:
+            self.registry_error = str(error)
+        except KoboshiError as error:
+            log.error("version %d is refused: %s", seen.ref.version, error)
+            self.refusals = {**self.refusals, seen.ref: Refusal(seen.ref, str(error), now + RETRY_REFUSED_S)}
+        else:
+            self.serving = Serving(seen.ref, checked, time.time())
+            log.info("version %d (%s) answers now", seen.ref.version, seen.ref.sha256[:12])
+            publish_bytes(self._remembered, json.dumps(dataclasses.asdict(seen)).encode())
+
+    def _checked(self, seen: Aliased) -> Checked:
+        ref = seen.ref
+        if not ref.sha256:
+            raise Corrupt(
+                f"version {ref.version} has no recorded digest: register it with koboshi, or move the alias back."
+            )
+        what = f"{ref.name} version {ref.version}"
+        return self._load(verified_artefact(self._cache, ref.sha256, lambda at: self._registry.fetch(seen, at), what))
+
+    def _last_served(self) -> Aliased | None:
+        try:
+            kept = json.loads(self._remembered.read_text())
+            return Aliased(ModelRef.from_json(kept["ref"]), kept["source"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return None

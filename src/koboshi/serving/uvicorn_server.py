@@ -1,0 +1,80 @@
+"""The replica's process: one event loop, a thread that follows the alias, and a stop that loses no request."""
+
+import asyncio
+import contextlib
+import logging
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import FrameType
+
+import uvicorn
+
+from koboshi.serving.mlflow_reader import MlflowReader
+from koboshi.serving.replica import Replica
+from koboshi.serving.sklearn_model import load
+from koboshi.serving.starlette_app import ScoringApp
+
+POLL_S = 1.0
+DRAIN_S = 1.5
+FINISH_S = 10
+# Longer than the gateway keeps an idle connection, so that it is never the replica that closes one under a request.
+KEEP_ALIVE_S = 120
+log = logging.getLogger("koboshi.serving")
+
+
+def serve(tracking_uri: str, model: str, slot: str, name: str, host: str, port: int, folder: Path) -> None:
+    """Answer on `host:port` until SIGTERM. `folder` keeps the artefacts and what this replica served last.
+
+    On SIGTERM readiness turns red for `DRAIN_S`, so that a balancer takes the replica out; then no connection is
+    accepted any more, and what is under way may finish within `FINISH_S`.
+    """
+    replica = Replica(name, slot, MlflowReader(tracking_uri, model, slot), folder, load)
+    app = ScoringApp(replica)
+    config = uvicorn.Config(app.asgi, host, port, log_level="warning", access_log=False, server_header=False)
+    config.timeout_graceful_shutdown, config.timeout_keep_alive = FINISH_S, KEEP_ALIVE_S
+    with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+        runner.run(_run(_DrainingServer(config, app), replica))
+        # A thread that is stuck in a prediction or a download must not hold the process: nothing is left to lose.
+        logging.shutdown()
+        os._exit(0)
+
+
+class _DrainingServer(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, app: ScoringApp) -> None:
+        super().__init__(config)
+        self._app = app
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002  uvicorn's interface
+        """The first signal drains, the second one stops at once."""
+        if self._app.draining:
+            self.should_exit = True
+            return
+        self._app.draining = True
+        log.info("signal %d: draining", sig)
+        asyncio.get_running_loop().call_later(DRAIN_S, self._stop)
+
+    def _stop(self) -> None:
+        self.should_exit = True
+
+
+async def _run(server: uvicorn.Server, replica: Replica) -> None:
+    following = asyncio.create_task(_follow(replica))
+    try:
+        await server.serve()
+    finally:
+        following.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await following
+
+
+async def _follow(replica: Replica) -> None:
+    """Step the replica for ever; a step that fails is logged, and the next one tries again."""
+    thread = ThreadPoolExecutor(1, thread_name_prefix="follow")
+    while True:
+        [outcome] = await asyncio.gather(
+            asyncio.get_running_loop().run_in_executor(thread, replica.step), return_exceptions=True
+        )
+        if isinstance(outcome, Exception):
+            log.error("looking at the slot failed", exc_info=outcome)
+        await asyncio.sleep(POLL_S)
