@@ -78,6 +78,8 @@ def download(tracking_uri: str, source: str, folder: Path) -> Path:
 
 def check_digest(folder: Path, sha256: str, what: str) -> None:
     """Raise `Corrupt` unless the folder's files are those that were recorded."""
+    if not sha256:
+        raise Corrupt(f"{what} has no recorded digest: register it with koboshi, or point the alias elsewhere.")
     found = tree_digest(folder, without=NOT_RECORDED)
     if found != sha256:
         raise Corrupt(

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-from koboshi.errors import Conflict
+from koboshi.errors import Conflict, Transient
 from koboshi.ledger import Ledger, leases
 from koboshi.ledger.intents import Intent, last_done, open_intent, opened, settle
 from koboshi.refs import ModelRef
@@ -56,8 +56,8 @@ def release(ledger: Ledger, aliases: Aliases, slot: str, expected: int | None, w
     """Move the slot's alias from version `expected` to `wanted`.
 
     Key: slot, expected, wanted; the commit is the alias itself, between the intent's row and its settling. Under a
-    crash anywhere between, the next `settle_slot` or `release` finishes it or takes it back. Raises `Conflict` when the
-    alias is not where it was expected, `LeaseTaken` when another release of the slot is under way.
+    crash anywhere between, the next `settle_slot` or `release` finishes it or takes it back. Raises `Transient` when
+    the alias is not where it was expected, `LeaseTaken` when another release of the slot is under way.
 
     The registry has no compare-and-set, so a process that sleeps past its lease between looking and moving can still
     move the alias; the next `settle_slot` finds and records that as a move by hand.
@@ -68,10 +68,11 @@ def release(ledger: Ledger, aliases: Aliases, slot: str, expected: int | None, w
         if state.version == wanted:
             return state
         if state.version != expected:
-            raise Conflict(f"slot {slot} serves version {state.version}, not {expected} any more: compare again.")
-        intent = open_intent(ledger, name, expected, wanted)
-        _drive(ledger, aliases, slot, intent)
-        return SlotState(aliases.aliased(slot), state.repaired)
+            raise _moved(slot, expected)
+        how = _drive(ledger, aliases, slot, open_intent(ledger, name, expected, wanted))
+        if how != "done":
+            raise _moved(slot, expected)
+        return SlotState(wanted, state.repaired)
 
 
 def _settle(ledger: Ledger, aliases: Aliases, slot: str) -> SlotState:
@@ -110,6 +111,10 @@ def _releasing(ledger: Ledger, name: str) -> Iterator[None]:
         yield
     finally:
         leases.release(ledger, lease)
+
+
+def _moved(slot: str, expected: int | None) -> Transient:
+    return Transient(f"slot {slot} does not serve version {expected} any more: compare with what it serves now.")
 
 
 def _name(aliases: Aliases, slot: str) -> str:
