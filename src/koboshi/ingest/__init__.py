@@ -1,10 +1,14 @@
 """The ingest room: from a stream's records to committed spans, and the proof that they are equal.
 
-`span_plan` decides, `landing` acts, `source` is what it asks of a stream, `kafka_source` the real one. The audit reads
-the broker again with other code, and imports nothing of the lander.
+| module                         | what it gives                                                            |
+|--------------------------------|--------------------------------------------------------------------------|
+| `span_plan`                    | decides which ranges to land                                             |
+| `landing`                      | lands them: reads, publishes, commits                                    |
+| `source`, `kafka_source`       | what the lander asks of a stream, and Kafka's answer to it               |
+| `parquet_span`                 | the file of a span                                                       |
+| `orphans`, `repair`, `status`  | sweeps, mends, tells                                                     |
+| `audit`                        | compares spans with the broker, through `confluent_audit`, `parquet_audit` |
+
+What the records mean is no business of this room. Nothing is imported here: the audit shares no code with the lander,
+and each is installed with an extra of its own.
 """
-
-from koboshi.ingest.landing import Lander
-from koboshi.ingest.source import PartitionLog, Records, Source
-
-__all__ = ["Lander", "PartitionLog", "Records", "Source"]

@@ -2,7 +2,8 @@
 
 import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from koboshi.content_digest import content_digest
@@ -50,12 +51,18 @@ class Lander:
 
     def land_partition(self, log: PartitionLog, wait_s: float = 0.0) -> list[SpanRef]:
         """Land one partition up to the end of this log: ranges that were planned before come first, unchanged."""
-        lease = self._acquire(f"land/{log.topic}/{log.partition}", wait_s)
-        try:
+        with self.holding(log.topic, log.partition, wait_s) as lease:
             sweep(self.ledger, self.state_dir, partition_folder(log.topic, log.partition), log.topic)
-            return [self._land(_HeldLease(self, lease), span, log) for span in self._planned(lease, log)]
+            return [self._land(lease, span, log) for span in self._planned(lease.lease, log)]
+
+    @contextmanager
+    def holding(self, topic: str, partition: int, wait_s: float) -> Iterator["HeldLease"]:
+        """Hold a partition's lease; waits up to `wait_s` for another holder, then raises `LeaseTaken`."""
+        held = HeldLease(self, self._acquire(f"land/{topic}/{partition}", wait_s))
+        try:
+            yield held
         finally:
-            leases.release(self.ledger, lease)
+            leases.release(self.ledger, held.lease)
 
     def _acquire(self, name: str, wait_s: float) -> Lease:
         deadline = time.monotonic() + wait_s
@@ -78,7 +85,7 @@ class Lander:
         spans.plan(self.ledger, lease, new)
         return [*before, *new]
 
-    def _land(self, lease: "_HeldLease", span: SpanRange, log: PartitionLog) -> SpanRef:
+    def _land(self, lease: "HeldLease", span: SpanRange, log: PartitionLog) -> SpanRef:
         check_readable(span, log)
         ref = write_range(self.source, self.state_dir, span, lease.keep)
         spans.commit(self.ledger, lease.lease, ref)
@@ -87,7 +94,7 @@ class Lander:
 
 
 @dataclasses.dataclass(slots=True)
-class _HeldLease:
+class HeldLease:
     """A lease that is renewed on the way, long before it runs out."""
 
     lander: Lander

@@ -1,0 +1,95 @@
+"""The broker as the audit reads it, through confluent-kafka (librdkafka): another client than the lander's."""
+
+import time
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicCollection, TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from koboshi.errors import Unavailable
+from koboshi.ingest.audit import Record
+
+BATCH = 10_000
+UINT64 = 2**64 - 1
+
+
+class ConfluentBroker:
+    """A `koboshi.ingest.audit.Broker` on a Kafka cluster; `patience_s` bounds each wait for it."""
+
+    def __init__(self, bootstrap_servers: str, patience_s: float = 20.0) -> None:
+        self._servers = bootstrap_servers
+        self._patience_s = patience_s
+        client = {"bootstrap.servers": bootstrap_servers, "log_level": 0}
+        self._admin = AdminClient(client)
+        self._consumer = Consumer(
+            {
+                **client,
+                "group.id": "koboshi-audit",
+                "enable.auto.commit": False,
+                "enable.auto.offset.store": False,
+                "auto.offset.reset": "error",
+                "isolation.level": "read_committed",
+                "enable.partition.eof": True,
+            }
+        )
+
+    def topic_id(self, topic: str) -> uuid.UUID | None:
+        """The topic's id, or None when there is no such topic."""
+        asked = self._admin.describe_topics(TopicCollection([topic]), request_timeout=self._patience_s)
+        try:
+            found = asked[topic].result().topic_id
+        except KafkaException as error:
+            if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+                return None
+            raise self._unavailable(topic, error) from error
+        high, low = found.get_most_significant_bits() & UINT64, found.get_least_significant_bits() & UINT64
+        return uuid.UUID(int=high << 64 | low)
+
+    def first_offset(self, topic: str, partition: int) -> int:
+        """The first offset that can still be read."""
+        try:
+            low, _ = self._consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=self._patience_s)
+        except KafkaException as error:
+            raise self._unavailable(f"{topic}/{partition}", error) from error
+        return int(low)
+
+    def records(self, topic: str, partition: int, start: int, end: int) -> Iterator[Record]:
+        """All committed records with offsets in [start, end)."""
+        if start >= end:
+            return
+        self._consumer.assign([TopicPartition(topic, partition, start)])
+        for message in self._messages(f"{topic}/{partition}"):
+            if message.offset() >= end:
+                break
+            yield _record(message)
+        self._consumer.unassign()
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        self._consumer.close()
+
+    def _messages(self, what: str) -> Iterator[Message]:
+        """Messages up to the end of the log; no answer for `patience_s` raises `Unavailable`."""
+        heard_at = time.monotonic()
+        while time.monotonic() - heard_at < self._patience_s:
+            for message in self._consumer.consume(BATCH, timeout=1.0):
+                if (error := message.error()) is None:
+                    heard_at = time.monotonic()
+                    yield message
+                elif error.code() == KafkaError._PARTITION_EOF:
+                    return
+                elif not error.retriable() and error.code() != KafkaError._ALL_BROKERS_DOWN:
+                    raise self._unavailable(what, error)
+        raise self._unavailable(what, f"no record for {self._patience_s:.0f} s")
+
+    def _unavailable(self, what: str, why: Any) -> Unavailable:
+        return Unavailable(
+            f"Kafka at {self._servers} does not answer ({what}: {why}): see `koboshi status`, try again."
+        )
+
+
+def _record(message: Message) -> Record:
+    headers = [(name, value) for name, value in message.headers() or []]
+    return message.offset(), message.timestamp()[1], message.key(), message.value(), headers
