@@ -5,6 +5,7 @@ point: the broker's acknowledgement. The next window of records is sent only whe
 so a partition never has a gap; after a crash its last record says which of its events are there already.
 """
 
+import dataclasses
 import fcntl
 import time
 from collections.abc import Callable, Iterator
@@ -38,63 +39,119 @@ def only_stream(state_dir: Path) -> Iterator[None]:
         yield
 
 
-@contextmanager
-def _broker(bootstrap_servers: str) -> Iterator[None]:
-    try:
-        yield
-    except KafkaError as error:
-        raise Unavailable(
-            f"Kafka at {bootstrap_servers} failed ({type(error).__name__}): see `koboshi status`, then run the same "
-            "command again; it goes on where it was."
-        ) from error
+@dataclasses.dataclass(frozen=True, slots=True)
+class KafkaStream:
+    """A stream on its way to a cluster. `prefix` stands before the topics' names, to keep a trial apart."""
 
+    bootstrap_servers: str
+    stream: Stream
+    prefix: str = ""
 
-def remaining(bootstrap_servers: str, stream: Stream) -> pl.DataFrame:
-    """The events that are not in Kafka yet; makes the topics if they are not there."""
-    with _broker(bootstrap_servers):
-        _create_topics(bootstrap_servers)
-        last = _last_records(bootstrap_servers)
-    sent = [(topic, partition, _last_seq(stream, record)) for (topic, partition), record in last.items()]
-    schema = {"topic": pl.Int8, "partition": pl.Int32, "sent": pl.Int64}
-    known = stream.events.join(
-        pl.DataFrame(sent, schema, orient="row"), on=["topic", "partition"], how="left", maintain_order="left"
-    )
-    _check_complete(known.filter(pl.col("seq") <= pl.col("sent")), last)
-    return known.filter(pl.col("seq") > pl.col("sent").fill_null(-1)).drop("sent")
+    @property
+    def topics(self) -> list[str]:
+        """The topics' names, by their index in the events."""
+        return [self.prefix + topic.name for topic in TOPICS]
 
+    def remaining(self) -> pl.DataFrame:
+        """The events that are not in Kafka yet; makes the topics if they are not there."""
+        with self._errors():
+            self._create_topics()
+            last = self._last_records()
+        sent = [(topic, partition, _last_seq(self.stream, record)) for (topic, partition), record in last.items()]
+        schema = {"topic": pl.Int8, "partition": pl.Int32, "sent": pl.Int64}
+        places = pl.DataFrame(sent, schema, orient="row")
+        events = self.stream.events.join(places, on=["topic", "partition"], how="left", maintain_order="left")
+        _check_complete(events.filter(pl.col("seq") <= pl.col("sent")), last)
+        return events.filter(pl.col("seq") > pl.col("sent").fill_null(-1)).drop("sent")
 
-def _create_topics(bootstrap_servers: str) -> None:
-    admin = KafkaAdminClient(bootstrap_servers=bootstrap_servers)
-    try:
-        there = set(admin.list_topics())
-        missing = {
-            topic.name: {"num_partitions": topic.partitions, "replication_factor": -1, "configs": TOPIC_CONFIG}
-            for topic in TOPICS
-            if topic.name not in there
-        }
-        if missing:
-            admin.create_topics(missing, wait_for_metadata=True)
-    except TopicAlreadyExistsError:
-        admin.wait_for_topics([topic.name for topic in TOPICS])
-    finally:
-        admin.close()
+    def send(self, events: pl.DataFrame, rate: float | None, sent: Callable[[int], None]) -> None:
+        """Send events in order, at most `rate` a second, and tell `sent` how many more are acknowledged."""
+        window = WINDOW_RECORDS if rate is None else max(1, min(WINDOW_RECORDS, int(rate / 4)))
+        began = time.monotonic()
+        with self._errors(), self._producer() as producer:
+            for start in range(0, len(events), window):
+                self._send_window(producer, events[start : start + window])
+                sent(min(window, len(events) - start))
+                _keep_pace(began, start + window, rate)
 
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except KafkaError as error:
+            raise Unavailable(
+                f"Kafka at {self.bootstrap_servers} failed ({type(error).__name__}): see `koboshi status`, then run "
+                "the same command again; it goes on where it was."
+            ) from error
 
-def _last_records(bootstrap_servers: str) -> dict[tuple[int, int], ConsumerRecord]:
-    """The newest record of each partition that has any."""
-    consumer = KafkaConsumer(
-        bootstrap_servers=bootstrap_servers, enable_auto_commit=False, auto_offset_reset="none", max_poll_records=1
-    )
-    try:
-        index = {
-            TopicPartition(topic.name, partition): (number, partition)
-            for number, topic in enumerate(TOPICS)
-            for partition in range(topic.partitions)
-        }
-        ends = consumer.end_offsets(list(index))
-        return {index[tp]: _read_one(consumer, tp, end - 1) for tp, end in ends.items() if end > 0}
-    finally:
-        consumer.close()
+    @contextmanager
+    def _producer(self) -> Iterator[KafkaProducer]:
+        producer = KafkaProducer(
+            bootstrap_servers=self.bootstrap_servers,
+            acks="all",
+            enable_idempotence=True,
+            max_in_flight_requests_per_connection=1,
+            batch_size=BATCH_BYTES,
+            max_request_size=16 * BATCH_BYTES,
+            linger_ms=1_000,
+            delivery_timeout_ms=PATIENCE_S * 1_000,
+            metrics_enabled=False,
+        )
+        try:
+            yield producer
+        finally:
+            producer.close(timeout=1)
+
+    def _send_window(self, producer: KafkaProducer, events: pl.DataFrame) -> None:
+        """Send, and return when all are acknowledged; raise the first failure otherwise."""
+        topics, name = self.topics, self.stream.name.encode()
+        columns = events.select("seq", "topic", "partition", "key", "value", "timestamp_ms")
+        futures = [
+            producer.send(
+                topics[topic],
+                value=value,
+                key=key,
+                partition=partition,
+                timestamp_ms=timestamp_ms,
+                headers=[("seq", b"%d@%b" % (seq, name))],
+            )
+            for seq, topic, partition, key, value, timestamp_ms in columns.iter_rows()
+        ]
+        producer.flush(timeout=PATIENCE_S * 2)
+        for future in futures:
+            future.get(timeout=0)
+
+    def _create_topics(self) -> None:
+        admin = KafkaAdminClient(bootstrap_servers=self.bootstrap_servers)
+        try:
+            there = set(admin.list_topics())
+            missing = {
+                name: {"num_partitions": topic.partitions, "replication_factor": -1, "configs": TOPIC_CONFIG}
+                for name, topic in zip(self.topics, TOPICS, strict=True)
+                if name not in there
+            }
+            if missing:
+                admin.create_topics(missing, wait_for_metadata=True)
+        except TopicAlreadyExistsError:
+            admin.wait_for_topics(self.topics)
+        finally:
+            admin.close()
+
+    def _last_records(self) -> dict[tuple[int, int], ConsumerRecord]:
+        """The newest record of each (topic, partition) that has any."""
+        consumer = KafkaConsumer(
+            bootstrap_servers=self.bootstrap_servers, enable_auto_commit=False, auto_offset_reset="none"
+        )
+        try:
+            index = {
+                TopicPartition(name, partition): (number, partition)
+                for number, (name, topic) in enumerate(zip(self.topics, TOPICS, strict=True))
+                for partition in range(topic.partitions)
+            }
+            ends = consumer.end_offsets(list(index))
+            return {index[tp]: _read_one(consumer, tp, end - 1) for tp, end in ends.items() if end > 0}
+        finally:
+            consumer.close()
 
 
 def _read_one(consumer: KafkaConsumer, partition: TopicPartition, offset: int) -> ConsumerRecord:
@@ -126,53 +183,6 @@ def _check_complete(sent: pl.DataFrame, last: dict[tuple[int, int], ConsumerReco
                 f"{record.topic}/{record.partition} has {record.offset + 1} records where this stream has "
                 f"{counts.get(place, 0)}: it was written by something else, so the stream cannot go on."
             )
-
-
-def send(
-    bootstrap_servers: str, stream: Stream, events: pl.DataFrame, rate: float | None, sent: Callable[[int], None]
-) -> None:
-    """Send events in order, at most `rate` a second, and tell `sent` how many more are acknowledged."""
-    window = WINDOW_RECORDS if rate is None else max(1, min(WINDOW_RECORDS, int(rate / 4)))
-    began = time.monotonic()
-    with _broker(bootstrap_servers):
-        producer = KafkaProducer(
-            bootstrap_servers=bootstrap_servers,
-            acks="all",
-            enable_idempotence=True,
-            max_in_flight_requests_per_connection=1,
-            batch_size=BATCH_BYTES,
-            max_request_size=16 * BATCH_BYTES,
-            linger_ms=1_000,
-            delivery_timeout_ms=PATIENCE_S * 1_000,
-            metrics_enabled=False,
-        )
-        try:
-            for start in range(0, len(events), window):
-                _send_window(producer, stream, events[start : start + window])
-                sent(min(window, len(events) - start))
-                _keep_pace(began, start + window, rate)
-        finally:
-            producer.close(timeout=1)
-
-
-def _send_window(producer: KafkaProducer, stream: Stream, events: pl.DataFrame) -> None:
-    """Send, and return when all are acknowledged; raise the first failure otherwise."""
-    names, name = [topic.name for topic in TOPICS], stream.name.encode()
-    columns = events.select("seq", "topic", "partition", "key", "value", "timestamp_ms")
-    futures = [
-        producer.send(
-            names[topic],
-            value=value,
-            key=key,
-            partition=partition,
-            timestamp_ms=timestamp_ms,
-            headers=[("seq", b"%d@%b" % (seq, name))],
-        )
-        for seq, topic, partition, key, value, timestamp_ms in columns.iter_rows()
-    ]
-    producer.flush(timeout=PATIENCE_S * 2)
-    for future in futures:
-        future.get(timeout=0)
 
 
 def _keep_pace(began: float, done: int, rate: float | None) -> None:

@@ -11,6 +11,7 @@ import typer
 if TYPE_CHECKING:
     from polars import DataFrame
 
+    from pipelines.kafka_stream import KafkaStream
     from pipelines.stream_events import Stream
 
 app = typer.Typer(no_args_is_help=True, help="Send card transactions and fraud reports to Kafka; goes on where it was.")
@@ -20,6 +21,7 @@ Limit = Annotated[int | None, typer.Option(min=0, help="Stop after this many of 
 Duplicates = Annotated[float, typer.Option(min=0, max=1, help="Share of events that come a second time, later.")]
 Garbage = Annotated[float, typer.Option(min=0, max=1, help="Records that cannot be decoded, as a share of the events.")]
 Seed = Annotated[int | None, typer.Option(min=0, help="Of all that is random.  [default: as in params.yaml]")]
+Prefix = Annotated[str, typer.Option(help="Stands before the topics' names, to keep a trial apart.")]
 First = Annotated[datetime.datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First day to send.")]
 Last = Annotated[datetime.datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last day to send.")]
 File = Annotated[Path, typer.Argument(help="A .parquet or .csv file.", show_default=False)]
@@ -34,6 +36,7 @@ def simulate(
     limit: Limit = None,
     duplicate_share: Duplicates = 0.0,
     garbage_share: Garbage = 0.0,
+    topic_prefix: Prefix = "",
 ) -> None:
     """Send the published card-fraud simulation.
 
@@ -47,7 +50,7 @@ def simulate(
     given = {"seed": seed, "first": first and first.date(), "last": last and last.date()}
     params = load_params(find_project(), "stream", StreamParams)
     params = params.model_copy(update={name: value for name, value in given.items() if value is not None})
-    _run(lambda: simulated(params, duplicate_share, garbage_share), limit, rate)
+    _run(lambda: simulated(params, duplicate_share, garbage_share), topic_prefix, limit, rate)
 
 
 @app.command()
@@ -58,6 +61,7 @@ def replay(
     limit: Limit = None,
     duplicate_share: Duplicates = 0.0,
     garbage_share: Garbage = 0.0,
+    topic_prefix: Prefix = "",
 ) -> None:
     """Send the transactions of a file.
 
@@ -69,20 +73,21 @@ def replay(
     from pipelines.stream_sources import StreamParams, replayed
 
     chosen = load_params(find_project(), "stream", StreamParams).seed if seed is None else seed
-    _run(lambda: replayed(file, chosen, duplicate_share, garbage_share), limit, rate)
+    _run(lambda: replayed(file, chosen, duplicate_share, garbage_share), topic_prefix, limit, rate)
 
 
-def _run(prepare: "Callable[[], Stream]", limit: int | None, rate: float | None) -> None:
+def _run(prepare: "Callable[[], Stream]", prefix: str, limit: int | None, rate: float | None) -> None:
     """Make the stream, look up what Kafka has of it, and send the rest."""
     from koboshi.settings import load_settings, required
-    from pipelines.kafka_stream import only_stream, remaining
+    from pipelines.kafka_stream import KafkaStream, only_stream
 
     settings = load_settings()
     servers = required(settings.kafka.bootstrap_servers, "Kafka")
     with only_stream(settings.state_dir):
         stream = prepare()
         wanted = len(stream.events) if limit is None else min(limit, len(stream.events))
-        missing = remaining(servers, stream)
+        kafka = KafkaStream(servers, stream, prefix)
+        missing = kafka.remaining()
         missing = missing.filter(missing["seq"] < wanted)
         if missing.is_empty():
             typer.echo(f"nothing to send: all {wanted:,} records are in Kafka already.")
@@ -90,15 +95,13 @@ def _run(prepare: "Callable[[], Stream]", limit: int | None, rate: float | None)
         if len(missing) < wanted:
             typer.echo(f"going on: {wanted - len(missing):,} of {wanted:,} records are in Kafka already.")
         began = time.monotonic()
-        _send(servers, stream, missing, rate)
+        _send(kafka, missing, rate)
         took = time.monotonic() - began
     typer.echo(f"sent {len(missing):,} records in {took:.1f} s ({len(missing) / took:,.0f}/s): {_described(stream)}.")
 
 
-def _send(servers: str, stream: "Stream", missing: "DataFrame", rate: float | None) -> None:
+def _send(kafka: "KafkaStream", missing: "DataFrame", rate: float | None) -> None:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    from pipelines.kafka_stream import send
 
     began = time.monotonic()
     speed = TextColumn("{task.fields[speed]:,.0f} records/s")
@@ -110,7 +113,7 @@ def _send(servers: str, stream: "Stream", missing: "DataFrame", rate: float | No
             done = progress.tasks[task].completed + records
             progress.update(task, advance=records, speed=done / (time.monotonic() - began))
 
-        send(servers, stream, missing, rate, sent)
+        kafka.send(missing, rate, sent)
 
 
 def _described(stream: "Stream") -> str:
