@@ -20,9 +20,9 @@ app = typer.Typer(
 for verb in (stack_verbs.up, stack_verbs.down):
     app.command()(verb)
 app.command()(dataset_verbs.pin)
-app.command()(dataset_verbs.repair)
 app.command()(serving_verbs.serve)
 app.add_typer(ingest_verbs.app, name="ingest")
+app.add_typer(dataset_verbs.app, name="dataset")
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Verbs of the datasets: pin what was landed, repair what was changed."""
+"""Verbs of the datasets: `koboshi pin` and `koboshi dataset repair`."""
 
 import json
 from typing import Annotated
@@ -6,6 +6,13 @@ from typing import Annotated
 import typer
 
 from koboshi.settings import load_settings
+
+app = typer.Typer(no_args_is_help=True, help="Datasets: `repair` one that was changed, `koboshi pin` moves what they are made of.")
+
+
+@app.callback()
+def _group() -> None:
+    """Keep `repair` a verb of its own: an application with one command would take its place."""
 
 
 def pin(as_json: Annotated[bool, typer.Option("--json", help="Print what came out as JSON.")] = False) -> None:
@@ -26,6 +33,7 @@ def pin(as_json: Annotated[bool, typer.Option("--json", help="Print what came ou
     typer.echo(f"{cut.FILE} {'moved: `dvc repro` makes the datasets' if moved else 'is unchanged'}.")
 
 
+@app.command()
 def repair() -> None:
     """Remove datasets and objects of DVC's cache whose bytes have changed, so that `dvc repro` makes them again."""
     from koboshi.datasets.repair import repair as remove_changed

@@ -48,8 +48,7 @@ def seal(folder: Path) -> str:
     is noticed and not taken for one in a file.
     """
     files = {name: sha256_of(folder / name) for name in _names(folder)}
-    text = json.dumps({"format": FORMAT_VERSION, "files": files, "digest": _digest(files)}, indent=1, sort_keys=True)
-    return publish_bytes(folder / FILE, text.encode() + b"\n").sha256
+    return publish_bytes(folder / FILE, _text(files)).sha256
 
 
 def open_verified(folder: Path) -> Dataset:
@@ -72,25 +71,29 @@ def open_verified(folder: Path) -> Dataset:
 
 
 def _read(path: Path) -> dict[str, str]:
+    data = path.read_bytes()
     try:
-        content = json.loads(path.read_bytes())
-        files = {str(name): str(digest) for name, digest in content["files"].items()}
-        intact = content["digest"] == _digest(files)
+        content = json.loads(data)
+        format_version, files = int(content["format"]), {str(k): str(v) for k, v in content["files"].items()}
     except (ValueError, KeyError, TypeError, AttributeError):
-        intact = False
-    if not intact:
+        raise _corrupt(path) from None
+    if format_version > FORMAT_VERSION:
+        raise BadInput(f"{path} has format {format_version}, this koboshi knows {FORMAT_VERSION}: upgrade koboshi.")
+    if data != _text(files):
         raise _corrupt(path)
-    if content["format"] != FORMAT_VERSION:
-        raise BadInput(f"{path} has format {content['format']}, this koboshi knows {FORMAT_VERSION}: upgrade koboshi.")
     return files
 
 
+def _text(files: dict[str, str]) -> bytes:
+    digest = hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
+    content = {"format": FORMAT_VERSION, "files": files, "digest": digest}
+    return json.dumps(content, indent=1, sort_keys=True).encode() + b"\n"
+
+
 def _corrupt(path: Path) -> Corrupt:
-    return Corrupt(f"{path} is not as it was made{dvc_cache.source_of(path)}: run `koboshi repair`, then `dvc repro`.")
-
-
-def _digest(files: dict[str, str]) -> str:
-    return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
+    return Corrupt(
+        f"{path} is not as it was made{dvc_cache.source_of(path)}: run `koboshi dataset repair`, then `dvc repro`."
+    )
 
 
 def _names(folder: Path) -> list[str]:

@@ -13,7 +13,7 @@ from koboshi.files import verified_bytes
 from koboshi.ledger import Ledger, spans
 from koboshi.refs import SpanRef
 
-REPAIR = "remove it and run `koboshi ingest run`, which lands missing files again"
+REPAIR = "run `koboshi ingest repair`, which reads it from the broker again"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
