@@ -83,6 +83,8 @@ class _Driver:
         for name, unit in self._state.units.items():
             if unit.done:
                 self._say(f"{name}: {unit.done} of {unit.total} steps are committed already")
+            if 0 < unit.done < unit.total:
+                self._record("taken up", unit=name, step=unit.done)
         self._decide(Begun())
         while not self._state.finished:
             self._renew()

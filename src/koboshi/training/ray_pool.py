@@ -1,5 +1,6 @@
 """The pool on Ray: named actors on all nodes, one of them a warm spare. Ray starts and watches; it never restarts."""
 
+import re
 import time
 from typing import Any
 
@@ -22,7 +23,7 @@ class RayPool:
 
     `max_restarts=0`: a death is the driver's to handle, for only the ledger knows where to go on. They reserve no CPU,
     since a spare works only when another one is dead; so the nodes are chosen here, and the head is left alone. Each
-    step is a Ray task named `<unit>/step-<k>`, which is what the dashboard and the drill see.
+    step is a Ray task with a name of its own (`step_name`), which the dashboard, the process list and the drill see.
     """
 
     def __init__(self, spec: TrainingSpec, job: str) -> None:
@@ -54,7 +55,7 @@ class RayPool:
 
     def begin(self, worker: str, order: StepOrder) -> None:
         """Call `run_step` on the actor."""
-        call = self._actors[worker].run_step.options(name=f"{order.unit}/step-{order.step}")
+        call = self._actors[worker].run_step.options(name=step_name(order.unit, order.step))
         self._waiting[call.remote(order)] = worker
 
     def next_event(self, timeout_s: float) -> PoolEvent | None:
@@ -68,7 +69,7 @@ class RayPool:
             answer = ray.get(done[0])
         except RayActorError as error:
             self._actors.pop(worker, None)
-            return WorkerDied(worker, _first_line(error))
+            return WorkerDied(worker, _gist(error))
         except RayTaskError as error:
             return StepFailed(worker, f"{type(error.cause).__name__}: {error.cause}")
         if isinstance(answer, StepResult):
@@ -99,8 +100,12 @@ class RayPool:
         return WorkerDied(worker, f"it was not ready after {WARM_UP_S:.0f} s")
 
 
-def _first_line(error: Exception) -> str:
-    """The gist of Ray's many lines, without the cluster's identifiers."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    told = [line for line in lines if "exit" in line.lower() or "died" in line.lower()]
-    return (told or lines or [type(error).__name__])[-1][:200]
+def _gist(error: Exception) -> str:
+    """The first sentence that says how the process ended; Ray's text has many lines, and advice for other cases."""
+    found = re.search(r"Worker exit detail: ([^.\n]+)", str(error))
+    return found.group(1) if found else str(error).strip().splitlines()[0][:200]
+
+
+def step_name(unit: str, step: int) -> str:
+    """What Ray's dashboard, the process list and the drill call a step."""
+    return f"UnitWorker.{unit}/step-{step}"

@@ -55,7 +55,7 @@ class TrainingSpec:
 
     def to_json(self) -> str:
         """The specification as a JSON document."""
-        return json.dumps({"format": FORMAT_VERSION, **dataclasses.asdict(self)}, sort_keys=True, indent=1)
+        return json.dumps({"format": FORMAT_VERSION, **dataclasses.asdict(self)}, indent=1)
 
     @classmethod
     def from_json(cls, text: str) -> Self:
