@@ -67,12 +67,15 @@ def _begin(places: Places, parts: Mapping[str, Part], wanted: set[str], *, runs:
 
 
 def stop(settings: Settings) -> int:
-    """End the whole stack, and remove what it keeps outside of the state folder. Returns how many were left over."""
+    """End the whole stack, and remove what it keeps outside of the state folder.
+
+    Returns how many processes had no supervisor any more.
+    """
     places = find_places(settings.project, settings.state_dir)
     if not places.own.is_dir():
         return 0
     with exclusively(places):
-        if supervisor.answers(places):
+        if supervised := supervisor.answers(places):
             supervisor.stop_parts(places)
             deadline = time.monotonic() + STOP_LIMIT_S
             while not supervisor.parts_are_stopped(places) and time.monotonic() < deadline:
@@ -83,7 +86,7 @@ def stop(settings: Settings) -> int:
             path.unlink()
         places.endpoints.unlink(missing_ok=True)
         remove_runtime(places)
-    return left
+    return 0 if supervised else left
 
 
 def known_parts(places: Places) -> dict[str, Part]:

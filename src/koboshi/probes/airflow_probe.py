@@ -1,0 +1,39 @@
+"""Airflow's health: fresh heartbeats of its programs, and an execution API that answers, so that tasks can begin."""
+
+import datetime
+from collections.abc import Mapping
+from typing import Any
+
+from koboshi.errors import Unavailable
+from koboshi.probes.health import Health
+from koboshi.probes.http_json import call
+
+PROGRAMS = {
+    "scheduler": "latest_scheduler_heartbeat",
+    "dag_processor": "latest_dag_processor_heartbeat",
+    "triggerer": "latest_triggerer_heartbeat",
+}
+FRESH_S = 30.0
+
+
+def probe_airflow(base_url: str, limit_s: float = 20.0) -> Health:
+    """Ask for the heartbeats, then for the execution API, whose first answer after a start takes seconds."""
+    try:
+        state = call(f"{base_url}/api/v2/monitor/health", limit_s=limit_s)
+        stale = stale_programs(state, datetime.datetime.now(datetime.UTC))
+        if stale:
+            return Health(False, f"no fresh heartbeat of {', '.join(stale)}")
+        call(f"{base_url}/execution/health", limit_s=limit_s)
+    except Unavailable as error:
+        return Health(False, str(error)[:200])
+    return Health(True, "fresh heartbeats, and tasks can begin")
+
+
+def stale_programs(state: Mapping[str, Any], now: datetime.datetime) -> list[str]:
+    """The programs without a heartbeat in the last `FRESH_S` seconds, from the answer of the health endpoint."""
+    stale = []
+    for program, key in PROGRAMS.items():
+        beat = state.get(program, {}).get(key)
+        if beat is None or (now - datetime.datetime.fromisoformat(beat)).total_seconds() > FRESH_S:
+            stale.append(program)
+    return stale

@@ -1,0 +1,21 @@
+"""One HTTP call that speaks JSON, without any client's own retries: a probe asks once and says what it got."""
+
+import json
+import urllib.error
+import urllib.request
+from typing import Any
+
+from koboshi.errors import Unavailable
+
+
+def call(url: str, payload: Any = None, *, limit_s: float = 5.0) -> Any:
+    """GET, or POST when there is a payload. Raises `Unavailable` with the status or the reason."""
+    data = None if payload is None else json.dumps(payload).encode()
+    request = urllib.request.Request(url, data, {"Content-Type": "application/json"})  # noqa: S310 (our own addresses)
+    try:
+        with urllib.request.urlopen(request, timeout=limit_s) as answer:  # noqa: S310
+            return json.loads(answer.read() or b"null")
+    except urllib.error.HTTPError as error:
+        raise Unavailable(f"{url} answers {error.code}: {error.read(300).decode(errors='replace')}") from error
+    except (OSError, ValueError) as error:
+        raise Unavailable(f"{url} does not answer: {getattr(error, 'reason', error)}") from error

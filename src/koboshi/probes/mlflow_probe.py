@@ -1,0 +1,62 @@
+"""MLflow's health: a run is written and read again. Over plain HTTP, because its client takes seconds to import."""
+
+import time
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from koboshi.errors import Unavailable
+from koboshi.probes.health import Health
+from koboshi.probes.http_json import call
+
+EXPERIMENT = "koboshi-probe"
+TAG = "koboshi.probe"
+
+
+def probe_mlflow(tracking_uri: str, limit_s: float = 10.0) -> Health:
+    """Write a new value to a tag of the one run of the probe's experiment, and read it."""
+    api, begun = f"{tracking_uri}/api/2.0/mlflow", time.monotonic()
+    value = str(time.time_ns())
+    try:
+        run = _probe_run(api, limit_s)
+        call(f"{api}/runs/set-tag", {"run_id": run, "key": TAG, "value": value}, limit_s=limit_s)
+        tags = call(f"{api}/runs/get?run_id={run}", limit_s=limit_s)["run"]["data"]["tags"]
+    except (Unavailable, KeyError) as error:
+        return Health(False, f"no run could be written and read ({error})"[:200])
+    if {"key": TAG, "value": value} not in tags:
+        return Health(False, f"run {run} does not have the tag that was written to it")
+    return Health(True, f"a run written and read in {time.monotonic() - begun:.1f} s")
+
+
+def _probe_run(api: str, limit_s: float) -> str:
+    experiment = _experiment(api, limit_s)
+    found = call(f"{api}/runs/search", {"experiment_ids": [experiment], "max_results": 1}, limit_s=limit_s)
+    if runs := found.get("runs"):
+        return str(runs[0]["info"]["run_id"])
+    started = {"experiment_id": experiment, "run_name": EXPERIMENT, "start_time": time.time_ns() // 1_000_000}
+    return str(call(f"{api}/runs/create", started, limit_s=limit_s)["run"]["info"]["run_id"])
+
+
+def _experiment(api: str, limit_s: float) -> str:
+    by_name = f"{api}/experiments/get-by-name?experiment_name={EXPERIMENT}"
+    try:
+        return str(call(by_name, limit_s=limit_s)["experiment"]["experiment_id"])
+    except Unavailable as error:
+        if "RESOURCE_DOES_NOT_EXIST" not in str(error):
+            raise
+    return str(call(f"{api}/experiments/create", {"name": EXPERIMENT}, limit_s=limit_s)["experiment_id"])
+
+
+def served_example(tracking_uri: str, model: str, alias: str, limit_s: float = 5.0) -> Any | None:
+    """A request body that the model behind an alias can answer: the input example of its version. None without one."""
+    api = f"{tracking_uri}/api/2.0/mlflow"
+    query = urlencode({"name": model, "alias": alias})
+    try:
+        version = call(f"{api}/registered-models/alias?{query}", limit_s=limit_s)["model_version"]["version"]
+        query = urlencode({"name": model, "version": version})
+        uri = call(f"{api}/model-versions/get-download-uri?{query}", limit_s=limit_s)["artifact_uri"]
+        path = quote(f"{uri.partition(':/')[2].strip('/')}/serving_input_example.json")
+        return call(f"{tracking_uri}/api/2.0/mlflow-artifacts/artifacts/{path}", limit_s=limit_s)
+    except Unavailable as error:
+        if " answers 404" in str(error):
+            return None
+        raise

@@ -1,0 +1,114 @@
+"""What a person is told of a part: its state, and why it is not healthy."""
+
+import dataclasses
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from koboshi.probes.health import Health
+from koboshi.stack.health import probe_name
+from koboshi.stack.operate import history
+from koboshi.stack.part import Part
+from koboshi.stack.places import Places
+from koboshi.stack.process_table import Process, ours, read_processes
+from koboshi.stack.start_history import Start
+
+HEALTHY, UNHEALTHY, STARTING, STOPPED, GAVE_UP = "healthy", "unhealthy", "starting", "stopped", "given up"
+ELSEWHERE = "elsewhere"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class PartState:
+    """One line of `koboshi status`; `since` in seconds since 1970, in `memory_mb` shared pages count by their share."""
+
+    name: str
+    state: str
+    detail: str
+    address: str
+    pids: tuple[int, ...] = ()
+    restarts: int = 0
+    memory_mb: int = 0
+    since: float | None = None
+
+
+def decide_state(statename: str | None, note: str, health: Health | None, *, starting: bool) -> tuple[str, str]:
+    """State and reason, from what the supervisor, the launcher and the probe say. Pure.
+
+    While the stack is `starting`, a part that does not answer yet is on its way, not ill.
+    """
+    if note:
+        return GAVE_UP, note
+    if statename is None or statename in {"STOPPED", "EXITED", "FATAL"}:
+        return STOPPED, "not running: `koboshi up` starts it"
+    if health is None:
+        return STARTING, "on its way"
+    ill = STARTING if starting else UNHEALTHY
+    return (HEALTHY if health.ok else ill), health.detail
+
+
+def observe(
+    places: Places,
+    parts: Mapping[str, Part],
+    infos: Mapping[str, Mapping[str, Any]],
+    healths: Mapping[str, Health],
+    *,
+    starting: bool = False,
+) -> list[PartState]:
+    """The state of each part, in the order of the table."""
+    processes = {} if starting else read_processes()
+    return [
+        _observe(places, part, infos.get(part.name), healths, processes, starting=starting) for part in parts.values()
+    ]
+
+
+def _observe(
+    places: Places,
+    part: Part,
+    info: Mapping[str, Any] | None,
+    healths: Mapping[str, Health],
+    processes: Mapping[int, Process],
+    *,
+    starting: bool,
+) -> PartState:
+    record = history(places, part.name)
+    starts = record.starts()
+    statename = info["statename"] if info else None
+    state, detail = decide_state(statename, record.note(), healths.get(probe_name(part)), starting=starting)
+    pids = pids_of(starts[-1:], processes)
+    return PartState(
+        part.name,
+        state,
+        detail,
+        part.address,
+        pids,
+        restarts=max(0, len(starts) - 1),
+        memory_mb=sum(map(pss_bytes, pids)) // 1024**2,
+        since=starts[-1].at if starts and pids else None,
+    )
+
+
+def pids_of(starts: Iterable[Start], processes: Mapping[int, Process]) -> tuple[int, ...]:
+    """The living processes of a start, its own first."""
+    recorded = [(start.pid, start.ticks) for start in starts]
+    found = ours(processes, recorded, tag="", apart=frozenset()) if processes else set()
+    leaders = [pid for pid, _ in recorded if pid in found]
+    return (*leaders, *sorted(found.difference(leaders)))
+
+
+def pss_bytes(pid: int) -> int:
+    """A process's memory, shared pages counted by their share; 0 when it is gone."""
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0
+    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
+
+
+def since_text(since: float | None) -> str:
+    """How long ago, for people."""
+    if since is None:
+        return ""
+    minutes, seconds = divmod(int(time.time() - since), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"

@@ -1,0 +1,83 @@
+"""The stack on a terminal: a live table while it starts, plain lines where there is no terminal."""
+
+import time
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from koboshi.stack.part_state import GAVE_UP, HEALTHY, STARTING, UNHEALTHY, PartState, since_text
+
+COLOURS = {HEALTHY: "green", STARTING: "yellow", UNHEALTHY: "red", GAVE_UP: "red"}
+
+
+class Progress:
+    """Shows the parts on their way; a context manager."""
+
+    def __init__(self, console: Console) -> None:
+        """Nothing is shown before the first `show`."""
+        self._console, self._begun = console, time.monotonic()
+        self._live = Live(console=console, refresh_per_second=4) if console.is_terminal else None
+        self._said: dict[str, str] = {}
+
+    def __enter__(self) -> "Progress":
+        if self._live:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        if self._live:
+            self._live.stop()
+
+    def show(self, states: Sequence[PartState]) -> None:
+        """Bring the table up to date, or print a line for each part whose state has changed."""
+        if self._live:
+            self._live.update(self._progress_table(states))
+            return
+        for state in states:
+            if self._said.get(state.name) != state.state:
+                self._said[state.name] = state.state
+                self._console.print(
+                    f"{self._elapsed():4.0f} s  {state.name:22} {state.state:10} {state.detail}",
+                    highlight=False,
+                    markup=False,
+                    soft_wrap=True,
+                )
+
+    def _progress_table(self, states: Sequence[PartState]) -> Table:
+        table = Table(title=f"koboshi up, {self._elapsed():.0f} s", title_justify="left")
+        for column in ("part", "state", "what it did, or waits for"):
+            table.add_column(column)
+        for state in states:
+            table.add_row(state.name, coloured(state.state), state.detail)
+        return table
+
+    def _elapsed(self) -> float:
+        return time.monotonic() - self._begun
+
+
+def coloured(state: str) -> str:
+    """A state in its colour."""
+    colour = COLOURS.get(state, "dim")
+    return f"[{colour}]{state}[/{colour}]"
+
+
+def status_table(states: Sequence[PartState]) -> Table:
+    """`koboshi status`."""
+    table = Table()
+    for column in ("part", "state", "pids", "address", "restarts", "MB", "for", "detail"):
+        table.add_column(column, overflow="fold")
+    for state in states:
+        pids = f"{state.pids[0]}" + (f" +{len(state.pids) - 1}" if len(state.pids) > 1 else "") if state.pids else ""
+        table.add_row(
+            state.name,
+            coloured(state.state),
+            pids,
+            state.address,
+            str(state.restarts),
+            str(state.memory_mb or ""),
+            since_text(state.since),
+            state.detail,
+        )
+    return table
