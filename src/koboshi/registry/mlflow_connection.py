@@ -18,6 +18,7 @@ _ENVIRONMENT = {
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
+FAILURES = (MlflowException, requests.RequestException)
 _TRANSIENT = frozenset({"INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED", "DEADLINE_EXCEEDED"})
 
 
@@ -42,4 +43,4 @@ def answering(tracking_uri: str) -> Iterator[None]:
 
 
 def _brief(error: Exception) -> str:
-    return str(error).splitlines()[0][:200].rstrip(".")
+    return (str(error) or type(error).__name__).splitlines()[0][:200].rstrip(".")

@@ -9,7 +9,7 @@ from mlflow.exceptions import MlflowException
 
 from koboshi.errors import Conflict
 from koboshi.refs import ModelRef
-from koboshi.registry.mlflow_connection import answering, connect
+from koboshi.registry.mlflow_connection import FAILURES, answering, connect
 from koboshi.registry.mlflow_model import check_digest, download
 from koboshi.registry.mlflow_runs import KEY_TAG, SHA256_TAG, UNIT_TAG, recorded_model
 
@@ -48,7 +48,7 @@ class MlflowRegistry:
                 self._client.create_model_version(
                     self.name, model.source, model.run_id, tags=tags, model_id=model.model_id, await_creation_for=0
                 )
-            except MlflowException:
+            except FAILURES:
                 # An answer that got lost may hide a version that was made.
                 if not self.find(key, unit):
                     raise
@@ -101,7 +101,7 @@ class MlflowRegistry:
             return
         try:
             self._client.create_registered_model(self.name)
-        except MlflowException:
+        except FAILURES:
             if self._model() is None:
                 raise
 

@@ -18,12 +18,11 @@ from typing import Any
 import pandas as pd
 from mlflow import MlflowClient
 from mlflow.entities import LoggedModel, LoggedModelOutput, LoggedModelStatus, Metric, Param, Run
-from mlflow.exceptions import MlflowException
 from mlflow.models import Model
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME, MLFLOW_RUN_NOTE
 
 from koboshi.errors import Conflict
-from koboshi.registry.mlflow_connection import answering, connect
+from koboshi.registry.mlflow_connection import FAILURES, answering, connect
 from koboshi.registry.mlflow_model import write_model
 
 KEY_TAG = "koboshi.key"
@@ -161,6 +160,9 @@ def _record_unit(client: MlflowClient, experiment_id: str, parent: Run, key: str
     _log_metrics(client, run, unit, ended)
     client.set_tag(run_id, MLFLOW_RUN_NOTE, _note(unit))
     model = _record_model(client, experiment_id, run, key, unit)
+    linked = {output.model_id for output in run.outputs.model_outputs} if run.outputs else set()
+    if model.model_id not in linked:
+        client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=len(unit.steps))])
     client.set_tag(run_id, SHA256_TAG, model.tags[SHA256_TAG])
     client.set_tag(run_id, MODEL_TAG, model.model_id)
     _finish(client, run, ended)
@@ -182,7 +184,6 @@ def _record_model(client: MlflowClient, experiment_id: str, run: Run, key: str, 
         sha256 = write_model(folder, unit.model, unit.example, identity)
         client.set_logged_model_tags(made.model_id, {SHA256_TAG: sha256})
         client.log_model_artifacts(made.model_id, str(folder))
-    client.log_outputs(run.info.run_id, [LoggedModelOutput(made.model_id, step=len(unit.steps))])
     client.finalize_logged_model(made.model_id, LoggedModelStatus.READY)
     return client.get_logged_model(made.model_id)
 
@@ -217,7 +218,7 @@ def _tolerating_a_race(make: Callable[[], Any], find: Callable[[], Any]) -> Any:
     """Make a thing; if that fails, somebody else or an earlier try of our own request may have made it."""
     try:
         return make()
-    except MlflowException:
+    except FAILURES:
         if found := find():
             return found
         raise

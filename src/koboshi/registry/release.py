@@ -14,7 +14,7 @@ from koboshi.ledger.intents import Intent, last_done, open_intent, opened, settl
 from koboshi.refs import ModelRef
 from koboshi.registry.promotion import moved_by_hand, next_move
 
-LEASE_S = 60.0
+LEASE_S = 30.0
 
 
 class Aliases(Protocol):
