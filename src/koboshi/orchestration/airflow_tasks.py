@@ -4,8 +4,8 @@ A task only starts a command and waits for it. What the command ends with decide
 same call would fail again; 75, a kill or anything unforeseen is tried again, later each time.
 """
 
+import json
 import logging
-import os
 import sys
 from collections.abc import Mapping
 from datetime import timedelta
@@ -18,12 +18,14 @@ from airflow.sdk.exceptions import AirflowSkipException
 from koboshi.errors import Permanent
 
 if TYPE_CHECKING:
+    from koboshi.orchestration.commands import Ended
     from koboshi.orchestration.workspaces import Workspace
     from koboshi.settings import Settings
 
 CUT = Asset("stream-cut")
 CANDIDATE = Asset("candidate")
 DVC_POOL = "dvc"
+SERVED_WITHIN_S = 120.0
 TASK_DEFAULTS = {
     "owner": "koboshi",
     "retries": 4,
@@ -81,6 +83,33 @@ def pin_task(**options: Any) -> Any:
     return task(task_id="pin", inlets=[CUT], outlets=[CUT], **options)(pin)()
 
 
+def candidate_task(verb: str, module: str, **options: Any) -> Any:
+    """A task that runs `python -m MODULE VERB` in each candidate's workspace, and returns the outcomes."""
+
+    def run(params: Mapping[str, Any], triggering_asset_events: Any) -> list[dict[str, Any]]:
+        return [run_program(module, verb, workspace) for workspace in _candidates(params, triggering_asset_events)]
+
+    return task(task_id=verb, pool=DVC_POOL, **options)(run)()
+
+
+def served_task(outcomes: Any, **options: Any) -> Any:
+    """A task that waits until the gateway answers with what was promoted last; skipped if nothing was."""
+
+    def served(outcomes: list[dict[str, Any]]) -> None:
+        from koboshi.orchestration.gateway_answers import wait_until_served
+
+        promoted = [outcome for outcome in outcomes if outcome["outcome"] == "promoted"]
+        if not promoted:
+            raise AirflowSkipException("; ".join(f"{o['outcome']}: {o['reason']}" for o in outcomes))
+        if (url := _settings().gateway.url) is None:
+            raise AirflowSkipException("no gateway is configured: the replicas follow the alias by themselves.")
+        version = promoted[-1]["candidate"]["version"]
+        replicas = wait_until_served(url, version, within_s=SERVED_WITHIN_S, on_line=_say)
+        _say(f"version {version} is served by {', '.join(sorted(replicas))}")
+
+    return task(task_id="served", **options)(served)(outcomes)
+
+
 def trigger_form(*blocks: str) -> dict[str, Param]:
     """A field for each number in these blocks of params.yaml; an empty field means "as committed"."""
     from koboshi.orchestration.parameters import numbers
@@ -98,13 +127,10 @@ def topics() -> tuple[str, ...]:
 
 def run_verb(*words: str) -> None:
     """Run `koboshi WORDS…` in the project; its output goes to the task's log."""
-    from koboshi.orchestration import commands
+    from koboshi.orchestration.workspaces import PROJECT, Workspace
 
-    executable = Path(sys.executable).parent / "koboshi"
-    ended = commands.run(
-        (str(executable), *words), cwd=_settings().project, env=os.environ, on_line=lambda line: _log.info("%s", line)
-    )
-    commands.raise_for(ended, f"koboshi {' '.join(words)}")
+    here = Workspace(PROJECT, _settings().project)
+    _run((str(Path(sys.executable).parent / "koboshi"), *words), here, f"koboshi {' '.join(words)}")
 
 
 def run_stage(stage: str, params: Mapping[str, Any]) -> "Workspace":
@@ -120,9 +146,38 @@ def run_stage(stage: str, params: Mapping[str, Any]) -> "Workspace":
         state_dir=settings.state_dir,
         ledger_url=settings.ledger_url,
         holder=f"{run.dag_id} {run.run_id} {run.task_id}",
-        on_line=lambda line: _log.info("%s", line),
+        on_line=_say,
     )
     return workspace
+
+
+def run_program(module: str, verb: str, workspace: str) -> dict[str, Any]:
+    """Run `python -m MODULE VERB` in a workspace; returns the outcome, the JSON in the last line of its output."""
+    from koboshi.orchestration import workspaces
+
+    settings = _settings()
+    where = workspaces.find(settings.project, settings.state_dir, workspace)
+    ended = _run((sys.executable, "-m", module, verb), where, f"{module} {verb}")
+    return {"workspace": workspace, **json.loads(ended.last_line)}
+
+
+def _run(command: tuple[str, ...], workspace: "Workspace", what: str) -> "Ended":
+    from koboshi.orchestration import commands
+
+    env = workspace.environment(_settings().state_dir)
+    ended = commands.run(command, cwd=workspace.folder, env=env, on_line=_say)
+    commands.raise_for(ended, what)
+    return ended
+
+
+def _candidates(params: Mapping[str, Any], triggering_asset_events: Any) -> list[str]:
+    """The workspaces whose candidates this run is about: those of its events, oldest first, or the one asked for."""
+    events = triggering_asset_events.get(CANDIDATE, ())
+    return list(dict.fromkeys(event.extra["workspace"] for event in events)) or [params["workspace"]]
+
+
+def _say(line: str) -> None:
+    _log.info("%s", line)
 
 
 def _settings() -> "Settings":

@@ -16,7 +16,7 @@ from types import FrameType
 from koboshi.errors import KoboshiError, Permanent, Transient
 
 _LOOK_S = 0.5
-_GRACE_S = 3.0
+_GRACE_S = 2.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

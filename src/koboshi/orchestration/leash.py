@@ -14,7 +14,7 @@ import sys
 from types import FrameType
 
 _PR_SET_PDEATHSIG = 1
-_GRACE_S = 3.0
+_GRACE_S = 2.0
 
 
 class _ToldToStop(BaseException):

@@ -1,10 +1,9 @@
 """One stage of dvc.yaml in one workspace, by one process at a time."""
 
 import dataclasses
-import os
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 from koboshi.exits import EXIT_FILE_VARIABLE
@@ -37,7 +36,7 @@ def run_stage(
         ended = commands.run(
             (sys.executable, "-m", "koboshi.orchestration.dvc_stage", stage),
             cwd=workspace.folder,
-            env={**os.environ, **_environment(_fresh_exit_file(workspace, state_dir), workspace, state_dir)},
+            env={**workspace.environment(state_dir), EXIT_FILE_VARIABLE: str(_fresh_exit_file(workspace, state_dir))},
             on_line=on_line,
             on_beat=keeper.beat,
         )
@@ -67,13 +66,3 @@ def _fresh_exit_file(workspace: Workspace, state_dir: Path) -> Path:
     file = folder / "exit"
     file.unlink(missing_ok=True)
     return file
-
-
-def _environment(exit_file: Path, workspace: Workspace, state_dir: Path) -> Mapping[str, str]:
-    return {
-        EXIT_FILE_VARIABLE: str(exit_file),
-        "KOBOSHI_PROJECT": str(workspace.folder),
-        "KOBOSHI_STATE_DIR": str(state_dir),
-        "DVC_SITE_CACHE_DIR": str(state_dir / "dvc" / "site"),
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
-    }

@@ -6,7 +6,9 @@ shares DVC's cache with the project, so that only what depends on the changes is
 """
 
 import dataclasses
+import os
 import shutil
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -17,7 +19,7 @@ from koboshi.orchestration import parameters
 
 PROJECT = "project"
 _PARAMS = "params.yaml"
-_FILES = ("dvc.yaml", "koboshi.toml", ".dvc/config")
+_FILES = ("dvc.yaml", "koboshi.toml", ".dvc/config", ".dvc/plots")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -26,6 +28,16 @@ class Workspace:
 
     name: str
     folder: Path
+
+    def environment(self, state_dir: Path) -> dict[str, str]:
+        """The environment for a command that works here: the caller's, with the same state folder and programs."""
+        return {
+            **os.environ,
+            "KOBOSHI_PROJECT": str(self.folder),
+            "KOBOSHI_STATE_DIR": str(state_dir),
+            "DVC_SITE_CACHE_DIR": str(state_dir / "dvc" / "site"),
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+        }
 
 
 def choose(project: Path, state_dir: Path, wanted: Mapping[str, Any]) -> Workspace:

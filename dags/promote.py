@@ -1,0 +1,43 @@
+"""When a candidate becomes the champion: after each training, or by hand."""
+
+from airflow.sdk import Param, dag
+
+from koboshi.orchestration.airflow_tasks import CANDIDATE, TASK_DEFAULTS, candidate_task, served_task
+
+GUIDE = """
+### Candidate → model version → champion → the replicas
+
+1. **register** makes the best candidate of the evaluation a version of the registered model, once: a version is found
+   by the digest of what it was trained from before it is made.
+2. **compare** judges it beside the champion, on the same rows, with the metric and the bound in `params.yaml`.
+3. **promote** moves the alias `champion`, if the candidate is not worse than the bound allows. The intent is in the
+   ledger first, so that a crash in between is finished or taken back by the next run.
+4. **served** waits until every replica behind the gateway answers with the new version.
+
+A **refusal is a green run**: the log of `compare` says why, `served` is skipped, and the champion stays. So it is
+when the candidate is the champion already.
+
+The run is about the candidate that the DAG `train` has just announced. By hand, name its workspace: `project` is the
+committed pipeline, an experiment has the digest that is in the log of its run.
+"""
+
+PROGRAM = "pipelines.promote"
+
+
+@dag(
+    dag_id="promote",
+    description="Register the best candidate, compare it with the champion, promote it if it may be.",
+    doc_md=GUIDE,
+    schedule=[CANDIDATE],
+    max_active_runs=1,
+    default_args=TASK_DEFAULTS,
+    tags=["koboshi", "registry", "serving"],
+    params={"workspace": Param("project", type="string", description="Where the candidate was trained")},
+)
+def promote() -> None:
+    """Register and compare change nothing that is served; only promote does."""
+    outcomes = candidate_task("promote", PROGRAM)
+    candidate_task("register", PROGRAM) >> candidate_task("compare", PROGRAM) >> outcomes >> served_task(outcomes)
+
+
+promote()

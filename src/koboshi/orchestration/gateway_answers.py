@@ -1,0 +1,48 @@
+"""Whether the balanced endpoint answers with a model version: every replica, not just the first to follow."""
+
+import time
+from collections import Counter
+from collections.abc import Callable
+
+import httpx
+
+from koboshi.errors import Unavailable
+
+_IN_A_ROW = 12  # answers of the wanted version, after which no replica behind the gateway has another one
+_LOOK_S = 0.25
+VERSION_HEADER, REPLICA_HEADER = "x-koboshi-model-version", "x-koboshi-replica"
+
+
+def wait_until_served(url: str, version: int, *, within_s: float, on_line: Callable[[str], None]) -> dict[str, int]:
+    """Ask the gateway until it answers with this version only; how many of the last answers each replica gave.
+
+    Raises `Unavailable` after `within_s`, with what was answered instead.
+    """
+    deadline = time.monotonic() + within_s
+    answered: list[str] = []
+    last = ""
+    with httpx.Client(base_url=url.rstrip("/"), timeout=10.0) as client:
+        while len(answered) < _IN_A_ROW:
+            replica, found = _ask(client)
+            answered = [*answered, replica] if found == str(version) else []
+            if found != last:
+                on_line(f"{replica or 'the gateway'} answers with {f'version {found}' if found else 'no model'}")
+                last = found
+            if not answered:
+                _pause(deadline, f"the gateway {url} answers with {found or 'no version'}, not {version}")
+    return dict(Counter(answered))
+
+
+def _ask(client: httpx.Client) -> tuple[str, str]:
+    """Who answered, and with which version; empty where nobody did."""
+    try:
+        headers = client.get("/version", headers={"Connection": "close"}).headers
+    except httpx.TransportError:
+        return "", ""
+    return headers.get(REPLICA_HEADER, ""), headers.get(VERSION_HEADER, "")
+
+
+def _pause(deadline: float, what: str) -> None:
+    if time.monotonic() > deadline:
+        raise Unavailable(f"{what}: look at `koboshi status`.")
+    time.sleep(_LOOK_S)

@@ -1,0 +1,216 @@
+"""The client of Airflow's REST interface, against a small server that answers from a script."""
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+import stamina
+
+from koboshi.errors import BadInput, NotConfigured, Permanent, Unavailable
+from koboshi.orchestration.airflow_client import AirflowClient, Run, TaskState, connect
+from koboshi.orchestration.gateway_answers import wait_until_served
+
+RUN = Run("train", "demo-1")
+PATH = "/api/v2/dags/train/dagRuns/demo-1"
+
+
+class Script:
+    """Answers by method and path, the last one again and again, and what was asked."""
+
+    def __init__(self, answers: dict[str, list[tuple[int, Any]]]) -> None:
+        self.answers = {"POST /auth/token": [(201, {"access_token": "t1"}), (201, {"access_token": "t2"})], **answers}
+        self.asked: list[tuple[str, Any, str | None]] = []
+        self.headers: dict[str, str] = {}
+
+    def answer(self, what: str, body: Any, token: str | None) -> tuple[int, Any]:
+        """The next answer for this request."""
+        self.asked.append((what, body, token))
+        left = self.answers.get(what.partition("?")[0], [(404, {"detail": "not found"})])
+        return left.pop(0) if len(left) > 1 else left[0]
+
+
+@contextmanager
+def served(script: Script) -> Iterator[str]:
+    """The URL of a server that plays the script."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do(self) -> None:
+            length = int(self.headers.get("Content-Length") or 0)
+            body = json.loads(self.rfile.read(length)) if length else None
+            status, answer = script.answer(f"{self.command} {self.path}", body, self.headers.get("Authorization"))
+            data = json.dumps(answer).encode()
+            self.send_response(status)
+            for name, value in {**script.headers, "Content-Length": str(len(data))}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(data)
+
+        do_GET = do_POST = do_PATCH = do  # noqa: N815
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@contextmanager
+def client(script: Script) -> Iterator[AirflowClient]:
+    """A client of the script, which does not wait between its tries."""
+    with served(script) as url, stamina.set_testing(True, attempts=3):
+        session = AirflowClient(url, "admin", "secret")
+        yield session
+        session.close()
+
+
+def task(name: str, state: str | None, number: int = 1) -> dict[str, Any]:
+    """A task as the interface shows it."""
+    return {"task_id": name, "state": state, "try_number": number, "duration": 1.5}
+
+
+def test_a_run_is_triggered_under_our_own_name() -> None:
+    """The name makes the POST safe to repeat; logical_date must be there, and may be null."""
+    script = Script({"POST /api/v2/dags/train/dagRuns": [(200, {})]})
+    with client(script) as airflow:
+        assert airflow.trigger(RUN, {"train.rate": 0.2}) == RUN
+    body = {"dag_run_id": "demo-1", "logical_date": None, "conf": {"train.rate": 0.2}}
+    assert script.asked == [
+        ("POST /auth/token", {"username": "admin", "password": "secret"}, None),
+        ("POST /api/v2/dags/train/dagRuns", body, "Bearer t1"),
+    ]
+
+
+def test_a_run_of_this_name_is_attached_to() -> None:
+    """An answer that got lost, or a second demo: 409 is not an error."""
+    with client(Script({"POST /api/v2/dags/train/dagRuns": [(409, {"detail": "exists"})]})) as airflow:
+        assert airflow.trigger(RUN) == RUN
+
+
+@pytest.mark.parametrize("status", [400, 422])
+def test_refused_parameters_are_bad_input(status: int) -> None:
+    """Airflow's own words are handed on."""
+    script = Script({"POST /api/v2/dags/train/dagRuns": [(status, {"detail": "'x' is no number"})]})
+    with client(script) as airflow, pytest.raises(BadInput, match="'x' is no number"):
+        airflow.trigger(RUN)
+
+
+def test_a_run_is_followed_task_by_task_to_its_end() -> None:
+    """Each change is told once: a new state, or another try."""
+    states = [(200, {"state": s}) for s in ("queued", "running", "running", "success")]
+    tasks = [
+        [task("a", None, 0)],
+        [task("a", "running")],
+        [task("a", "running", 2), task("b", None, 0)],
+        [task("a", "success", 2), task("b", "success")],
+    ]
+    answers = {f"GET {PATH}": states, f"GET {PATH}/taskInstances": [(200, {"task_instances": t}) for t in tasks]}
+    told: list[TaskState] = []
+    with client(Script(answers)) as airflow:
+        outcome = airflow.follow(RUN, within_s=30, on_change=told.append)
+    assert outcome.state == "success"
+    assert [(t.task_id, t.state, t.try_number) for t in told] == [
+        ("a", None, 0), ("a", "running", 1), ("a", "running", 2), ("b", None, 0),
+        ("a", "success", 2), ("b", "success", 1),
+    ]  # fmt: skip
+    assert outcome.tasks["a"] == TaskState("a", "success", 2, 1.5)
+
+
+def test_following_has_an_end() -> None:
+    """A run that hangs is named."""
+    answers = {f"GET {PATH}": [(200, {"state": "running"})]}
+    answers[f"GET {PATH}/taskInstances"] = [(200, {"task_instances": []})]
+    with client(Script(answers)) as airflow, pytest.raises(Unavailable, match="train demo-1 is still running"):
+        airflow.follow(RUN, within_s=0)
+
+
+def test_a_token_that_is_over_is_renewed() -> None:
+    """401 leads to one more login, not to an end."""
+    script = Script({f"GET {PATH}": [(401, {"detail": "expired"}), (200, {"state": "success"})]})
+    with client(script) as airflow:
+        assert airflow.state(RUN) == "success"
+    assert [token for _, _, token in script.asked] == [None, "Bearer t1", None, "Bearer t2"]
+
+
+def test_a_server_that_is_starting_is_asked_again() -> None:
+    """503 passes; after some tries it is `Unavailable`."""
+    with client(Script({f"GET {PATH}": [(503, {}), (200, {"state": "success"})]})) as airflow:
+        assert airflow.state(RUN) == "success"
+    with client(Script({f"GET {PATH}": [(503, {})]})) as airflow, pytest.raises(Unavailable, match="answers 503"):
+        airflow.state(RUN)
+
+
+def test_what_asking_again_does_not_change_is_permanent() -> None:
+    """A wrong password, an unknown run."""
+    script = Script({"POST /auth/token": [(403, {"detail": "wrong"})]})
+    with client(script) as airflow, pytest.raises(Permanent, match="answers 403: wrong"):
+        airflow.state(RUN)
+    assert len(script.asked) == 1
+
+
+def test_nobody_there_is_unavailable() -> None:
+    """One sentence, no trace."""
+    with stamina.set_testing(True, attempts=2), pytest.raises(Unavailable, match="does not answer"):
+        AirflowClient("http://127.0.0.1:9", "admin", "x").state(RUN)
+
+
+def test_a_dag_is_waited_for_and_not_left_paused() -> None:
+    """Airflow reads the DAG files some seconds after its start."""
+    path = "/api/v2/dags/train"
+    script = Script({f"GET {path}": [(404, {}), (200, {"is_paused": True})], f"PATCH {path}": [(200, {})]})
+    with client(script) as airflow:
+        airflow.wait_for_dag("train", within_s=30)
+        assert script.asked[-1][:2] == (f"PATCH {path}", {"is_paused": False})
+        with pytest.raises(Unavailable, match="does not know the DAG other"):
+            airflow.wait_for_dag("other", within_s=0)
+
+
+def test_runs_that_an_assets_event_started_are_found() -> None:
+    """No event, an event whose run is not there yet, a run just being made (Airflow answers 500), the run."""
+    made = {"created_dagruns": [{"dag_id": "promote", "run_id": "asset__1"}]}
+    pages = [{"asset_events": []}, {"asset_events": [{"created_dagruns": []}]}, None, {"asset_events": [made]}]
+    answers = {"GET /api/v2/assets/events": [(200, page) if page else (500, {}) for page in pages]}
+    with client(Script(answers)) as airflow:
+        found = [airflow.started_by(RUN) for _ in pages]
+    assert found == [None, [], [], [Run("promote", "asset__1")]]
+
+
+def test_a_tasks_log_is_its_events() -> None:
+    """A try that has logged nothing yet has an empty log."""
+    events = [{"event": "one", "timestamp": "t"}, {"event": "two"}, "three"]
+    answers = {f"GET {PATH}/taskInstances/a/logs/1": [(200, {"content": events})]}
+    with client(Script(answers)) as airflow:
+        assert airflow.log(RUN, "a", 1) == ["one", "two", "three"]
+        assert airflow.log(RUN, "a", 2) == []
+
+
+def test_the_password_comes_from_its_file(tmp_path: Path) -> None:
+    """Without the file, the sentence says what to do."""
+    with pytest.raises(NotConfigured, match="run `koboshi up`"):
+        connect("http://x", "admin", tmp_path / "none")
+    (tmp_path / "passwords").write_text('{"admin": "p"}')
+    connect("http://x", "admin", tmp_path / "passwords").close()
+
+
+def test_every_replica_must_have_followed() -> None:
+    """The gateway is asked until it answers with the wanted version only, a number of times in a row."""
+    lines: list[str] = []
+    script = Script({"GET /version": [(200, {})]})
+    script.headers = {"x-koboshi-model-version": "4", "x-koboshi-replica": "replica-1"}
+    with served(script) as url:
+        with pytest.raises(Unavailable, match="answers with 4, not 5"):
+            wait_until_served(url, 5, within_s=0, on_line=lines.append)
+        assert wait_until_served(url, 4, within_s=10, on_line=lines.append) == {"replica-1": 12}
+    assert lines == ["replica-1 answers with version 4"] * 2
+    with pytest.raises(Unavailable, match="no version"):
+        wait_until_served("http://127.0.0.1:9", 5, within_s=0, on_line=lines.append)
