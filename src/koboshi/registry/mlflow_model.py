@@ -6,6 +6,7 @@ the model asks the same question and wants the same answer, to the bit.
 
 import json
 import tempfile
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -41,17 +42,20 @@ def write_model(folder: Path, model: Any, example: pd.DataFrame, identity: Model
     over, with `n_jobs=1`.
     """
     function = predict_function(model)
-    mlflow.sklearn.save_model(
-        model,
-        str(folder),
-        mlflow_model=identity,
-        signature=infer_signature(example, getattr(model, function)(example)),
-        input_example=example,
-        pyfunc_predict_fn=function,
-        serialization_format="skops",
-        skops_trusted_types=skops.io.get_untrusted_types(data=skops.io.dumps(model)),
-        pip_requirements=mlflow.sklearn.get_default_pip_requirements(include_skops=True),
-    )
+    with warnings.catch_warnings():
+        # MLflow compares an index in a way that pandas deprecates; its caller can do nothing about that.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        mlflow.sklearn.save_model(
+            model,
+            str(folder),
+            mlflow_model=identity,
+            signature=infer_signature(example, getattr(model, function)(example)),
+            input_example=example,
+            pyfunc_predict_fn=function,
+            serialization_format="skops",
+            skops_trusted_types=skops.io.get_untrusted_types(data=skops.io.dumps(model)),
+            pip_requirements=mlflow.sklearn.get_default_pip_requirements(include_skops=True),
+        )
     read_back = pd.DataFrame(**json.loads((folder / "serving_input_example.json").read_text())["dataframe_split"])
     predictions = getattr(model, function)(read_back.astype(example.dtypes)).tolist()
     (folder / EXPECTED_FILE).write_text(json.dumps({"format": EXPECTED_FORMAT, "predictions": predictions}))
