@@ -1,0 +1,49 @@
+"""Fixtures for all tests: the shared stack, and system tools that may be absent."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.support.running_stack import RunningStack, project_copy
+
+
+@pytest.fixture(scope="session")
+def stack_project() -> Iterator[RunningStack]:
+    """A copy of the project, nothing started; whatever a test starts in it is ended, and that is checked."""
+    with project_copy() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def stack_of(stack_project: RunningStack) -> Callable[..., RunningStack]:
+    """`stack_of("kafka", "mlflow")` is the shared stack with at least these parts, healthy."""
+
+    def with_parts(*groups: str) -> RunningStack:
+        stack_project.up(*groups)
+        return stack_project
+
+    return with_parts
+
+
+@pytest.fixture(scope="session")
+def stack(stack_of: Callable[..., RunningStack]) -> RunningStack:
+    """The shared stack with all its parts, healthy."""
+    return stack_of()
+
+
+@pytest.fixture
+def tool() -> Callable[[str], str]:
+    """`tool("strace")` is its path. Where it is absent the test is skipped, or fails with REQUIRE_TOOLS=1."""
+
+    def find(name: str) -> str:
+        path = shutil.which(name)
+        if path:
+            return path
+        reason = f"{name} is not installed: `make tools` installs it on Debian"
+        if os.environ.get("REQUIRE_TOOLS") == "1":
+            pytest.fail(reason)
+        pytest.skip(reason)
+
+    return find
