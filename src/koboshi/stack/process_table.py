@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 PROC = Path("/proc")
-TAG = "KOBOSHI_STACK"
+TAG = "IN_KOBOSHI_STACK"  # not KOBOSHI_…: that would be read as a setting
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
