@@ -2,7 +2,8 @@
 
 Each factory takes the JSON values of params.yaml, the split among them. What a step does is chosen so that a run with
 breaks equals a run without: epochs of stochastic gradient descent in an order that depends on seed and epoch alone,
-and trees added by warm start (whose random numbers follow from the seed and the number of trees that are there).
+and trees added by warm start (whose random numbers follow from the seed and the number of trees that are there). A step
+only adds to what is there and never makes up for what is not, so a state that was lost would show in the model.
 """
 
 import dataclasses
@@ -89,25 +90,27 @@ def logistic(split: Mapping[str, Any], seed: int, alpha: float, epochs_a_step: i
 
 
 def forest(split: Mapping[str, Any], seed: int, trees_a_step: int, **params: Any) -> Candidate:
-    """Random forest; a step adds trees."""
+    """Random forest; a step adds trees to those that are there."""
 
     def fresh(_rows: Rows) -> Any:
         return RandomForestClassifier(warm_start=True, n_jobs=1, random_state=seed, **params)
 
-    def advance(model: Any, number: int, rows: Rows) -> None:
-        model.set_params(n_estimators=number * trees_a_step).fit(rows.features, rows.labels)
+    def advance(model: Any, _number: int, rows: Rows) -> None:
+        there = len(getattr(model, "estimators_", ()))
+        model.set_params(n_estimators=there + trees_a_step).fit(rows.features, rows.labels)
 
     return Candidate(split, fresh, advance)
 
 
 def boosting(split: Mapping[str, Any], seed: int, trees_a_step: int, **params: Any) -> Candidate:
-    """Gradient boosting over histograms; a step adds trees. Without early stopping, which would set rows apart."""
+    """Gradient boosting over histograms; a step adds trees. No early stopping, which would set rows apart."""
 
     def fresh(_rows: Rows) -> Any:
         return HistGradientBoostingClassifier(warm_start=True, early_stopping=False, random_state=seed, **params)
 
-    def advance(model: Any, number: int, rows: Rows) -> None:
-        model.set_params(max_iter=number * trees_a_step).fit(rows.features, rows.labels)
+    def advance(model: Any, _number: int, rows: Rows) -> None:
+        there = getattr(model, "n_iter_", 0)
+        model.set_params(max_iter=there + trees_a_step).fit(rows.features, rows.labels)
 
     return Candidate(split, fresh, advance)
 

@@ -7,7 +7,6 @@ attaches to it.
 
 import hashlib
 import json
-import shlex
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,14 +22,14 @@ from koboshi.datasets.params import Params, load_params
 from koboshi.datasets.polars_tables import write_table
 from koboshi.errors import BadInput
 from koboshi.exits import run_and_exit
-from koboshi.files import publish_bytes, sha256_of
+from koboshi.files import sha256_of
 from koboshi.journal import Journal
 from koboshi.ledger import Ledger
 from koboshi.ledger.steps import CommittedStep
 from koboshi.settings import Settings, load_settings, required
 from koboshi.training import TrainingSpec, UnitSpec, Workplace
-from koboshi.training.attach import Attained, Submission, attain
-from koboshi.training.ray_submit import RayJobs
+from koboshi.training.attach import Attained, attain
+from koboshi.training.ray_submit import RayJobs, submission
 from koboshi.training.recoveries import recoveries
 from koboshi.training.spec import training_key
 from koboshi.training.unit import make_unit
@@ -88,17 +87,6 @@ def training_spec(settings: Settings, features: Dataset, params: TrainParams, sp
         lease_s=settings.training.lease_s,
     )
     return TrainingSpec(key, table, units, place, params.threads)
-
-
-def submission(spec: TrainingSpec, job: Path) -> Submission:
-    """How a training is started on Ray: the specification is a file that each attempt reads."""
-    file = spec.place.checkpoints / spec.key[:16] / "specification.json"
-    publish_bytes(file, spec.to_json().encode())
-
-    def entrypoint(name: str) -> str:
-        return shlex.join([sys.executable, str(job), str(file), name])
-
-    return Submission(entrypoint, {"PYTHONPATH": spec.place.project, "PYTHONUNBUFFERED": "1"})
 
 
 def final_models(spec: TrainingSpec, attained: Attained) -> dict[str, Any]:

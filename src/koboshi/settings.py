@@ -85,6 +85,13 @@ class Serving(_Section):
     model: str = "koboshi"
 
 
+class Drills(_Section):
+    """What drills work on: the project's workload (`package.module:name`), and the script of a training job."""
+
+    workload: str | None = None
+    job: Path = Path("ray_jobs/train.py")
+
+
 class Stack(_Section):
     """The local stack: the first port of its block."""
 
@@ -108,6 +115,7 @@ class Settings(BaseSettings):
     ingest: Ingest = Ingest()
     training: Training = Training()
     serving: Serving = Serving()
+    drills: Drills = Drills()
     stack: Stack = Stack()
 
     def model_post_init(self, _context: Any) -> None:

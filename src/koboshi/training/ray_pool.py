@@ -10,6 +10,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from koboshi.errors import Unavailable
 from koboshi.training.pool import PoolEvent, StepDone, StepFailed, WorkerDied, WorkerReady
+from koboshi.training.ray_names import actor_name, step_name
 from koboshi.training.spec import TrainingSpec
 from koboshi.training.worker import StepOrder, StepResult, UnitWorker
 
@@ -39,7 +40,7 @@ class RayPool:
     def grow(self) -> None:
         """Start a worker on the next node."""
         self._started += 1
-        name, node = f"koboshi-{self._job}-{self._started}", self._next_node()
+        name, node = actor_name(self._job, self._started), self._next_node()
         actor = ray.remote(UnitWorker).options(
             name=name,
             num_cpus=0,
@@ -104,8 +105,3 @@ def _gist(error: Exception) -> str:
     """The first sentence that says how the process ended; Ray's text has many lines, and advice for other cases."""
     found = re.search(r"Worker exit detail: ([^.\n]+)", str(error))
     return found.group(1) if found else str(error).strip().splitlines()[0][:200]
-
-
-def step_name(unit: str, step: int) -> str:
-    """What Ray's dashboard, the process list and the drill call a step."""
-    return f"UnitWorker.{unit}/step-{step}"

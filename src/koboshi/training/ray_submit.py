@@ -1,6 +1,8 @@
 """Ray's Jobs API over plain HTTP: submit under a name of our own, look, read the log. Every call has a time limit."""
 
 import dataclasses
+import shlex
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -8,7 +10,9 @@ from typing import Any
 import requests
 
 from koboshi.errors import NotConfigured, Permanent, Unavailable
-from koboshi.training.attach import JobInfo
+from koboshi.files import publish_bytes
+from koboshi.training.attach import JobInfo, Submission
+from koboshi.training.spec import TrainingSpec
 
 TIMEOUT_S = 30.0
 
@@ -72,6 +76,17 @@ class RayJobs:
         if not answer.ok:
             raise Unavailable(f"Ray's jobs API at {self.url} answered {answer.status_code}: {_last_line(answer)}.")
         return answer.json()
+
+
+def submission(spec: TrainingSpec, job: Path) -> Submission:
+    """How a training is started: the specification becomes a file, which the script `job` reads on the cluster."""
+    file = spec.place.checkpoints / spec.key[:16] / "specification.json"
+    publish_bytes(file, spec.to_json().encode())
+
+    def entrypoint(name: str) -> str:
+        return shlex.join([sys.executable, str(job), str(file), name])
+
+    return Submission(entrypoint, {"PYTHONPATH": spec.place.project, "PYTHONUNBUFFERED": "1"})
 
 
 def _last_line(answer: requests.Response) -> str:

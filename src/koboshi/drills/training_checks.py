@@ -1,0 +1,87 @@
+"""The checks of the training drills: they ask Ray, the kernel and the model files, never the trainer's records."""
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+
+import numpy as np
+
+from koboshi.drills.drill import Finding
+from koboshi.drills.fault import Strike
+from koboshi.drills.ray_witness import ENDED_BY_POOL, Task, counts
+from koboshi.drills.training_scene import CONTROL, TrainingScene
+from koboshi.training.ray_names import step_name
+
+TOLD_WITHIN_S = 20.0  # Ray's processes report what they did once a second, and the last words come late
+
+
+def ray_has_nodes(scene: TrainingScene) -> Finding:
+    """There is somewhere to go on."""
+    nodes = scene.ray.nodes()
+    return Finding("ray_has_nodes", nodes >= 1, f"{nodes} Ray nodes with CPUs are alive")
+
+
+def ray_is_idle(scene: TrainingScene) -> Finding:
+    """No other training runs: two would share the cores, and times would mean nothing."""
+    alive = sorted(actor.name for actor in scene.ray.actors() if actor.state != "DEAD")
+    said = f"a training is running already ({', '.join(alive)})" if alive else "no training is running"
+    return Finding("ray_is_idle", not alive, said)
+
+
+def struck_once(scene: TrainingScene, strike: Strike) -> Finding:
+    """Of the run's actors exactly one died of itself, and it is the one that the signal was sent to, which is gone."""
+    died = [actor for actor in scene.actors() if actor.state == "DEAD" and actor.death != ENDED_BY_POOL]
+    holds = [actor.pid for actor in died] == [strike.pid] and strike.gone
+    names = ", ".join(f"{actor.name} (pid {actor.pid})" for actor in died) or "none"
+    return Finding("struck_once", holds, f"workers that died: {names}; the signal went to pid {strike.pid}")
+
+
+def went_on_from_the_committed_step(scene: TrainingScene, strike: Strike) -> Finding:
+    """Every step ended well exactly once, and one try came to nothing: the struck one, at the moment of the strike."""
+    tasks = _told(scene)
+    ran = counts(tasks)
+    wrong = [f"{name} ended well {ran[name, 'FINISHED']} times" for name in _steps(scene) if ran[name, "FINISHED"] != 1]
+    lost = [task for task in tasks if task.state != "FINISHED"]
+    struck = step_name(scene.victim, scene.step)
+    if [task.name for task in lost] != [struck] or not _spans_the_strike(lost[0], strike):
+        wrong.append(
+            f"what came to nothing was {', '.join(task.name for task in lost) or 'no step'}, not {struck} alone"
+        )
+    said = "; ".join(wrong) or f"of {len(_steps(scene))} steps only {struck} was done again"
+    return Finding("went_on_from_the_committed_step", not wrong, said)
+
+
+def predictions_equal_the_control(scene: TrainingScene, _strike: Strike) -> Finding:
+    """Each unit's final model answers as its undisturbed control does, bit for bit."""
+    differing = list(_differences(scene))
+    said = "; ".join(differing) or f"{', '.join(scene.units)}: predictions equal the control's bit for bit"
+    return Finding("predictions_equal_the_control", not differing, said)
+
+
+def _differences(scene: TrainingScene) -> Iterator[str]:
+    for unit in scene.units:
+        ours, control = scene.predictions(unit), scene.predictions(unit + CONTROL)
+        if len(control) == 0 or ours.shape != control.shape:
+            yield f"{unit}: {len(ours)} predictions, the control has {len(control)}"
+        elif ours.tobytes() != control.tobytes():
+            rows = int(np.count_nonzero(ours != control))
+            yield f"{unit}: predictions differ from the undisturbed control's in {rows} of {len(control)} rows"
+
+
+def _steps(scene: TrainingScene) -> list[str]:
+    return [step_name(name, k) for name, unit in scene.spec.units.items() for k in range(1, unit.steps + 1)]
+
+
+def _told(scene: TrainingScene) -> list[Task]:
+    """The run's steps as Ray tells them, once it has told of all of them, or after a bounded wait."""
+    wanted, deadline = Counter(_steps(scene)), time.monotonic() + TOLD_WITHIN_S
+    while True:
+        tasks = [task for task in scene.ray.tasks(scene.actors()) if task.name in wanted]
+        open_ones = any(task.state not in ("FINISHED", "FAILED") for task in tasks)
+        if (len(tasks) > len(wanted) and not open_ones) or time.monotonic() > deadline:
+            return tasks
+        time.sleep(0.5)
+
+
+def _spans_the_strike(task: Task, strike: Strike) -> bool:
+    return task.created_ms <= strike.at_s * 1000 <= task.ended_ms

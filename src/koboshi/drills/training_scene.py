@@ -1,0 +1,140 @@
+"""The scene of the training drills: a small training of the drill's own, each unit beside an undisturbed control."""
+
+import shutil
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from koboshi.drills.bystanders import fingerprints
+from koboshi.drills.drill import Finding
+from koboshi.drills.fault import Strike
+from koboshi.drills.ray_witness import Actor, RayWitness
+from koboshi.drills.workload import Workload, load_workload
+from koboshi.errors import BadInput, KoboshiError
+from koboshi.files import sha256_of
+from koboshi.journal import Journal
+from koboshi.ledger import Ledger
+from koboshi.refs import DatasetRef
+from koboshi.settings import Settings, required
+from koboshi.training import TrainingSpec, UnitSpec, Workplace
+from koboshi.training.attach import attain
+from koboshi.training.ray_names import step_name
+from koboshi.training.ray_submit import RayJobs, submission
+from koboshi.training.spec import training_key
+
+CONTROL = ".control"
+
+
+class TrainingScene:
+    """A run with a key, a ledger and a folder of its own, which is removed when all went well."""
+
+    def __init__(self, settings: Settings, say: Callable[[str], None], job: Path | None = None) -> None:
+        """Nothing is done yet; `job` is the script of the training job, when it is not the project's own."""
+        self._settings, self._say = settings, say
+        self._job = job or settings.project / settings.drills.job
+        self._folder = settings.state_dir / "drills" / "runs" / uuid.uuid4().hex[:12]
+        self._workload: Workload = load_workload(settings.drills.workload)
+        url = required(settings.ray.jobs_url, "Ray")
+        self._jobs, self.ray = RayJobs(url, settings.ray.token_path), RayWitness(url, settings.ray.token_path)
+        self._training: Future[Any] | None = None
+
+    def begin(self) -> None:
+        """Prepare the table, and have the training submitted and followed in the background."""
+        table = self._folder / "table"
+        table.mkdir(parents=True)
+        units = self._workload.prepare(self._settings.project, table)
+        self.spec = self._specification(DatasetRef(str(table), sha256_of(table / "manifest.json")), units)
+        self.victim = next(iter(units))
+        self.step = units[self.victim].steps // 2 + 1
+        self.units = tuple(units)
+        start = submission(self.spec, self._job)
+        pool = ThreadPoolExecutor(1)
+        ledger = Ledger(self.spec.place.ledger_url)
+        self._training = pool.submit(attain, self.spec, self._jobs, ledger, start, self._say)
+        pool.shutdown(wait=False)
+
+    def finish(self, limit_s: float) -> Finding:
+        """Wait for the training's end."""
+        began = time.monotonic()
+        try:
+            self._future().result(limit_s)
+        except TimeoutError:
+            return Finding("training_ended", False, f"the training had not ended after {limit_s:.0f} s")
+        except KoboshiError as error:
+            return Finding("training_ended", False, f"the training failed: {error}")
+        return Finding("training_ended", True, f"the training ended {time.monotonic() - began:.1f} s after the strike")
+
+    def bystanders(self) -> Mapping[str, str]:
+        """The user's datasets, champion and spans."""
+        return fingerprints(self._settings)
+
+    def measures(self, strike: Strike) -> Mapping[str, float]:
+        """From the drill's own journal, on the clock that the strike was read from; Ray counts the steps."""
+        events = [e for e in Journal(self.spec.place.journal).events() if e["monotonic"] > strike.at_monotonic]
+        found = {"detected_after_s": "worker died", "recovered_after_s": "recovered"}
+        after = {
+            name: next((e["monotonic"] - strike.at_monotonic for e in events if e["event"] == event), float("nan"))
+            for name, event in found.items()
+        }
+        return {**after, "steps_redone": float(sum(t.state != "FINISHED" for t in self.ray.tasks(self.actors())))}
+
+    @property
+    def over(self) -> bool:
+        """Whether the training has ended, well or not."""
+        return self._future().done()
+
+    def actors(self) -> list[Actor]:
+        """The workers of this run, dead ones included, as Ray knows them."""
+        return self.ray.actors(f"koboshi-{self.spec.key[:16]}-")
+
+    @property
+    def doing(self) -> str:
+        """The process title of the worker that is at the victim's chosen step."""
+        return f"ray::{step_name(self.victim, self.step)}"
+
+    def pids(self) -> list[int]:
+        """The processes of this run's living workers; none while they are starting."""
+        return [actor.pid for actor in self.actors() if actor.state == "ALIVE"]
+
+    def predictions(self, unit: str) -> NDArray[np.float64]:
+        """What the unit's final model predicts: read from its file and asked here, not from any record of the trainer.
+
+        Raises `BadInput` when there is not exactly one file of the last step.
+        """
+        folder = self.spec.place.checkpoints / self.spec.key[:16] / unit
+        files = list(folder.glob(f"{self.spec.units[unit].steps:04d}-*.ckpt"))
+        if len(files) != 1:
+            raise BadInput(f"{unit} has {len(files)} final models in {folder}, not one.")
+        return self._workload.predict(files[0].read_bytes(), self._folder / "table")
+
+    def clear(self) -> None:
+        """Remove the run's folder."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    @property
+    def folder(self) -> Path:
+        """Where the run's files are."""
+        return self._folder
+
+    def _specification(self, table: DatasetRef, units: Mapping[str, UnitSpec]) -> TrainingSpec:
+        """Each unit twice, side by side; the salt is the folder's name, so that no run is ever taken for another."""
+        both = {name + suffix: unit for name, unit in units.items() for suffix in ("", CONTROL)}
+        place = Workplace(
+            project=str(self._settings.project),
+            state_dir=str(self._folder),
+            ledger_url=f"sqlite:///{self._folder / 'ledger.db'}",
+            actors=self._settings.training.actors,
+            lease_s=self._settings.training.lease_s,
+        )
+        return TrainingSpec(training_key(table, both, salt=self._folder.name), table, both, place)
+
+    def _future(self) -> "Future[Any]":
+        if self._training is None:
+            raise BadInput("the drill's training has not begun.")
+        return self._training
