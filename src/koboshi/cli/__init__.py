@@ -17,7 +17,7 @@ app = typer.Typer(
     help="An ML pipeline that stands up again when its parts are knocked down.",
 )
 
-for verb in (stack_verbs.up, stack_verbs.down):
+for verb in (stack_verbs.up, stack_verbs.down, stack_verbs.status, stack_verbs.logs, stack_verbs.kill):
     app.command()(verb)
 app.command()(dataset_verbs.pin)
 app.command()(serving_verbs.serve)

@@ -1,5 +1,6 @@
 """The verbs of the local stack: up, down, status, logs, kill."""
 
+import sys
 from typing import Annotated
 
 import typer
@@ -7,13 +8,14 @@ import typer
 from koboshi.settings import load_settings
 
 GROUPS = "kafka, ray, airflow, mlflow, replicas, gateway; all when none is named"
+VICTIMS = "ray-worker (the actor that is training now), ray-node, replica-2, kafka, … as `koboshi status` names them"
 
 
 def up(parts: Annotated[list[str] | None, typer.Argument(help=GROUPS)] = None) -> None:
     """Start the stack, or some of its parts, and return when they have done real work.
 
     Parts that run already go on running. A part whose address is set in koboshi.toml or in the environment is not
-    started. Listens on 127.0.0.1 only.
+    started. Everything listens on 127.0.0.1 only.
     """
     from rich.console import Console
 
@@ -24,9 +26,9 @@ def up(parts: Annotated[list[str] | None, typer.Argument(help=GROUPS)] = None) -
 
     settings = load_settings(with_stack=False)
     groups = chosen_groups(parts or (), settings)
-    stack, table = start(settings, groups)
-    started = {name: part for name, part in table.items() if part.group in groups}
     with Progress(Console()) as progress:
+        stack, table = start(settings, groups, progress.say)
+        started = {name: part for name, part in table.items() if part.group in groups}
         wait_until_healthy(stack.places, started, progress.show)
 
 
@@ -35,4 +37,58 @@ def down() -> None:
     from koboshi.stack.operate import stop
 
     left = stop(load_settings(with_stack=False))
-    typer.echo("The stack is down." + (f" {left} processes of a killed stack were ended." if left else ""))
+    typer.echo("The stack is down." + (f" {left} processes without a supervisor were ended." if left else ""))
+
+
+def status(as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False) -> None:
+    """Show every part, after asking each to do real work. Exit 0 when all is well, else 75."""
+    from rich.console import Console
+
+    from koboshi.stack import status as stack_status
+    from koboshi.stack.rich_table import login_lines, status_table
+
+    settings = load_settings()
+    console = Console() if sys.stdout.isatty() else Console(width=180)
+    with console.status("asking every part to do some work") if console.is_terminal else console:
+        states = stack_status.status(settings, load_settings(with_stack=False))
+    logins = stack_status.logins(settings)
+    if as_json:
+        typer.echo(stack_status.as_json(states, logins))
+    elif states:
+        console.print(status_table(states))
+        console.print(login_lines(logins), highlight=False, soft_wrap=True)
+    else:
+        typer.echo("Nothing runs: `koboshi up` starts the stack.")
+    raise typer.Exit(0 if stack_status.all_well(states) else 75)
+
+
+def logs(
+    part: Annotated[str, typer.Argument(help="A part as `koboshi status` names it, or supervisor.")],
+    follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on as lines are written.")] = False,
+) -> None:
+    """Show the last lines of a part's log."""
+    from koboshi.stack.log_files import last_lines, log_of, new_lines
+    from koboshi.stack.places import find_places
+
+    settings = load_settings()
+    path = log_of(find_places(settings.project, settings.state_dir), part)
+    for line in last_lines(path):
+        typer.echo(line)
+    for line in new_lines(path, lambda: not follow):
+        typer.echo(line)
+
+
+def kill(
+    part: Annotated[str, typer.Argument(help=VICTIMS)],
+    signal: Annotated[str, typer.Option(help="The signal to send.")] = "KILL",
+) -> None:
+    """Send a signal to a part, as an accident would, and say which process it was."""
+    from koboshi.stack.kill import find_victim, signal_number, strike
+    from koboshi.stack.places import find_places
+
+    number, settings = signal_number(signal), load_settings()
+    victim = find_victim(part, settings, find_places(settings.project, settings.state_dir))
+    struck = strike(victim, number)
+    others = f" and {len(struck) - 1} processes under it" if len(struck) > 1 else ""
+    doing = f", which was at {victim.doing}" if victim.doing else ""
+    typer.echo(f"{number.name} was sent to {victim.name}, process {victim.pids[0]}{others}{doing}.")

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from koboshi.stack.part import Part, from_json
-from koboshi.stack.process_table import start_ticks
+from koboshi.stack.process_table import ours, read_processes, start_ticks
 from koboshi.stack.start_history import QUICK_ENDS_ALLOWED, Start, StartHistory, decide_start
 
 GAVE_UP = 96
@@ -35,6 +35,7 @@ def main() -> None:
     write_to_log(part.log)
     history = StartHistory(own / "starts" / f"{name}.json")
     pause_or_give_up(part, history)
+    end_earlier(history)
     history.add(Start(time.time(), os.getpid(), start_ticks(os.getpid())))
     os.chdir(part.folder)
     os.environ.update(part.environment)
@@ -72,6 +73,14 @@ def pause_or_give_up(part: Part, history: StartHistory) -> None:
     if decision.pause_s:
         say(f"starting again in {decision.pause_s:.0f} s")
         time.sleep(decision.pause_s)
+
+
+def end_earlier(history: StartHistory) -> None:
+    """Kill what an earlier start of this part left running: it would hold the ports, or do the work a second time."""
+    recorded = [(start.pid, start.ticks) for start in history.starts()]
+    for pid in ours(read_processes(), recorded, tag="", apart=frozenset({os.getpid()})):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def wait_for_gates(part: Part) -> None:

@@ -48,6 +48,7 @@ def clear_leftovers(places: Places) -> int:
         while (living := find_leftovers(places)) and time.monotonic() < deadline:
             for pid in living - signalled:
                 send(pid, number)
+                send(pid, signal.SIGCONT)  # a stopped process could not end
             signalled |= living
             time.sleep(0.1)
         found |= signalled
@@ -57,10 +58,9 @@ def clear_leftovers(places: Places) -> int:
 
 
 def send(pid: int, number: int) -> bool:
-    """Signal one process; False when it is gone already. A stopped one is let go on, so that it can end."""
+    """Signal one process; False when it is gone already."""
     try:
         os.kill(pid, number)
-        os.kill(pid, signal.SIGCONT)
     except ProcessLookupError:
         return False
     return True

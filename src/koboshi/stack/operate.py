@@ -4,13 +4,13 @@ import contextlib
 import fcntl
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from koboshi.errors import Conflict
 from koboshi.files import publish_bytes
 from koboshi.settings import Settings
 from koboshi.stack import supervisor_control as supervisor
-from koboshi.stack.kafka_jars import ensure_jars
+from koboshi.stack.kafka_jars import COMPLETE, ensure_jars, jars_folder
 from koboshi.stack.launch import TABLE
 from koboshi.stack.leftovers import clear_leftovers
 from koboshi.stack.part import Part, from_json, to_json
@@ -23,7 +23,7 @@ from koboshi.stack.start_history import StartHistory
 STOP_LIMIT_S = supervisor.STOP_LIMIT_S + 6
 
 
-def start(settings: Settings, groups: Sequence[str]) -> tuple[Stack, dict[str, Part]]:
+def start(settings: Settings, groups: Sequence[str], say: Callable[[str], None]) -> tuple[Stack, dict[str, Part]]:
     """Start some groups beside those that run already; returns at once, the parts are on their way.
 
     Safe to run again after a crash at any point: what an earlier stack left behind is ended first, files are
@@ -34,9 +34,10 @@ def start(settings: Settings, groups: Sequence[str]) -> tuple[Stack, dict[str, P
     with exclusively(places):
         runs = supervisor.answers(places)
         known = known_parts(places) if runs else {}
-        if not runs:
-            clear_leftovers(places)
-        if "kafka" in groups:
+        if not runs and (left := clear_leftovers(places)):
+            say(f"ended {left} processes of a stack whose supervisor was killed")
+        if "kafka" in groups and not (jars_folder(places.cache) / COMPLETE).exists():
+            say("fetching Kafka's jars (45 MB, once)")
             ensure_jars(places.cache)
         ports = Ports(kept_base(places) or 0) if runs else claim_block(places, settings.stack.base_port)
         stack = Stack(settings, places, ports, ensure_secrets(places))

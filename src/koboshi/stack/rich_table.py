@@ -1,7 +1,7 @@
 """The stack on a terminal: a live table while it starts, plain lines where there is no terminal."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich.console import Console
 from rich.live import Live
@@ -29,6 +29,10 @@ class Progress:
     def __exit__(self, *_error: object) -> None:
         if self._live:
             self._live.stop()
+
+    def say(self, text: str) -> None:
+        """A line beside the table."""
+        (self._live.console if self._live else self._console).print(f"{self._elapsed():4.0f} s  {text}", markup=False)
 
     def show(self, states: Sequence[PartState]) -> None:
         """Bring the table up to date, or print a line for each part whose state has changed."""
@@ -68,6 +72,7 @@ def status_table(states: Sequence[PartState]) -> Table:
     table = Table()
     for column in ("part", "state", "pids", "address", "restarts", "MB", "for", "detail"):
         table.add_column(column, overflow="fold")
+    said = ""
     for state in states:
         pids = f"{state.pids[0]}" + (f" +{len(state.pids) - 1}" if len(state.pids) > 1 else "") if state.pids else ""
         table.add_row(
@@ -78,6 +83,16 @@ def status_table(states: Sequence[PartState]) -> Table:
             str(state.restarts),
             str(state.memory_mb or ""),
             since_text(state.since),
-            state.detail,
+            "〃" if state.detail == said else state.detail,
         )
+        said = state.detail
     return table
+
+
+def login_lines(logins: Sequence[Mapping[str, str]]) -> str:
+    """What to open in a browser, and how to get in."""
+    lines = []
+    for login in logins:
+        secrets = "  ".join(f"{key} {value}" for key, value in login.items() if key not in {"what", "url"})
+        lines.append(f"{login['what']:12} {login['url']}  {secrets}".rstrip())
+    return "\n".join(lines)

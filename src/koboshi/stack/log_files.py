@@ -1,0 +1,51 @@
+"""A part's log, from its last lines on."""
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from koboshi.errors import BadInput
+from koboshi.stack.operate import known_parts
+from koboshi.stack.places import Places
+
+TAIL_BYTES = 20_000
+POLL_S = 0.3
+
+
+def log_of(places: Places, name: str) -> Path:
+    """The log file of a part or of the supervisor."""
+    logs = {part.name: part.log for part in known_parts(places).values()}
+    logs["supervisor"] = places.logs / "supervisor.log"
+    if name not in logs:
+        raise BadInput(f"there is no part {name}: choose from {', '.join(logs)}.")
+    if not logs[name].is_file():
+        raise BadInput(f"{name} has written no log yet: start it with `koboshi up`.")
+    return logs[name]
+
+
+def last_lines(path: Path) -> Iterator[str]:
+    """The last lines of a file, whole ones."""
+    with path.open("rb") as file:
+        size = file.seek(0, 2)
+        file.seek(max(0, size - TAIL_BYTES))
+        text = file.read().decode(errors="replace")
+    lines = text.splitlines()
+    yield from lines[1:] if size > TAIL_BYTES else lines
+
+
+def new_lines(path: Path, is_over: Callable[[], bool]) -> Iterator[str]:
+    """Lines as they are written, also when the file is begun anew, until it is over."""
+    position, rest = path.stat().st_size, ""
+    while not is_over():
+        size = path.stat().st_size if path.exists() else 0
+        if size < position:
+            position = 0
+        if size == position:
+            time.sleep(POLL_S)
+            continue
+        with path.open("rb") as file:
+            file.seek(position)
+            rest += file.read(size - position).decode(errors="replace")
+        position = size
+        *lines, rest = rest.split("\n")
+        yield from lines

@@ -1,0 +1,72 @@
+"""`koboshi status`: every part, the logins, and whether all is well."""
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from koboshi.probes.health import Health
+from koboshi.settings import Settings
+from koboshi.stack.health import check_once, probes, waiting_ports
+from koboshi.stack.operate import known_parts
+from koboshi.stack.part_state import ELSEWHERE, HEALTHY, UNHEALTHY, PartState, observe
+from koboshi.stack.parts_table import external_groups
+from koboshi.stack.places import find_places
+from koboshi.stack.supervisor_control import process_infos
+
+
+def status(settings: Settings, by_hand: Settings) -> list[PartState]:
+    """The state of every part, each asked to do real work; also of those whose address was set by hand."""
+    places, external = find_places(settings.project, settings.state_dir), external_groups(by_hand)
+    infos = process_infos(places)
+    parts = known_parts(places) if infos else {}
+    asked = probes(settings, parts.values(), external - {"replicas"})
+    healths = check_once(asked, waiting_ports(parts.values()))
+    elsewhere = [_elsewhere(by_hand, name, healths[name]) for name in sorted(external) if name in healths]
+    return [*observe(places, parts, infos, healths), *elsewhere]
+
+
+def _elsewhere(settings: Settings, group: str, health: Health) -> PartState:
+    addresses = {
+        "kafka": settings.kafka.bootstrap_servers,
+        "ray": settings.ray.address,
+        "airflow": settings.airflow.base_url,
+        "mlflow": settings.mlflow.tracking_uri,
+        "gateway": settings.gateway.url,
+    }
+    state = HEALTHY if health.ok else UNHEALTHY
+    return PartState(group, state, f"{ELSEWHERE}: {health.detail}", str(addresses[group]))
+
+
+def logins(settings: Settings) -> list[dict[str, str]]:
+    """What a person opens in a browser, and with which name, password or token."""
+    found = []
+    if settings.airflow.base_url:
+        found.append({"what": "Airflow", "url": settings.airflow.base_url, **_airflow_login(settings)})
+    if settings.ray.jobs_url:
+        token = settings.ray.token_path
+        shown = {"token": token.read_text().strip()} if token and token.is_file() else {}
+        found.append({"what": "Ray", "url": settings.ray.jobs_url, **shown})
+    if settings.mlflow.tracking_uri:
+        found.append({"what": "MLflow", "url": settings.mlflow.tracking_uri})
+    if settings.gateway.url:
+        found.append({"what": "Predictions", "url": f"{settings.gateway.url}/invocations"})
+    return found
+
+
+def _airflow_login(settings: Settings) -> dict[str, str]:
+    path = settings.airflow.passwords_path
+    if path is None or not path.is_file():
+        return {}
+    return {"user": settings.airflow.username, "password": json.loads(path.read_text())[settings.airflow.username]}
+
+
+def all_well(states: Sequence[PartState]) -> bool:
+    """Whether something runs, and all of it does its work."""
+    return bool(states) and all(state.state == HEALTHY for state in states)
+
+
+def as_json(states: Sequence[PartState], opened: Sequence[dict[str, str]]) -> str:
+    """For programs."""
+    content: dict[str, Any] = {"parts": [dataclasses.asdict(state) for state in states], "logins": opened}
+    return json.dumps(content, indent=1)
