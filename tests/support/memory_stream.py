@@ -26,10 +26,12 @@ class MemoryStream:
         self.partitions: dict[str, list[list[Record]]] = {}
         self.starts: dict[tuple[str, int], int] = {}
         self.batch = batch
+        self.made = 0
 
     def make(self, topic: str, *lengths: int) -> None:
         """Make a topic (again, if it is there) with so many records in each partition."""
-        self.ids[topic] = uuid.uuid4()
+        self.made += 1
+        self.ids[topic] = uuid.uuid5(uuid.NAMESPACE_URL, f"{topic}/{self.made}")
         self.partitions[topic] = [[record(offset) for offset in range(length)] for length in lengths]
 
     def append(self, topic: str, partition: int, count: int) -> None:

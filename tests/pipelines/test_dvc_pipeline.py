@@ -1,0 +1,163 @@
+"""The stages as DVC runs them: a real `dvc repro` in a project of its own, on spans landed without a broker."""
+
+import hashlib
+import json
+import os
+import random
+from pathlib import Path
+
+import grimp
+import pytest
+import yaml
+
+from koboshi.datasets.manifest import open_verified
+from tests.support.landing import Record
+from tests.support.projects import ROOT, copy_project, run
+from tests.support.small_stream import land_stream, small_stream
+
+STAGES = ("snapshot", "validate", "features")
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project with pinned spans and everything up to the features made."""
+    project = copy_project(tmp_path_factory.mktemp("built"))
+    land_stream(project, *small_stream(), borders=[100])
+    assert json.loads(_ok(project, "koboshi", "pin", "--json"))["moved"] is True
+    _ok(project, "dvc", "repro", "features")
+    return project
+
+
+def _ok(project: Path, *words: str) -> str:
+    done = run(project, *words)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def _ran(output: str) -> list[str]:
+    return [stage for stage in (*STAGES, "train", "evaluate") if f"Running stage '{stage}'" in output]
+
+
+def _files(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_nothing_is_done_when_nothing_changed(built: Path) -> None:
+    assert json.loads(_ok(built, "koboshi", "pin", "--json"))["moved"] is False
+    assert "cut.json is unchanged" in _ok(built, "koboshi", "pin")
+    again = _ok(built, "dvc", "repro", "features")
+    assert _ran(again) == []
+    assert "up to date" in again
+
+
+def test_only_what_depends_on_a_changed_number_is_done_again(built: Path) -> None:
+    params = built / "params.yaml"
+    before = params.read_text()
+    params.write_text(before.replace("night_until_hour: 6", "night_until_hour: 5"))
+    assert _ran(_ok(built, "dvc", "repro", "features")) == ["features"]
+    params.write_text(before.replace("max_amount_cents: 1_000_000", "max_amount_cents: 2_000_000"))
+    assert _ran(_ok(built, "dvc", "repro", "features")) == ["validate"], "the old features come back from the cache"
+    params.write_text(before)
+    assert _ran(_ok(built, "dvc", "repro", "features")) == []
+
+
+def test_nothing_is_written_outside_the_project(built: Path) -> None:
+    assert list(built.glob("home/*")) == []
+    assert {path.name for path in (built / ".koboshi" / "dvc").iterdir()} == {"cache", "site"}
+
+
+def test_the_same_stream_gives_the_same_bytes_in_every_clone(built: Path, tmp_path: Path) -> None:
+    """I4: other spans, 5 % duplicates and garbage between change neither the rows nor the features."""
+    clone = copy_project(tmp_path)
+    chance = random.Random(1)
+    sales, complaints = ([*_disturbed(chance, records)] for records in small_stream())
+    land_stream(clone, sales, complaints, borders=[7, 150, 260])
+    _ok(clone, "koboshi", "pin")
+    _ok(clone, "dvc", "repro", "features")
+    for folder in ("snapshot/transactions", "snapshot/reports", "features"):
+        assert _files(clone / "data" / folder) == _files(built / "data" / folder)
+    counts = json.loads((clone / "data" / "snapshot" / "counts.json").read_text())["transactions"]
+    assert counts == {"records": 633, "rows": 600, "duplicates": 30, "conflicting": 0, "dead_letters": 3}
+
+
+def _disturbed(chance: random.Random, records: list[Record]) -> list[Record]:
+    found = list(records)
+    for copy in (*chance.sample(records, k=len(records) // 20), *[(b"1", b"garbage")] * 3):
+        found.insert(chance.randrange(len(found)), copy)
+    return found
+
+
+def _object(project: Path, md5: str) -> Path:
+    return project / ".koboshi" / "dvc" / "cache" / "files" / "md5" / md5[:2] / md5[2:]
+
+
+def _flip(path: Path) -> None:
+    """As a bad disk does it: size, times and mode stay."""
+    status = path.stat()
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.chmod(0o644)
+    path.write_bytes(data)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    path.chmod(status.st_mode)
+
+
+def test_a_flipped_byte_in_the_cache_is_found_named_and_repaired(built: Path) -> None:
+    """DVC checks the changed object out and is content; the next stage refuses it (65), and the repair repairs."""
+    snapshot = built / "data" / "snapshot"
+    before = _files(built / "data" / "features")
+    day = snapshot / "transactions" / "2018-07-25.parquet"
+    broken = _object(built, hashlib.md5(day.read_bytes(), usedforsecurity=False).hexdigest())
+    _flip(broken)
+    _ok(built, "rm", "-r", "data/snapshot")
+    _ok(built, "dvc", "repro", "snapshot")
+    exit_file = built / "exit-code"
+    failed = run(built, "dvc", "repro", "--force", "--single-item", "features", KOBOSHI_EXIT_FILE=str(exit_file))
+    assert failed.returncode == 255
+    assert exit_file.read_text() == "65"
+    assert f"{day} is not as it was made (nor is its source in DVC's cache, {broken})" in failed.stderr
+    repaired = _ok(built, "koboshi", "dataset", "repair")
+    assert f"removed {broken}" in repaired
+    assert f"removed {snapshot}" in repaired
+    assert _ran(_ok(built, "dvc", "repro", "features")) == ["snapshot"], "what follows was made of the same bytes"
+    assert _files(built / "data" / "features") == before
+    assert "is intact" in _ok(built, "koboshi", "dataset", "repair")
+
+
+def test_a_flipped_byte_in_a_listing_of_the_cache_is_repaired(built: Path) -> None:
+    lock = yaml.safe_load((built / "dvc.lock").read_text())
+    listing = _object(built, lock["stages"]["features"]["outs"][0]["md5"])
+    _flip(listing)
+    assert f"removed {listing}" in _ok(built, "koboshi", "dataset", "repair")
+    _ok(built, "dvc", "repro", "features")
+    assert open_verified(built / "data" / "features").files == ("table.parquet",)
+    assert "is intact" in _ok(built, "koboshi", "dataset", "repair")
+
+
+def test_a_stage_says_in_one_sentence_what_is_not_there_yet(tmp_path: Path) -> None:
+    project = copy_project(tmp_path)
+    for stage, sentence in {
+        "snapshot": "there is no cut.json yet: land the stream",
+        "validate": "is no dataset (it has no manifest.json): run `dvc repro`",
+        "features": "is no dataset",
+        "evaluate": "is no dataset",
+    }.items():
+        done = run(project, "python", "-m", f"pipelines.{stage}")
+        assert done.returncode == 65
+        assert done.stderr.startswith(f"{stage}: ")
+        assert sentence in done.stderr
+        assert done.stderr.count("\n") == 1
+    assert run(project, "koboshi", "pin").stderr == (
+        "koboshi: no span was landed yet: run `koboshi ingest run` first.\n"
+    )
+
+
+@pytest.mark.parametrize("stage", [*STAGES, "evaluate"])
+def test_a_stage_depends_on_the_modules_that_shape_its_output(stage: str) -> None:
+    """Else a change of code would leave an old output in place. Rooms below only carry bytes that are verified."""
+    graph = grimp.build_graph("pipelines", "koboshi", cache_dir=None)
+    used = {f"pipelines.{stage}", *graph.find_upstream_modules(f"pipelines.{stage}")}
+    shaping = {name for name in used if name.startswith(("pipelines.", "koboshi.datasets."))}
+    paths = {f"{'src/' if name.startswith('koboshi') else ''}{name.replace('.', '/')}.py" for name in shaping}
+    declared = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"][stage]["deps"]
+    assert {path for path in declared if path.endswith(".py")} == paths

@@ -1,0 +1,37 @@
+"""A unit whose state is a chain of digests: a step that is lost, doubled or out of order shows in the last link."""
+
+import hashlib
+from collections.abc import Mapping
+
+from koboshi.refs import DatasetRef
+
+
+class Chain:
+    def __init__(self, seed: str, rounds: int = 1, fails_at: int = 0) -> None:
+        self.seed, self.rounds, self.fails_at = seed, rounds, fails_at
+        self.link = b""
+
+    def start(self, table: DatasetRef) -> None:
+        self.link = hashlib.sha256(f"{self.seed} {table.manifest_sha256}".encode()).digest()
+
+    def step(self, number: int) -> Mapping[str, float]:
+        if number == self.fails_at:
+            raise ZeroDivisionError("this step can never be done")
+        for _ in range(self.rounds):
+            self.link = hashlib.sha256(self.link + number.to_bytes(4, "big")).digest()
+        return {"first_byte": self.link[0]}
+
+    def dump(self) -> bytes:
+        return self.link
+
+    def load(self, state: bytes) -> None:
+        self.link = state
+
+
+def straight(seed: str, table: DatasetRef, steps: int, rounds: int = 1) -> bytes:
+    """The last link of an undisturbed chain."""
+    chain = Chain(seed, rounds)
+    chain.start(table)
+    for number in range(1, steps + 1):
+        chain.step(number)
+    return chain.dump()
