@@ -13,6 +13,7 @@ from koboshi.settings import find_project, load_settings
 app = typer.Typer(
     name="koboshi",
     no_args_is_help=True,
+    add_completion=False,
     pretty_exceptions_enable=False,
     help="An ML pipeline that stands up again when its parts are knocked down.",
 )
