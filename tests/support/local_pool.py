@@ -43,7 +43,7 @@ class LocalPool:
         self.events.append(StepDone(worker, result))
         return None
 
-    def next_event(self, timeout_s: float) -> PoolEvent | None:
+    def next_event(self, timeout_s: float) -> PoolEvent | None:  # noqa: ARG002 (nothing here takes time)
         return self.events.popleft() if self.events else None
 
     def close(self) -> None:

@@ -1,0 +1,152 @@
+"""The acting half, on workers in this process: what is committed, what is done again, and when it stops."""
+
+from pathlib import Path
+
+import pytest
+
+from koboshi.errors import Fenced, LeaseTaken, Permanent, Transient
+from koboshi.ledger import leases, steps
+from koboshi.training import driver
+from koboshi.training.checkpoints import KEPT, final_steps
+from koboshi.training.driver import train
+from koboshi.training.recoveries import recoveries
+from koboshi.training.restart import TRIES
+from koboshi.training.spec import TrainingSpec
+from tests.support.chain_unit import Chain
+from tests.support.local_pool import AFTER, BEFORE, LocalPool
+from tests.support.trainings import CHAIN, chain_spec, events_of, final_states, journal_of, ledger_of, undisturbed
+
+
+def run(spec: TrainingSpec, pool: LocalPool) -> list[str]:
+    """Train, and return what was said."""
+    said: list[str] = []
+    train(spec, pool, ledger_of(spec), journal_of(spec), said.append)
+    return said
+
+
+def test_an_undisturbed_run_commits_each_step_once_and_keeps_the_metrics(tmp_path: Path) -> None:
+    """I5."""
+    spec, pool = chain_spec(tmp_path, steps={"a": 4, "b": 2}), LocalPool()
+    said = run(spec, pool)
+    assert final_states(spec) == undisturbed(spec)
+    assert sorted(pool.begun) == [("a", 1), ("a", 2), ("a", 3), ("a", 4), ("b", 1), ("b", 2)]
+    committed = steps.committed(ledger_of(spec), spec.key, "a")
+    assert [step.checkpoint.step for step in committed] == [1, 2, 3, 4]
+    assert committed[-1].metrics == {"first_byte": float(undisturbed(spec)["a"][0])}
+    assert pool.closed
+    assert any(line.startswith("a: step 4/4 first_byte") for line in said)
+
+
+@pytest.mark.parametrize("when", [BEFORE, AFTER])
+@pytest.mark.parametrize("step", [1, 2, 5])
+def test_a_death_costs_one_step_and_changes_nothing(tmp_path: Path, step: int, when: str) -> None:
+    """I5: also when the file of the lost step is there already, and before there is any checkpoint at all."""
+    spec, pool = chain_spec(tmp_path, steps={"a": 5, "b": 5}), LocalPool([("a", step, when)])
+    said = run(spec, pool)
+    assert final_states(spec) == undisturbed(spec)
+    assert len(pool.begun) == 11
+    assert pool.begun.count(("a", step)) == 2
+    assert any(f"worker died at step {step}" in line and f"goes on from step {step - 1}" in line for line in said)
+    assert any("recovered" in line for line in said)
+
+
+def test_the_journal_tells_of_suspicion_and_recovery(tmp_path: Path) -> None:
+    spec = chain_spec(tmp_path, steps={"a": 3})
+    run(spec, LocalPool([("a", 2, BEFORE)]))
+    (died,), (recovered,) = events_of(spec, "worker died"), events_of(spec, "recovered")
+    assert (died["unit"], died["step"], died["reason"]) == ("a", 2, "killed by the test")
+    assert (recovered["unit"], recovered["step"]) == ("a", 2)
+    (sentence,) = recoveries(journal_of(spec), spec.key)["a"]
+    assert sentence.startswith(f"step 2 was done again on {recovered['worker']} after ")
+
+
+def test_a_second_run_does_nothing(tmp_path: Path) -> None:
+    spec = chain_spec(tmp_path, steps={"a": 3})
+    run(spec, LocalPool())
+    again = LocalPool()
+    assert run(spec, again) == ["a: 3 of 3 steps are committed already"]
+    assert again.begun == []
+
+
+def test_another_driver_goes_on_from_the_committed_steps(tmp_path: Path) -> None:
+    """A driver that gives up leaves its commits to the next one, which takes them up and says so."""
+    spec = chain_spec(tmp_path, steps={"a": 4})
+    with pytest.raises(Permanent, match="step 3 of a failed"):
+        run(spec, LocalPool([("a", 3, BEFORE)] * TRIES))
+    pool = LocalPool()
+    said = run(spec, pool)
+    assert pool.begun == [("a", 3), ("a", 4)]
+    assert said[0] == "a: 2 of 4 steps are committed already"
+    assert final_states(spec) == undisturbed(spec)
+    assert "another driver went on from step 2" in recoveries(journal_of(spec), spec.key)["a"]
+
+
+def test_a_step_that_raises_each_time_stops_the_run_and_names_the_reason(tmp_path: Path) -> None:
+    spec = chain_spec(tmp_path, steps={"a": 3})
+    object.__setattr__(spec.units["a"], "params", {"seed": "a", "fails_at": 2})
+    pool = LocalPool()
+    with pytest.raises(Permanent, match="step 2 of a failed 4 times, last because ZeroDivisionError: this step can"):
+        run(spec, pool)
+    assert pool.begun.count(("a", 2)) == TRIES
+    assert pool.closed
+
+
+def test_gives_up_for_now_when_no_worker_comes_up(tmp_path: Path) -> None:
+    with pytest.raises(Transient, match="it never came up"):
+        run(chain_spec(tmp_path, steps={"a": 1}), LocalPool(stillborn=10))
+
+
+def test_workers_that_fail_to_come_up_now_and_then_are_replaced(tmp_path: Path) -> None:
+    spec = chain_spec(tmp_path, steps={"a": 2})
+    run(spec, LocalPool(stillborn=2))
+    assert final_states(spec) == undisturbed(spec)
+
+
+def test_a_driver_that_was_taken_over_commits_nothing_more(tmp_path: Path) -> None:
+    """I3: the guard is in the commit itself."""
+    spec = chain_spec(tmp_path, steps={"a": 5})
+
+    class TakenOver(LocalPool):
+        def begin(self, worker, order):  # type: ignore[no-untyped-def]
+            if order.step == 3:
+                with ledger_of(spec).transaction() as connection:
+                    connection.exec_driver_sql("UPDATE leases SET token = token + 1")
+            super().begin(worker, order)
+
+    with pytest.raises(Fenced):
+        run(spec, TakenOver())
+    assert [s.checkpoint.step for s in steps.committed(ledger_of(spec), spec.key, "a")] == [1, 2]
+
+
+def test_waits_for_the_driver_before_it_but_not_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = chain_spec(tmp_path, steps={"a": 1})
+    leases.acquire(ledger_of(spec), f"training/{spec.key}", "somebody", 600)
+    monkeypatch.setattr(driver, "TAKEOVER_S", 0.0)
+    with pytest.raises(LeaseTaken, match="held by somebody"):
+        run(spec, LocalPool())
+    leases.acquire(ledger_of(spec), f"training/{spec.key}", "somebody", 0.2)
+    monkeypatch.setattr(driver, "TAKEOVER_S", 30.0)
+    run(spec, LocalPool())
+    assert final_states(spec) == undisturbed(spec)
+
+
+def test_keeps_the_newest_checkpoints_only(tmp_path: Path) -> None:
+    """What a resume may need stays: KEPT files of each unit; what the metrics need stays in the ledger."""
+    spec = chain_spec(tmp_path, steps={"a": KEPT + 4})
+    run(spec, LocalPool())
+    files = sorted(path.name[:4] for path in (spec.place.checkpoints / spec.key[:16] / "a").iterdir())
+    assert files == [f"{step:04d}" for step in range(5, KEPT + 5)]
+    done = final_steps(spec, ledger_of(spec))
+    assert done is not None
+    assert len(done["a"]) == KEPT + 4
+
+
+def test_a_unit_of_the_tests_is_really_told_apart_by_a_lost_step(tmp_path: Path) -> None:
+    """The tests above could not fail if a chain that lacks a step ended alike."""
+    spec = chain_spec(tmp_path, steps={"a": 3})
+    assert CHAIN.endswith(Chain.__name__)
+    chain = Chain("a")
+    chain.start(spec.table)
+    chain.step(1)
+    chain.step(3)
+    assert chain.dump() != undisturbed(spec)["a"]
