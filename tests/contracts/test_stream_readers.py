@@ -1,0 +1,137 @@
+"""What the lander may expect of a source, and the audit of a broker: one suite, on Kafka and on a stream in memory."""
+
+import uuid
+
+import pytest
+
+from koboshi.errors import BadInput, Conflict
+from koboshi.ingest.kafka_source import KafkaSource
+from koboshi.refs import SpanRange
+from tests.support import kafka_topics
+from tests.support.memory_stream import MemoryBroker, MemoryStream, record
+
+LENGTHS = (30, 0)
+# kafka-python sends no header without a value, and no record without key and value.
+ROWS = [
+    (offset, when, key, value, [(name, header or b"") for name, header in headers])
+    for offset, when, key, value, headers in map(record, range(LENGTHS[0]))
+    if key is not None or value is not None
+]
+ROWS = [(number, *row[1:]) for number, row in enumerate(ROWS)]
+
+
+class InMemory:
+    """The stream in memory, and what can be done to it."""
+
+    def __init__(self):
+        self.stream = MemoryStream()
+        self.source = self.stream
+        self.broker = MemoryBroker(self.stream)
+
+    def make(self, topic):
+        self.stream.make(topic, 0, 0)
+        self.stream.partitions[topic][0] += ROWS
+
+    def delete(self, topic):
+        del self.stream.ids[topic]
+
+    def expire(self, topic, start):
+        self.stream.expire(topic, 0, start)
+
+
+class OnKafka:
+    """The same on a real broker."""
+
+    def __init__(self, servers):
+        from koboshi.ingest.confluent_audit import ConfluentBroker
+
+        self.servers = servers
+        self.source = KafkaSource(servers)
+        self.broker = ConfluentBroker(servers)
+
+    def make(self, topic):
+        kafka_topics.make(self.servers, topic, len(LENGTHS))
+        with kafka_topics.producer_of(self.servers) as producer:
+            kafka_topics.write(producer, topic, 0, ROWS)
+
+    def delete(self, topic):
+        kafka_topics.delete(self.servers, topic)
+
+    def expire(self, topic, start):
+        kafka_topics.expire(self.servers, topic, 0, start)
+
+
+@pytest.fixture(scope="module", params=["memory", pytest.param("kafka", marks=pytest.mark.stack)])
+def world(request):
+    if request.param == "memory":
+        yield InMemory()
+        return
+    servers = request.getfixturevalue("stack_of")("kafka").settings.kafka.bootstrap_servers
+    world = OnKafka(servers)
+    yield world
+    world.source.close()
+    world.broker.close()
+
+
+@pytest.fixture(scope="module")
+def topic(world):
+    name = kafka_topics.new_name("contract")
+    world.make(name)
+    return name
+
+
+def read(source, topic, start, end):
+    rows = []
+    for batch in source.read(SpanRange(topic, source.topic_id(topic), 0, start, end)):
+        columns = batch.offsets, batch.timestamps_ms, batch.keys, batch.values, batch.headers
+        rows += zip(*columns, strict=True)
+    return rows
+
+
+def test_logs_tell_what_can_be_read_of_each_partition(world, topic):
+    found = [(log.topic, log.partition, log.start, log.end) for log in world.source.logs(topic)]
+    assert found == [(topic, 0, 0, len(ROWS)), (topic, 1, 0, 0)]
+
+
+def test_lander_and_audit_agree_on_the_topics_identity(world, topic):
+    assert {log.topic_id for log in world.source.logs(topic)} == {world.source.topic_id(topic)}
+    assert str(world.broker.topic_id(topic)) == world.source.topic_id(topic)
+
+
+@pytest.mark.parametrize(("start", "end"), [(0, len(ROWS)), (0, 1), (3, 11), (len(ROWS) - 1, len(ROWS))])
+def test_exactly_the_range_is_read_as_it_was_written(world, topic, start, end):
+    """Both readers: offset, timestamp, key, value and headers; nothing before, nothing behind."""
+    assert read(world.source, topic, start, end) == ROWS[start:end]
+    assert list(world.broker.records(topic, 0, start, end)) == ROWS[start:end]
+
+
+def test_a_range_can_be_read_again(world, topic):
+    assert read(world.source, topic, 5, 15) == read(world.source, topic, 5, 15)
+
+
+def test_an_unknown_topic_is_said(world):
+    for ask in (world.source.logs, world.source.topic_id):
+        with pytest.raises(BadInput, match="nowhere"):
+            ask("nowhere")
+    assert world.broker.topic_id("nowhere") is None
+
+
+def test_deleted_offsets_are_refused_and_never_skipped(world):
+    """A reset of the offset would be a silent gap."""
+    name = kafka_topics.new_name("expired")
+    world.make(name)
+    world.expire(name, 10)
+    assert (world.source.logs(name)[0].start, world.broker.first_offset(name, 0)) == (10, 10)
+    with pytest.raises(Conflict):
+        read(world.source, name, 9, 20)
+    assert read(world.source, name, 10, 20) == ROWS[10:20] == list(world.broker.records(name, 0, 10, 20))
+
+
+def test_a_topic_made_again_has_another_identity(world):
+    name = kafka_topics.new_name("again")
+    world.make(name)
+    before = world.source.topic_id(name)
+    world.delete(name)
+    world.make(name)
+    assert world.source.topic_id(name) != before
+    assert world.broker.topic_id(name) != uuid.UUID(before)
