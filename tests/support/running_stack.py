@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from koboshi.settings import Settings, load_settings
@@ -107,14 +107,26 @@ def project_copy() -> Iterator[RunningStack]:
 def _free_place(root: Path) -> Iterator[Path]:
     name = hashlib.sha256(str(REPOSITORY).encode()).hexdigest()[:6]
     for number in range(100):
-        with (root / f"{name}-{number}.lock").open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+        path = root / f"{name}-{number}.lock"
+        with path.open("w") as lock:
+            if not _is_taken_by_us(lock.fileno(), path):
                 continue
-            yield root / f"{name}-{number}"
+            try:
+                yield root / f"{name}-{number}"
+            finally:
+                path.unlink()
+                with suppress(OSError):  # not empty while another session is at work
+                    root.rmdir()
             return
     raise AssertionError(f"a hundred test sessions at once in {root}")
+
+
+def _is_taken_by_us(descriptor: int, path: Path) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return path.exists() and path.stat().st_ino == os.fstat(descriptor).st_ino
 
 
 def _copy_project(target: Path) -> None:

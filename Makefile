@@ -1,0 +1,60 @@
+# koboshi: everything that a person or a machine does with this clone. `make help` lists it.
+
+PYTHON ?= python3
+VENV := $(if $(filter python3,$(notdir $(PYTHON))),.venv,.venv-$(notdir $(PYTHON)))
+RUN := $(CURDIR)/$(VENV)/bin
+export PATH := $(RUN):$(PATH)
+# Compiled modules are kept: without them each start of the stack compiles Airflow, Ray and MLflow again.
+unexport PYTHONDONTWRITEBYTECODE
+unexport VIRTUAL_ENV
+
+.DEFAULT_GOAL := help
+.PHONY: help setup up demo test test-unit lint format stop clean tools lock
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@echo "  PYTHON=python3.13 chooses another interpreter (3.11 to 3.13)."
+
+setup: ## Make the environment from the hashed lock; does nothing when it is up to date
+	@$(PYTHON) tools/bootstrap.py $(VENV)
+
+up: setup ## Start the stack and wait until every part has done real work
+	@koboshi up
+
+demo: setup ## The whole flow, from a record in Kafka to an answer at the endpoint, and a drill
+	@python -m pipelines.demo
+
+test: setup ## Every test, on a real stack, with branch coverage (REQUIRE_TOOLS=1: an absent tool is a failure)
+	@python tools/run_tests.py
+
+test-unit: setup ## The tests that need no stack, in seconds
+	@python -m pytest -q tests/unit
+
+lint: setup ## Style, types, and the rules of the house
+	@ruff check .
+	@ruff format --check .
+	@mypy
+	@lint-imports
+
+format: setup ## Put the code into the house's style
+	@ruff format .
+	@ruff check --fix .
+
+stop: ## Stop the stack: no process and no port of it is left
+	@if [ -x $(RUN)/koboshi ]; then koboshi down; else echo "Nothing is set up, so nothing runs."; fi
+
+clean: stop ## Stop the stack and remove everything that was made, also outside of this folder
+	@rm -rf .koboshi .venv .venv-* data build dist htmlcov .coverage .coverage.* .dvc/cache .dvc/tmp
+	@rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+tools: ## Install the system tools that some tests use (Debian, as root)
+	@if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
+	  echo "make tools needs root on Debian; elsewhere install by hand: strace chromium chromium-driver wrk" >&2; exit 1; fi
+	@apt-get update -qq
+	@DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends strace chromium chromium-driver wrk
+
+lock: setup ## Resolve the dependencies anew: requirements.lock and Kafka's jars
+	@UV_CACHE_DIR=.koboshi/cache/uv .koboshi/cache/uv-*/bin/uv pip compile --quiet --universal --generate-hashes \
+	  --no-header --all-extras --python-version 3.11 --upgrade pyproject.toml -o requirements.lock
+	@python tools/lock_jars.py
