@@ -66,18 +66,21 @@ def test_a_slow_pin_cannot_undo_a_later_one(ledger: Ledger, tmp_path: Path, monk
     inside, go_on = threading.Event(), threading.Event()
     original = pinning.cut.write
 
-    def slow_write(target: Path, cut: Cut) -> None:
-        inside.set()
-        assert go_on.wait(10)
+    def write(target: Path, cut: Cut) -> None:
+        if not inside.is_set():
+            inside.set()
+            assert go_on.wait(10)
         original(target, cut)
 
-    monkeypatch.setattr(pinning.cut, "write", slow_write)
+    monkeypatch.setattr(pinning.cut, "write", write)
     first = threading.Thread(target=pin, args=(ledger, tmp_path, ("transactions",), path))
     first.start()
     assert inside.wait(10)
     land(ledger, tmp_path, "transactions", 0, RECORDS[4:], start=4)
     second = threading.Thread(target=pin, args=(ledger, tmp_path, ("transactions",), path))
     second.start()
+    second.join(0.3)
+    assert second.is_alive(), "it did not wait"
     go_on.set()
     first.join(10)
     second.join(10)
