@@ -1,7 +1,7 @@
 """What a replica wants to know of MLflow: where an alias points, by REST, and the bytes of an artefact.
 
 MLflow itself costs 70 MB and more than a second to import, so a replica does without it: the alias is one documented
-REST call, and a download, which is rare, is a short process of MLflow's own command.
+REST call, and a download, which is rare, runs in a short process (`mlflow_download`).
 """
 
 import os
@@ -52,7 +52,7 @@ class MlflowReader:
 
     def fetch(self, seen: Aliased, folder: Path) -> Path:
         """Download an artefact into a folder; `Corrupt` when there is none, `Unavailable` when it takes too long."""
-        command = [sys.executable, "-m", "mlflow", "artifacts", "download", "-u", seen.source, "-d", str(folder)]
+        command = [sys.executable, "-m", "koboshi.serving.mlflow_download", seen.source, str(folder)]
         environment = {**_PATIENCE, **os.environ, "MLFLOW_TRACKING_URI": self._uri}
         try:
             done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
