@@ -1,0 +1,204 @@
+"""`python -m pipelines.promote` against a real MLflow: once, again, refused, spoilt, by hand."""
+
+import contextlib
+import datetime
+import io
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from mlflow import MlflowClient
+from sklearn.tree import DecisionTreeClassifier
+
+from koboshi.datasets.build import building
+from koboshi.errors import BadInput
+from koboshi.ledger import Ledger, intents
+from koboshi.registry.mlflow_registry import MlflowRegistry
+from koboshi.registry.mlflow_runs import StepRecord, UnitRecord, record_training
+from pipelines import promote
+from pipelines.columns import FEATURES, LABEL, TABLE
+from pipelines.evaluate import EVALUATION
+from tests.support.artefacts import flip_a_byte
+from tests.support.running_stack import REPOSITORY, clean_environment
+
+pytestmark = [pytest.mark.stack, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
+MODEL = "promote-test"
+START = datetime.date(2018, 7, 25)
+ROWS, DAYS = 6000, 21
+
+
+def _table():
+    """Three weeks of transactions; the amount tells fraud, with some noise; a card is rarely seen twice."""
+    numbers = np.random.default_rng(3)
+    fraud = (numbers.random(ROWS) < 0.05).astype("int8")
+    moments = np.sort(numbers.integers(0, DAYS * 86_400, ROWS))
+    begin = datetime.datetime.combine(START, datetime.time())
+    columns = {
+        "transaction_id": np.arange(ROWS),
+        "tx_datetime": [begin + datetime.timedelta(seconds=int(second)) for second in moments],
+        "customer_id": numbers.integers(0, 50_000, ROWS),
+        "terminal_id": numbers.integers(0, 100, ROWS),
+        "amount_cents": numbers.integers(100, 10_000, ROWS),
+        LABEL: fraud,
+    }
+    features = {name: numbers.normal(size=ROWS) for name in FEATURES}
+    features["amount"] = fraud * 2.0 + numbers.normal(size=ROWS)
+    return pl.DataFrame(columns | features)
+
+
+def _model(table, *, good):
+    """A tree that saw the labels, or one that saw noise."""
+    features = pd.DataFrame(table.select(FEATURES).to_numpy(), columns=list(FEATURES))
+    labels = table[LABEL].to_numpy()
+    tree = DecisionTreeClassifier(max_depth=4, random_state=0)
+    return tree.fit(features, labels if good else np.roll(labels, 17)), features.head(3)
+
+
+class Project:
+    """A project folder with the outputs that promote reads, and a model of its own in the stack's MLflow."""
+
+    def __init__(self, folder, uri):
+        self.folder, self.uri, self.table = folder, uri, _table()
+        (folder / "koboshi.toml").write_text("")
+        (folder / "params.yaml").write_text((REPOSITORY / "params.yaml").read_text())
+        with building(folder / "data" / "features") as target:
+            self.table.write_parquet(target / TABLE)
+
+    def train(self, key, *, good):
+        """Record a candidate, and publish what train and evaluate would."""
+        model, example = _model(self.table, good=good)
+        record_training(
+            self.uri, MODEL, key, {}, [UnitRecord("tree", {}, [StepRecord(1, {}, 1.8e9)], (), model, example)]
+        )
+        for name, file, content in (
+            ("training", "training.json", {"key": key, "candidates": {"tree": {}}}),
+            ("evaluation", EVALUATION, {"key": key, "best": "tree"}),
+        ):
+            with building(self.folder / "data" / name) as target:
+                (target / file).write_text(json.dumps(content))
+
+    def environment(self):
+        return {
+            "KOBOSHI_PROJECT": str(self.folder),
+            "KOBOSHI_MLFLOW__TRACKING_URI": self.uri,
+            "KOBOSHI_SERVING__MODEL": MODEL,
+        }
+
+    def promote(self, *words):
+        """The outcome (the last line), and everything that was said."""
+        said = io.StringIO()
+        with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(said):
+            for name, value in self.environment().items():
+                patch.setenv(name, value)
+            patch.setattr(sys, "argv", ["promote", *words])
+            promote.main()
+        return json.loads(said.getvalue().splitlines()[-1]), said.getvalue()
+
+    def command(self, *words):
+        """The same as a process: exit code, and everything that was said."""
+        done = subprocess.run(
+            [sys.executable, "-m", "pipelines.promote", *words],
+            cwd=REPOSITORY,
+            env=clean_environment(**self.environment()),
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        return done.returncode, done.stdout + done.stderr
+
+
+GOOD, BAD, SPOILT = ("a" * 64, "b" * 64, "c" * 64)
+
+
+@pytest.fixture(scope="module")
+def project(stack_of, tmp_path_factory):
+    return Project(tmp_path_factory.mktemp("project"), stack_of("mlflow").settings.mlflow.tracking_uri)
+
+
+@pytest.fixture(scope="module")
+def registry(project):
+    return MlflowRegistry(project.uri, MODEL)
+
+
+def _versions(project):
+    return sorted(int(found.version) for found in MlflowClient(project.uri).search_model_versions(f"name = '{MODEL}'"))
+
+
+def test_the_first_candidate_becomes_champion_and_only_once(project, registry):
+    """I6, I8: register, compare and promote; again, each says that nothing is left to do."""
+    project.train(GOOD, good=True)
+    assert project.promote("register")[0]["outcome"] == "registered"
+    assert registry.aliased("champion") is None
+    assert project.promote("register")[0]["outcome"] == "known"
+    assert project.promote("compare")[0]["outcome"] == "promote"
+    assert registry.aliased("champion") is None
+    assert project.promote()[0]["outcome"] == "promoted"
+    assert registry.aliased("champion") == 1
+    outcome, said = project.promote()
+    assert outcome["outcome"] == "keep"
+    assert "is the champion already" in said
+    assert _versions(project) == [1]
+
+
+def test_a_worse_candidate_is_refused_which_is_no_crash(project, registry):
+    """Exit 0, both scores told, the champion stays; the version is there to be looked at."""
+    project.train(BAD, good=False)
+    code, said = project.command()
+    assert code == 0, said
+    outcome = json.loads(said.splitlines()[-1])
+    assert outcome["outcome"] == "refuse"
+    assert "worse by more than the 0.02" in outcome["reason"]
+    assert outcome["champion_before"]["version"] == 1
+    assert registry.aliased("champion") == 1
+    assert _versions(project) == [1, 2]
+
+
+def test_a_move_by_hand_is_adopted_and_told(project, registry):
+    """Who moved the alias in MLflow's pages is right; the next promotion starts from there."""
+    registry.point("champion", 2)
+    project.train(GOOD, good=True)
+    outcome, said = project.promote()
+    assert outcome["outcome"] == "promoted"
+    assert "moved by hand from version 1 to version 2" in said
+    assert registry.aliased("champion") == 1
+
+
+def test_an_interrupted_promotion_is_finished_by_the_next_one(project, registry):
+    """I8: the intent was written, the process died; version 2 was to be champion and is, before anything else."""
+    ledger = Ledger(f"sqlite:///{project.folder / '.koboshi' / 'ledger.db'}")
+    intents.open_intent(ledger, f"{MODEL}@champion", 1, 2)
+    outcome, said = project.promote("compare")
+    assert "interrupted release of version 2: done" in said
+    assert outcome["champion_before"]["version"] == 2
+    assert intents.opened(ledger, f"{MODEL}@champion") is None
+    ledger.close()
+    assert registry.aliased("champion") == 2
+    assert project.promote()[0]["outcome"] == "promoted"
+
+
+def test_a_flipped_byte_in_a_candidate_ends_with_65(project, registry, stack_of):
+    """I2: found before it is registered, the run named, nothing changed."""
+    project.train(SPOILT, good=True)
+    artefacts = stack_of("mlflow").project / ".koboshi" / "mlflow" / "artifacts"
+    newest = max(artefacts.rglob("model.skops"), key=lambda path: path.stat().st_mtime_ns)
+    flip_a_byte(newest)
+    code, said = project.command()
+    assert code == 65, said
+    assert "digest" in said
+    assert "Traceback" not in said
+    assert _versions(project) == [1, 2]
+    flip_a_byte(newest)
+
+
+def test_what_does_not_belong_together_is_refused(project):
+    """An evaluation of another training, an unknown verb: a sentence, and a code that stops retries."""
+    with building(project.folder / "data" / "evaluation") as target:
+        (target / EVALUATION).write_text(json.dumps({"key": "d" * 64, "best": "tree"}))
+    with pytest.raises(BadInput, match="dvc repro evaluate"):
+        project.promote()
+    with pytest.raises(SystemExit):
+        project.promote("demote")
