@@ -24,7 +24,7 @@ def main() -> int:
 
     try:
         mend_lock(Path(".dvc/tmp"))
-        with Repo() as repo:
+        with Repo(config={"core": {"no_scm": True}}) as repo:  # no word of `git add` in a task's log
             done = repo.reproduce([sys.argv[1]], single_item=True)
     except DvcException as error:
         if not (code := _left_behind()):  # else the stage has said why
