@@ -1,0 +1,35 @@
+"""A broker that is not there: 75 after a bounded wait, with a sentence that says what to do."""
+
+import subprocess
+import sys
+
+import pytest
+
+from koboshi.errors import Unavailable
+from koboshi.ingest.confluent_audit import ConfluentBroker
+from koboshi.ingest.kafka_source import KafkaSource
+
+NOWHERE = "127.0.0.1:1"
+
+
+def test_the_lander_gives_up_after_its_patience():
+    """In a process of its own: kafka-python forgets the sockets of a client that it could not make."""
+    program = f"from koboshi.ingest.kafka_source import KafkaSource; KafkaSource({NOWHERE!r}, patience_s=0.5)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30)
+    last = done.stderr.splitlines()[-1]
+    assert "Unavailable: Kafka at 127.0.0.1:1 does not answer" in last
+    assert last.endswith("see `koboshi status`, then try again.")
+
+
+def test_the_audit_gives_up_after_its_patience():
+    broker = ConfluentBroker(NOWHERE, patience_s=0.5)
+    try:
+        for ask in (
+            lambda: broker.topic_id("t"),
+            lambda: broker.first_offset("t", 0),
+            lambda: list(broker.records("t", 0, 0, 5)),
+        ):
+            with pytest.raises(Unavailable, match=r"Kafka at 127.0.0.1:1 does not answer"):
+                ask()
+    finally:
+        broker.close()
