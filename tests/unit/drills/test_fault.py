@@ -1,0 +1,57 @@
+"""A fault strikes a real process, in the middle of what it does, once, and proves it."""
+
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from koboshi.drills.fault import kill_while
+
+BUSY = "while True: sum(range(1000))"
+IDLE = "import signal; signal.pause()"
+
+
+def title(code: str) -> str:
+    return f"{sys.executable} -c {code}"
+
+
+@pytest.fixture
+def busy() -> Iterator[subprocess.Popen[bytes]]:
+    process = subprocess.Popen([sys.executable, "-c", BUSY])
+    yield process
+    process.kill()
+    process.wait()
+
+
+def test_kills_the_process_that_does_it_and_sees_it_gone(busy: subprocess.Popen[bytes]) -> None:
+    strike = kill_while(title(BUSY), lambda: [busy.pid], lambda: False)
+    assert strike is not None
+    assert (strike.pid, strike.doing, strike.gone) == (busy.pid, title(BUSY), True)
+    assert strike.cpu_s >= 0.1
+    assert busy.wait(10) == -signal.SIGKILL
+
+
+def test_leaves_others_alone(busy: subprocess.Popen[bytes]) -> None:
+    """A pid that does something else, or is no process at all, is not struck."""
+    asked = iter((False, False, True))
+    assert kill_while("ray::something", lambda: [busy.pid, 2**22 + 1], lambda: next(asked)) is None
+    assert busy.poll() is None
+
+
+def test_does_not_strike_when_it_is_over_before_the_middle() -> None:
+    """What ends before it has worked long enough was not struck in its middle."""
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    asked = iter([[process.pid], []])
+
+    def pids() -> list[int]:
+        found = next(asked)
+        if found and process.stdin:
+            process.stdin.close()
+        return found
+
+    over = iter([False, False, True])
+    assert kill_while(title("input()"), pids, lambda: next(over), cpu_s=60) is None
+    process.wait(10)
+    assert process.returncode != -signal.SIGKILL
