@@ -1,0 +1,153 @@
+"""A probe answers with what it saw, never with an exception."""
+
+import datetime
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from koboshi.errors import Unavailable
+from koboshi.probes.airflow_probe import probe_airflow, stale_programs
+from koboshi.probes.gateway_probe import probe_gateway
+from koboshi.probes.http_json import call
+from koboshi.probes.mlflow_probe import probe_mlflow, served_example
+from koboshi.probes.ray_probe import client_environment
+from koboshi.probes.replica_probe import probe_replica
+
+Answers = Callable[[str, bytes], tuple[int, object]]
+CLOSED = "http://127.0.0.1:9"
+
+
+@contextmanager
+def server(answers: Answers) -> Iterator[str]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            status, content = answers(self.path, body)
+            data = json.dumps(content).encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        do_POST = do_GET  # noqa: N815
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as httpd:
+        thread = threading.Thread(target=httpd.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{httpd.server_port}"
+        finally:
+            httpd.shutdown()
+            thread.join()
+
+
+def beats(at: datetime.datetime) -> dict[str, dict[str, str]]:
+    return {name: {f"latest_{name}_heartbeat": at.isoformat()} for name in ("scheduler", "dag_processor", "triggerer")}
+
+
+def test_a_scheduler_without_a_fresh_heartbeat_is_not_healthy() -> None:
+    """Its API may answer all the same."""
+    now = datetime.datetime.now(datetime.UTC)
+    assert stale_programs(beats(now), now) == []
+    state = {**beats(now), "scheduler": beats(now - datetime.timedelta(seconds=31))["scheduler"], "triggerer": {}}
+    assert stale_programs(state, now) == ["scheduler", "triggerer"]
+
+
+def test_airflow_is_healthy_when_tasks_can_begin() -> None:
+    """The execution API is asked too: its first answer after a start takes seconds."""
+    now = datetime.datetime.now(datetime.UTC)
+    asked: list[str] = []
+
+    def answers(path: str, _body: bytes) -> tuple[int, object]:
+        asked.append(path)
+        return 200, beats(now)
+
+    with server(answers) as url:
+        assert probe_airflow(url).ok
+    assert asked == ["/api/v2/monitor/health", "/execution/health"]
+    with server(lambda *_: (200, beats(now - datetime.timedelta(hours=1)))) as url:
+        assert "no fresh heartbeat of scheduler" in probe_airflow(url).detail
+
+
+@pytest.mark.parametrize("probe", [probe_airflow, probe_mlflow, probe_replica, lambda url: probe_gateway(url, {})])
+def test_a_closed_port_is_a_reason_not_an_exception(probe: Callable[[str], object]) -> None:
+    """Every probe, whatever is there."""
+    health = probe(CLOSED)
+    assert not health.ok  # type: ignore[attr-defined]
+    assert "refused" in health.detail  # type: ignore[attr-defined]
+
+
+def test_a_gateway_without_a_model_says_so_plainly() -> None:
+    """That is no failure of the gateway; with a model, the same answer is."""
+    with server(lambda *_: (503, {"message": "no replica"})) as url:
+        assert probe_gateway(url, None).detail == "no model yet (the gateway answers 503)"
+        assert not probe_gateway(url, {"inputs": [1]}).ok
+    with server(lambda *_: (200, {"predictions": [0.5]})) as url:
+        assert probe_gateway(url, {"inputs": [1]}).ok
+
+
+def test_a_replica_is_ready_waiting_for_a_model_or_ill() -> None:
+    """A refused version is not "no model yet"."""
+    state = {"version": None, "refused": None, "registry": "reachable"}
+
+    def answers(path: str, _body: bytes) -> tuple[int, object]:
+        return (503, {"message": "not ready"}) if path == "/health" else (200, state)
+
+    with server(answers) as url:
+        assert probe_replica(url).detail == "no model yet"
+        state["refused"] = {"version": 3, "reason": "its bytes are others"}  # type: ignore[assignment]
+        assert not probe_replica(url).ok
+    with server(lambda *_: (200, {"version": 7})) as url:
+        assert probe_replica(url).detail == "serves version 7"
+
+
+def test_mlflow_must_give_back_what_was_written() -> None:
+    """A server that forgets is not healthy, though each call answers 200."""
+    written: dict[str, object] = {}
+
+    def answers(path: str, body: bytes, *, forget: bool = False) -> tuple[int, object]:
+        if "get-by-name" in path:
+            return 404, {"error_code": "RESOURCE_DOES_NOT_EXIST"}
+        if path.endswith("experiments/create"):
+            return 200, {"experiment_id": "1"}
+        if path.endswith("runs/create"):
+            return 200, {"run": {"info": {"run_id": "r"}}}
+        if path.endswith("set-tag") and not forget:
+            written.update({key: value for key, value in json.loads(body).items() if key != "run_id"})
+        return 200, {"run": {"data": {"tags": [written] if written else []}}}
+
+    with server(answers) as url:
+        assert probe_mlflow(url).ok
+    written.clear()
+    with server(lambda path, body: answers(path, body, forget=True)) as url:
+        assert "does not have the tag" in probe_mlflow(url).detail
+
+
+def test_a_slot_without_a_model_has_no_example_and_an_error_is_no_absence() -> None:
+    """Else a failing registry would be reported as "no model yet"."""
+    with server(lambda *_: (404, {})) as url:
+        assert served_example(url, "m", "champion") is None
+    with server(lambda *_: (500, {})) as url, pytest.raises(Unavailable, match="answers 500"):
+        served_example(url, "m", "champion")
+
+
+def test_an_answer_that_is_not_json_is_unavailable() -> None:
+    """Whoever sits on that port, it is not ours."""
+    with pytest.raises(Unavailable, match="does not answer"):
+        call(CLOSED)
+
+
+def test_a_driver_gets_the_token_and_leaves_the_loopback_address_alone() -> None:
+    """A remote cluster's address is left to Ray."""
+    local = client_environment("127.0.0.1:1", Path("/t"))
+    assert local["RAY_AUTH_TOKEN_PATH"] == str(Path("/t"))
+    assert local["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] == "0"
+    assert client_environment("head:6379", None) == {"RAY_USAGE_STATS_ENABLED": "0"}
