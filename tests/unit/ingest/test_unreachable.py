@@ -7,7 +7,6 @@ import pytest
 
 from koboshi.errors import Unavailable
 from koboshi.ingest.confluent_audit import ConfluentBroker
-from koboshi.ingest.kafka_source import KafkaSource
 
 NOWHERE = "127.0.0.1:1"
 
