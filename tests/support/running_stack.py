@@ -46,20 +46,24 @@ class RunningStack:
         """The folders of the stack."""
         return find_places(self.project, self.project / ".koboshi")
 
-    def run(self, *words: str, timeout_s: float = 300, check: bool = True) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *words: str, timeout_s: float = 300, check: bool = True, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
         """Run `koboshi WORDS…` in the project; an unexpected exit code fails with what it wrote."""
-        return self.call(str(KOBOSHI), *words, timeout_s=timeout_s, check=check)
+        return self.call(str(KOBOSHI), *words, timeout_s=timeout_s, check=check, **environment)
 
     def python(self, *words: str, timeout_s: float = 300, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run `python WORDS…` in the project."""
         return self.call(sys.executable, *words, timeout_s=timeout_s, check=check)
 
-    def call(self, *command: str, timeout_s: float = 300, check: bool = True) -> subprocess.CompletedProcess[str]:
+    def call(
+        self, *command: str, timeout_s: float = 300, check: bool = True, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
         """Run any command in the project."""
         done = subprocess.run(
             command,
             cwd=self.project,
-            env=clean_environment(),
+            env=clean_environment(**environment),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

@@ -7,11 +7,11 @@ import typer
 
 from koboshi.settings import load_settings
 
-GROUPS = "kafka, ray, airflow, mlflow, replicas, gateway; all when none is named"
+CHOICES = "kafka, ray, airflow, mlflow, replicas, gateway; all when none is named"
 VICTIMS = "ray-worker (the actor that is training now), ray-node, replica-2, kafka, … as `koboshi status` names them"
 
 
-def up(parts: Annotated[list[str] | None, typer.Argument(help=GROUPS)] = None) -> None:
+def up(parts: Annotated[list[str] | None, typer.Argument(help=CHOICES)] = None) -> None:
     """Start the stack, or some of its parts, and return when they have done real work.
 
     Parts that run already go on running. A part whose address is set in koboshi.toml or in the environment is not
@@ -20,16 +20,18 @@ def up(parts: Annotated[list[str] | None, typer.Argument(help=GROUPS)] = None) -
     from rich.console import Console
 
     from koboshi.stack.operate import start
-    from koboshi.stack.parts_table import chosen_groups
+    from koboshi.stack.parts_table import GROUPS, chosen_groups, external_groups
+    from koboshi.stack.places import find_places
     from koboshi.stack.rich_table import Progress
     from koboshi.stack.until_healthy import wait_until_healthy
 
     settings = load_settings(with_stack=False)
     groups = chosen_groups(parts or (), settings)
     with Progress(Console()) as progress:
-        stack, table = start(settings, groups, progress.say)
+        table = start(settings, groups, progress.say) if groups else {}
         started = {name: part for name, part in table.items() if part.group in groups}
-        wait_until_healthy(stack.places, started, progress.show)
+        elsewhere = external_groups(settings).intersection(parts or GROUPS)
+        wait_until_healthy(find_places(settings.project, settings.state_dir), started, elsewhere, progress.show)
 
 
 def down() -> None:

@@ -23,7 +23,7 @@ from koboshi.stack.start_history import StartHistory
 STOP_LIMIT_S = supervisor.STOP_LIMIT_S + 6
 
 
-def start(settings: Settings, groups: Sequence[str], say: Callable[[str], None]) -> tuple[Stack, dict[str, Part]]:
+def start(settings: Settings, groups: Sequence[str], say: Callable[[str], None]) -> dict[str, Part]:
     """Start some groups beside those that run already; returns at once, the parts are on their way.
 
     Safe to run again after a crash at any point: what an earlier stack left behind is ended first, files are
@@ -45,7 +45,7 @@ def start(settings: Settings, groups: Sequence[str], say: Callable[[str], None])
         parts = parts_of(stack, running.union(groups))
         _publish(stack, parts, running.union(groups))
         _begin(places, parts, {name for name, part in parts.items() if part.group in groups}, runs=runs)
-    return stack, parts
+    return parts
 
 
 def _publish(stack: Stack, parts: Mapping[str, Part], groups: set[str]) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from koboshi.probes.health import Health
+from koboshi.settings import Settings
 from koboshi.stack.health import probe_name
 from koboshi.stack.operate import history
 from koboshi.stack.part import Part
@@ -86,6 +87,26 @@ def _observe(
         memory_mb=sum(map(pss_bytes, pids)) // 1024**2,
         since=starts[-1].at if starts and pids else None,
     )
+
+
+def elsewhere(
+    settings: Settings, external: Iterable[str], healths: Mapping[str, Health], *, starting: bool = False
+) -> list[PartState]:
+    """The state of groups whose address was set by hand. Replicas behind somebody else's gateway are not known."""
+    addresses = {
+        "kafka": settings.kafka.bootstrap_servers,
+        "ray": settings.ray.address,
+        "airflow": settings.airflow.base_url,
+        "mlflow": settings.mlflow.tracking_uri,
+        "gateway": settings.gateway.url,
+    }
+    shown = sorted(set(external).intersection(addresses))
+    return [_elsewhere(name, str(addresses[name]), healths.get(name), starting=starting) for name in shown]
+
+
+def _elsewhere(name: str, address: str, health: Health | None, *, starting: bool) -> PartState:
+    state, detail = decide_state("RUNNING", "", health, starting=starting)
+    return PartState(name, state, f"{ELSEWHERE}: {detail}", address)
 
 
 def pids_of(starts: Iterable[Start], processes: Mapping[int, Process]) -> tuple[int, ...]:

@@ -5,11 +5,10 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from koboshi.probes.health import Health
 from koboshi.settings import Settings
 from koboshi.stack.health import check_once, probes, waiting_ports
 from koboshi.stack.operate import known_parts
-from koboshi.stack.part_state import ELSEWHERE, HEALTHY, UNHEALTHY, PartState, observe
+from koboshi.stack.part_state import HEALTHY, PartState, elsewhere, observe
 from koboshi.stack.parts_table import external_groups
 from koboshi.stack.places import find_places
 from koboshi.stack.supervisor_control import process_infos
@@ -22,20 +21,7 @@ def status(settings: Settings, by_hand: Settings) -> list[PartState]:
     parts = known_parts(places) if infos else {}
     asked = probes(settings, parts.values(), external - {"replicas"})
     healths = check_once(asked, waiting_ports(parts.values()))
-    elsewhere = [_elsewhere(by_hand, name, healths[name]) for name in sorted(external) if name in healths]
-    return [*observe(places, parts, infos, healths), *elsewhere]
-
-
-def _elsewhere(settings: Settings, group: str, health: Health) -> PartState:
-    addresses = {
-        "kafka": settings.kafka.bootstrap_servers,
-        "ray": settings.ray.address,
-        "airflow": settings.airflow.base_url,
-        "mlflow": settings.mlflow.tracking_uri,
-        "gateway": settings.gateway.url,
-    }
-    state = HEALTHY if health.ok else UNHEALTHY
-    return PartState(group, state, f"{ELSEWHERE}: {health.detail}", str(addresses[group]))
+    return [*observe(places, parts, infos, healths), *elsewhere(by_hand, external, healths)]
 
 
 def logins(settings: Settings) -> list[dict[str, str]]:

@@ -7,7 +7,7 @@ from koboshi.errors import Unavailable
 from koboshi.settings import load_settings
 from koboshi.stack.health import Checks, probes, waiting_ports
 from koboshi.stack.part import Part
-from koboshi.stack.part_state import GAVE_UP, HEALTHY, PartState, observe
+from koboshi.stack.part_state import GAVE_UP, HEALTHY, PartState, elsewhere, observe
 from koboshi.stack.places import Places
 from koboshi.stack.supervisor_control import process_infos
 
@@ -16,30 +16,37 @@ STEP_S = 0.5
 
 
 def wait_until_healthy(
-    places: Places, parts: Mapping[str, Part], show: Callable[[Sequence[PartState]], None], limit_s: float = LIMIT_S
+    places: Places,
+    parts: Mapping[str, Part],
+    external: frozenset[str],
+    show: Callable[[Sequence[PartState]], None],
+    limit_s: float = LIMIT_S,
 ) -> None:
-    """Return when every part has done real work.
+    """Return when every part, and every group that runs elsewhere, has done real work.
 
     Raises `Unavailable`, naming parts and reasons, at the limit or as soon as a part has been given up.
     """
     settings = load_settings(places.project)
-    checks = Checks(probes(settings, parts.values(), frozenset()), waiting_ports(parts.values()))
+    checks = Checks(probes(settings, parts.values(), external - {"replicas"}), waiting_ports(parts.values()))
     deadline = time.monotonic() + limit_s
     try:
         while True:
             checks.step()
-            states = observe(places, parts, process_infos(places), checks.healths, starting=True)
+            states = [
+                *observe(places, parts, process_infos(places), checks.healths, starting=True),
+                *elsewhere(settings, external, checks.healths, starting=True),
+            ]
             show(states)
             if checks.all_well():
                 return
             lost = [state for state in states if state.state == GAVE_UP]
             if lost or time.monotonic() > deadline:
-                raise Unavailable(_sentence(lost or [state for state in states if state.state != HEALTHY], limit_s))
+                raise Unavailable(_sentence(lost or [state for state in states if state.state != HEALTHY]))
             time.sleep(STEP_S)
     finally:
         checks.close()
 
 
-def _sentence(states: Sequence[PartState], limit_s: float) -> str:
+def _sentence(states: Sequence[PartState]) -> str:
     reasons = "; ".join(f"{state.name} {state.detail}" for state in states)
-    return f"not healthy after at most {limit_s:.0f} s: {reasons}. The rest goes on running; `koboshi status` shows it."
+    return f"not healthy: {reasons}. The rest goes on running; `koboshi status` shows it."

@@ -1,14 +1,104 @@
-"""The stack as a user meets it."""
+"""The stack as a user meets it: real parts, really killed."""
+
+import json
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.support.running_stack import RunningStack
+from koboshi.stack.leftovers import find_leftovers
+from koboshi.stack.operate import history
+from koboshi.stack.process_table import read_process
+from koboshi.stack.supervisor_control import recorded_supervisor
+from tests.support.running_stack import RunningStack, project_copy
 
 pytestmark = pytest.mark.stack
 
 
+def until(what: Callable[[], bool], limit_s: float = 90) -> None:
+    deadline = time.monotonic() + limit_s
+    while not what():
+        assert time.monotonic() < deadline, f"not within {limit_s} s"
+        time.sleep(0.5)
+
+
+def parts(stack: RunningStack) -> dict[str, dict[str, Any]]:
+    shown = json.loads(stack.run("status", "--json", check=False).stdout)
+    return {part["name"]: part for part in shown["parts"]}
+
+
+def listening(pids: set[int]) -> set[str]:
+    """The local addresses (hexadecimal, as the kernel shows them) that some processes listen on."""
+    inodes = set()
+    for pid in pids:
+        try:
+            links = [str(entry.readlink()) for entry in Path(f"/proc/{pid}/fd").iterdir()]
+        except OSError:
+            continue
+        inodes |= {link[8:-1] for link in links if link.startswith("socket:[")}
+    found = set()
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        rows = [line.split() for line in Path(table).read_text().splitlines()[1:]]
+        found |= {row[1].split(":")[0] for row in rows if row[3] == "0A" and row[9] in inodes}
+    return found
+
+
 def test_up_returns_when_every_part_has_done_real_work(stack: RunningStack) -> None:
-    """`koboshi up` gives every part's address, and nothing listens beyond this machine."""
-    settings = stack.settings
-    assert settings.kafka.bootstrap_servers
-    assert settings.gateway.url
+    """Every part healthy, every address known, the logins shown, and nothing listens beyond this machine."""
+    done = stack.run("status", "--json")
+    shown = json.loads(done.stdout)
+    assert {part["state"] for part in shown["parts"]} == {"healthy"}
+    assert len(shown["parts"]) == 13
+    assert all(part["pids"] and part["memory_mb"] for part in shown["parts"])
+    assert next(login for login in shown["logins"] if login["what"] == "Airflow")["password"]
+    loopback = {"0100007F", "00000000000000000000000001000000", "0000000000000000FFFF00000100007F"}
+    assert listening(find_leftovers(stack.places)) <= loopback
+
+
+@pytest.mark.parametrize("part", ["kafka", "replica-2", "gateway"])
+def test_a_killed_part_comes_back_by_itself(stack: RunningStack, part: str) -> None:
+    """`koboshi kill` says which process it was; another one does the work afterwards."""
+    before = history(stack.places, part).starts()[-1]
+    said = stack.run("kill", part).stdout
+    assert f"SIGKILL was sent to {part}, process {before.pid}" in said
+    until(lambda: history(stack.places, part).starts()[-1] != before and parts(stack)[part]["state"] == "healthy")
+    assert read_process(before.pid) is None or history(stack.places, part).starts()[-1].pid != before.pid
+
+
+def test_a_supervisor_that_was_killed_leaves_no_second_copy_to_the_next_up() -> None:
+    """Its parts are ended before new ones start; a stopped one too. Beside the shared stack: two clones at once."""
+    with project_copy() as other:
+        other.up("mlflow", "kafka")
+        supervisor = recorded_supervisor(other.places)
+        first = find_leftovers(other.places)
+        assert supervisor is not None
+        os.kill(history(other.places, "kafka").starts()[-1].pid, signal.SIGSTOP)
+        os.kill(supervisor[0], signal.SIGKILL)
+        other.up("mlflow")
+        assert find_leftovers(other.places).isdisjoint(first)
+        assert parts(other)["mlflow"]["state"] == "healthy"
+        other.down()
+
+
+def test_what_runs_elsewhere_is_not_started_and_its_health_is_shown(stack: RunningStack) -> None:
+    """An address in the environment is enough."""
+    address = stack.settings.kafka.bootstrap_servers
+    with project_copy() as other:
+        setting = {"KOBOSHI_KAFKA__BOOTSTRAP_SERVERS": str(address)}
+        shown = json.loads(other.run("status", "--json", **setting).stdout)["parts"]
+        assert [(part["name"], part["state"]) for part in shown] == [("kafka", "healthy")]
+        said = other.run("up", "kafka", **setting).stdout
+        assert "elsewhere: a record produced and read" in said
+        assert find_leftovers(other.places) == set()
+
+
+def test_a_part_that_does_not_exist_is_one_sentence(stack_project: RunningStack) -> None:
+    """Exit 65, and no stack trace."""
+    done = stack_project.run("up", "zookeeper", check=False)
+    assert done.returncode == 65
+    assert done.stderr.startswith("koboshi: there is no part zookeeper: choose from kafka")
+    assert stack_project.run("logs", "zookeeper", check=False).returncode == 65
