@@ -25,6 +25,8 @@ from pipelines.topics import TOPIC_CONFIG, TOPICS
 WINDOW_RECORDS = 10_000
 BATCH_BYTES = 1_000_000
 PATIENCE_S = 60
+# A broker that was restarted is found again after a second, not after half a minute.
+RECONNECT_MS = 1_000
 
 
 @contextmanager
@@ -95,6 +97,7 @@ class KafkaStream:
             max_request_size=16 * BATCH_BYTES,
             linger_ms=1_000,
             delivery_timeout_ms=PATIENCE_S * 1_000,
+            reconnect_backoff_max_ms=RECONNECT_MS,
             metrics_enabled=False,
         )
         try:
@@ -122,7 +125,7 @@ class KafkaStream:
             future.get(timeout=0)
 
     def _create_topics(self) -> None:
-        admin = KafkaAdminClient(bootstrap_servers=self.bootstrap_servers)
+        admin = KafkaAdminClient(bootstrap_servers=self.bootstrap_servers, reconnect_backoff_max_ms=RECONNECT_MS)
         try:
             there = set(admin.list_topics())
             missing = {
@@ -140,7 +143,10 @@ class KafkaStream:
     def _last_records(self) -> dict[tuple[int, int], ConsumerRecord]:
         """The newest record of each (topic, partition) that has any."""
         consumer = KafkaConsumer(
-            bootstrap_servers=self.bootstrap_servers, enable_auto_commit=False, auto_offset_reset="none"
+            bootstrap_servers=self.bootstrap_servers,
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            reconnect_backoff_max_ms=RECONNECT_MS,
         )
         try:
             index = {

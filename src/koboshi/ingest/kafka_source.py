@@ -22,6 +22,10 @@ from koboshi.refs import SpanRange
 POLL_RECORDS = 5_000
 FETCH_BYTES = 8 * 1024 * 1024
 POLL_MS = 500
+# At the end of a log the broker holds a fetch back for so long, and with it the first fetch of the next range.
+FETCH_WAIT_MS = 20
+# A broker that was restarted is found again after a second, not after half a minute.
+RECONNECT_MS = 1_000
 
 
 class KafkaSource:
@@ -30,9 +34,13 @@ class KafkaSource:
     def __init__(self, bootstrap_servers: str, patience_s: float = 20.0) -> None:
         self._servers = bootstrap_servers
         self._patience_s = patience_s
-        timeouts = {"bootstrap_timeout_ms": int(patience_s * 1_000), "request_timeout_ms": int(patience_s * 1_000)}
+        waits = {
+            "bootstrap_timeout_ms": int(patience_s * 1_000),
+            "request_timeout_ms": int(patience_s * 1_000),
+            "reconnect_backoff_max_ms": RECONNECT_MS,
+        }
         with self._errors("connect"):
-            self._admin = KafkaAdminClient(bootstrap_servers=bootstrap_servers, **timeouts)
+            self._admin = KafkaAdminClient(bootstrap_servers=bootstrap_servers, **waits)
             self._consumer = KafkaConsumer(
                 bootstrap_servers=bootstrap_servers,
                 enable_auto_commit=False,
@@ -41,8 +49,9 @@ class KafkaSource:
                 allow_auto_create_topics=False,
                 max_poll_records=POLL_RECORDS,
                 max_partition_fetch_bytes=FETCH_BYTES,
+                fetch_max_wait_ms=FETCH_WAIT_MS,
                 metrics_enabled=False,
-                **timeouts,
+                **waits,
             )
 
     def logs(self, topic: str) -> list[PartitionLog]:
@@ -63,16 +72,24 @@ class KafkaSource:
         """Read until the *position* has reached the end: it also moves over aborted and compacted records."""
         partition = TopicPartition(span.topic, span.partition)
         with self._errors(f"{span.topic}/{span.partition} from offset {span.start}"):
-            self._consumer.assign([partition])
-            self._consumer.seek(partition, span.start)
+            self._go_to(partition, span.start)
             moved_at, position = time.monotonic(), span.start
             while position < span.end:
-                polled = self._consumer.poll(timeout_ms=POLL_MS).get(partition, [])
+                most = min(POLL_RECORDS, span.end - position)
+                polled = self._consumer.poll(timeout_ms=POLL_MS, max_records=most).get(partition, [])
                 yield _columns(polled, span.end)
                 if (reached := self._consumer.position(partition)) > position:
                     moved_at, position = time.monotonic(), reached
                 elif time.monotonic() - moved_at > self._patience_s:
                     raise self._unavailable(f"{span.topic}/{span.partition} does not move on from offset {position}")
+
+    def _go_to(self, partition: TopicPartition, offset: int) -> None:
+        """Seek, unless the range before ended just there: then what was fetched behind it is of use."""
+        if self._consumer.assignment() != {partition}:
+            self._consumer.assign([partition])
+        elif self._consumer.position(partition) == offset:
+            return
+        self._consumer.seek(partition, offset)
 
     def close(self) -> None:
         """Close both clients."""
