@@ -7,6 +7,7 @@ import pytest
 
 from koboshi.errors import BadInput, Conflict, Fenced, LeaseTaken, Unavailable
 from koboshi.files import sha256_of
+from koboshi.ingest import landing
 from koboshi.ingest.audit import audit_topic
 from koboshi.ingest.landing import write_range
 from koboshi.ledger import leases, spans
@@ -131,6 +132,24 @@ def test_a_lander_that_was_overtaken_while_it_read_cannot_commit(lander, stream)
         slow.land_partition(log)
     assert ranges(spans.committed(lander.ledger, "t")) == [(0, 0, 10), (0, 10, 20), (0, 20, 25)]
     assert outcomes(lander)[0] == "equal"
+
+
+def test_a_lander_that_was_overtaken_after_it_had_read_cannot_commit(lander, stream, monkeypatch):
+    """I3: it holds the file of its range, and no valid token any more: the ledger refuses the row."""
+    other = dataclasses.replace(lander, holder="other")
+    log = stream.logs("t")[0]
+
+    def write_while_overtaken(*arguments):
+        ref = write_range(*arguments)
+        monkeypatch.undo()
+        leases.acquire(lander.ledger, "land/t/0", lander.holder, 0.0)  # ours has run out
+        other.land_partition(log)
+        return ref
+
+    monkeypatch.setattr(landing, "write_range", write_while_overtaken)
+    with pytest.raises(Fenced):
+        lander.land_partition(log)
+    assert ranges(spans.committed(lander.ledger, "t")) == [(0, 0, 10), (0, 10, 20), (0, 20, 25)]
 
 
 def test_a_lease_is_renewed_while_a_long_span_is_read(lander, stream, monkeypatch):
