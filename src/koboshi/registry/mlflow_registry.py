@@ -66,6 +66,11 @@ class MlflowRegistry:
             versions = self._client.search_model_versions(query)
         return min(map(_handle, versions), key=lambda ref: ref.version, default=None)
 
+    def versions(self) -> list[ModelRef]:
+        """All versions, whoever registered them."""
+        with answering(self.tracking_uri):
+            return [_handle(version) for version in self._client.search_model_versions(f"name = '{self.name}'")]
+
     def version(self, number: int) -> ModelRef | None:
         """A version's handle, or None when it was deleted."""
         with answering(self.tracking_uri):
