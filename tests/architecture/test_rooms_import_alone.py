@@ -25,7 +25,7 @@ ROOMS = {
     "probes": ("kafka", "ray"),
 }
 
-VENDORED = {"psutil"}  # Ray brings a copy of its own
+VENDORED = {"colorama", "psutil", "setproctitle"}  # Ray brings copies of its own
 
 IMPORT_ALL = """
 import importlib, pkgutil, sys
