@@ -7,10 +7,16 @@ import random
 from pathlib import Path
 
 import grimp
+import numpy as np
+import polars as pl
 import pytest
 import yaml
 
+from koboshi.datasets.build import building
 from koboshi.datasets.manifest import open_verified
+from koboshi.datasets.polars_tables import write_table
+from koboshi.orchestration.workspaces import choose
+from pipelines.columns import LABEL, TABLE
 from tests.support.landing import Record
 from tests.support.projects import ROOT, copy_project, run
 from tests.support.small_stream import land_stream, small_stream
@@ -132,6 +138,41 @@ def test_a_flipped_byte_in_a_listing_of_the_cache_is_repaired(built: Path) -> No
     _ok(built, "dvc", "repro", "features")
     assert open_verified(built / "data" / "features").files == ("table.parquet",)
     assert "is intact" in _ok(built, "koboshi", "dataset", "repair")
+
+
+def test_the_repair_looks_into_the_workspaces_of_experiments(built: Path) -> None:
+    state_dir = built / ".koboshi"
+    workspace = choose(built, state_dir, {"features.night_until_hour": 4})
+    done = run(workspace.folder, "dvc", "checkout", "features", DVC_SITE_CACHE_DIR=str(state_dir / "dvc" / "site"))
+    assert done.returncode == 0, done.stderr
+    _flip(workspace.folder / "data" / "features" / "table.parquet")
+    assert f"removed {workspace.folder / 'data' / 'features'}" in _ok(built, "koboshi", "dataset", "repair")
+    assert "is intact" in _ok(built, "koboshi", "dataset", "repair")
+
+
+def test_the_judgement_is_the_same_in_dvc_and_in_every_run(built: Path) -> None:
+    """Made twice, numbers and curves have the same bytes; DVC shows these numbers and draws every candidate."""
+    table = pl.read_parquet(built / "data" / "features" / TABLE)
+    chance = np.random.default_rng(0)
+    truth = table[LABEL].to_numpy()
+    scores = table.select("transaction_id").with_columns(
+        coin=pl.Series(chance.random(table.height)), oracle=pl.Series(0.4 * truth + 0.6 * chance.random(table.height))
+    )
+    with building(built / "data" / "training") as folder:
+        write_table(scores, folder / "scores.parquet")
+        (folder / "training.json").write_text(json.dumps({"key": "0" * 64, "candidates": {}}))
+    said = _ok(built, "dvc", "repro", "--single-item", "evaluate")
+    assert "MLflow has no address" in said
+    assert "Best by card_precision: " in said
+    first = (built / "metrics.json").read_bytes(), _files(built / "data" / "evaluation")
+    _ok(built, "dvc", "repro", "--single-item", "--force", "evaluate")
+    assert ((built / "metrics.json").read_bytes(), _files(built / "data" / "evaluation")) == first
+    shown = json.loads(_ok(built, "dvc", "metrics", "show", "--json"))
+    assert shown[""]["data"]["metrics.json"]["data"] == json.loads(first[0])
+    plots = json.loads(_ok(built, "dvc", "plots", "show", "--json"))["data"]
+    assert set(plots) == {"ROC", "precision-recall", "card precision by day", "calibration"}
+    for (plot,) in plots.values():
+        assert {point["candidate"] for point in plot["content"]["data"]["values"]} == {"coin", "oracle"}
 
 
 def test_a_stage_says_in_one_sentence_what_is_not_there_yet(tmp_path: Path) -> None:

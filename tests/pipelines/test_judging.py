@@ -2,6 +2,7 @@
 
 import datetime
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from koboshi.errors import BadInput
 from pipelines.evaluate import EvaluateParams, Evaluation, curves_of, evaluate
 from pipelines.judging import card_precision, judge
+from pipelines.pictures import draw
 from pipelines.published import PUBLISHED, comparison
 from pipelines.splits import Split, test_rows, test_week, training_rows
 
@@ -106,6 +108,14 @@ def test_curves_are_thinned_and_keep_their_ends() -> None:
     assert judged.roc.row(0) == (0.0, 0.0)
     assert judged.precision_recall["recall"][0] == 1.0
     assert judged.calibration["transactions"].sum() == 900
+
+
+def test_each_curve_has_a_picture(tmp_path: Path) -> None:
+    rows = both_kinds()
+    judged = judge(rows, np.linspace(0, 1, rows.height), top_cards=2, calibration_bins=4, curve_points=50)
+    pictures = draw("forest", judged, tmp_path)
+    assert set(pictures) == {"roc", "precision_recall", "card_precision", "calibration"}
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in pictures.values())
 
 
 def scores(**columns: list[float]) -> pl.DataFrame:

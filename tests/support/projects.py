@@ -8,7 +8,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PARTS = ("dvc.yaml", "params.yaml", "koboshi.toml", "requirements.lock", ".dvc/config", ".dvcignore", ".gitignore")
-FOLDERS = ("pipelines", "ray_jobs", "src")
+FOLDERS = ("pipelines", "ray_jobs", "src", ".dvc/plots")
 
 
 def copy_project(folder: Path) -> Path:

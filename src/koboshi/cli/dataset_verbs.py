@@ -7,7 +7,9 @@ import typer
 
 from koboshi.settings import load_settings
 
-app = typer.Typer(no_args_is_help=True, help="Datasets: `repair` one that was changed, `koboshi pin` moves what they are made of.")
+app = typer.Typer(
+    no_args_is_help=True, help="Datasets: `repair` one that was changed, `koboshi pin` moves what they are made of."
+)
 
 
 @app.callback()
@@ -35,10 +37,15 @@ def pin(as_json: Annotated[bool, typer.Option("--json", help="Print what came ou
 
 @app.command()
 def repair() -> None:
-    """Remove datasets and objects of DVC's cache whose bytes have changed, so that `dvc repro` makes them again."""
+    """Remove datasets and objects of DVC's cache whose bytes have changed, so that `dvc repro` makes them again.
+
+    Looks into the project and the workspaces of its experiments, which share the cache.
+    """
     from koboshi.datasets.repair import repair as remove_changed
 
-    removed = remove_changed(load_settings().project)
+    settings = load_settings()
+    workspaces = sorted(path.parent for path in settings.state_dir.glob("workspaces/*/dvc.yaml"))
+    removed = [path for folder in (settings.project, *workspaces) for path in remove_changed(folder)]
     for path in removed:
         typer.echo(f"removed {path}")
     typer.echo("Now run `dvc repro`." if removed else "Every dataset and every object of DVC's cache is intact.")
