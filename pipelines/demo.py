@@ -130,8 +130,7 @@ def koboshi(*words: str) -> None:
 
 def summarise(settings: Settings, before: Counts, after: Counts, announcer: Announcer) -> None:
     """What was proved, what is new, the numbers beside the published ones, addresses, and what to try."""
-    announcer.console.rule("[bold]What was proved", align="left")
-    koboshi("drill", "show", DRILL, "--last", "1")
+    announcer.console.rule("[bold]What it came to", align="left")
     announcer.say(after.since(before))
     from pipelines.demo_answers import metrics_table
 

@@ -6,6 +6,7 @@ same numbers, with pictures, to the candidates' runs in MLflow. Safe to run agai
 
 import dataclasses
 import json
+import os
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -102,6 +103,7 @@ def record_in_mlflow(evaluation: Evaluation, settings: Settings) -> None:
     if settings.mlflow.tracking_uri is None:
         sys.stdout.write("MLflow has no address (`koboshi up` starts it): the numbers are only in metrics.json.\n")
         return
+    os.environ.setdefault("MPLCONFIGDIR", str(settings.state_dir / "cache" / "matplotlib"))  # not the home folder
     from koboshi.registry.mlflow_runs import log_evaluation
     from pipelines.pictures import draw
 

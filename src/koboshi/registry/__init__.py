@@ -3,3 +3,8 @@
 `mlflow_runs` records what was trained, `mlflow_registry` holds versions and aliases, `promotion` decides (pure), and
 `release` moves an alias under an intent in the ledger.
 """
+
+import os
+
+# MLflow decides at its import whether it reports its use, and writes into the home folder when it does.
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")

@@ -4,3 +4,8 @@
 downloads by digest, `sklearn_model` loads and checks, `replica` holds the model that answers, `starlette_app` is the
 interface, `uvicorn_server` its process; `envoy_config` writes the gateway's configuration.
 """
+
+import os
+
+# MLflow decides at its import whether it reports its use, and writes into the home folder when it does.
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
