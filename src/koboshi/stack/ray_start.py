@@ -20,6 +20,16 @@ def stay_local() -> None:
     Node.start_ray_client_server = lambda _node: None
 
 
+def take_no_node_for_a_head() -> None:
+    """Let a head start while nodes of its predecessor are still there.
+
+    Ray looks for a running head by the address in any process's arguments, and nodes name it too: they outlive a head
+    that was killed by a minute or more. Whether there is a head already is the supervisor's business, and the port's.
+    """
+    ray._private.services.find_gcs_addresses = set
+
+
 if __name__ == "__main__":
     stay_local()
+    take_no_node_for_a_head()
     main()

@@ -16,6 +16,8 @@ from koboshi.training.worker import StepOrder, StepResult, UnitWorker
 
 NAMESPACE = "koboshi"
 WARM_UP_S = 120.0  # after which a worker that never answered counts as dead
+NODES_S = 90.0  # a head that was restarted has its nodes back well before
+NO_NODES = "no Ray node with a CPU is alive: see `koboshi status`."
 MATHS_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -28,8 +30,9 @@ class RayPool:
     """
 
     def __init__(self, spec: TrainingSpec, job: str) -> None:
-        """Join the cluster that `RAY_ADDRESS` names."""
+        """Join the cluster that `RAY_ADDRESS` names; raises `Unavailable` when it gets no nodes in time."""
         ray.init(namespace=NAMESPACE, log_to_driver=False, logging_level="WARNING")
+        _wait_for_nodes()
         self._job, self._factories, self._started = job, spec.factories, 0
         self._env = {"env_vars": dict.fromkeys(MATHS_THREADS, str(spec.threads))}
         self._actors: dict[str, Any] = {}
@@ -85,9 +88,8 @@ class RayPool:
 
     def _next_node(self) -> dict[str, Any]:
         """The nodes in turn; a node that dies before its worker is there shows as that worker's death."""
-        nodes = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU", 0) > 0]
-        if not nodes:
-            raise Unavailable("no Ray node with a CPU is alive: see `koboshi status`.")
+        if not (nodes := _nodes()):
+            raise Unavailable(NO_NODES)
         chosen: dict[str, Any] = sorted(nodes, key=lambda node: str(node["NodeName"]))[self._started % len(nodes)]
         return chosen
 
@@ -99,6 +101,20 @@ class RayPool:
         del self._warm_by[late]
         ray.kill(self._actors.pop(worker))
         return WorkerDied(worker, f"it was not ready after {WARM_UP_S:.0f} s")
+
+
+def _nodes() -> list[dict[str, Any]]:
+    """The living nodes that have CPUs."""
+    return [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU", 0) > 0]
+
+
+def _wait_for_nodes() -> None:
+    """Before the run's lease is taken: nobody should hold a lease while there is nobody to do the work."""
+    deadline = time.monotonic() + NODES_S
+    while not _nodes():
+        if time.monotonic() > deadline:
+            raise Unavailable(NO_NODES)
+        time.sleep(0.5)
 
 
 def _gist(error: Exception) -> str:
