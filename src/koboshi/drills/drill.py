@@ -92,7 +92,7 @@ def run_drill(drill: Drill[SceneT], scene: SceneT, say: Callable[[str], None]) -
         findings += [_ask(c.__name__, lambda c=c: c(scene, strike)) for c in drill.verdict]  # type: ignore[misc]
     findings.append(_untouched(before, scene.bystanders()))
     verdict: Verdict = "proved" if all(finding.holds for finding in findings) else "refuted"
-    return Outcome(verdict, [*steady, *findings], strike, scene.measures(strike))
+    return Outcome(verdict, [*steady, *findings], strike, _measured(scene, strike))
 
 
 def _ask(check: str, question: Callable[[], Finding]) -> Finding:
@@ -101,6 +101,14 @@ def _ask(check: str, question: Callable[[], Finding]) -> Finding:
         return question()
     except KoboshiError as error:
         return Finding(check, False, str(error))
+
+
+def _measured(scene: Scene, strike: Strike) -> Mapping[str, float]:
+    """What cannot be measured is left out: the verdict does not depend on it."""
+    try:
+        return scene.measures(strike)
+    except KoboshiError:
+        return {}
 
 
 def _untouched(before: Mapping[str, str], after: Mapping[str, str]) -> Finding:

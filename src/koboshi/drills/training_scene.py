@@ -79,8 +79,9 @@ class TrainingScene:
         events = [e for e in Journal(self.spec.place.journal).events() if e["monotonic"] > strike.at_monotonic]
         found = {"detected_after_s": "worker died", "recovered_after_s": "recovered"}
         after = {
-            name: next((e["monotonic"] - strike.at_monotonic for e in events if e["event"] == event), float("nan"))
+            name: min(e["monotonic"] for e in events if e["event"] == event) - strike.at_monotonic
             for name, event in found.items()
+            if any(e["event"] == event for e in events)
         }
         return {**after, "steps_redone": float(sum(t.state != "FINISHED" for t in self.ray.tasks(self.actors())))}
 

@@ -85,6 +85,15 @@ def test_refuted_by_one_check_that_does_not_hold(verdict: tuple[Callable[..., Fi
     assert outcome.reasons == [reason]
 
 
+def test_a_time_that_cannot_be_measured_changes_no_verdict() -> None:
+    class Mute(Toy):
+        def measures(self, strike: Strike) -> Mapping[str, float]:
+            raise Unavailable("Ray does not answer")
+
+    outcome = run_drill(drill(), Mute(), lambda _line: None)
+    assert (outcome.verdict, outcome.measures) == ("proved", {})
+
+
 def test_refuted_when_it_never_ends() -> None:
     outcome = run_drill(drill(), Toy(ends=False), lambda _line: None)
     assert outcome.verdict == "refuted"

@@ -1,0 +1,159 @@
+"""Each check of the training drill can fail, and says what is wrong: evidence is taken away piece by piece."""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import requests
+
+from koboshi.drills import training_checks
+from koboshi.drills.fault import Strike
+from koboshi.drills.ray_witness import ENDED_BY_POOL, Actor, RayWitness, Task
+from koboshi.drills.training_checks import (
+    predictions_equal_the_control,
+    ray_has_nodes,
+    ray_is_idle,
+    struck_once,
+    went_on_from_the_committed_step,
+)
+from koboshi.errors import Unavailable
+from koboshi.training.ray_names import step_name
+from tests.support.trainings import chain_spec
+
+STRIKE = Strike(11, "ray::a", 0.2, at_s=100.0, at_monotonic=1.0, gone=True)
+KILLED = Actor("A1", "01", "koboshi-x-1", 11, "DEAD", "its worker process has died")
+ENDED = Actor("A2", "01", "koboshi-x-2", 12, "DEAD", ENDED_BY_POOL)
+LOST = Task(step_name("a", 2), "FAILED", "A1", created_ms=99_000, ended_ms=100_050)
+
+
+class Told:
+    """A cluster that tells what the test wants it to tell."""
+
+    def __init__(self, actors: Sequence[Actor], tasks: Sequence[Task] = (), nodes: int = 2) -> None:
+        self.told_actors, self.told_tasks, self.told_nodes = list(actors), list(tasks), nodes
+
+    def actors(self, prefix: str = "") -> list[Actor]:
+        return [actor for actor in self.told_actors if actor.name.startswith(prefix)]
+
+    def tasks(self, _actors: list[Actor]) -> list[Task]:
+        return self.told_tasks
+
+    def nodes(self) -> int:
+        return self.told_nodes
+
+
+class Scene:
+    """What the checks look at."""
+
+    victim, step, units = "a", 2, ("a", "b")
+
+    def __init__(self, folder: Path, ray: Told) -> None:
+        self.spec, self.ray = chain_spec(folder, steps={"a": 3, "a.control": 3, "b": 3, "b.control": 3}), ray
+        self.models = {name: np.array([0.25, 0.5]) for name in self.spec.units}
+
+    def actors(self) -> list[Actor]:
+        return self.ray.actors("koboshi-x-")
+
+    def predictions(self, unit: str) -> Any:
+        return self.models[unit]
+
+
+def all_done() -> list[Task]:
+    return [
+        Task(step_name(unit, step), "FINISHED", "A2", 0, 1)
+        for unit in ("a", "a.control", "b", "b.control")
+        for step in (1, 2, 3)
+    ]
+
+
+@pytest.fixture
+def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setattr(training_checks, "TOLD_WITHIN_S", 0.0)
+    return Scene(tmp_path, Told([KILLED, ENDED], [*all_done(), LOST]))
+
+
+def test_all_checks_hold_on_good_evidence(scene: Any) -> None:
+    for check in (struck_once, went_on_from_the_committed_step, predictions_equal_the_control):
+        assert check(scene, STRIKE).holds, check(scene, STRIKE).said
+
+
+@pytest.mark.parametrize(
+    ("actors", "strike"),
+    [
+        ([ENDED], STRIKE),
+        ([KILLED, dataclasses.replace(KILLED, id="A3", pid=13)], STRIKE),
+        ([dataclasses.replace(KILLED, pid=13)], STRIKE),
+        ([dataclasses.replace(KILLED, state="ALIVE")], STRIKE),
+        ([KILLED, ENDED], dataclasses.replace(STRIKE, gone=False)),
+    ],
+    ids=["nobody died", "two died", "another one died", "it lives", "its process is still there"],
+)
+def test_struck_once_fails(scene: Any, actors: list[Actor], strike: Strike) -> None:
+    scene.ray.told_actors = actors
+    assert not struck_once(scene, strike).holds
+
+
+@pytest.mark.parametrize(
+    ("tasks", "said"),
+    [
+        ([*all_done()], "no step"),
+        ([*all_done()[1:], LOST], "a/step-1 ended well 0 times"),
+        ([*all_done(), all_done()[0], LOST], "a/step-1 ended well 2 times"),
+        ([*all_done(), LOST, dataclasses.replace(LOST, name=step_name("b", 1))], "b/step-1"),
+        ([*all_done(), dataclasses.replace(LOST, name=step_name("a", 1))], "a/step-1"),
+        ([*all_done(), dataclasses.replace(LOST, created_ms=100_010)], "not UnitWorker.a/step-2 alone"),
+        ([*all_done(), dataclasses.replace(LOST, ended_ms=99_900)], "not UnitWorker.a/step-2 alone"),
+    ],
+    ids=["nothing lost", "one missing", "one done twice", "two lost", "another lost", "began later", "ended sooner"],
+)
+def test_went_on_from_the_committed_step_fails(scene: Any, tasks: list[Task], said: str) -> None:
+    scene.ray.told_tasks = tasks
+    found = went_on_from_the_committed_step(scene, STRIKE)
+    assert not found.holds
+    assert said in found.said
+
+
+@pytest.mark.parametrize(
+    ("ours", "said"),
+    [
+        (np.array([0.25, np.nextafter(0.5, 1)]), "b: predictions differ from the undisturbed control's in 1 of 2 rows"),
+        (np.array([0.25]), "b: 1 predictions, the control has 2"),
+    ],
+    ids=["one bit", "one row less"],
+)
+def test_predictions_equal_the_control_fails(scene: Any, ours: Any, said: str) -> None:
+    """The last bit of one prediction of one candidate is enough."""
+    scene.models["b"] = ours
+    found = predictions_equal_the_control(scene, STRIKE)
+    assert (found.holds, found.said) == (False, said)
+
+
+def test_no_predictions_at_all_prove_nothing(scene: Any) -> None:
+    scene.models = dict.fromkeys(scene.models, np.array([]))
+    assert not predictions_equal_the_control(scene, STRIKE).holds
+
+
+def test_the_steady_state(scene: Any) -> None:
+    assert ray_has_nodes(scene).holds
+    assert ray_is_idle(scene).holds
+    scene.ray.told_nodes, scene.ray.told_actors = 0, [dataclasses.replace(KILLED, state="ALIVE")]
+    assert not ray_has_nodes(scene).holds
+    assert not ray_is_idle(scene).holds
+    assert "koboshi-x-1" in ray_is_idle(scene).said
+
+
+def test_a_witness_that_cannot_be_asked_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(Unavailable, match="koboshi status"):
+        RayWitness("http://127.0.0.1:9", None).nodes()
+
+    def empty(*_: object, **__: object) -> requests.Response:
+        answer = requests.Response()
+        answer.status_code, answer._content = 200, b'{"data": {"result": null}}'
+        return answer
+
+    monkeypatch.setattr(requests, "get", empty)
+    with pytest.raises(Unavailable, match="does not tell its actors"):
+        RayWitness("http://127.0.0.1:9", None).actors()
