@@ -8,7 +8,7 @@ import httpx
 
 from koboshi.errors import Unavailable
 
-_IN_A_ROW = 12  # answers of the wanted version, after which no replica behind the gateway has another one
+_IN_A_ROW = 12  # answers of the wanted version, after which no replica that the gateway sends to has another one
 _LOOK_S = 0.25
 VERSION_HEADER, REPLICA_HEADER = "x-koboshi-model-version", "x-koboshi-replica"
 

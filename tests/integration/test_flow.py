@@ -1,0 +1,208 @@
+"""The whole flow on real parts: a record in Kafka to an answer at the endpoint, through Airflow, and then again.
+
+A tenth of the simulated cards and short trainings; everything else is as in the demo, whose own code follows the runs.
+"""
+
+import dataclasses
+import datetime
+import json
+import shutil
+import subprocess
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+import yaml
+
+from koboshi.ledger import Ledger, leases, spans
+from koboshi.orchestration.airflow_client import AirflowClient, Outcome, Run, TaskState, connect
+from pipelines.demo import DAGS, run_dag
+from pipelines.demo_answers import check_answers
+from pipelines.demo_counts import Counts, count
+from pipelines.simulator import Simulation, simulate
+from tests.support.running_stack import RunningStack
+
+pytestmark = pytest.mark.stack
+
+TRAIN = {
+    "logistic": {"steps": 2, "epochs_a_step": 2, "alpha": 1.0e-5},
+    "forest": {"steps": 2, "trees_a_step": 2},
+}
+# What the committed pipeline pins of the demo's stream; here another one is pinned.
+PINNED = ("cut.json", "dvc.lock", "metrics.json", "params.yaml")
+WITHIN_S = 240.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Flow:
+    """A stack through which the stream has gone once: the runs, what they said, and what there was then."""
+
+    stack: RunningStack
+    airflow: AirflowClient
+    runs: dict[str, Run]
+    counts: Counts
+
+    def run(self, dag_id: str, **conf: Any) -> Outcome:
+        """Trigger a run and follow it; dots in names are given as two underscores."""
+        run = Run(dag_id, f"test-{uuid.uuid4().hex[:8]}")
+        self.airflow.trigger(run, {name.replace("__", "."): value for name, value in conf.items()})
+        return self.airflow.follow(run, within_s=WITHIN_S)
+
+    def last_words(self, outcome: Outcome, task_id: str) -> str:
+        """The log of a task's newest try."""
+        return "\n".join(self.airflow.log(outcome.run, task_id, outcome.tasks[task_id].try_number))
+
+
+@pytest.fixture(scope="module")
+def flow(stack: RunningStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flow]:
+    """Stream, ingest, train and promote, each DAG started by the one before; the project is put back afterwards."""
+    project = stack.project
+    params = yaml.safe_load((project / "params.yaml").read_text())
+    params["train"]["candidates"] = TRAIN
+    for name in PINNED:
+        (project / name).unlink(missing_ok=True)
+    (project / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+    stack.run("stream", "replay", str(small_stream(tmp_path_factory.mktemp("stream"))))
+    where = stack.settings.airflow
+    airflow = connect(str(where.base_url), where.username, where.passwords_path)
+    runs: dict[str, Run] = {}
+    cause = None
+    for dag_id in DAGS:
+        cause = runs[dag_id] = run_dag(airflow, dag_id, "test-flow", cause, lambda _: None)
+    yield Flow(stack, airflow, runs, count(stack.settings))
+    airflow.close()
+    shutil.rmtree(project / "data")
+    subprocess.run(["git", "checkout", "--quiet", "--", "."], cwd=project, check=True)
+
+
+def small_stream(folder: Path) -> Path:
+    """One card in ten over the weeks of the split, as a file of the user's own."""
+    first, last = datetime.date(2018, 7, 20), datetime.date(2018, 8, 14)
+    rows = simulate(Simulation(days=(last - datetime.date(2018, 4, 1)).days + 1))
+    rows = rows.filter(pl.col("customer_id") % 10 == 0, pl.col("tx_datetime").dt.date().is_between(first, last))
+    amount = (pl.col("amount_cents") / 100).alias("amount")
+    file = folder / "stream.parquet"
+    rows.select("transaction_id", "tx_datetime", "customer_id", "terminal_id", amount, "is_fraud").write_parquet(file)
+    return file
+
+
+def states(outcome: Outcome) -> dict[str, str | None]:
+    """The tasks' states by name."""
+    return {name: task.state for name, task in outcome.tasks.items()}
+
+
+def test_each_dag_starts_the_next_and_the_endpoint_answers_right(flow: Flow) -> None:
+    """A record in Kafka becomes an answer: landed, pinned, trained, registered and served once (I1, I4, I6, I7)."""
+    assert flow.runs["ingest"].run_id == "test-flow"
+    assert {flow.runs[name].run_id[:15] for name in ("train", "promote")} == {"asset_triggered"}
+    landed, pinned = pinned_and_landed(flow)
+    assert landed == pinned
+    assert (flow.counts.attempts, flow.counts.versions) == (1, 1)
+    assert flow.counts.steps == sum(candidate["steps"] for candidate in TRAIN.values())
+    said: list[str] = []
+    check_answers(flow.stack.settings, said.append)
+    assert "all answered, all right" in said[0]
+
+
+def pinned_and_landed(flow: Flow) -> tuple[dict[tuple[str, int], int], dict[tuple[str, int], int]]:
+    """The ends of the committed spans, and those in cut.json."""
+    topics = json.loads((flow.stack.project / "cut.json").read_text())["topics"]
+    pinned = {(topic, int(number)): part["end"] for topic, parts in topics.items() for number, part in parts.items()}
+    ledger = Ledger(flow.stack.settings.ledger_url)
+    landed: dict[tuple[str, int], int] = {}
+    for topic in topics:
+        for span in spans.committed(ledger, topic):
+            landed[topic, span.range.partition] = span.range.end
+    ledger.close()
+    return landed, pinned
+
+
+def test_a_second_run_changes_nothing(flow: Flow) -> None:
+    """Triggered twice: nothing is landed, trained or registered again, the pin is skipped, the champion stays."""
+    files = [flow.stack.project / name for name in PINNED]
+    before = [file.read_bytes() for file in files]
+    ingest = flow.run("ingest")
+    assert states(ingest)["pin"] == "skipped"
+    assert flow.airflow.started_by(ingest.run) is None
+    train = flow.run("train")
+    assert train.state == "success"
+    assert "snapshot: nothing changed" in flow.last_words(train, "snapshot")
+    promote = flow.airflow.follow(run_after(flow, train), within_s=WITHIN_S)
+    assert (promote.state, states(promote)["served"]) == ("success", "skipped")
+    assert count(flow.stack.settings) == flow.counts
+    assert [file.read_bytes() for file in files] == before
+
+
+def run_after(flow: Flow, outcome: Outcome) -> Run:
+    """The run of `promote` that a training has started."""
+    return run_dag(flow.airflow, "promote", "never-used", outcome.run, lambda _: None)
+
+
+def test_changed_parameters_are_an_experiment_that_ends_in_a_candidate(flow: Flow) -> None:
+    """What the change does not touch comes from the cache; the committed files stay; the candidate is registered."""
+    files = [flow.stack.project / name for name in PINNED]
+    before = [file.read_bytes() for file in files]
+    outcome = flow.run("train", train__candidates__logistic__alpha=1.0e-4)
+    assert outcome.state == "success"
+    assert "checking out outputs" in flow.last_words(outcome, "features")
+    assert [file.read_bytes() for file in files] == before
+    promote = flow.airflow.follow(run_after(flow, outcome), within_s=WITHIN_S)
+    assert promote.state == "success"
+    [experiment] = (flow.stack.settings.state_dir / "workspaces").iterdir()
+    assert f'"workspace": "{experiment.name}"' in flow.last_words(promote, "register").replace("'", '"')
+    assert count(flow.stack.settings).attempts == flow.counts.attempts + 1
+
+
+def test_a_parameter_that_is_not_there_fails_at_once(flow: Flow) -> None:
+    """Exit code 65, one try, and the sentence names it."""
+    outcome = flow.run("train", train__nix=1)
+    assert (states(outcome)["snapshot"], outcome.tasks["snapshot"].try_number) == ("failed", 1)
+
+
+def test_what_may_pass_is_tried_again(flow: Flow) -> None:
+    """Somebody else works in the project for a moment: exit code 75, another try, success."""
+    ledger = Ledger(flow.stack.settings.ledger_url)
+    leases.acquire(ledger, f"workspace {flow.stack.project}", "somebody else", 8.0)
+    ledger.close()
+    told: list[TaskState] = []
+    run = flow.airflow.trigger(Run("train", f"test-{uuid.uuid4().hex[:8]}"))
+    outcome = flow.airflow.follow(run, within_s=WITHIN_S, on_change=told.append)
+    assert outcome.state == "success"
+    assert outcome.tasks["snapshot"].try_number > 1
+    assert "up_for_retry" in {task.state for task in told}
+
+
+def test_a_flipped_byte_in_a_landed_span_fails_the_tasks_without_retries(flow: Flow) -> None:
+    """Found before use, named, exit code 65 through DVC and Airflow (I2); repaired, the same bytes come out (I4)."""
+    state_dir = flow.stack.settings.state_dir
+    lock = (flow.stack.project / "dvc.lock").read_text()
+    damaged = next((state_dir / "spans/transactions").rglob("*.parquet"))
+    flip_a_byte(damaged)
+    forget_what_was_made(flow)
+    train = flow.run("train")
+    assert (states(train)["snapshot"], train.tasks["snapshot"].try_number) == ("failed", 1)
+    assert damaged.name in flow.last_words(train, "snapshot")
+    ingest = flow.run("ingest")
+    assert (states(ingest)["audit"], ingest.tasks["audit"].try_number) == ("failed", 1)
+    assert states(ingest)["pin"] == "upstream_failed"
+    flow.stack.run("ingest", "repair")
+    assert flow.run("train").state == "success"
+    assert (flow.stack.project / "dvc.lock").read_text() == lock
+    assert count(flow.stack.settings).spans == flow.counts.spans
+
+
+def flip_a_byte(file: Path) -> None:
+    """In the middle; a span is written read-only."""
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    file.chmod(0o644)
+    file.write_bytes(data)
+
+
+def forget_what_was_made(flow: Flow) -> None:
+    """As in a fresh clone: nothing is in DVC's cache, so that every stage runs."""
+    shutil.rmtree(flow.stack.settings.state_dir / "dvc" / "cache")
+    shutil.rmtree(flow.stack.project / "data")
