@@ -11,7 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from kafka import KafkaProducer
+from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient, NewTopic
 
 from tests.support.running_stack import REPOSITORY, RunningStack
 
@@ -44,10 +45,7 @@ def test_its_dag_parses(sensors: Path) -> None:
 def test_its_pipeline_lands_trains_and_does_nothing_twice(sensors: Path, stack_of: Callable[..., RunningStack]) -> None:
     """I1, I4, I5 and I6 for somebody else's pipeline: records in, a model out; again, and nothing is done."""
     settings = stack_of("kafka", "ray").settings
-    producer = KafkaProducer(bootstrap_servers=settings.kafka.bootstrap_servers)
-    for hours in range(200):
-        producer.send("readings", json.dumps({"hours": float(hours), "heat": 20.0 + hours / 4}).encode())
-    producer.close()
+    _stream_readings(str(settings.kafka.bootstrap_servers))
     addresses = {
         "KOBOSHI_KAFKA__BOOTSTRAP_SERVERS": str(settings.kafka.bootstrap_servers),
         "KOBOSHI_RAY__JOBS_URL": str(settings.ray.jobs_url),
@@ -59,6 +57,16 @@ def test_its_pipeline_lands_trains_and_does_nothing_twice(sensors: Path, stack_o
     model = pickle.loads((sensors / "data" / "model" / "trend.pickle").read_bytes())
     assert model.t_ == 1 + 5 * 200  # five steps over two hundred rows, none twice
     assert "Data and pipelines are up to date" in _run(sensors, "dvc", "repro", **addresses).stdout
+
+
+def _stream_readings(servers: str) -> None:
+    admin = AdminClient({"bootstrap.servers": servers})
+    admin.create_topics([NewTopic("readings", num_partitions=2)])["readings"].result(30)
+    producer, failed = Producer({"bootstrap.servers": servers}), []
+    for hours in range(200):
+        value = json.dumps({"hours": float(hours), "heat": 20.0 + hours / 4}).encode()
+        producer.produce("readings", value, on_delivery=lambda error, _: error and failed.append(error))
+    assert (producer.flush(30), failed) == (0, [])
 
 
 def _run(folder: Path, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
