@@ -87,7 +87,7 @@ def test_refuted_by_one_check_that_does_not_hold(verdict: tuple[Callable[..., Fi
 
 def test_a_time_that_cannot_be_measured_changes_no_verdict() -> None:
     class Mute(Toy):
-        def measures(self, strike: Strike) -> Mapping[str, float]:
+        def measures(self, strike: Strike) -> Mapping[str, float]:  # noqa: ARG002
             raise Unavailable("Ray does not answer")
 
     outcome = run_drill(drill(), Mute(), lambda _line: None)
