@@ -83,7 +83,9 @@ class TrainingScene:
             for name, event in found.items()
             if any(e["event"] == event for e in events)
         }
-        return {**after, "steps_redone": float(sum(t.state != "FINISHED" for t in self.ray.tasks(self.actors())))}
+        steps = {step_name(name, k) for name, unit in self.spec.units.items() for k in range(1, unit.steps + 1)}
+        lost = [task for task in self.ray.tasks(self.actors()) if task.name in steps and task.state != "FINISHED"]
+        return {**after, "steps_redone": float(len(lost))}
 
     @property
     def over(self) -> bool:
