@@ -44,10 +44,12 @@ def test_a_kill_in_the_middle_of_a_write_leaves_the_old_file(tmp_path: Path) -> 
         [
             sys.executable,
             "-c",
-            ("import os, pathlib, signal, sys\n"
-            "from koboshi.files import publish\n"
-            "def write(p):\n    p.write_bytes(b'half'); os.kill(os.getpid(), signal.SIGKILL)\n"
-            f"publish(pathlib.Path({str(tmp_path)!r}), 'a', write)"),
+            (
+                "import os, pathlib, signal, sys\n"
+                "from koboshi.files import publish\n"
+                "def write(p):\n    p.write_bytes(b'half'); os.kill(os.getpid(), signal.SIGKILL)\n"
+                f"publish(pathlib.Path({str(tmp_path)!r}), 'a', write)"
+            ),
         ],
         env={k: v for k, v in os.environ.items() if not k.startswith("COV")},
         check=False,
