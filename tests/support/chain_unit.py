@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
+from typing import ClassVar
 
 from koboshi.refs import DatasetRef
 
@@ -26,6 +27,19 @@ class Chain:
 
     def load(self, state: bytes) -> None:
         self.link = state
+
+
+class Stumbling(Chain):
+    """Fails, as often as the test says, after a step has changed the state."""
+
+    failures_left: ClassVar[int] = 0
+
+    def step(self, number: int) -> Mapping[str, float]:
+        metrics = super().step(number)
+        if Stumbling.failures_left:
+            Stumbling.failures_left -= 1
+            raise ZeroDivisionError("half of it is done")
+        return metrics
 
 
 def straight(seed: str, table: DatasetRef, steps: int, rounds: int = 1) -> bytes:

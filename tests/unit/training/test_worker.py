@@ -10,7 +10,7 @@ from koboshi.files import sha256_of
 from koboshi.training import UnitSpec
 from koboshi.training.unit import make_unit
 from koboshi.training.worker import StepOrder, UnitWorker
-from tests.support.chain_unit import Chain, straight
+from tests.support.chain_unit import Chain, Stumbling, straight
 from tests.support.trainings import CHAIN, TABLE
 
 
@@ -65,13 +65,15 @@ def test_the_same_step_again_starts_from_the_checkpoint_and_not_from_memory(firs
 
 
 def test_a_step_that_raised_leaves_nothing_half_done(first: StepOrder) -> None:
+    """The same worker is given the step again: it starts from the checkpoint, and no file came of the failure."""
+    spec = UnitSpec("tests.support.chain_unit:Stumbling", {"seed": "a"}, 3)
     worker = UnitWorker(())
-    second = after(first, worker)
-    failing = UnitSpec(CHAIN, {"seed": "a", "fails_at": 2}, 3)
+    second = after(dataclasses.replace(first, spec=spec), worker)
+    Stumbling.failures_left = 1
     with pytest.raises(ZeroDivisionError):
-        UnitWorker(()).run_step(dataclasses.replace(second, spec=failing))
-    names = [path.name for path in (Path(first.store) / ("r" * 16) / "a").iterdir()]
-    assert len(names) == 1
+        worker.run_step(second)
+    assert [path.name[:4] for path in (Path(first.store) / ("r" * 16) / "a").iterdir()] == ["0001"]
+    assert (Path(first.store) / worker.run_step(second).checkpoint.path).read_bytes() == straight("a", TABLE, 2)
 
 
 def test_hello_is_the_process() -> None:
