@@ -1,13 +1,16 @@
 """The drill, and its negative control: without the guard it must be refuted, and for that very reason."""
 
+import dataclasses
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from koboshi.drills.ray_worker_killed import DRILL
+from koboshi.drills.catalogue.ray_worker_killed import DRILL
 from koboshi.drills.report import Report
+from koboshi.drills.scenes.training_scene import TrainingScene
 from koboshi.drills.stage import perform
 from tests.support.running_stack import RunningStack
 
@@ -31,8 +34,12 @@ def test_a_killed_worker_is_survived_and_that_is_proved(project: RunningStack) -
     done = project.run("drill", "run", DRILL.name, "--json", timeout_s=240)
     report = json.loads(done.stdout)
     assert report["outcome"]["verdict"] == "proved"
-    assert report["outcome"]["measures"]["steps_redone"] == 1
-    assert 0 < report["outcome"]["measures"]["detected_after_s"] < report["outcome"]["measures"]["recovered_after_s"]
+    assert report["outcome"]["evidence"]["measures"]["redone"] == 1
+    assert (
+        0
+        < report["outcome"]["evidence"]["measures"]["detected_after_s"]
+        < report["outcome"]["evidence"]["measures"]["recovered_after_s"]
+    )
     assert json.loads(project.run("drill", "show", DRILL.name, "--json").stdout)[-1] == report
     shown = project.run("drill", "show").stdout
     assert "proved" in shown
@@ -43,7 +50,8 @@ def test_a_pool_that_forgets_the_checkpoint_is_refuted_for_that_reason(project: 
     """The struck candidate lacks its lost steps, and only its predictions tell: all other checks hold."""
     said: list[str] = []
     job = Path(__file__).with_name("forgetful_job.py")
-    report, path = perform(DRILL, project.settings, said.append, job)
+    drill = dataclasses.replace(DRILL, scene=partial(TrainingScene, job=job))
+    report, path = perform(drill, project.settings, said.append)
     assert report.verdict == "refuted"
     (reason,) = report.reasons
     assert reason.startswith("forest: predictions differ from the undisturbed control's in ")

@@ -1,11 +1,14 @@
 """The verbs of the drills: list, run, show."""
 
 import json
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from koboshi.errors import Permanent, Transient
+from koboshi.errors import BadInput, Permanent, Transient
+
+if TYPE_CHECKING:
+    from koboshi.drills.report import Report
 
 app = typer.Typer(no_args_is_help=True, help="Really break something, and have it proved that nothing was lost.")
 
@@ -13,42 +16,58 @@ AsJson = Annotated[bool, typer.Option("--json", help="For machines: the journal'
 
 
 @app.command("list")
-def list_drills() -> None:
-    """The drills that there are, and what each claims."""
-    from koboshi.drills.catalogue import DRILLS
+def list_drills(as_json: AsJson = False) -> None:
+    """The drills that there are, what each claims, and how it ended last time."""
+    from koboshi.drills.catalogue import all_drills
+    from koboshi.drills.report import newest
+    from koboshi.settings import load_settings
 
-    for drill in DRILLS.values():
-        typer.echo(f"{drill.name}\n    {drill.claim}\n    fault: {drill.fault}")
+    last = newest(load_settings().state_dir / "drills")
+    if as_json:
+        typer.echo(json.dumps([_listed(drill, last.get(drill.name)) for drill in all_drills().values()]))
+        return
+    for drill in all_drills().values():
+        report = last.get(drill.name)
+        verdict = f"{report.verdict} in {report.took_s:.0f} s" if report else "not run here yet"
+        typer.echo(f"{drill.name}  ({verdict})\n    {drill.claim}\n    fault: {drill.fault}")
 
 
 @app.command()
-def run(name: Annotated[str, typer.Argument(help="See `koboshi drill list`.")], as_json: AsJson = False) -> None:
-    """Run a drill on the stack that is up; your data, models and spans are left alone.
+def run(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="See `koboshi drill list`; `replica` means all replica-….")
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="Every drill that there is.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run drills on the stack that is up; your data, models and spans are left alone.
 
-    Exit 0: proved. 65: refuted. 75: unknown, because the steady state was not there, so that nothing was tested.
+    Exit 0: all proved. 65: one is refuted. 75: one is unknown, because the steady state was not there, so that nothing
+    was tested.
     """
     from rich.console import Console
 
-    from koboshi.drills.catalogue import named
+    from koboshi.drills.catalogue import all_drills, named
     from koboshi.drills.report import as_table
-    from koboshi.drills.stage import perform
+    from koboshi.drills.run_all import overview, perform_all
     from koboshi.settings import load_settings
 
-    drill, settings = named(name), load_settings()
+    if every == bool(names):
+        raise BadInput("say which drills to run, or --all: `koboshi drill list` names them.")
+    drills = list(all_drills().values()) if every else [drill for name in names or () for drill in named(name)]
     console = Console(stderr=as_json)
-    console.print(f"[bold]claim[/] {drill.claim}\n[bold]fault[/] {drill.fault}")
-    report, path = perform(
-        drill, settings, lambda line: console.print(line, style="dim", markup=False, highlight=False)
-    )
+    done = perform_all(drills, load_settings(), console)
+    reports = [report for report, _ in done]
     if as_json:
-        typer.echo(json.dumps(report.as_json()))
+        told = [report.as_json() for report in reports]
+        typer.echo(json.dumps(told[0] if len(drills) == 1 else told))
     else:
-        console.print(as_table(report))
-        console.print(f"journal: {path}", soft_wrap=True)
-    if report.verdict == "refuted":
-        raise Permanent(f"{name} is refuted: {'; '.join(report.reasons)}.")
-    if report.verdict == "unknown":
-        raise Transient(f"{name} is neither proved nor refuted: {'; '.join(report.reasons)}. See `koboshi status`.")
+        for report, path in done:
+            console.print(as_table(report))
+            console.print(f"journal: {path}", soft_wrap=True)
+        if len(done) > 1:
+            console.print(overview(drills, reports))
+    _conclude(reports)
 
 
 @app.command()
@@ -64,7 +83,8 @@ def show(
     from koboshi.drills.report import as_table, saved
     from koboshi.settings import load_settings
 
-    reports = list(saved(load_settings().state_dir / "drills", name and named(name).name))[-last:]
+    wanted = {drill.name for drill in named(name)} if name else None
+    reports = [r for r in saved(load_settings().state_dir / "drills") if wanted is None or r.drill in wanted][-last:]
     if as_json:
         typer.echo(json.dumps([report.as_json() for report in reports]))
         return
@@ -72,3 +92,20 @@ def show(
         typer.echo("No drill was run here yet: `koboshi drill run NAME`, see `koboshi drill list`.")
     for report in reports:
         Console().print(as_table(report))
+
+
+def _listed(drill: Any, report: "Report | None") -> dict[str, Any]:
+    said = {"name": drill.name, "claim": drill.claim, "fault": drill.fault, "layer": drill.layer}
+    return {**said, "last": report.as_json() if report else None}
+
+
+def _conclude(reports: "list[Report]") -> None:
+    for verdict, kind, means in (
+        ("refuted", Permanent, "refuted"),
+        ("unknown", Transient, "neither proved nor refuted"),
+    ):
+        told = [
+            f"{report.drill} is {means}: {'; '.join(report.reasons)}" for report in reports if report.verdict == verdict
+        ]
+        if told:
+            raise kind(f"{'. '.join(told)}. See `koboshi status` and `koboshi drill show`.")

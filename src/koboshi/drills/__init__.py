@@ -1,5 +1,5 @@
 """Drills: a fault is really injected into real processes, and an independent check says what became of it.
 
-A drill is a declaration (`ray_worker_killed.py`); `drill.py` runs it, `fault.py` strikes, `report.py` tells. A drill
-works on a run of its own, in a folder of its own, with a ledger of its own.
+Each module of `catalogue/` declares one drill; `drill.py` runs it on a scene (`scenes/`), faults come from `faults/`,
+`report.py` tells. A drill works on a topic, run or slot of its own.
 """

@@ -4,23 +4,21 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
-from koboshi.drills.fault import Strike
+from koboshi.drills.evidence import Evidence, Finding
+from koboshi.drills.strike import Strike
 from koboshi.errors import KoboshiError
+from koboshi.settings import Settings
 
 Verdict = Literal["proved", "refuted", "unknown"]
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Finding:
-    """What one check found, in a sentence."""
-
-    check: str
-    holds: bool
-    said: str
+Layer = Literal["stream", "ingest", "datasets", "training", "orchestration", "tracking", "serving"]
+Say = Callable[[str], None]
 
 
 class Scene(Protocol):
-    """What a drill works on: something of its own that runs in the background, and what it must leave alone."""
+    """What a drill works on: something of its own that runs while it is struck.
+
+    It is made with the settings and a way to say what goes on; making it starts nothing and touches nothing.
+    """
 
     def begin(self) -> None:
         """Prepare the drill's own work, and start it in the background."""
@@ -28,11 +26,14 @@ class Scene(Protocol):
     def finish(self, limit_s: float) -> Finding:
         """Wait for the end of the work; a failure, or no end in time, is a finding that does not hold."""
 
-    def bystanders(self) -> Mapping[str, str]:
-        """Fingerprints of what belongs to the user: names, and digests that may not change."""
+    def evidence(self, strikes: Sequence[Strike]) -> Evidence:
+        """What was measured and when things happened, once all is over."""
 
-    def measures(self, strike: Strike) -> Mapping[str, float]:
-        """What is measured, once all is over: `detected_after_s`, `recovered_after_s` and the drill's own."""
+    def close(self, *, keep_files: bool) -> None:
+        """End whatever the scene started and still runs, and remove its files unless they are to be looked at.
+
+        Called exactly once, also when `begin` failed half way or the drill was interrupted.
+        """
 
 
 SceneT = TypeVar("SceneT", bound=Scene)
@@ -40,25 +41,32 @@ SceneT = TypeVar("SceneT", bound=Scene)
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Drill(Generic[SceneT]):
-    """A claim and how it is put to the test. `strike` returns None when it found no moment to strike."""
+    """A claim and how it is put to the test.
+
+    `scene` sets the stage; `strike` injects the faults and returns those that were sent, `faults` in all, or fewer when
+    it found no moment for one; each check of `verdict` is an independent look at what came out.
+    """
 
     name: str
     claim: str
     fault: str
+    layer: Layer
+    scene: Callable[[Settings, Say], SceneT]
     steady: Sequence[Callable[[SceneT], Finding]]
-    strike: Callable[[SceneT], Strike | None]
+    strike: Callable[[SceneT], Sequence[Strike]]
     within_s: float
-    verdict: Sequence[Callable[[SceneT, Strike], Finding]]
+    verdict: Sequence[Callable[[SceneT, Sequence[Strike]], Finding]]
+    faults: int = 1
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a drill came to: `proved` only when the fault struck and every finding holds."""
+    """What a drill came to: `proved` only when every fault struck and every finding holds."""
 
     verdict: Verdict
     findings: Sequence[Finding]
-    strike: Strike | None = None
-    measures: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    strikes: Sequence[Strike] = ()
+    evidence: Evidence = dataclasses.field(default_factory=Evidence)
 
     @property
     def reasons(self) -> list[str]:
@@ -70,29 +78,50 @@ class Outcome:
         return dataclasses.asdict(self)
 
 
-def run_drill(drill: Drill[SceneT], scene: SceneT, say: Callable[[str], None]) -> Outcome:
-    """Run a drill: `unknown` when the steady state was not there or the fault could not strike, so nothing was tested.
+def run_drill(
+    drill: Drill[SceneT], scene: SceneT, bystanders: Callable[[], Mapping[str, str]], say: Callable[[str], None]
+) -> Outcome:
+    """Run a drill: `unknown` when the steady state was not there or a fault could not strike, so nothing was tested.
 
-    Under an interruption: nothing of the user's was touched, since the scene is the drill's own.
+    `bystanders` are fingerprints of what belongs to the user: a change between beginning and end refutes. The scene is
+    closed in any case, its files kept when the drill is refuted. Under an interruption: nothing of the user's was
+    touched, since the scene is the drill's own.
     """
+    keep_files = False
+    try:
+        outcome = _perform(drill, scene, bystanders, say)
+        keep_files = outcome.verdict == "refuted"
+        return outcome
+    finally:
+        scene.close(keep_files=keep_files)
+
+
+def _perform(
+    drill: Drill[SceneT], scene: SceneT, bystanders: Callable[[], Mapping[str, str]], say: Callable[[str], None]
+) -> Outcome:
     steady = [_ask(check.__name__, lambda check=check: check(scene)) for check in drill.steady]  # type: ignore[misc]
     for finding in steady:
         say(f"steady state: {finding.said}")
     if not all(finding.holds for finding in steady):
         return Outcome("unknown", steady)
-    before = scene.bystanders()
-    scene.begin()
-    strike = drill.strike(scene)
-    say(str(strike) if strike else "the fault found no moment to strike")
+    before = bystanders()
+    try:
+        scene.begin()
+    except KoboshiError as error:
+        return Outcome("unknown", [*steady, Finding("begun", False, f"the drill's own work did not begin: {error}")])
+    strikes = list(drill.strike(scene))
+    for strike in strikes:
+        say(str(strike))
     ended = scene.finish(drill.within_s)
-    if strike is None:
-        return Outcome("unknown", [*steady, ended, Finding("strike", False, "the fault found no moment to strike")])
+    if len(strikes) < drill.faults:
+        said = f"{len(strikes)} of {drill.faults} faults found their moment to strike"
+        return Outcome("unknown", [*steady, ended, Finding("strike", False, said)], strikes)
     findings = [ended]
     if ended.holds:
-        findings += [_ask(c.__name__, lambda c=c: c(scene, strike)) for c in drill.verdict]  # type: ignore[misc]
-    findings.append(_untouched(before, scene.bystanders()))
+        findings += [_ask(c.__name__, lambda c=c: c(scene, strikes)) for c in drill.verdict]  # type: ignore[misc]
+    findings.append(_untouched(before, bystanders()))
     verdict: Verdict = "proved" if all(finding.holds for finding in findings) else "refuted"
-    return Outcome(verdict, [*steady, *findings], strike, _measured(scene, strike))
+    return Outcome(verdict, [*steady, *findings], strikes, _evidence(scene, strikes))
 
 
 def _ask(check: str, question: Callable[[], Finding]) -> Finding:
@@ -103,12 +132,12 @@ def _ask(check: str, question: Callable[[], Finding]) -> Finding:
         return Finding(check, False, str(error))
 
 
-def _measured(scene: Scene, strike: Strike) -> Mapping[str, float]:
+def _evidence(scene: Scene, strikes: Sequence[Strike]) -> Evidence:
     """What cannot be measured is left out: the verdict does not depend on it."""
     try:
-        return scene.measures(strike)
+        return scene.evidence(strikes)
     except KoboshiError:
-        return {}
+        return Evidence()
 
 
 def _untouched(before: Mapping[str, str], after: Mapping[str, str]) -> Finding:

@@ -10,10 +10,11 @@ from typing import Any
 from rich.table import Table
 
 from koboshi.drills.drill import Drill, Outcome
+from koboshi.drills.machine import machine, versions
 from koboshi.errors import BadInput
 from koboshi.files import publish_bytes
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 COLOURS = {"proved": "green", "refuted": "red", "unknown": "yellow"}
 
 
@@ -24,9 +25,12 @@ class Report:
     drill: str
     claim: str
     fault: str
+    layer: str
     at_s: float
     took_s: float
     outcome: Mapping[str, Any]
+    machine: Mapping[str, Any]
+    versions: Mapping[str, str]
 
     @property
     def verdict(self) -> str:
@@ -38,14 +42,22 @@ class Report:
         """Why it is not proved."""
         return [finding["said"] for finding in self.outcome["findings"] if not finding["holds"]]
 
+    @property
+    def measures(self) -> Mapping[str, float]:
+        """What was measured, by name; seconds end in `_s`."""
+        found: Mapping[str, float] = self.outcome["evidence"]["measures"]
+        return found
+
     def as_json(self) -> dict[str, Any]:
         """The durable format."""
         return {"format": FORMAT_VERSION, **dataclasses.asdict(self)}
 
 
-def make_report(drill: Drill[Any], outcome: Outcome, at_s: float) -> Report:
+def make_report(drill: Drill[Any], outcome: Outcome, at_s: float, project: Path) -> Report:
     """The report of a drill that has just ended."""
-    return Report(drill.name, drill.claim, drill.fault, at_s, time.time() - at_s, outcome.as_json())
+    told = outcome.as_json()
+    took_s = time.time() - at_s
+    return Report(drill.name, drill.claim, drill.fault, drill.layer, at_s, took_s, told, machine(), versions(project))
 
 
 def save(folder: Path, report: Report) -> Path:
@@ -58,31 +70,80 @@ def save(folder: Path, report: Report) -> Path:
 def saved(folder: Path, drill: str | None = None) -> Iterator[Report]:
     """The reports of one drill, or of all, oldest first."""
     for path in sorted(folder.glob(f"{drill or '*'}/*T*.json"), key=lambda path: path.name):
+        yield read(path)
+
+
+def newest(folder: Path) -> Mapping[str, Report]:
+    """The last report of each drill that was ever run here."""
+    return {report.drill: report for report in saved(folder)}
+
+
+def read(path: Path) -> Report:
+    """One journal. Format 1 is read as well; a newer one, or what is no journal, is refused with a sentence."""
+    try:
         fields = json.loads(path.read_text())
-        if (found := fields.pop("format", None)) != FORMAT_VERSION:
+        found = fields.pop("format", None)
+        if found not in (1, FORMAT_VERSION):
             raise BadInput(f"{path} has format {found}, this koboshi knows {FORMAT_VERSION}: upgrade koboshi.")
-        yield Report(**fields)
+        return Report(**(_from_format_1(fields) if found == 1 else fields))
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise BadInput(f"{path} is no journal of a drill ({error}): `koboshi drill run` writes one.") from error
+
+
+def _from_format_1(fields: dict[str, Any]) -> dict[str, Any]:
+    """Format 1 knew one strike, the SIGKILL of a training actor, and neither machine nor versions."""
+    old = fields["outcome"]
+    struck = old["strike"]
+    strikes = (
+        [
+            {
+                **{name: struck[name] for name in ("pid", "at_s", "at_monotonic")},
+                "fault": "SIGKILL",
+                "target": struck["doing"],
+                "took": struck["gone"],
+                "detail": f"{struck['cpu_s']:.2f} s of work into it",
+            }
+        ]
+        if struck
+        else []
+    )
+    measures = {"redone" if name == "steps_redone" else name: value for name, value in old["measures"].items()}
+    outcome = {
+        "verdict": old["verdict"],
+        "findings": old["findings"],
+        "strikes": strikes,
+        "evidence": {"measures": measures, "events": [], "series": []},
+    }
+    return {**fields, "layer": "training", "outcome": outcome, "machine": {}, "versions": {}}
 
 
 def as_table(report: Report) -> Table:
-    """Claim, fault, times, what was found, verdict."""
+    """Claim, faults, measures, what was found, verdict."""
     table = Table(title=f"drill {report.drill}", show_header=False, title_justify="left", pad_edge=False)
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
     table.add_row("claim", report.claim)
-    table.add_row("fault", report.fault + (_struck(report.outcome["strike"]) if report.outcome["strike"] else ""))
-    for name, value in report.outcome["measures"].items():
-        table.add_row(_words(name), f"{value:.2f} s" if name.endswith("_s") else f"{value:g}")
+    for strike in report.outcome["strikes"] or [None]:
+        table.add_row("fault", f"{report.fault}: {_struck(strike)}" if strike else report.fault)
+    for name, value in report.measures.items():
+        table.add_row(words(name), measured(name, value))
     for finding in report.outcome["findings"]:
-        table.add_row(_words(finding["check"]), f"{'✓' if finding['holds'] else '✗'} {finding['said']}")
+        table.add_row(words(finding["check"]), f"{'✓' if finding['holds'] else '✗'} {finding['said']}")
     colour = COLOURS[report.verdict]
     table.add_row("verdict", f"[{colour} bold]{report.verdict}[/] in {report.took_s:.0f} s")
     return table
 
 
-def _struck(strike: Mapping[str, Any]) -> str:
-    return f": pid {strike['pid']}, {strike['doing']}, {strike['cpu_s']:.2f} s of work into it"
-
-
-def _words(name: str) -> str:
+def words(name: str) -> str:
+    """A measure's or a check's name, for people."""
     return name.removesuffix("_s").replace("_", " ")
+
+
+def measured(name: str, value: float) -> str:
+    """A measure with its unit."""
+    return f"{value:.2f} s" if name.endswith("_s") else f"{value:,g}"
+
+
+def _struck(strike: Mapping[str, Any]) -> str:
+    who = f"{strike['target']} (pid {strike['pid']})" if strike["pid"] else strike["target"]
+    return f"{who}, {strike['detail']}" if strike["detail"] else str(who)

@@ -1,33 +1,45 @@
 """What a drill concludes: proved only when the steady state was there, the fault struck, and every check holds."""
 
-from collections.abc import Callable, Mapping
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 import pytest
 
-from koboshi.drills.drill import Drill, Finding, run_drill
-from koboshi.drills.fault import Strike
+from koboshi.drills import catalogue
+from koboshi.drills.drill import Drill, Outcome, Say, run_drill
+from koboshi.drills.evidence import Evidence, Finding
+from koboshi.drills.strike import Strike
 from koboshi.errors import Unavailable
+from koboshi.settings import Settings
 
-STRIKE = Strike(7, "working", 0.2, 100.0, 10.0, gone=True)
+STRIKE = Strike("SIGKILL", "working", 100.0, 10.0, took=True, pid=7, detail="0.20 s of work into it")
 
 
 class Toy:
     """A scene that is as the test wants it."""
 
-    def __init__(self, *, ends: bool = True, spills: bool = False) -> None:
-        self.ends, self.spills, self.begun = ends, spills, False
+    def __init__(self, *, begins: bool = True, ends: bool = True, spills: bool = False) -> None:
+        self.begins, self.ends, self.spills = begins, ends, spills
+        self.begun = False
+        self.closed: list[bool] = []
 
     def begin(self) -> None:
+        if not self.begins:
+            raise Unavailable("Kafka does not answer")
         self.begun = True
 
     def finish(self, limit_s: float) -> Finding:
         return Finding("ended", self.ends, f"it {'ended' if self.ends else 'hung'} within {limit_s:.0f} s")
 
+    def evidence(self, strikes: Sequence[Strike]) -> Evidence:
+        return Evidence({"detected_after_s": strikes[0].at_monotonic})
+
+    def close(self, *, keep_files: bool) -> None:
+        self.closed.append(keep_files)
+
     def bystanders(self) -> Mapping[str, str]:
         return {"dataset": "other" if self.begun and self.spills else "same"}
-
-    def measures(self, strike: Strike) -> Mapping[str, float]:
-        return {"detected_after_s": strike.at_monotonic}
 
 
 def good(*_: object) -> Finding:
@@ -45,62 +57,107 @@ def away(*_: object) -> Finding:
 def drill(
     *,
     steady: Callable[..., Finding] = good,
-    strike: Strike | None = STRIKE,
+    strikes: Sequence[Strike] = (STRIKE,),
     verdict: tuple[Callable[..., Finding], ...] = (good,),
 ) -> Drill[Toy]:
-    return Drill("toy", "It stands up again.", "a push", (steady,), lambda _scene: strike, 9, verdict)
+    def scene(_settings: Settings, _say: Say) -> Toy:
+        return Toy()
+
+    return Drill("toy", "It stands up again.", "a push", "ingest", scene, (steady,), lambda _scene: strikes, 9, verdict)
+
+
+def run(tried: Drill[Toy], scene: Toy, say: Say = lambda _line: None) -> Outcome:
+    return run_drill(tried, scene, scene.bystanders, say)
 
 
 def test_proved_when_everything_holds() -> None:
     said: list[str] = []
-    outcome = run_drill(drill(), Toy(), said.append)
+    scene = Toy()
+    outcome = run(drill(), scene, said.append)
     assert outcome.verdict == "proved"
     assert outcome.reasons == []
-    assert outcome.measures == {"detected_after_s": 10.0}
-    assert said == ["steady state: all is well", "SIGKILL to process 7 (working), 0.20 s of work into it"]
+    assert outcome.evidence.measures == {"detected_after_s": 10.0}
+    assert said == ["steady state: all is well", "SIGKILL to working (pid 7), 0.20 s of work into it"]
+    assert scene.closed == [False]
 
 
 @pytest.mark.parametrize("steady", [bad, away])
 def test_unknown_and_nothing_touched_without_the_steady_state(steady: Callable[..., Finding]) -> None:
     scene = Toy()
-    outcome = run_drill(drill(steady=steady), scene, lambda _line: None)
+    outcome = run(drill(steady=steady), scene)
     assert outcome.verdict == "unknown"
     assert not scene.begun
+    assert scene.closed == [False]
 
 
-def test_unknown_when_the_fault_could_not_strike() -> None:
-    """Nothing was tested, so nothing is proved and nothing refuted, however well it ended."""
-    outcome = run_drill(drill(strike=None), Toy(), lambda _line: None)
+def test_unknown_when_its_own_work_cannot_begin() -> None:
+    """Nothing was struck; what was begun half way is closed."""
+    scene = Toy(begins=False)
+    outcome = run(drill(), scene)
     assert outcome.verdict == "unknown"
-    assert outcome.reasons == ["the fault found no moment to strike"]
+    assert outcome.reasons == ["the drill's own work did not begin: Kafka does not answer"]
+    assert scene.closed == [False]
+
+
+@pytest.mark.parametrize("faults", [1, 2])
+def test_unknown_when_a_fault_could_not_strike(faults: int) -> None:
+    """Nothing was tested, so nothing is proved and nothing refuted, however well it ended."""
+    tried = dataclasses.replace(drill(strikes=[STRIKE] * (faults - 1)), faults=faults)
+    outcome = run(tried, Toy())
+    assert outcome.verdict == "unknown"
+    assert outcome.reasons == [f"{faults - 1} of {faults} faults found their moment to strike"]
 
 
 @pytest.mark.parametrize(
     ("verdict", "reason"), [((good, bad), "predictions differ"), ((away, good), "Ray does not answer")]
 )
 def test_refuted_by_one_check_that_does_not_hold(verdict: tuple[Callable[..., Finding], ...], reason: str) -> None:
-    """A check that cannot be made does not hold."""
-    outcome = run_drill(drill(verdict=verdict), Toy(), lambda _line: None)
+    """A check that cannot be made does not hold; the files are kept to be looked at."""
+    scene = Toy()
+    outcome = run(drill(verdict=verdict), scene)
     assert outcome.verdict == "refuted"
     assert outcome.reasons == [reason]
+    assert scene.closed == [True]
 
 
 def test_a_time_that_cannot_be_measured_changes_no_verdict() -> None:
     class Mute(Toy):
-        def measures(self, strike: Strike) -> Mapping[str, float]:  # noqa: ARG002
+        def evidence(self, strikes: Sequence[Strike]) -> Evidence:  # noqa: ARG002
             raise Unavailable("Ray does not answer")
 
-    outcome = run_drill(drill(), Mute(), lambda _line: None)
-    assert (outcome.verdict, outcome.measures) == ("proved", {})
+    outcome = run(drill(), Mute())
+    assert (outcome.verdict, outcome.evidence) == ("proved", Evidence())
 
 
 def test_refuted_when_it_never_ends() -> None:
-    outcome = run_drill(drill(), Toy(ends=False), lambda _line: None)
+    outcome = run(drill(), Toy(ends=False))
     assert outcome.verdict == "refuted"
     assert outcome.reasons == ["it hung within 9 s"]
 
 
 def test_refuted_when_something_of_the_users_changed() -> None:
-    outcome = run_drill(drill(), Toy(spills=True), lambda _line: None)
+    outcome = run(drill(), Toy(spills=True))
     assert outcome.verdict == "refuted"
     assert outcome.reasons == ["dataset changed during the drill"]
+
+
+def test_closed_when_it_is_interrupted() -> None:
+    def interrupted(_scene: Toy) -> Sequence[Strike]:
+        raise KeyboardInterrupt
+
+    scene = Toy()
+    with pytest.raises(KeyboardInterrupt):
+        run(dataclasses.replace(drill(), strike=interrupted), scene)
+    assert scene.closed == [False]
+
+
+def test_a_new_drill_is_found_by_its_file_alone() -> None:
+    """The catalogue is its folder: one module, one drill, under the module's own name."""
+    modules = [path.stem for path in Path(catalogue.__file__).parent.glob("*.py") if path.stem != "__init__"]
+    assert sorted(catalogue.all_drills()) == sorted(name.replace("_", "-") for name in modules)
+
+
+def test_drills_are_short() -> None:
+    """A drill is a declaration: what it needs is in its scene."""
+    for path in Path(catalogue.__file__).parent.glob("*.py"):
+        assert len(path.read_text().splitlines()) < 60, path.name

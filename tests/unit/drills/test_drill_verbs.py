@@ -7,12 +7,13 @@ import pytest
 from typer.testing import CliRunner
 
 from koboshi.cli.drill_verbs import app
-from koboshi.drills import stage
+from koboshi.drills import run_all
 from koboshi.drills.bystanders import fingerprints
-from koboshi.drills.drill import Finding, Outcome
-from koboshi.drills.ray_worker_killed import DRILL
+from koboshi.drills.catalogue.ray_worker_killed import DRILL
+from koboshi.drills.drill import Outcome
+from koboshi.drills.evidence import Finding
 from koboshi.drills.report import make_report, save
-from koboshi.drills.training_scene import TrainingScene
+from koboshi.drills.scenes.training_scene import TrainingScene
 from koboshi.drills.workload import load_workload
 from koboshi.errors import BadInput, NotConfigured, Permanent, Transient
 from koboshi.ledger import Ledger, leases, spans
@@ -33,13 +34,23 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
 
 def left(settings: Settings, verdict: str, at_s: float = 1e9) -> None:
     outcome = Outcome(verdict, [Finding("c", verdict == "proved", "because")])  # type: ignore[arg-type]
-    save(settings.state_dir / "drills", make_report(DRILL, outcome, at_s))
+    save(settings.state_dir / "drills", make_report(DRILL, outcome, at_s, settings.project))
 
 
-def test_list_names_each_drill_and_its_claim() -> None:
+def test_list_names_each_drill_its_claim_and_its_last_verdict(project: Settings) -> None:
+    left(project, "refuted", 1e9)
+    left(project, "proved", 2e9)
     text = CliRunner().invoke(app, ["list"]).stdout
     assert DRILL.name in text
     assert DRILL.claim in text
+    assert "proved" in text
+    listed = {drill["name"]: drill for drill in json.loads(CliRunner().invoke(app, ["list", "--json"]).stdout)}
+    assert listed[DRILL.name]["last"]["outcome"]["verdict"] == "proved"
+
+
+@pytest.mark.parametrize("words", [[], ["--all", DRILL.name]])
+def test_what_to_run_has_to_be_said(project: Settings, words: list[str]) -> None:
+    assert isinstance(CliRunner().invoke(app, ["run", *words]).exception, BadInput)
 
 
 def test_show_without_reports_says_what_to_do(project: Settings) -> None:
@@ -74,15 +85,15 @@ def test_the_verdict_is_the_exit_code(
 ) -> None:
     """0 only when it is proved."""
     outcome = Outcome(verdict, [Finding("c", verdict == "proved", "because")])  # type: ignore[arg-type]
-    report = make_report(DRILL, outcome, 1e9)
-    monkeypatch.setattr(stage, "perform", lambda *_: (report, Path("journal.json")))
+    report = make_report(DRILL, outcome, 1e9, project.project)
+    monkeypatch.setattr(run_all, "perform", lambda *_: (report, Path("journal.json")))
     result = CliRunner().invoke(app, ["run", DRILL.name, *(["--json"] if as_json else [])])
     assert verdict in result.stdout
     assert type(result.exception) is (error or type(None))
     if error:
         assert "because" in str(result.exception)
     if as_json:
-        assert json.loads(result.stdout) == report.as_json()
+        assert json.loads(result.stdout) == json.loads(json.dumps(report.as_json()))
 
 
 def test_a_ray_that_does_not_answer_is_unknown_and_leaves_a_report(

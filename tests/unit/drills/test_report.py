@@ -7,24 +7,29 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from koboshi.drills.catalogue import DRILLS, named
-from koboshi.drills.drill import Finding, Outcome
-from koboshi.drills.fault import Strike
-from koboshi.drills.ray_worker_killed import DRILL
-from koboshi.drills.report import Report, as_table, make_report, save, saved
+from koboshi.drills.catalogue import named
+from koboshi.drills.catalogue.ray_worker_killed import DRILL
+from koboshi.drills.drill import Outcome
+from koboshi.drills.evidence import Event, Evidence, Finding, Series
+from koboshi.drills.report import Report, as_table, make_report, newest, read, save, saved
+from koboshi.drills.strike import Strike
 from koboshi.errors import BadInput
 
 OUTCOME = Outcome(
     "refuted",
     [Finding("struck_once", True, "pid 7"), Finding("same_models", False, "forest: predictions differ")],
-    Strike(7, "ray::step", 0.25, 100.0, 10.0, gone=True),
-    {"detected_after_s": 0.04, "recovered_after_s": 0.5, "steps_redone": 1.0},
+    [Strike("SIGKILL", "ray::step", 100.0, 10.0, took=True, pid=7, detail="0.25 s of work into it")],
+    Evidence(
+        {"detected_after_s": 0.04, "recovered_after_s": 0.5, "redone": 1.0},
+        [Event(100.04, "suspicion", "worker died")],
+        [Series("committed steps", "1/s", [(100.0, 2.0)])],
+    ),
 )
 
 
 @pytest.fixture
 def report() -> Report:
-    return make_report(DRILL, OUTCOME, at_s=1_700_000_000.25)
+    return make_report(DRILL, OUTCOME, 1_700_000_000.25, Path(__file__).parent)
 
 
 def test_saved_and_read_back(report: Report, tmp_path: Path) -> None:
@@ -38,13 +43,14 @@ def test_saved_and_read_back(report: Report, tmp_path: Path) -> None:
 
 def test_oldest_first(report: Report, tmp_path: Path) -> None:
     for at_s in (3e8, 1e8, 2e8):
-        save(tmp_path, make_report(DRILL, OUTCOME, at_s))
+        save(tmp_path, make_report(DRILL, OUTCOME, at_s, tmp_path))
     assert [found.at_s for found in saved(tmp_path)] == [1e8, 2e8, 3e8]
+    assert newest(tmp_path)[DRILL.name].at_s == 3e8
 
 
 def test_another_format_is_refused(report: Report, tmp_path: Path) -> None:
     path = save(tmp_path, report)
-    path.write_text(path.read_text().replace('"format": 1', '"format": 9'))
+    path.write_text(path.read_text().replace('"format": 2', '"format": 9'))
     with pytest.raises(BadInput, match="format 9"):
         list(saved(tmp_path))
 
@@ -53,13 +59,33 @@ def test_the_table_tells_claim_fault_times_and_verdict(report: Report) -> None:
     console = Console(width=200, record=True, file=io.StringIO())
     console.print(as_table(report))
     text = console.export_text()
-    for words in (DRILL.claim, "pid 7, ray::step, 0.25 s", "detected after", "0.04 s", "steps redone", "1", "refuted"):
+    for words in (DRILL.claim, "ray::step (pid 7), 0.25 s", "detected after", "0.04 s", "redone", "1", "refuted"):
         assert words in text
     assert "✗ forest: predictions differ" in text
 
 
 def test_the_catalogue() -> None:
-    assert list(DRILLS) == ["ray-worker-killed"]
-    assert named("ray-worker-killed") is DRILL
+    assert named("ray-worker-killed") == [DRILL]
+    assert [drill for drill in named("ray") if drill is DRILL] == [DRILL]
     with pytest.raises(BadInput, match="koboshi drill list"):
         named("nothing")
+
+
+def test_a_journal_of_format_1_is_still_read(tmp_path: Path) -> None:
+    """One strike and its measures, as they were written before drills knew other faults."""
+    strike = {"pid": 7, "doing": "ray::a", "cpu_s": 0.1, "at_s": 1.0, "at_monotonic": 2.0, "gone": True}
+    outcome = {"verdict": "proved", "findings": [], "strike": strike, "measures": {"steps_redone": 1.0}}
+    old = {"format": 1, "drill": "d", "claim": "c", "fault": "f", "at_s": 1.0, "took_s": 2.0, "outcome": outcome}
+    path = tmp_path / "old.json"
+    path.write_text(json.dumps(old))
+    report = read(path)
+    assert report.measures == {"redone": 1.0}
+    assert report.outcome["strikes"][0]["target"] == "ray::a"
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"format": 2}', "\x00"])
+def test_what_is_no_journal_is_refused_with_a_sentence(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "mine.json"
+    path.write_text(text)
+    with pytest.raises(BadInput, match="no journal of a drill"):
+        read(path)

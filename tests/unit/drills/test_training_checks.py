@@ -9,21 +9,21 @@ import numpy as np
 import pytest
 import requests
 
-from koboshi.drills import training_checks
-from koboshi.drills.fault import Strike
-from koboshi.drills.ray_witness import ENDED_BY_POOL, Actor, RayWitness, Task
-from koboshi.drills.training_checks import (
+from koboshi.drills.scenes import training_checks
+from koboshi.drills.scenes.ray_witness import ENDED_BY_POOL, Actor, RayWitness, Task
+from koboshi.drills.scenes.training_checks import (
     predictions_equal_the_control,
     ray_has_nodes,
     ray_is_idle,
     struck_once,
     went_on_from_the_committed_step,
 )
+from koboshi.drills.strike import Strike
 from koboshi.errors import Unavailable
 from koboshi.training.ray_names import step_name
 from tests.support.trainings import chain_spec
 
-STRIKE = Strike(11, "ray::a", 0.2, at_s=100.0, at_monotonic=1.0, gone=True)
+STRIKE = Strike("SIGKILL", "ray::a", at_s=100.0, at_monotonic=1.0, took=True, pid=11)
 KILLED = Actor("A1", "01", "koboshi-x-1", 11, "DEAD", "its worker process has died")
 ENDED = Actor("A2", "01", "koboshi-x-2", 12, "DEAD", ENDED_BY_POOL)
 LOST = Task(step_name("a", 2), "FAILED", "A1", created_ms=99_000, ended_ms=100_050)
@@ -77,7 +77,7 @@ def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 def test_all_checks_hold_on_good_evidence(scene: Any) -> None:
     for check in (struck_once, went_on_from_the_committed_step, predictions_equal_the_control):
-        assert check(scene, STRIKE).holds, check(scene, STRIKE).said
+        assert check(scene, [STRIKE]).holds, check(scene, [STRIKE]).said
 
 
 @pytest.mark.parametrize(
@@ -87,13 +87,13 @@ def test_all_checks_hold_on_good_evidence(scene: Any) -> None:
         ([KILLED, dataclasses.replace(KILLED, id="A3", pid=13)], STRIKE),
         ([dataclasses.replace(KILLED, pid=13)], STRIKE),
         ([dataclasses.replace(KILLED, state="ALIVE")], STRIKE),
-        ([KILLED, ENDED], dataclasses.replace(STRIKE, gone=False)),
+        ([KILLED, ENDED], dataclasses.replace(STRIKE, took=False)),
     ],
     ids=["nobody died", "two died", "another one died", "it lives", "its process is still there"],
 )
 def test_struck_once_fails(scene: Any, actors: list[Actor], strike: Strike) -> None:
     scene.ray.told_actors = actors
-    assert not struck_once(scene, strike).holds
+    assert not struck_once(scene, [strike]).holds
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_struck_once_fails(scene: Any, actors: list[Actor], strike: Strike) -> N
 )
 def test_went_on_from_the_committed_step_fails(scene: Any, tasks: list[Task], said: str) -> None:
     scene.ray.told_tasks = tasks
-    found = went_on_from_the_committed_step(scene, STRIKE)
+    found = went_on_from_the_committed_step(scene, [STRIKE])
     assert not found.holds
     assert said in found.said
 
@@ -127,13 +127,13 @@ def test_went_on_from_the_committed_step_fails(scene: Any, tasks: list[Task], sa
 def test_predictions_equal_the_control_fails(scene: Any, ours: Any, said: str) -> None:
     """The last bit of one prediction of one candidate is enough."""
     scene.models["b"] = ours
-    found = predictions_equal_the_control(scene, STRIKE)
+    found = predictions_equal_the_control(scene, [STRIKE])
     assert (found.holds, found.said) == (False, said)
 
 
 def test_no_predictions_at_all_prove_nothing(scene: Any) -> None:
     scene.models = dict.fromkeys(scene.models, np.array([]))
-    assert not predictions_equal_the_control(scene, STRIKE).holds
+    assert not predictions_equal_the_control(scene, [STRIKE]).holds
 
 
 def test_the_steady_state(scene: Any) -> None:

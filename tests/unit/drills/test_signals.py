@@ -5,9 +5,10 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
+import psutil
 import pytest
 
-from koboshi.drills.fault import kill_while
+from koboshi.drills.faults.signals import kill, kill_while, resume, stop
 
 BUSY = "while True: sum(range(1000))"
 IDLE = "import signal; signal.pause()"
@@ -28,8 +29,8 @@ def busy() -> Iterator[subprocess.Popen[bytes]]:
 def test_kills_the_process_that_does_it_and_sees_it_gone(busy: subprocess.Popen[bytes]) -> None:
     strike = kill_while(title(BUSY), lambda: [busy.pid], lambda: False)
     assert strike is not None
-    assert (strike.pid, strike.doing, strike.gone) == (busy.pid, title(BUSY), True)
-    assert strike.cpu_s >= 0.1
+    assert (strike.pid, strike.target, strike.took) == (busy.pid, title(BUSY), True)
+    assert strike.detail.endswith("s of work into it")
     assert busy.wait(10) == -signal.SIGKILL
 
 
@@ -55,3 +56,20 @@ def test_does_not_strike_when_it_is_over_before_the_middle() -> None:
     assert kill_while(title("input()"), pids, lambda: next(over), cpu_s=60) is None
     process.wait(10)
     assert process.returncode != -signal.SIGKILL
+
+
+def test_stops_and_lets_go_on(busy: subprocess.Popen[bytes]) -> None:
+    """The kernel says that it is stopped; a stopped process is not gone."""
+    strike = stop("worker", [busy.pid])
+    assert strike is not None
+    assert (strike.fault, strike.took, strike.pid) == ("SIGSTOP", True, busy.pid)
+    resume([busy.pid])
+    assert psutil.Process(busy.pid).status() != psutil.STATUS_STOPPED
+    killed = kill("worker", [busy.pid])
+    assert killed is not None
+    assert killed.took
+
+
+def test_nobody_there_is_no_strike() -> None:
+    assert kill("worker", [2**22 + 1]) is None
+    assert stop("worker", []) is None

@@ -3,7 +3,7 @@
 import shutil
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -11,10 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from koboshi.drills.bystanders import fingerprints
-from koboshi.drills.drill import Finding
-from koboshi.drills.fault import Strike
-from koboshi.drills.ray_witness import Actor, RayWitness
+from koboshi.drills.evidence import Event, EventKind, Evidence, Finding
+from koboshi.drills.scenes.ray_witness import Actor, RayWitness
+from koboshi.drills.strike import Strike
 from koboshi.drills.workload import Workload, load_workload
 from koboshi.errors import BadInput, KoboshiError
 from koboshi.files import sha256_of
@@ -29,6 +28,8 @@ from koboshi.training.ray_submit import RayJobs, submission
 from koboshi.training.spec import training_key
 
 CONTROL = ".control"
+MEASURED = {"detected_after_s": "worker died", "recovered_after_s": "recovered"}
+KINDS: Mapping[str, EventKind] = {"worker died": "suspicion", "recovered": "recovery"}
 
 
 class TrainingScene:
@@ -70,22 +71,18 @@ class TrainingScene:
             return Finding("training_ended", False, f"the training failed: {error}")
         return Finding("training_ended", True, f"the training ended {time.monotonic() - began:.1f} s after the strike")
 
-    def bystanders(self) -> Mapping[str, str]:
-        """The user's datasets, champion and spans."""
-        return fingerprints(self._settings)
-
-    def measures(self, strike: Strike) -> Mapping[str, float]:
+    def evidence(self, strikes: Sequence[Strike]) -> Evidence:
         """From the drill's own journal, on the clock that the strike was read from; Ray counts the steps."""
-        events = [e for e in Journal(self.spec.place.journal).events() if e["monotonic"] > strike.at_monotonic]
-        found = {"detected_after_s": "worker died", "recovered_after_s": "recovered"}
+        told = list(Journal(self.spec.place.journal).events())
         after = {
-            name: min(e["monotonic"] for e in events if e["event"] == event) - strike.at_monotonic
-            for name, event in found.items()
-            if any(e["event"] == event for e in events)
+            name: min(e["monotonic"] for e in told if _follows(e, event, strikes[0])) - strikes[0].at_monotonic
+            for name, event in MEASURED.items()
+            if any(_follows(e, event, strikes[0]) for e in told)
         }
         steps = {step_name(name, k) for name, unit in self.spec.units.items() for k in range(1, unit.steps + 1)}
-        lost = [task for task in self.ray.tasks(self.actors()) if task.name in steps and task.state != "FINISHED"]
-        return {**after, "steps_redone": float(len(lost))}
+        redone = sum(task.name in steps and task.state != "FINISHED" for task in self.ray.tasks(self.actors()))
+        events = [Event(e["at"], KINDS.get(e["event"], "note"), _sentence(e)) for e in told]
+        return Evidence({**after, "redone": float(redone)}, events)
 
     @property
     def over(self) -> bool:
@@ -116,14 +113,12 @@ class TrainingScene:
             raise BadInput(f"{unit} has {len(files)} final models in {folder}, not one.")
         return self._workload.predict(files[0].read_bytes(), self._folder / "table")
 
-    def clear(self) -> None:
-        """Remove the run's folder."""
-        shutil.rmtree(self._folder, ignore_errors=True)
-
-    @property
-    def folder(self) -> Path:
-        """Where the run's files are."""
-        return self._folder
+    def close(self, *, keep_files: bool) -> None:
+        """The training ends by itself; the run's folder goes, unless it is to be looked at."""
+        if keep_files:
+            self._say(f"the files of the refuted run are in {self._folder}")
+        else:
+            shutil.rmtree(self._folder, ignore_errors=True)
 
     def _specification(self, table: DatasetRef, units: Mapping[str, UnitSpec]) -> TrainingSpec:
         """Each unit twice, side by side; the salt is the folder's name, so that no run is ever taken for another."""
@@ -141,3 +136,12 @@ class TrainingScene:
         if self._training is None:
             raise BadInput("the drill's training has not begun.")
         return self._training
+
+
+def _follows(event: Mapping[str, Any], name: str, strike: Strike) -> bool:
+    return bool(event["event"] == name and event["monotonic"] > strike.at_monotonic)
+
+
+def _sentence(event: Mapping[str, Any]) -> str:
+    facts = ", ".join(f"{name} {event[name]}" for name in ("unit", "step", "worker") if name in event)
+    return f"{event['event']}: {facts}" if facts else str(event["event"])

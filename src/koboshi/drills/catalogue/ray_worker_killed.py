@@ -1,20 +1,22 @@
 """ray-worker-killed: SIGKILL of a training actor in the middle of a step."""
 
 from koboshi.drills.drill import Drill
-from koboshi.drills.fault import Strike, kill_while
-from koboshi.drills.training_checks import (
+from koboshi.drills.faults.signals import kill_while
+from koboshi.drills.scenes.training_checks import (
     predictions_equal_the_control,
     ray_has_nodes,
     ray_is_idle,
     struck_once,
     went_on_from_the_committed_step,
 )
-from koboshi.drills.training_scene import TrainingScene
+from koboshi.drills.scenes.training_scene import TrainingScene
+from koboshi.drills.strike import Strike
 
 
-def kill_the_worker(scene: TrainingScene) -> Strike | None:
+def kill_the_worker(scene: TrainingScene) -> list[Strike]:
     """SIGKILL to the actor that is at the victim's middle step, one of this run's own processes."""
-    return kill_while(scene.doing, scene.pids, lambda: scene.over)
+    strike = kill_while(scene.doing, scene.pids, lambda: scene.over)
+    return [strike] if strike else []
 
 
 DRILL: Drill[TrainingScene] = Drill(
@@ -22,6 +24,8 @@ DRILL: Drill[TrainingScene] = Drill(
     claim="A training goes on from its last committed step when a worker is killed in the middle of the next one, "
     "and ends with the undisturbed models.",
     fault="SIGKILL of the actor in the middle of a step",
+    layer="training",
+    scene=TrainingScene,
     steady=(ray_has_nodes, ray_is_idle),
     strike=kill_the_worker,
     within_s=120,

@@ -2,14 +2,14 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from koboshi.drills.drill import Finding
-from koboshi.drills.fault import Strike
-from koboshi.drills.ray_witness import ENDED_BY_POOL, Task, counts
-from koboshi.drills.training_scene import CONTROL, TrainingScene
+from koboshi.drills.evidence import Finding
+from koboshi.drills.scenes.ray_witness import ENDED_BY_POOL, Task, counts
+from koboshi.drills.scenes.training_scene import CONTROL, TrainingScene
+from koboshi.drills.strike import Strike
 from koboshi.training.ray_names import step_name
 
 TOLD_WITHIN_S = 20.0  # Ray's processes report what they did once a second, and the last words come late
@@ -28,22 +28,23 @@ def ray_is_idle(scene: TrainingScene) -> Finding:
     return Finding("ray_is_idle", not alive, said)
 
 
-def struck_once(scene: TrainingScene, strike: Strike) -> Finding:
+def struck_once(scene: TrainingScene, strikes: Sequence[Strike]) -> Finding:
     """Of the run's actors exactly one died of itself, and it is the one that the signal was sent to, which is gone."""
+    (strike,) = strikes
     died = [actor for actor in scene.actors() if actor.state == "DEAD" and actor.death != ENDED_BY_POOL]
-    holds = [actor.pid for actor in died] == [strike.pid] and strike.gone
+    holds = [actor.pid for actor in died] == [strike.pid] and strike.took
     names = ", ".join(f"{actor.name} (pid {actor.pid})" for actor in died) or "none"
     return Finding("struck_once", holds, f"workers that died: {names}; the signal went to pid {strike.pid}")
 
 
-def went_on_from_the_committed_step(scene: TrainingScene, strike: Strike) -> Finding:
+def went_on_from_the_committed_step(scene: TrainingScene, strikes: Sequence[Strike]) -> Finding:
     """Every step ended well exactly once, and one try came to nothing: the struck one, at the moment of the strike."""
     tasks = _told(scene)
     ran = counts(tasks)
     wrong = [f"{name} ended well {ran[name, 'FINISHED']} times" for name in _steps(scene) if ran[name, "FINISHED"] != 1]
     lost = [task for task in tasks if task.state != "FINISHED"]
     struck = step_name(scene.victim, scene.step)
-    if [task.name for task in lost] != [struck] or not _spans_the_strike(lost[0], strike):
+    if [task.name for task in lost] != [struck] or not _spans_the_strike(lost[0], strikes[0]):
         wrong.append(
             f"what came to nothing was {', '.join(task.name for task in lost) or 'no step'}, not {struck} alone"
         )
@@ -51,7 +52,7 @@ def went_on_from_the_committed_step(scene: TrainingScene, strike: Strike) -> Fin
     return Finding("went_on_from_the_committed_step", not wrong, said)
 
 
-def predictions_equal_the_control(scene: TrainingScene, _strike: Strike) -> Finding:
+def predictions_equal_the_control(scene: TrainingScene, _strikes: Sequence[Strike]) -> Finding:
     """Each unit's final model answers as its undisturbed control does, bit for bit."""
     differing = list(_differences(scene))
     said = "; ".join(differing) or f"{', '.join(scene.units)}: predictions equal the control's bit for bit"

@@ -1,0 +1,1 @@
+"""What drills work on: trainings, landings, requests, runs of DAGs, each of the drill's own."""
