@@ -9,7 +9,7 @@ unexport PYTHONDONTWRITEBYTECODE
 unexport VIRTUAL_ENV
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up demo test test-unit lint format stop clean tools lock
+.PHONY: help setup up demo drills test test-unit lint format stop clean tools lock
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -23,6 +23,11 @@ up: setup ## Start the stack and wait until every part has done real work
 
 demo: setup ## The whole flow, from a record in Kafka to an answer at the endpoint, and a drill
 	@python -m pipelines.demo
+
+drills: setup ## Every drill on the running stack, then every negative control; takes up to half an hour
+	@koboshi up
+	@koboshi drill run --all
+	@python -m pytest -q -m drills tests/drills
 
 test: setup ## Every test, on a real stack, with branch coverage (REQUIRE_TOOLS=1: an absent tool is a failure)
 	@python tools/run_tests.py
