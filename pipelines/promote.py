@@ -12,7 +12,7 @@ import dataclasses
 import json
 import sys
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import polars as pl
 from pydantic import Field
@@ -42,7 +42,6 @@ VERBS = ("register", "compare", "promote")
 class PromoteParams(Params):
     """The block `promote` of params.yaml."""
 
-    metric: Literal["auc_roc", "average_precision", "card_precision"]
     max_drop: float = Field(ge=0)
 
 
@@ -65,13 +64,13 @@ def best_candidate(project: Path) -> Best:
 
 
 def compare(registry: MlflowRegistry, candidate: ModelRef, champion: ModelRef | None, project: Path) -> Verdict:
-    """Both versions, loaded verified, judged by the same metric on the test rows of data/features."""
-    params = load_params(project, "promote", PromoteParams)
+    """Both versions, loaded verified, judged on the test rows of data/features by what the candidate was chosen by."""
     if champion is not None and champion.version == candidate.version:
         return Verdict("keep", f"version {candidate.version} is the champion already.")
     rows = _rows(project)
-    score = [_contender(registry, ref, rows, params.metric, project) for ref in (candidate, champion) if ref]
-    return judge_contenders(score[0], score[1] if champion else None, params.max_drop)
+    score = [_contender(registry, ref, rows, project) for ref in (candidate, champion) if ref]
+    max_drop = load_params(project, "promote", PromoteParams).max_drop
+    return judge_contenders(score[0], score[1] if champion else None, max_drop)
 
 
 def main() -> None:
@@ -105,11 +104,12 @@ def _promote(
     return _outcome("promoted", candidate, champion, verdict.reason)
 
 
-def _contender(registry: MlflowRegistry, ref: ModelRef, rows: pl.DataFrame, metric: str, project: Path) -> Contender:
-    numbers = load_params(project, "evaluate", EvaluateParams).model_dump(exclude={"select_by"})
+def _contender(registry: MlflowRegistry, ref: ModelRef, rows: pl.DataFrame, project: Path) -> Contender:
+    params = load_params(project, "evaluate", EvaluateParams)
+    numbers = params.model_dump(exclude={"select_by"})
     with verified_model(registry.tracking_uri, registry.source(ref), ref.sha256, _named(ref)) as model:
         judgement = judge(rows, probability(model, features_of(rows)), **numbers)
-    return Contender(ref.version, judgement.metrics[metric])
+    return Contender(ref.version, judgement.metrics[params.select_by])
 
 
 def _rows(project: Path) -> pl.DataFrame:

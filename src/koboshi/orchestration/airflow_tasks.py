@@ -93,17 +93,20 @@ def candidate_task(verb: str, module: str, **options: Any) -> Any:
 
 
 def served_task(outcomes: Any, **options: Any) -> Any:
-    """A task that waits until the gateway answers with what was promoted last; skipped if nothing was."""
+    """A task that waits until the gateway answers with the candidate that is champion; skipped if none became it.
+
+    A candidate that is champion already counts: the try before may have died between the alias and its outcome.
+    """
 
     def served(outcomes: list[dict[str, Any]]) -> None:
         from koboshi.orchestration.gateway_answers import wait_until_served
 
-        promoted = [outcome for outcome in outcomes if outcome["outcome"] == "promoted"]
-        if not promoted:
+        champions = [outcome for outcome in outcomes if outcome["outcome"] in ("promoted", "keep")]
+        if not champions:
             raise AirflowSkipException("; ".join(f"{o['outcome']}: {o['reason']}" for o in outcomes))
         if (url := _settings().gateway.url) is None:
             raise AirflowSkipException("no gateway is configured: the replicas follow the alias by themselves.")
-        version = promoted[-1]["candidate"]["version"]
+        version = champions[-1]["candidate"]["version"]
         replicas = wait_until_served(url, version, within_s=SERVED_WITHIN_S, on_line=_say)
         _say(f"version {version} is served by {', '.join(sorted(replicas))}")
 
