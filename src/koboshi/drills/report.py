@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
 from rich.table import Table
 
 from koboshi.drills.drill import Drill, Outcome
@@ -53,6 +54,9 @@ class Report:
         return {"format": FORMAT_VERSION, **dataclasses.asdict(self)}
 
 
+_REPORT, _OUTCOME = TypeAdapter(Report), TypeAdapter(Outcome)
+
+
 def make_report(drill: Drill[Any], outcome: Outcome, at_s: float, project: Path) -> Report:
     """The report of a drill that has just ended."""
     told = outcome.as_json()
@@ -81,13 +85,33 @@ def newest(folder: Path) -> Mapping[str, Report]:
 def read(path: Path) -> Report:
     """One journal. Format 1 is read as well; a newer one, or what is no journal, is refused with a sentence."""
     try:
-        fields = json.loads(path.read_text())
+        data = path.read_bytes()
+    except OSError as error:
+        raise BadInput(f"{path} cannot be read ({error.strerror}): name a journal of a drill.") from error
+    return parsed(data, path)
+
+
+def parsed(data: bytes, path: Path) -> Report:
+    """The report in a journal's bytes, every field of it checked; `path` is for the sentence that refuses it."""
+    try:
+        fields = json.loads(data)
         found = fields.pop("format", None)
         if found not in (1, FORMAT_VERSION):
             raise BadInput(f"{path} has format {found}, this koboshi knows {FORMAT_VERSION}: upgrade koboshi.")
-        return Report(**(_from_format_1(fields) if found == 1 else fields))
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise BadInput(f"{path} is no journal of a drill ({error}): `koboshi drill run` writes one.") from error
+        report = _REPORT.validate_python(_from_format_1(fields) if found == 1 else fields)
+        _OUTCOME.validate_python(report.outcome)
+        time.gmtime(report.at_s)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
+        raise BadInput(f"{path} is no journal of a drill ({_cause(error)}): `koboshi drill run` writes one.") from error
+    return report
+
+
+def _cause(error: Exception) -> str:
+    """In one line, also where pydantic would tell of every field."""
+    if not isinstance(error, ValidationError):
+        return str(error)
+    first = error.errors()[0]
+    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
 
 
 def _from_format_1(fields: dict[str, Any]) -> dict[str, Any]:
@@ -141,7 +165,9 @@ def words(name: str) -> str:
 
 def measured(name: str, value: float) -> str:
     """A measure with its unit."""
-    return f"{value:.2f} s" if name.endswith("_s") else f"{value:,g}"
+    if name.endswith("_s"):
+        return f"{value:,.2f} s"
+    return f"{value:,.0f}" if float(value).is_integer() else f"{value:,g}"
 
 
 def _struck(strike: Mapping[str, Any]) -> str:

@@ -11,7 +11,7 @@ from koboshi.drills.catalogue import named
 from koboshi.drills.catalogue.ray_worker_killed import DRILL
 from koboshi.drills.drill import Outcome
 from koboshi.drills.evidence import Event, Evidence, Finding, Series
-from koboshi.drills.report import Report, as_table, make_report, newest, read, save, saved
+from koboshi.drills.report import Report, as_table, make_report, measured, newest, read, save, saved
 from koboshi.drills.strike import Strike
 from koboshi.errors import BadInput
 
@@ -83,9 +83,56 @@ def test_a_journal_of_format_1_is_still_read(tmp_path: Path) -> None:
     assert report.outcome["strikes"][0]["target"] == "ray::a"
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"format": 2}', "\x00"])
+@pytest.mark.parametrize("text", ["", "[]", '{"format": 2}', "\x00", "[" * 100_000])
 def test_what_is_no_journal_is_refused_with_a_sentence(tmp_path: Path, text: str) -> None:
     path = tmp_path / "mine.json"
     path.write_text(text)
-    with pytest.raises(BadInput, match="no journal of a drill"):
+    with pytest.raises(BadInput, match="no journal of a drill") as refused:
         read(path)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        (("at_s",), "noon"),
+        (("at_s",), 1e300),
+        (("outcome",), {}),
+        (("outcome", "verdict"), "perhaps"),
+        (("outcome", "findings"), [{"check": "c"}]),
+        (("outcome", "strikes"), [7]),
+        (("outcome", "evidence"), {"series": [{"name": "n", "unit": "u", "points": [[1.0]]}]}),
+    ],
+)
+def test_a_field_that_is_none_of_ours_is_refused_and_named(
+    report: Report, tmp_path: Path, field: tuple[str, ...], value: object
+) -> None:
+    """A journal is foreign input: nothing after this meets a shape that it does not know."""
+    told = json.loads(json.dumps(report.as_json()))
+    place = told
+    for name in field[:-1]:
+        place = place[name]
+    place[field[-1]] = value
+    path = tmp_path / "mine.json"
+    path.write_text(json.dumps(told))
+    with pytest.raises(BadInput, match="no journal of a drill") as refused:
+        read(path)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"gone\.json cannot be read"):
+        read(tmp_path / "gone.json")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("lost", 0.0, "0"),
+        ("answers", 1234567.0, "1,234,567"),
+        ("ratio", 0.25, "0.25"),
+        ("recovered_after_s", 0.5, "0.50 s"),
+    ],
+)
+def test_a_measure_reads_as_people_write_it(name: str, value: float, said: str) -> None:
+    assert measured(name, value) == said
