@@ -1,9 +1,8 @@
 """The lander: plans, reads and commits spans; whatever it is interrupted in, the next one finishes."""
 
 import dataclasses
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from koboshi.content_digest import content_digest
@@ -13,12 +12,12 @@ from koboshi.ingest.orphans import sweep
 from koboshi.ingest.parquet_span import write_span
 from koboshi.ingest.source import PartitionLog, Records, Source
 from koboshi.ingest.span_plan import check_readable, plan_spans
-from koboshi.ledger import Ledger, leases, spans
+from koboshi.ledger import Ledger, spans
+from koboshi.ledger.held_lease import HeldLease, holding
 from koboshi.ledger.leases import Lease
 from koboshi.refs import SpanRange, SpanRef
 
 FOLDER = "spans"
-RENEWALS_PER_LEASE = 3
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -51,28 +50,13 @@ class Lander:
 
     def land_partition(self, log: PartitionLog, wait_s: float = 0.0) -> list[SpanRef]:
         """Land one partition up to the end of this log: ranges that were planned before come first, unchanged."""
-        with self.holding(log.topic, log.partition, wait_s) as lease:
+        with self.holding(log.topic, log.partition, wait_s) as held:
             sweep(self.ledger, self.state_dir, partition_folder(log.topic, log.partition), log.topic)
-            return [self._land(lease, span, log) for span in self._planned(lease.lease, log)]
+            return [self._land(held, span, log) for span in self._planned(held.lease, log)]
 
-    @contextmanager
-    def holding(self, topic: str, partition: int, wait_s: float) -> Iterator["HeldLease"]:
+    def holding(self, topic: str, partition: int, wait_s: float) -> AbstractContextManager[HeldLease]:
         """Hold a partition's lease; waits up to `wait_s` for another holder, then raises `LeaseTaken`."""
-        held = HeldLease(self, self._acquire(f"land/{topic}/{partition}", wait_s))
-        try:
-            yield held
-        finally:
-            leases.release(self.ledger, held.lease)
-
-    def _acquire(self, name: str, wait_s: float) -> Lease:
-        deadline = time.monotonic() + wait_s
-        while True:
-            try:
-                return leases.acquire(self.ledger, name, self.holder, self.lease_s)
-            except LeaseTaken:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.2)
+        return holding(self.ledger, f"land/{topic}/{partition}", self.holder, self.lease_s, wait_s)
 
     def _planned(self, lease: Lease, log: PartitionLog) -> list[SpanRange]:
         """Write down what is new in the log; all that is planned and not landed yet."""
@@ -85,26 +69,12 @@ class Lander:
         spans.plan(self.ledger, lease, new)
         return [*before, *new]
 
-    def _land(self, lease: "HeldLease", span: SpanRange, log: PartitionLog) -> SpanRef:
+    def _land(self, held: HeldLease, span: SpanRange, log: PartitionLog) -> SpanRef:
         check_readable(span, log)
-        ref = write_range(self.source, self.state_dir, span, lease.keep)
-        spans.commit(self.ledger, lease.lease, ref)
+        ref = write_range(self.source, self.state_dir, span, held.keep)
+        spans.commit(self.ledger, held.lease, ref)
         self.landed(ref)
         return ref
-
-
-@dataclasses.dataclass(slots=True)
-class HeldLease:
-    """A lease that is renewed on the way, long before it runs out."""
-
-    lander: Lander
-    lease: Lease
-
-    def keep(self) -> None:
-        """Renew when a third of its time is gone; raises `Fenced` when somebody took it over."""
-        ttl_s = self.lander.lease_s
-        if self.lease.expires_at - time.time() < ttl_s * (1 - 1 / RENEWALS_PER_LEASE):
-            self.lease = leases.renew(self.lander.ledger, self.lease, ttl_s)
 
 
 def partition_folder(topic: str, partition: int) -> Path:

@@ -1,13 +1,13 @@
 """One stage of dvc.yaml in one workspace, by one process at a time."""
 
-import dataclasses
 import sys
-import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 from koboshi.exits import EXIT_FILE_VARIABLE
-from koboshi.ledger import Ledger, leases
+from koboshi.ledger import Ledger
+from koboshi.ledger.held_lease import holding
 from koboshi.orchestration import commands
 from koboshi.orchestration.workspaces import Workspace
 
@@ -31,31 +31,15 @@ def run_stage(
     Raises `Permanent` where the stage ended with 65, `Transient` for whatever may pass: 75, a kill, a lock of DVC.
     """
     ledger = Ledger(ledger_url)
-    keeper = _Keeper(ledger, leases.acquire(ledger, f"workspace {workspace.folder}", holder, _LEASE_S))
-    try:
+    with closing(ledger), holding(ledger, f"workspace {workspace.folder}", holder, _LEASE_S) as held:
         ended = commands.run(
             (sys.executable, "-m", "koboshi.orchestration.dvc_stage", stage),
             cwd=workspace.folder,
             env={**workspace.environment(state_dir), EXIT_FILE_VARIABLE: str(_fresh_exit_file(workspace, state_dir))},
             on_line=on_line,
-            on_beat=keeper.beat,
+            on_beat=held.keep,
         )
         commands.raise_for(ended, f"stage {stage}")
-    finally:
-        leases.release(ledger, keeper.lease)
-        ledger.close()
-
-
-@dataclasses.dataclass(slots=True)
-class _Keeper:
-    """Renews the lease now and then, and raises `Fenced` once somebody else has it."""
-
-    ledger: Ledger
-    lease: leases.Lease
-
-    def beat(self) -> None:
-        if self.lease.expires_at - time.time() < _LEASE_S * 2 / 3:
-            self.lease = leases.renew(self.ledger, self.lease, _LEASE_S)
 
 
 def _fresh_exit_file(workspace: Workspace, state_dir: Path) -> Path:

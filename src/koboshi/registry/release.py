@@ -4,12 +4,12 @@ import dataclasses
 import os
 import socket
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 from koboshi.errors import Conflict, Transient
-from koboshi.ledger import Ledger, leases
+from koboshi.ledger import Ledger
+from koboshi.ledger.held_lease import HeldLease, holding
 from koboshi.ledger.intents import Intent, last_done, open_intent, opened, settle
 from koboshi.refs import ModelRef
 from koboshi.registry.promotion import moved_by_hand, next_move
@@ -102,15 +102,10 @@ def _drive(ledger: Ledger, aliases: Aliases, slot: str, intent: Intent) -> str:
     return f"{move.action} {move.detail}".strip()
 
 
-@contextmanager
-def _releasing(ledger: Ledger, name: str) -> Iterator[None]:
+def _releasing(ledger: Ledger, name: str) -> AbstractContextManager[HeldLease]:
     """One release of a slot at a time."""
     holder = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
-    lease = leases.acquire(ledger, f"release {name}", holder, LEASE_S)
-    try:
-        yield
-    finally:
-        leases.release(ledger, lease)
+    return holding(ledger, f"release {name}", holder, LEASE_S)
 
 
 def _moved(slot: str, expected: int | None) -> Transient:
