@@ -3,7 +3,8 @@
     KoboshiError
     ├── Transient (75)          the same call may succeed later: retry
     │   ├── Unavailable         a remote part does not answer
-    │   └── LeaseTaken          somebody else holds the lease just now
+    │   ├── LeaseTaken          somebody else holds the lease just now
+    │   └── DiskFailed          a disk is full, or does not take what is written
     └── Permanent (65)          the same call fails again: stop, and tell a person
         ├── Corrupt             bytes are not those that were recorded
         ├── Fenced              a newer holder of the lease exists; this process must not commit
@@ -40,6 +41,10 @@ class Unavailable(Transient):
 
 class LeaseTaken(Transient):
     """The lease is held, and not yet expired."""
+
+
+class DiskFailed(Transient):
+    """A disk is full, or fails: what was under way has not happened, and can be done again once there is room."""
 
 
 class Corrupt(Permanent):

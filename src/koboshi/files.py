@@ -1,15 +1,19 @@
 """Files that appear whole or not at all, and the digests that say what is in them."""
 
 import dataclasses
+import errno
 import hashlib
 import os
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from koboshi.errors import Corrupt
+from koboshi.errors import Corrupt, DiskFailed
 
 TEMPORARY_PREFIX = ".part-"
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_BROKEN = (errno.EIO, errno.EROFS)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -19,6 +23,20 @@ class Published:
     path: Path
     sha256: str
     size_bytes: int
+
+
+@contextmanager
+def naming_disk_failures(path: Path) -> Iterator[None]:
+    """Raise `DiskFailed`, saying what to do, where the disk of `path` is full or failing; other errors pass."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (*_FULL, *_BROKEN):
+            raise
+        reason = os.strerror(error.errno)
+        if error.errno in _FULL:
+            raise DiskFailed(f"the disk of {path} is full ({reason}): make room, then run it again.") from error
+        raise DiskFailed(f"the disk of {path} fails ({reason}): mend it (see dmesg), then run it again.") from error
 
 
 def sha256_of(path: Path) -> str:
@@ -32,8 +50,14 @@ def publish(folder: Path, name: str | Callable[[str], str], write: Callable[[Pat
 
     Under a crash: the final name holds the complete bytes, or what it held before. The file is fsynced before the
     rename and the folder after it, so that the name survives a power loss. What a crash leaves behind is a file with
-    `TEMPORARY_PREFIX`, of a name nobody else uses; an exception removes it.
+    `TEMPORARY_PREFIX`, of a name nobody else uses; an exception removes it. Raises `DiskFailed`; the file may be there
+    under its final name even then.
     """
+    with naming_disk_failures(folder):
+        return _publish(folder, name, write)
+
+
+def _publish(folder: Path, name: str | Callable[[str], str], write: Callable[[Path], None]) -> Published:
     folder.mkdir(parents=True, exist_ok=True)
     temporary = folder / f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}"
     try:

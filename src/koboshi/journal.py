@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from koboshi.files import naming_disk_failures
+
 FORMAT_VERSION = 1
 
 
@@ -21,12 +23,19 @@ class Journal:
     path: Path
 
     def record(self, event: str, **facts: Any) -> None:
-        """Append an event with the wall clock (`at`, seconds since 1970) and the machine's monotonic clock."""
+        """Append an event with the wall clock (`at`, seconds since 1970) and the machine's monotonic clock.
+
+        Raises `DiskFailed`: where a journal cannot be written, nothing else can either.
+        """
         line = {"v": FORMAT_VERSION, "event": event, "at": time.time(), "monotonic": time.monotonic(), **facts}
+        with naming_disk_failures(self.path):
+            self._append(json.dumps(line).encode() + b"\n")
+
+    def _append(self, line: bytes) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         try:
-            os.write(descriptor, json.dumps(line).encode() + b"\n")
+            os.write(descriptor, line)
         finally:
             os.close(descriptor)
 

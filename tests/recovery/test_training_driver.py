@@ -1,9 +1,11 @@
 """The acting half, on workers in this process: what is committed, what is done again, and when it stops."""
 
+import errno
 from pathlib import Path
 
 import pytest
 
+from koboshi import files
 from koboshi.errors import Fenced, LeaseTaken, Permanent, Transient
 from koboshi.ledger import leases, steps
 from koboshi.training import driver
@@ -89,6 +91,21 @@ def test_a_step_that_raises_each_time_stops_the_run_and_names_the_reason(tmp_pat
         run(spec, pool)
     assert pool.begun.count(("a", 2)) == TRIES
     assert pool.closed
+
+
+def test_a_full_disk_stops_the_run_for_now(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """75: the next run goes on, once there is room."""
+    spec = chain_spec(tmp_path, steps={"a": 2})
+
+    def full(_path: Path) -> None:
+        raise OSError(errno.ENOSPC, "full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "_fsync", full)
+        with pytest.raises(Transient, match=r"step 1 of a failed 4 times.* is full .*[^.]\.$"):
+            run(spec, LocalPool())
+    run(spec, LocalPool())
+    assert final_states(spec) == undisturbed(spec)
 
 
 def test_gives_up_for_now_when_no_worker_comes_up(tmp_path: Path) -> None:

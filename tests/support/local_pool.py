@@ -3,6 +3,7 @@
 from collections import Counter, deque
 from collections.abc import Iterable
 
+from koboshi.errors import Transient
 from koboshi.training.pool import PoolEvent, StepDone, StepFailed, WorkerDied, WorkerReady
 from koboshi.training.worker import StepOrder, UnitWorker
 
@@ -36,7 +37,8 @@ class LocalPool:
         try:
             result = self.workers[worker].run_step(order)
         except Exception as error:  # noqa: BLE001 (as Ray does: whatever a step raises comes back to the driver)
-            self.events.append(StepFailed(worker, f"{type(error).__name__}: {error}"))
+            reason = f"{type(error).__name__}: {error}"
+            self.events.append(StepFailed(worker, reason, again=isinstance(error, Transient)))
             return None
         if self._dies(order, AFTER):
             return self._die(worker)

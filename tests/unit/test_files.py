@@ -1,3 +1,4 @@
+import errno
 import os
 import signal
 import subprocess
@@ -6,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from koboshi.errors import Corrupt
+from koboshi.errors import Corrupt, DiskFailed
 from koboshi.files import TEMPORARY_PREFIX, publish, publish_bytes, sha256_of, tree_digest, verified_bytes, verify
 
 SHA256_OF_ABC = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
@@ -35,6 +36,28 @@ def test_a_failed_write_changes_nothing(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="disk full"):
         publish(tmp_path, "a", fail)
     assert [(p.name, p.read_bytes()) for p in tmp_path.iterdir()] == [("a", b"old")]
+
+
+@pytest.mark.parametrize(
+    ("number", "sentence"),
+    [
+        (errno.ENOSPC, r"the disk of .* is full \(No space left on device\): make room, then run it again\."),
+        (errno.EIO, r"the disk of .* fails \(Input/output error\): mend it \(see dmesg\), then run it again\."),
+    ],
+)
+def test_a_disk_that_is_full_or_fails_is_worth_another_try(tmp_path: Path, number: int, sentence: str) -> None:
+    """Exit 75, and one sentence that says what to do; what is no failure of the disk stays what it is."""
+
+    def fail(_path: Path) -> None:
+        raise OSError(number, "from the disk")
+
+    with pytest.raises(DiskFailed, match=sentence) as caught:
+        publish(tmp_path, "a", fail)
+    assert caught.value.exit_code == 75
+    assert list(tmp_path.iterdir()) == []
+    number = errno.EACCES
+    with pytest.raises(PermissionError):
+        publish(tmp_path, "a", fail)
 
 
 def test_a_kill_in_the_middle_of_a_write_leaves_the_old_file(tmp_path: Path) -> None:

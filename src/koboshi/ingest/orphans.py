@@ -3,6 +3,7 @@
 import time
 from pathlib import Path
 
+from koboshi.files import naming_disk_failures
 from koboshi.ledger import Ledger, spans
 
 GRACE_S = 3_600.0
@@ -18,6 +19,7 @@ def sweep(ledger: Ledger, state_dir: Path, folder: Path, topic: str, grace_s: fl
     before = time.time() - grace_s
     orphans = [path for path in sorted((state_dir / folder).glob("*")) if path not in named]
     orphans = [path for path in orphans if path.stat().st_mtime < before]
-    for path in orphans:
-        path.unlink(missing_ok=True)
+    with naming_disk_failures(state_dir / folder):
+        for path in orphans:
+            path.unlink(missing_ok=True)
     return orphans

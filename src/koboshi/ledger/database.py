@@ -1,5 +1,6 @@
 """The ledger's database: SQLite by default, tables made on first use, the format version checked on each opening."""
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,11 +9,13 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.exc import OperationalError
 
-from koboshi.errors import NotConfigured, Unavailable
+from koboshi.errors import DiskFailed, NotConfigured, Transient, Unavailable
+from koboshi.files import naming_disk_failures
 from koboshi.ledger.tables import FORMAT_VERSION, metadata, versions
 
 LedgerConnection = sa.Connection
 BUSY_TIMEOUT_S = 30
+_DISK_FAILURES = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
 
 
 class Ledger:
@@ -53,14 +56,16 @@ class Ledger:
             with self._engine.connect().execution_options(koboshi_begin=mode) as connection, connection.begin():
                 yield connection
         except OperationalError as error:
-            raise Unavailable(f"the ledger {self._engine.url} does not answer ({error.orig}): try again.") from error
+            raise _named(error, self._engine.url) from error
 
 
 def _engine(url: str) -> sa.Engine:
     parsed = sa.make_url(url)
     if parsed.get_backend_name() != "sqlite":
         return sa.create_engine(parsed, isolation_level="SERIALIZABLE")
-    Path(parsed.database or "").parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(parsed.database or "").parent
+    with naming_disk_failures(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     engine = sa.create_engine(parsed, connect_args={"timeout": BUSY_TIMEOUT_S}, poolclass=sa.NullPool)
     sa.event.listen(engine, "connect", _configure_sqlite)
     sa.event.listen(engine, "begin", _begin_sqlite)
@@ -77,3 +82,12 @@ def _configure_sqlite(connection: Any, _record: Any) -> None:
 def _begin_sqlite(connection: LedgerConnection) -> None:
     """IMMEDIATE takes the write lock at once: a decision is read and written under it, never on a stale snapshot."""
     connection.exec_driver_sql(f"BEGIN {connection.get_execution_options().get('koboshi_begin', 'DEFERRED')}")
+
+
+def _named(error: OperationalError, url: sa.URL) -> Transient:
+    """What the database could not do, as one of our errors. Its extended codes carry the plain one in the low byte."""
+    if getattr(error.orig, "sqlite_errorcode", 0) & 0xFF in _DISK_FAILURES:
+        return DiskFailed(
+            f"the ledger {url} cannot be written ({error.orig}): make room on its disk, then run it again."
+        )
+    return Unavailable(f"the ledger {url} does not answer ({error.orig}): try again.")

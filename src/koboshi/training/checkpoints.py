@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from koboshi.errors import Corrupt
-from koboshi.files import verify
+from koboshi.files import naming_disk_failures, verify
 from koboshi.journal import Journal
 from koboshi.ledger import Ledger, steps
 from koboshi.ledger.leases import Lease
@@ -44,5 +44,6 @@ def final_steps(spec: TrainingSpec, ledger: Ledger) -> Mapping[str, list[Committ
 
 def drop_old(store: Path, committed: list[CommittedStep]) -> None:
     """Remove the files of all but the newest `KEPT` steps; their rows stay, for the history of the metrics."""
-    for step in committed[:-KEPT]:
-        (store / step.checkpoint.path).unlink(missing_ok=True)
+    with naming_disk_failures(store):
+        for step in committed[:-KEPT]:
+            (store / step.checkpoint.path).unlink(missing_ok=True)

@@ -6,10 +6,10 @@ import uuid
 from collections.abc import Callable
 from pathlib import Path
 
-from koboshi.errors import LeaseTaken, Permanent, Transient
+from koboshi.errors import Permanent, Transient
 from koboshi.journal import Journal
-from koboshi.ledger import Ledger, leases, steps
-from koboshi.ledger.leases import Lease
+from koboshi.ledger import Ledger, steps
+from koboshi.ledger.held_lease import HeldLease, holding
 from koboshi.ledger.steps import CommittedStep
 from koboshi.refs import DatasetRef
 from koboshi.training import checkpoints
@@ -42,24 +42,12 @@ def train(spec: TrainingSpec, pool: Pool, ledger: Ledger, journal: Journal, say:
     verifies. Under a crash of this driver: the next one waits for the lease and goes on in the same way. Raises
     `Fenced` when another driver took over, `Permanent` when a unit fails each time, `Transient` when no worker starts.
     """
-    lease = _acquire(spec, ledger)
-    try:
-        _Driver(spec, pool, ledger, journal, say, lease).run()
-    finally:
-        pool.close()
-        leases.release(ledger, lease)
-
-
-def _acquire(spec: TrainingSpec, ledger: Ledger) -> Lease:
-    """The run's lease; a driver that died with it holds it for `lease_s`, one that lives may end meanwhile."""
-    holder, deadline = f"{os.getpid()}-{uuid.uuid4().hex[:8]}", time.monotonic() + TAKEOVER_S
-    while True:
+    holder = f"{os.getpid()}-{uuid.uuid4().hex[:8]}"
+    with holding(ledger, f"training/{spec.key}", holder, spec.place.lease_s, TAKEOVER_S) as held:
         try:
-            return leases.acquire(ledger, f"training/{spec.key}", holder, spec.place.lease_s)
-        except LeaseTaken:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.5)
+            _Driver(spec, pool, ledger, journal, say, held).run()
+        finally:
+            pool.close()
 
 
 class _Driver:
@@ -70,10 +58,10 @@ class _Driver:
         ledger: Ledger,
         journal: Journal,
         say: Callable[[str], None],
-        lease: Lease,
+        held: HeldLease,
     ) -> None:
         self._spec, self._pool, self._ledger, self._journal, self._say = spec, pool, ledger, journal, say
-        self._lease = lease
+        self._held = held
         self._good = {name: self._newest_good(name) for name in spec.units}
         units = {name: UnitState(unit.steps, self._done(name)) for name, unit in spec.units.items()}
         self._state = RunState(spec.place.actors, units)
@@ -87,7 +75,7 @@ class _Driver:
                 self._record("taken up", unit=name, step=unit.done)
         self._decide(Begun())
         while not self._state.finished:
-            self._renew()
+            self._held.keep()
             if (event := self._pool.next_event(self._spec.place.lease_s / 4)) is not None:
                 self._decide(self._taken_in(event))
 
@@ -104,7 +92,7 @@ class _Driver:
                 self._pool.grow()
             case GiveUp():
                 self._record("given up", reason=action.reason)
-                raise (Transient if action.again else Permanent)(f"{action.reason}.")
+                raise (Transient if action.again else Permanent)(f"{action.reason.rstrip('.')}.")
 
     def _taken_in(self, event: PoolEvent) -> Event:
         """What a pool's event means for the run, once the ledger knows of it."""
@@ -116,13 +104,13 @@ class _Driver:
             case StepDone(worker, result):
                 self._commit(result, worker)
                 return Committed(worker)
-            case WorkerDied(worker, reason) | StepFailed(worker, reason):
-                return self._interrupted(worker, reason, alive=isinstance(event, StepFailed))
+            case WorkerDied() | StepFailed():
+                return self._interrupted(event)
 
     def _commit(self, result: StepResult, worker: str) -> None:
         """The commit point of table → checkpoint is `steps.commit`; files of older steps go only after it."""
         done = result.checkpoint
-        steps.commit(self._ledger, self._lease, [(done, result.metrics)])
+        steps.commit(self._ledger, self._held.lease, [(done, result.metrics)])
         self._good[done.unit] = CommittedStep(done, result.metrics, time.time())
         checkpoints.drop_old(self._spec.place.checkpoints, steps.committed(self._ledger, done.run_key, done.unit))
         metrics = " ".join(f"{name} {value:.4f}" for name, value in result.metrics.items())
@@ -133,7 +121,8 @@ class _Driver:
             self._record("recovered", unit=done.unit, step=done.step, worker=worker, after_s=after)
             self._say(f"{done.unit}: recovered, step {done.step} was done again on {worker} after {after:.2f} s")
 
-    def _interrupted(self, worker: str, reason: str, *, alive: bool) -> Event:
+    def _interrupted(self, event: WorkerDied | StepFailed) -> Event:
+        worker, reason, alive = event.worker, event.reason, isinstance(event, StepFailed)
         unit = self._state.unit_of(worker)
         what = "step failed" if alive else "worker died"
         if unit is None:
@@ -144,7 +133,8 @@ class _Driver:
         self._record(what, unit=unit, step=step, worker=worker, reason=reason)
         self._good[unit] = self._newest_good(unit)
         self._say(f"{unit}: {what} at step {step} on {worker} ({reason}); it goes on from step {self._done(unit)}")
-        return Interrupted(worker, self._done(unit), alive, reason)
+        again = isinstance(event, StepFailed) and event.again
+        return Interrupted(worker, self._done(unit), alive, reason, again)
 
     def _step_order(self, order: Order) -> StepOrder:
         spec, place = self._spec, self._spec.place
@@ -162,15 +152,11 @@ class _Driver:
         )
 
     def _newest_good(self, unit: str) -> CommittedStep | None:
-        return checkpoints.newest_good(self._spec, unit, self._ledger, self._lease, self._journal, self._say)
+        return checkpoints.newest_good(self._spec, unit, self._ledger, self._held.lease, self._journal, self._say)
 
     def _done(self, unit: str) -> int:
         good = self._good[unit]
         return good.checkpoint.step if good else 0
-
-    def _renew(self) -> None:
-        if self._lease.expires_at - time.time() < self._spec.place.lease_s / 2:
-            self._lease = leases.renew(self._ledger, self._lease, self._spec.place.lease_s)
 
     def _record(self, event: str, **facts: object) -> None:
         self._journal.record(event, run=self._spec.key, **facts)

@@ -33,10 +33,11 @@ class StepDone:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class StepFailed:
-    """A step raised; its worker lives."""
+    """A step raised; its worker lives. `again` if it was nothing of the step's own: a full disk, say."""
 
     worker: str
     reason: str
+    again: bool = False
 
 
 PoolEvent = WorkerReady | WorkerDied | StepDone | StepFailed

@@ -8,7 +8,7 @@ import ray
 from ray.exceptions import RayActorError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from koboshi.errors import Unavailable
+from koboshi.errors import Transient, Unavailable
 from koboshi.training.pool import PoolEvent, StepDone, StepFailed, WorkerDied, WorkerReady
 from koboshi.training.ray_names import actor_name, step_name
 from koboshi.training.spec import TrainingSpec
@@ -75,7 +75,8 @@ class RayPool:
             self._actors.pop(worker, None)
             return WorkerDied(worker, _gist(error))
         except RayTaskError as error:
-            return StepFailed(worker, f"{type(error.cause).__name__}: {error.cause}")
+            reason = f"{type(error.cause).__name__}: {error.cause}"
+            return StepFailed(worker, reason, again=isinstance(error.cause, Transient))
         if isinstance(answer, StepResult):
             return StepDone(worker, answer)
         return WorkerReady(worker, answer, self._nodes[worker])

@@ -70,12 +70,16 @@ class Committed:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Interrupted:
-    """A step came to nothing: its worker died, or the step raised. `done` is where the unit can go on from."""
+    """A step came to nothing: its worker died, or the step raised. `done` is where the unit can go on from.
+
+    `again` says that the reason is none of the step's own, and may be gone later.
+    """
 
     worker: str
     done: int
     alive: bool
     reason: str
+    again: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -166,10 +170,10 @@ def _interrupted(state: RunState, event: Interrupted) -> RunState:
 
 
 def _hopeless(state: RunState, event: Event) -> GiveUp | None:
-    reason = getattr(event, "reason", "")
+    reason, again = getattr(event, "reason", ""), getattr(event, "again", False)
     for name, unit in state.units.items():
         if unit.failures >= TRIES:
-            return GiveUp(f"step {unit.done + 1} of {name} failed {TRIES} times, last because {reason}", again=False)
+            return GiveUp(f"step {unit.done + 1} of {name} failed {TRIES} times, last because {reason}", again)
     if state.stillborn >= STILLBORN:
         return GiveUp(f"{STILLBORN} workers in a row died before they were ready, last because {reason}", again=True)
     return None

@@ -87,6 +87,13 @@ def test_a_step_that_always_fails_stops_the_run(alive: bool) -> None:
     assert "it is broken" in actions[0].reason
 
 
+def test_a_step_that_fails_for_no_reason_of_its_own_may_be_tried_by_another_run() -> None:
+    """A full disk stops the run for now (75), and not for good."""
+    state = run_of(a=UnitState(3, worker="one", failures=TRIES - 1))
+    _, actions = decide_restart(state, Interrupted("one", 0, alive=True, reason="the disk is full", again=True))
+    assert actions == (GiveUp(f"step 1 of a failed {TRIES} times, last because the disk is full", again=True),)
+
+
 def test_a_committed_step_forgives_earlier_failures() -> None:
     state, _ = decide_restart(run_of(a=UnitState(9, done=1, worker="one", failures=TRIES - 1)), Committed("one"))
     assert state.units["a"].failures == 0
