@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from typing import NoReturn
 
 import pytest
 
@@ -34,16 +35,22 @@ def stack(stack_of: Callable[..., RunningStack]) -> RunningStack:
 
 
 @pytest.fixture
-def tool() -> Callable[[str], str]:
-    """`tool("strace")` is its path. Where it is absent the test is skipped, or fails with REQUIRE_TOOLS=1."""
+def lacking() -> Callable[[str], NoReturn]:
+    """`lacking("no …")` skips a test for what this machine lacks; with REQUIRE_TOOLS=1 the test fails."""
 
-    def find(name: str) -> str:
-        path = shutil.which(name)
-        if path:
-            return path
-        reason = f"{name} is not installed: `make tools` installs it on Debian"
+    def give_up(reason: str) -> NoReturn:
         if os.environ.get("REQUIRE_TOOLS") == "1":
             pytest.fail(reason)
         pytest.skip(reason)
+
+    return give_up
+
+
+@pytest.fixture
+def tool(lacking: Callable[[str], NoReturn]) -> Callable[[str], str]:
+    """`tool("strace")` is its path. Where it is absent the test is skipped, or fails with REQUIRE_TOOLS=1."""
+
+    def find(name: str) -> str:
+        return shutil.which(name) or lacking(f"{name} is not installed: `make tools` installs it on Debian")
 
     return find
