@@ -10,8 +10,10 @@ from typing import Any
 
 import yaml
 
-_HOST = "127.0.0.1"
+_HOST, _ALL_HOSTS = "127.0.0.1", "0.0.0.0"  # noqa: S104 (where each part is a host, in a network of its own)
 _TYPE = "type.googleapis.com/envoy.extensions."
+# A container that comes back may have another address.
+_LOOKED_UP = {"type": "STRICT_DNS", "dns_refresh_rate": "1s", "dns_lookup_family": "V4_ONLY"}
 _BUFFER_BYTES = 8 * 1024 * 1024
 _NOBODY = (
     "no replica can answer: either no model has been promoted yet, or every replica is down. "
@@ -19,23 +21,26 @@ _NOBODY = (
 )
 
 
-def render(listen: int, admin: int, replicas: Mapping[str, int]) -> str:
-    """The YAML for ports on 127.0.0.1: where to listen, the admin interface, and the replicas by name."""
+def render(listen: int, admin: int, replicas: Mapping[str, int], *, by_name: bool = False) -> str:
+    """The YAML for ports on 127.0.0.1: where to listen, the admin interface, and the replicas by name.
+
+    With `by_name` each replica is a host of its name, as in containers, and the gateway listens to their network.
+    """
     return yaml.safe_dump(
         {
             "admin": {"address": _address(admin)},
-            "static_resources": {"listeners": [_listener(listen)], "clusters": [_cluster(replicas)]},
+            "static_resources": {"listeners": [_listener(listen, by_name)], "clusters": [_cluster(replicas, by_name)]},
             "overload_manager": _connection_limit(),
         },
         sort_keys=False,
     )
 
 
-def _address(port: int) -> dict[str, Any]:
-    return {"socket_address": {"address": _HOST, "port_value": port}}
+def _address(port: int, host: str = _HOST) -> dict[str, Any]:
+    return {"socket_address": {"address": host, "port_value": port}}
 
 
-def _listener(port: int) -> dict[str, Any]:
+def _listener(port: int, by_name: bool) -> dict[str, Any]:
     manager = {
         "@type": f"{_TYPE}filters.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": "gateway",
@@ -50,7 +55,7 @@ def _listener(port: int) -> dict[str, Any]:
     filters = [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]
     return {
         "name": "gateway",
-        "address": _address(port),
+        "address": _address(port, _ALL_HOSTS if by_name else _HOST),
         "per_connection_buffer_limit_bytes": _BUFFER_BYTES,
         "filter_chains": [{"filters": filters}],
     }
@@ -88,11 +93,14 @@ def _hedging() -> dict[str, Any]:
     return {"hedge_on_per_try_timeout": True}
 
 
-def _cluster(replicas: Mapping[str, int]) -> dict[str, Any]:
-    endpoints = [{"endpoint": {"hostname": name, "address": _address(port)}} for name, port in replicas.items()]
+def _cluster(replicas: Mapping[str, int], by_name: bool) -> dict[str, Any]:
+    endpoints = [
+        {"endpoint": {"hostname": name, "address": _address(port, name if by_name else _HOST)}}
+        for name, port in replicas.items()
+    ]
     return {
         "name": "replicas",
-        "type": "STATIC",
+        **(_LOOKED_UP if by_name else {"type": "STATIC"}),
         "connect_timeout": "0.25s",
         "lb_policy": "LEAST_REQUEST",
         "per_connection_buffer_limit_bytes": _BUFFER_BYTES,

@@ -1,14 +1,13 @@
-"""Airflow: api-server, scheduler, dag-processor and triggerer as programs of their own, on SQLite."""
+"""Airflow: api-server, scheduler, dag-processor and triggerer as programs of their own."""
 
-import sys
 from importlib.metadata import version
-from pathlib import Path
+from typing import Any
 
 from koboshi.stack.part import Part, Step
-from koboshi.stack.places import Places
-from koboshi.stack.ports import Ports
+from koboshi.stack.ports import LOOPBACK, Ports
 from koboshi.stack.ray_parts import ray_client_environment
-from koboshi.stack.secrets import ADMIN, Secrets
+from koboshi.stack.secrets import ADMIN
+from koboshi.stack.site import Site
 
 API = 2
 SQLITE_CONNECT_ARGS = {"timeout": 30}  # seconds that one of the programs waits for another's write
@@ -16,26 +15,28 @@ SQLITE_CONNECT_ARGS = {"timeout": 30}  # seconds that one of the programs waits 
 
 def base_url(ports: Ports) -> str:
     """The user interface and the REST interface."""
-    return f"http://127.0.0.1:{ports.at(API)}"
+    return f"http://{ports.address('airflow-api-server', API)}"
 
 
-def airflow_parts(places: Places, ports: Ports, secrets: Secrets) -> tuple[Part, ...]:
+def airflow_parts(site: Site) -> tuple[Part, ...]:
     """The api-server migrates the database, the others wait for that."""
+    places, ports, python = site.places, site.ports, site.programs.python
     home = places.state_dir / "airflow"
     migrated = home / f"migrated-{version('apache-airflow')}"
-    environment = airflow_environment(places, ports, secrets)
-    migrate = Step((sys.executable, "-m", "koboshi.stack.airflow_database"), migrated)
+    environment = airflow_environment(site)
+    migrate = Step((python, "-m", "koboshi.stack.airflow_database"), migrated)
 
     def part(name: str, *words: str, steps: tuple[Step, ...] = (), address: str = "") -> Part:
         return Part(
             name=f"airflow-{name}",
             group="airflow",
-            argv=(sys.executable, "-m", "airflow", name, *words),
+            argv=(python, "-m", "airflow", name, *words),
             environment=environment,
             folder=home,
             log=places.logs / f"airflow-{name}.log",
             ports=(ports.at(API),) if name == "api-server" else (),
             steps=steps,
+            after_ports=site.database_gates,
             after_files=() if steps else (migrated,),
             address=address,
         )
@@ -48,24 +49,24 @@ def airflow_parts(places: Places, ports: Ports, secrets: Secrets) -> tuple[Part,
     )
 
 
-def airflow_environment(places: Places, ports: Ports, secrets: Secrets) -> dict[str, str]:
+def airflow_environment(site: Site) -> dict[str, str]:
     """Every setting of the four programs and of the tasks that they run."""
-    home, url = places.state_dir / "airflow", base_url(ports)
+    places, ports, secrets = site.places, site.ports, site.secrets
+    home = places.state_dir / "airflow"
     settings = {
         "CORE__DAGS_FOLDER": places.project / "dags",
         "CORE__LOAD_EXAMPLES": False,
         "CORE__EXECUTOR": "LocalExecutor",
         "CORE__PARALLELISM": 4,
         "CORE__DAGS_ARE_PAUSED_AT_CREATION": False,
-        "CORE__EXECUTION_API_SERVER_URL": f"{url}/execution/",
+        "CORE__EXECUTION_API_SERVER_URL": f"{base_url(ports)}/execution/",
         "CORE__FERNET_KEY": secrets.airflow_fernet,
         "CORE__SIMPLE_AUTH_MANAGER_USERS": f"{ADMIN}:admin",
         "CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": secrets.airflow_passwords_path,
-        "DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}",
-        "DATABASE__SQL_ALCHEMY_CONNECT_ARGS": f"{__name__}.SQLITE_CONNECT_ARGS",
-        "API__HOST": "127.0.0.1",
+        **_database(site),
+        "API__HOST": ports.listen,
         "API__PORT": ports.at(API),
-        "API__BASE_URL": url,
+        "API__BASE_URL": f"http://{LOOPBACK}:{ports.at(API)}",  # what a browser on this machine is sent to
         "API__SECRET_KEY": secrets.airflow_session,
         "API_AUTH__JWT_SECRET": secrets.airflow_jwt,
         "LOGGING__BASE_LOG_FOLDER": places.logs / "airflow",
@@ -81,8 +82,18 @@ def airflow_environment(places: Places, ports: Ports, secrets: Secrets) -> dict[
     }
     return {
         **{f"AIRFLOW__{name}": str(value) for name, value in settings.items()},
-        **ray_client_environment(secrets),
+        **ray_client_environment(site),
         "AIRFLOW_HOME": str(home),
         "PYTHONPATH": str(places.project),
-        "PATH": f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin",
+        "PATH": site.programs.search_path,
+    }
+
+
+def _database(site: Site) -> dict[str, Any]:
+    url = site.database("airflow", site.places.state_dir / "airflow" / "airflow.db")
+    if site.postgres:
+        return {"DATABASE__SQL_ALCHEMY_CONN": url, "DATABASE__SQL_ALCHEMY_CONN_ASYNC": url}
+    return {
+        "DATABASE__SQL_ALCHEMY_CONN": url,
+        "DATABASE__SQL_ALCHEMY_CONNECT_ARGS": f"{__name__}.SQLITE_CONNECT_ARGS",
     }

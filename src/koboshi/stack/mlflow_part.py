@@ -1,35 +1,35 @@
-"""MLflow: tracking server and registry on SQLite, handing artefacts through."""
-
-import sys
+"""MLflow: tracking server and registry, handing artefacts through."""
 
 from koboshi.stack.part import Part
-from koboshi.stack.places import Places
-from koboshi.stack.ports import Ports
+from koboshi.stack.ports import LOOPBACK, Ports
+from koboshi.stack.site import Site
 
 SERVER = 3
 
 
 def tracking_uri(ports: Ports) -> str:
     """What a client is given."""
-    return f"http://127.0.0.1:{ports.at(SERVER)}"
+    return f"http://{ports.address('mlflow', SERVER)}"
 
 
-def mlflow_part(places: Places, ports: Ports) -> Part:
+def mlflow_part(site: Site) -> Part:
     """One worker: a laptop's requests are few, and each worker would cost 200 MB."""
+    places, ports = site.places, site.ports
     folder = places.state_dir / "mlflow"
     options = {
-        "backend-store-uri": f"sqlite:///{folder / 'mlflow.db'}",
         "artifacts-destination": str(folder / "artifacts"),
-        "host": "127.0.0.1",
+        "host": ports.listen,
         "port": str(ports.at(SERVER)),
         "workers": "1",
+        **({"allowed-hosts": f"mlflow:*,localhost:*,{LOOPBACK}:*"} if ports.by_name else {}),
     }
     flags = [word for key, value in options.items() for word in (f"--{key}", value)]
     return Part(
         name="mlflow",
         group="mlflow",
-        argv=(sys.executable, "-m", "mlflow", "server", "--serve-artifacts", *flags),
+        argv=(site.programs.python, "-m", "mlflow", "server", "--serve-artifacts", *flags),
         environment={
+            "MLFLOW_BACKEND_STORE_URI": site.database("mlflow", folder / "mlflow.db"),
             "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
             "MLFLOW_DISABLE_TELEMETRY": "true",
             "DO_NOT_TRACK": "true",
@@ -37,5 +37,6 @@ def mlflow_part(places: Places, ports: Ports) -> Part:
         folder=folder,
         log=places.logs / "mlflow.log",
         ports=(ports.at(SERVER),),
+        after_ports=site.database_gates,
         address=tracking_uri(ports),
     )

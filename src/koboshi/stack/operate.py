@@ -14,10 +14,12 @@ from koboshi.stack.kafka_jars import COMPLETE, ensure_jars, jars_folder
 from koboshi.stack.launch import TABLE
 from koboshi.stack.leftovers import clear_leftovers
 from koboshi.stack.part import Part, from_json, to_json
-from koboshi.stack.parts_table import Stack, endpoints, parts_of, write_files
+from koboshi.stack.parts_table import endpoints, parts_of, write_files
 from koboshi.stack.places import Places, find_places, prepare_places, remove_runtime
 from koboshi.stack.ports import Ports, claim_block, kept_base
+from koboshi.stack.programs import own_programs
 from koboshi.stack.secrets import ensure_secrets
+from koboshi.stack.site import Site
 from koboshi.stack.start_history import StartHistory
 
 STOP_LIMIT_S = supervisor.STOP_LIMIT_S + 6
@@ -40,20 +42,20 @@ def start(settings: Settings, groups: Sequence[str], say: Callable[[str], None])
             say("fetching Kafka's jars (45 MB, once)")
             ensure_jars(places.cache)
         ports = Ports(kept_base(places) or 0) if runs else claim_block(places, settings.stack.base_port)
-        stack = Stack(settings, places, ports, ensure_secrets(places))
+        site = Site(places, ports, ensure_secrets(places), own_programs(places.cache))
         running = {part.group for part in known.values()}
-        parts = parts_of(stack, running.union(groups))
-        _publish(stack, parts, running.union(groups))
+        parts = parts_of(site, running.union(groups))
+        _publish(site, parts, running.union(groups))
         _begin(places, parts, {name for name, part in parts.items() if part.group in groups}, runs=runs)
     return parts
 
 
-def _publish(stack: Stack, parts: Mapping[str, Part], groups: set[str]) -> None:
-    write_files(stack, groups)
+def _publish(site: Site, parts: Mapping[str, Part], groups: set[str]) -> None:
+    write_files(site, groups)
     table = {name: to_json(part) for name, part in parts.items()}
-    publish_bytes(stack.places.own / TABLE, json.dumps(table, indent=1).encode())
-    publish_bytes(stack.places.endpoints, json.dumps(endpoints(stack, groups), indent=1).encode())
-    supervisor.write_configuration(stack.places, parts)
+    publish_bytes(site.places.own / TABLE, json.dumps(table, indent=1).encode())
+    publish_bytes(site.places.endpoints, json.dumps(endpoints(site, groups), indent=1).encode())
+    supervisor.write_configuration(site.places, parts)
 
 
 def _begin(places: Places, parts: Mapping[str, Part], wanted: set[str], *, runs: bool) -> None:

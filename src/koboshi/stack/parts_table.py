@@ -1,4 +1,4 @@
-"""The table of parts: from settings, ports, folders and secrets to every program of the stack. The single source."""
+"""The table of parts: from the site to every program of the stack. The single source, also of docker-compose.yml."""
 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping
@@ -6,23 +6,12 @@ from typing import Any
 
 from koboshi.errors import BadInput
 from koboshi.settings import Settings
-from koboshi.stack import airflow_parts, gateway_part, kafka_part, mlflow_part, ray_parts, replica_parts
+from koboshi.stack import airflow_parts, gateway_part, kafka_part, mlflow_part, postgres_part, ray_parts, replica_parts
 from koboshi.stack.part import Part
-from koboshi.stack.places import Places
-from koboshi.stack.ports import Ports
-from koboshi.stack.secrets import ADMIN, Secrets
+from koboshi.stack.secrets import ADMIN
+from koboshi.stack.site import Site
 
 GROUPS = ("kafka", "ray", "airflow", "mlflow", "replicas", "gateway")
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Stack:
-    """All that the parts follow from. `settings` are those set by hand: what has an address there is not ours."""
-
-    settings: Settings
-    places: Places
-    ports: Ports
-    secrets: Secrets
 
 
 def external_groups(settings: Settings) -> frozenset[str]:
@@ -48,31 +37,34 @@ def chosen_groups(names: Iterable[str], settings: Settings) -> tuple[str, ...]:
     return tuple(group for group in GROUPS if (not wanted or group in wanted) and group not in external)
 
 
-def parts_of(stack: Stack, groups: Iterable[str]) -> dict[str, Part]:
-    """The programs of some groups, by name, in the order in which they are shown. Pure."""
-    places, ports, secrets = stack.places, stack.ports, stack.secrets
+def parts_of(site: Site, groups: Iterable[str]) -> dict[str, Part]:
+    """The programs of some groups, by name, in the order in which they are shown. Pure.
+
+    A site with a database server has that first, as a part of its own.
+    """
     chosen = frozenset(groups)
-    after_mlflow = (ports.at(mlflow_part.SERVER),) if "mlflow" in chosen else ()
+    after_mlflow = (site.ports.at(mlflow_part.SERVER),) if "mlflow" in chosen else ()
     makers: Mapping[str, Callable[[], tuple[Part, ...]]] = {
-        "kafka": lambda: (kafka_part.kafka_part(places, ports),),
-        "ray": lambda: ray_parts.ray_parts(places, ports, secrets),
-        "airflow": lambda: airflow_parts.airflow_parts(places, ports, secrets),
-        "mlflow": lambda: (mlflow_part.mlflow_part(places, ports),),
-        "replicas": lambda: replica_parts.replica_parts(places, ports, after_mlflow),
-        "gateway": lambda: (gateway_part.gateway_part(places, ports),),
+        "kafka": lambda: (kafka_part.kafka_part(site),),
+        "ray": lambda: ray_parts.ray_parts(site),
+        "airflow": lambda: airflow_parts.airflow_parts(site),
+        "mlflow": lambda: (mlflow_part.mlflow_part(site),),
+        "replicas": lambda: replica_parts.replica_parts(site, after_mlflow),
+        "gateway": lambda: (gateway_part.gateway_part(site),),
     }
-    made = (part for group in GROUPS if group in chosen for part in makers[group]())
-    return {part.name: _with_own_environment(stack, part) for part in made}
+    database = (postgres_part.postgres_part(site),) if site.postgres else ()
+    made = (*database, *(part for group in GROUPS if group in chosen for part in makers[group]()))
+    return {part.name: _with_own_environment(site, part) for part in made}
 
 
-def _with_own_environment(stack: Stack, part: Part) -> Part:
-    own = {"KOBOSHI_PROJECT": str(stack.places.project), "KOBOSHI_STATE_DIR": str(stack.places.state_dir)}
+def _with_own_environment(site: Site, part: Part) -> Part:
+    own = {"KOBOSHI_PROJECT": str(site.places.project), "KOBOSHI_STATE_DIR": str(site.places.state_dir)}
     return dataclasses.replace(part, environment={**part.environment, **own})
 
 
-def endpoints(stack: Stack, groups: Iterable[str]) -> dict[str, Any]:
+def endpoints(site: Site, groups: Iterable[str]) -> dict[str, Any]:
     """The addresses of the started groups, in the shape of `koboshi.settings`."""
-    ports, secrets = stack.ports, stack.secrets
+    ports, secrets = site.ports, site.secrets
     sections = {
         "kafka": {"bootstrap_servers": kafka_part.bootstrap_servers(ports)},
         "ray": {
@@ -91,14 +83,14 @@ def endpoints(stack: Stack, groups: Iterable[str]) -> dict[str, Any]:
     return {group: section for group, section in sections.items() if group in frozenset(groups)}
 
 
-def write_files(stack: Stack, groups: Iterable[str]) -> None:
+def write_files(site: Site, groups: Iterable[str]) -> None:
     """The files and folders that the programs of some groups read when they start."""
     chosen = frozenset(groups)
     for folder in ("airflow", "mlflow", "kafka"):
-        (stack.places.state_dir / folder).mkdir(parents=True, exist_ok=True)
+        (site.places.state_dir / folder).mkdir(parents=True, exist_ok=True)
     if "kafka" in chosen:
-        kafka_part.write_kafka_files(stack.places, stack.ports)
-    if "ray" in chosen:
-        ray_parts.link_ray_folder(stack.places)
+        kafka_part.write_kafka_files(site)
+    if "ray" in chosen and not site.ports.by_name:
+        ray_parts.link_ray_folder(site.places)
     if "gateway" in chosen:
-        gateway_part.write_gateway_files(stack.places, stack.ports)
+        gateway_part.write_gateway_files(site)

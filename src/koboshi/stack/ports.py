@@ -11,6 +11,7 @@ from koboshi.errors import NotConfigured
 from koboshi.files import publish_bytes
 from koboshi.stack.places import Places
 
+LOOPBACK = "127.0.0.1"
 BLOCK = 100
 USED_OFFSETS = 90
 EPHEMERAL = Path("/proc/sys/net/ipv4/ip_local_port_range")
@@ -18,15 +19,29 @@ EPHEMERAL = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Ports:
-    """Every port of a stack, counted from the first one of its block."""
+    """Every address of a stack. Ports are counted from the first one of its block.
+
+    On one machine all parts are on 127.0.0.1. With `by_name`, as in containers, each is a host of its own, which is
+    called like the part, and listens to their network.
+    """
 
     base: int
+    by_name: bool = False
 
     def at(self, offset: int) -> int:
         """The port at an offset below `USED_OFFSETS`."""
         if not 0 <= offset < USED_OFFSETS:
             raise ValueError(f"offset {offset} is outside of the block")
         return self.base + offset
+
+    @property
+    def listen(self) -> str:
+        """The address that a part listens on for the others."""
+        return "0.0.0.0" if self.by_name else LOOPBACK  # noqa: S104 (a network of the containers' own)
+
+    def address(self, part: str, offset: int) -> str:
+        """`host:port` of a part for the others."""
+        return f"{part if self.by_name else LOOPBACK}:{self.at(offset)}"
 
 
 def choose_base(

@@ -1,12 +1,11 @@
-"""Ray: a head without CPUs (jobs API, dashboard) and two nodes, each a process of its own, on 127.0.0.1."""
+"""Ray: a head without CPUs (jobs API, dashboard) and two nodes, each a process of its own."""
 
-import sys
 from collections.abc import Mapping
 
 from koboshi.stack.part import Part
 from koboshi.stack.places import Places
-from koboshi.stack.ports import Ports
-from koboshi.stack.secrets import Secrets
+from koboshi.stack.ports import LOOPBACK, Ports
+from koboshi.stack.site import Site
 
 GCS, DASHBOARD, AUTOSCALER_METRICS, DASHBOARD_METRICS = 10, 11, 12, 13
 NODE_OFFSETS = {"ray-head": 14, "ray-node-1": 20, "ray-node-2": 26}
@@ -19,8 +18,9 @@ NODE_PORTS = (
     "metrics-export-port",
 )
 WORKER_OFFSETS = {"ray-head": (32, 47), "ray-node-1": (48, 68), "ray-node-2": (69, 89)}
-NODES = ("ray-node-1", "ray-node-2")
+HEAD, NODES = "ray-head", ("ray-node-1", "ray-node-2")
 NODE_CPUS = 2
+START = ("-m", "koboshi.stack.ray_start", "start", "--block", "--disable-usage-stats")
 OBJECT_STORE_BYTES = 150 * 1024**2
 # A dead node is noticed after about 4 s. Shorter, and a node that waits for a busy core is taken for dead.
 HEALTH_CHECK = {"initial_delay_ms": 5000, "period_ms": 1000, "timeout_ms": 3000, "failure_threshold": 3}
@@ -28,31 +28,33 @@ HEALTH_CHECK = {"initial_delay_ms": 5000, "period_ms": 1000, "timeout_ms": 3000,
 
 def gcs_address(ports: Ports) -> str:
     """What a driver is given."""
-    return f"127.0.0.1:{ports.at(GCS)}"
+    return ports.address(HEAD, GCS)
 
 
 def jobs_url(ports: Ports) -> str:
     """The dashboard, and the jobs API for submissions."""
-    return f"http://127.0.0.1:{ports.at(DASHBOARD)}"
+    return f"http://{ports.address(HEAD, DASHBOARD)}"
 
 
-def ray_client_environment(secrets: Secrets) -> dict[str, str]:
-    """What a process needs that talks to this Ray: the token, and to take 127.0.0.1 as it stands."""
+def ray_client_environment(site: Site) -> dict[str, str]:
+    """What a process needs that talks to this Ray: the token, and on one machine to take 127.0.0.1 as it stands."""
     return {
         "RAY_AUTH_MODE": "token",
-        "RAY_AUTH_TOKEN_PATH": str(secrets.ray_token_path),
-        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # whatever its name: Ray then leaves 127.0.0.1 alone
+        "RAY_AUTH_TOKEN_PATH": str(site.secrets.ray_token_path),
+        # Whatever its name: Ray then leaves 127.0.0.1 alone.
+        **({} if site.ports.by_name else {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}),
         "RAY_USAGE_STATS_ENABLED": "0",
     }
 
 
-def ray_parts(places: Places, ports: Ports, secrets: Secrets) -> tuple[Part, ...]:
+def ray_parts(site: Site) -> tuple[Part, ...]:
     """The head, then the nodes one after another: two that register at once can hang."""
     first, second = NODES
+    ports = site.ports
     return (
-        _ray_part(places, ports, secrets, "ray-head", _head_flags(places, ports), ()),
-        _ray_part(places, ports, secrets, first, _node_flags(ports), (ports.at(GCS), ports.at(DASHBOARD))),
-        _ray_part(places, ports, secrets, second, _node_flags(ports), (ports.at(GCS), node_port(ports, first))),
+        _ray_part(site, HEAD, _head_flags(site), ()),
+        _ray_part(site, first, _node_flags(ports), (ports.at(GCS), ports.at(DASHBOARD))),
+        _ray_part(site, second, _node_flags(ports), (ports.at(GCS), node_port(ports, first))),
     )
 
 
@@ -61,13 +63,13 @@ def node_port(ports: Ports, name: str) -> int:
     return ports.at(NODE_OFFSETS[name] + NODE_PORTS.index("dashboard-agent-listen-port"))
 
 
-def _head_flags(places: Places, ports: Ports) -> dict[str, str]:
+def _head_flags(site: Site) -> dict[str, str]:
     return {
         "head": "",
-        "port": str(ports.at(GCS)),
-        "dashboard-host": "127.0.0.1",
-        "dashboard-port": str(ports.at(DASHBOARD)),
-        "temp-dir": str(places.runtime / "ray"),
+        "port": str(site.ports.at(GCS)),
+        "dashboard-host": site.ports.listen,
+        "dashboard-port": str(site.ports.at(DASHBOARD)),
+        "temp-dir": str(site.places.runtime / "ray"),
         "num-cpus": "0",
         "include-log-monitor": "false",
     }
@@ -77,15 +79,14 @@ def _node_flags(ports: Ports) -> dict[str, str]:
     return {"address": gcs_address(ports), "num-cpus": str(NODE_CPUS)}
 
 
-def _ray_part(
-    places: Places, ports: Ports, secrets: Secrets, name: str, own: Mapping[str, str], gates: tuple[int, ...]
-) -> Part:
+def _ray_part(site: Site, name: str, own: Mapping[str, str], gates: tuple[int, ...]) -> Part:
+    places, ports = site.places, site.ports
     numbered = {flag: ports.at(NODE_OFFSETS[name] + i) for i, flag in enumerate(NODE_PORTS)}
     lowest, highest = WORKER_OFFSETS[name]
     flags = {
         **own,
         **{flag: str(port) for flag, port in numbered.items()},
-        "node-ip-address": "127.0.0.1",
+        **({} if ports.by_name else {"node-ip-address": LOOPBACK}),
         "node-name": name,
         "min-worker-port": str(ports.at(lowest)),
         "max-worker-port": str(ports.at(highest)),
@@ -95,24 +96,25 @@ def _ray_part(
     return Part(
         name=name,
         group="ray",
-        argv=(sys.executable, "-m", "koboshi.stack.ray_start", "start", "--block", "--disable-usage-stats", *words),
-        environment=_environment(places, ports, secrets),
+        argv=(site.programs.python, *START, *words),
+        environment=_environment(site),
         folder=places.project,
         log=places.logs / f"{name}.log",
-        ports=tuple(numbered.values()),
+        ports=(*numbered.values(), *((ports.at(GCS), ports.at(DASHBOARD)) if name == HEAD else ())),
         after_ports=gates,
-        address=jobs_url(ports) if name == "ray-head" else f"127.0.0.1:{numbered['node-manager-port']}",
+        address=jobs_url(ports) if name == HEAD else ports.address(name, NODE_OFFSETS[name] + 1),
     )
 
 
-def _environment(places: Places, ports: Ports, secrets: Secrets) -> dict[str, str]:
+def _environment(site: Site) -> dict[str, str]:
+    ports = site.ports
     return {
-        **ray_client_environment(secrets),
+        **ray_client_environment(site),
         **{f"RAY_health_check_{name}": str(value) for name, value in HEALTH_CHECK.items()},
         "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",
         "AUTOSCALER_METRIC_PORT": str(ports.at(AUTOSCALER_METRICS)),
         "DASHBOARD_METRIC_PORT": str(ports.at(DASHBOARD_METRICS)),
-        "PYTHONPATH": str(places.project),
+        "PYTHONPATH": str(site.places.project),
     }
 
 

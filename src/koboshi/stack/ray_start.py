@@ -1,7 +1,9 @@
-"""`python -m koboshi.stack.ray_start start …`: `ray start`, kept on 127.0.0.1.
+"""`python -m koboshi.stack.ray_start start …`: `ray start`, kept on 127.0.0.1 where that is the node's address.
 
 Ray replaces 127.0.0.1 by the host's address, so that a laptop's cluster would listen to its network.
 """
+
+import sys
 
 import ray._private.ray_constants
 import ray._private.services
@@ -13,10 +15,14 @@ LOOPBACK = "127.0.0.1"
 
 
 def stay_local() -> None:
-    """Let this process take 127.0.0.1 for the node's address, and leave out the server for remote drivers."""
+    """Let this process take 127.0.0.1 for the node's address."""
     ray._private.services.get_node_ip_address = lambda _address=None: LOOPBACK
     ray.util.get_node_ip_address = ray._private.services.get_node_ip_address
     ray._private.ray_constants.ENABLE_RAY_CLUSTER = True
+
+
+def leave_out_remote_drivers() -> None:
+    """Start no server for drivers that are not of the cluster: jobs are submitted."""
     Node.start_ray_client_server = lambda _node: None
 
 
@@ -30,6 +36,8 @@ def take_no_node_for_a_head() -> None:
 
 
 if __name__ == "__main__":
-    stay_local()
+    if LOOPBACK in sys.argv:
+        stay_local()
+    leave_out_remote_drivers()
     take_no_node_for_a_head()
     main()

@@ -10,11 +10,13 @@ from koboshi.errors import BadInput
 from koboshi.settings import Settings, load_settings
 from koboshi.stack.kafka_part import broker_properties, cluster_id
 from koboshi.stack.part import from_json, to_json
-from koboshi.stack.parts_table import GROUPS, Stack, chosen_groups, endpoints, external_groups, parts_of
+from koboshi.stack.parts_table import GROUPS, chosen_groups, endpoints, external_groups, parts_of
 from koboshi.stack.places import Places
 from koboshi.stack.ports import USED_OFFSETS, Ports
+from koboshi.stack.programs import own_programs
 from koboshi.stack.ray_parts import WORKER_OFFSETS
 from koboshi.stack.secrets import ensure_secrets
+from koboshi.stack.site import Site
 
 
 def settings(project: Path, text: str = "") -> Settings:
@@ -24,23 +26,23 @@ def settings(project: Path, text: str = "") -> Settings:
 
 
 @pytest.fixture
-def stack(tmp_path: Path) -> Stack:
+def site(tmp_path: Path) -> Site:
     loaded = settings(tmp_path / "project")
     places = Places(tmp_path / "project", loaded.state_dir, Path("/tmp/k/x"))
-    return Stack(loaded, places, Ports(24_000), ensure_secrets(places))
+    return Site(places, Ports(24_000), ensure_secrets(places), own_programs(places.cache))
 
 
-def test_no_two_parts_have_a_port_in_common_and_all_are_of_the_block(stack: Stack) -> None:
+def test_no_two_parts_have_a_port_in_common_and_all_are_of_the_block(site: Site) -> None:
     """Ray's workers included."""
-    ports = [port for part in parts_of(stack, GROUPS).values() for port in part.ports]
+    ports = [port for part in parts_of(site, GROUPS).values() for port in part.ports]
     workers = [24_000 + i for low, high in WORKER_OFFSETS.values() for i in range(low, high + 1)]
     assert len(set(ports + workers)) == len(ports + workers)
     assert all(24_000 <= port < 24_000 + USED_OFFSETS for port in ports + workers)
 
 
-def test_no_part_listens_beyond_this_machine(stack: Stack) -> None:
+def test_no_part_listens_beyond_this_machine(site: Site) -> None:
     """No address of all interfaces anywhere in commands and settings."""
-    for part in parts_of(stack, GROUPS).values():
+    for part in parts_of(site, GROUPS).values():
         assert "0.0.0.0" not in " ".join([*part.argv, *part.environment.values()])  # noqa: S104
     properties = broker_properties(Path("/d"), Ports(24_000))
     listeners = [line for line in properties.splitlines() if "listeners" in line and "://" in line]
@@ -52,21 +54,21 @@ def test_no_part_listens_beyond_this_machine(stack: Stack) -> None:
     )
 
 
-def test_the_launcher_reads_the_part_that_was_written(stack: Stack) -> None:
+def test_the_launcher_reads_the_part_that_was_written(site: Site) -> None:
     """The table goes through JSON."""
-    for part in parts_of(stack, GROUPS).values():
+    for part in parts_of(site, GROUPS).values():
         assert from_json(json.loads(json.dumps(to_json(part)))) == part
 
 
-def test_endpoints_are_what_settings_read(stack: Stack) -> None:
+def test_endpoints_are_what_settings_read(site: Site) -> None:
     """Whoever loads settings finds the running stack; only the started groups are in it."""
-    stack.places.state_dir.mkdir(parents=True, exist_ok=True)
-    stack.places.endpoints.write_text(json.dumps(endpoints(stack, GROUPS)))
-    loaded = load_settings(stack.places.project)
+    site.places.state_dir.mkdir(parents=True, exist_ok=True)
+    site.places.endpoints.write_text(json.dumps(endpoints(site, GROUPS)))
+    loaded = load_settings(site.places.project)
     assert loaded.kafka.bootstrap_servers == "127.0.0.1:24000"
-    assert loaded.ray.token_path == stack.secrets.ray_token_path
+    assert loaded.ray.token_path == site.secrets.ray_token_path
     assert loaded.gateway.url == "http://127.0.0.1:24004"
-    assert endpoints(stack, ["mlflow"]) == {"mlflow": {"tracking_uri": "http://127.0.0.1:24003"}}
+    assert endpoints(site, ["mlflow"]) == {"mlflow": {"tracking_uri": "http://127.0.0.1:24003"}}
 
 
 def test_a_part_whose_address_is_set_is_not_started(tmp_path: Path) -> None:
@@ -83,15 +85,15 @@ def test_an_unknown_part_is_named_with_those_that_there_are(tmp_path: Path) -> N
     assert chosen_groups(["mlflow", "kafka"], settings(tmp_path)) == ("kafka", "mlflow")
 
 
-def test_secrets_are_made_once_and_readable_by_their_owner_only(stack: Stack) -> None:
+def test_secrets_are_made_once_and_readable_by_their_owner_only(site: Site) -> None:
     """A second `up` does not log anybody out."""
-    assert ensure_secrets(stack.places) == stack.secrets
-    for path in (stack.secrets.ray_token_path, stack.secrets.airflow_passwords_path, stack.places.own / "secrets.json"):
+    assert ensure_secrets(site.places) == site.secrets
+    for path in (site.secrets.ray_token_path, site.secrets.airflow_passwords_path, site.places.own / "secrets.json"):
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert json.loads(stack.secrets.airflow_passwords_path.read_text())["admin"]
+    assert json.loads(site.secrets.airflow_passwords_path.read_text())["admin"]
 
 
-def test_the_cluster_id_is_kafkas_shape_and_stays(stack: Stack) -> None:
+def test_the_cluster_id_is_kafkas_shape_and_stays(site: Site) -> None:
     """22 characters of base64; a half-formatted storage is formatted again with the same one."""
-    assert cluster_id(stack.places) == cluster_id(stack.places)
-    assert len(cluster_id(stack.places)) == 22
+    assert cluster_id(site.places) == cluster_id(site.places)
+    assert len(cluster_id(site.places)) == 22

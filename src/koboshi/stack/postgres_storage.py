@@ -1,0 +1,47 @@
+"""`python -m koboshi.stack.postgres_storage FOLDER`: make the storage of a PostgreSQL server, with its databases."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from koboshi.stack.postgres_part import DATABASES, USER
+
+PASSWORD = "KOBOSHI_POSTGRES_PASSWORD"  # noqa: S105 (the variable's name)
+
+
+def main() -> None:
+    """Safe to run again, also after a crash in the middle: the storage appears by a rename, when it is complete.
+
+    The password of `USER` is in the environment variable `PASSWORD`.
+    """
+    folder = Path(sys.argv[1])
+    if folder.exists():
+        return
+    unfinished = folder.with_name(f"{folder.name}-unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    make_cluster(unfinished, os.environ[PASSWORD])
+    for name in DATABASES:
+        make_database(unfinished, name)
+    unfinished.rename(folder)
+
+
+def make_cluster(folder: Path, password: str) -> None:
+    """An empty cluster, in which every connection needs the password. initdb writes to disk before it ends."""
+    with tempfile.NamedTemporaryFile("w") as file:
+        file.write(password)
+        file.flush()
+        who = ("--username", USER, "--pwfile", file.name, "--auth", "scram-sha-256")
+        subprocess.run(("initdb", "-D", str(folder), "--encoding", "UTF8", "--locale", "C.UTF-8", *who), check=True)
+
+
+def make_database(folder: Path, name: str) -> None:
+    """A database, by a server without network that lives for this statement only."""
+    statement = f'CREATE DATABASE "{name}"\n'.encode()
+    subprocess.run(("postgres", "--single", "-j", "-D", str(folder), "postgres"), input=statement, check=True)
+
+
+if __name__ == "__main__":
+    main()
