@@ -1,5 +1,6 @@
 """Signals that prove that they took: a process is named, seen, killed or stopped, and seen to be so."""
 
+import dataclasses
 import os
 import signal
 import time
@@ -17,10 +18,29 @@ TAKEN_WITHIN_S = 10.0
 def kill_while(
     doing: str, pids: Callable[[], Collection[int]], over: Callable[[], bool], cpu_s: float = 0.1
 ) -> Strike | None:
-    """Kill the first of some processes whose title is `doing`, once it has worked at it for `cpu_s` of processor time.
+    """Kill the first of some processes whose title is `doing`, in the middle of it: see `caught_in_the_middle`."""
+    caught = caught_in_the_middle(doing, pids, over, cpu_s)
+    return _send(signal.SIGKILL, [caught.process], doing, str(caught)) if caught else None
 
-    So the strike is in the middle: after the beginning, and (the title is read again at the last moment) before the
-    end. None when it is `over` first, or when what it does was done sooner than that.
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Caught:
+    """A process that is at something, and has worked at it for `worked_s` of processor time."""
+
+    process: psutil.Process
+    worked_s: float
+
+    def __str__(self) -> str:
+        return f"{self.worked_s:.2f} s of work into it"
+
+
+def caught_in_the_middle(
+    doing: str, pids: Callable[[], Collection[int]], over: Callable[[], bool], cpu_s: float = 0.1
+) -> Caught | None:
+    """The first of some processes whose title is `doing`, once it has worked at it for `cpu_s` of processor time.
+
+    So a strike that follows is in the middle: after the beginning, and (the title is read again at the last moment)
+    before the end. None when it is `over` first, or when what it does was done sooner than that.
     """
     process = _find(doing, pids, over)
     if process is None:
@@ -28,9 +48,7 @@ def kill_while(
     began = _cpu_s(process)
     while (worked := _cpu_s(process) - began) < cpu_s and _title(process) == doing:
         time.sleep(POLL_S)
-    if _title(process) != doing:
-        return None
-    return _send(signal.SIGKILL, [process], doing, f"{worked:.2f} s of work into it")
+    return Caught(process, worked) if _title(process) == doing else None
 
 
 def kill(target: str, pids: Collection[int], detail: str = "") -> Strike | None:

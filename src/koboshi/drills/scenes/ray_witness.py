@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ class Actor:
     pid: int
     state: str
     death: str
+    node: str = ""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -38,6 +40,24 @@ class Task:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Node:
+    """A machine of the cluster, by the id that it got when it joined, and its own name."""
+
+    id: str
+    name: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Job:
+    """A submitted job; `started_ms` and `ended_ms` are 0 as long as it has not."""
+
+    name: str
+    status: str
+    started_ms: float
+    ended_ms: float
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class RayWitness:
     """Asks one cluster about actors of a class, tasks and nodes."""
 
@@ -47,7 +67,22 @@ class RayWitness:
 
     def nodes(self) -> int:
         """How many living nodes have CPUs."""
-        return sum(node["state"] == "ALIVE" and "CPU" in node["resources_total"] for node in self._list("nodes"))
+        return len(self.members())
+
+    def members(self) -> list[Node]:
+        """The living nodes that have CPUs."""
+        rows = self._list("nodes")
+        alive = [row for row in rows if row["state"] == "ALIVE" and "CPU" in row["resources_total"]]
+        return [Node(row["node_id"], row["node_name"]) for row in alive]
+
+    def jobs(self, prefix: str) -> list[Job]:
+        """The jobs that were submitted under names with a prefix, whatever became of them."""
+        rows = self._get("/api/jobs/")
+        found = [row for row in rows if (row.get("submission_id") or "").startswith(prefix)]
+        return [
+            Job(row["submission_id"], row["status"], row.get("start_time") or 0.0, row.get("end_time") or 0.0)
+            for row in found
+        ]
 
     def actors(self, prefix: str = "") -> list[Actor]:
         """The workers whose names begin with a prefix, dead ones included."""
@@ -65,15 +100,22 @@ class RayWitness:
         for key, value in equals.items():
             query += [("filter_keys", key), ("filter_predicates", "="), ("filter_values", value)]
         try:
-            answer = requests.get(f"{self.url}/api/v0/{what}", params=query, headers=self._headers(), timeout=TIMEOUT_S)
+            found: list[dict[str, Any]] = self._get(f"/api/v0/{what}", query)["data"]["result"]["result"]
+            return list(found)
+        except (KeyError, TypeError) as error:
+            raise self._unavailable(what, error) from error
+
+    def _get(self, path: str, query: Sequence[tuple[str, str]] = ()) -> Any:
+        try:
+            answer = requests.get(f"{self.url}{path}", params=list(query), headers=self._headers(), timeout=TIMEOUT_S)
             answer.raise_for_status()
-            found: list[dict[str, Any]] = answer.json()["data"]["result"]["result"]
-        except (requests.RequestException, KeyError, TypeError) as error:
-            reason = type(error).__name__
-            raise Unavailable(
-                f"Ray at {self.url} does not tell its {what} ({reason}): see `koboshi status`."
-            ) from error
-        return found
+            return answer.json()
+        except requests.RequestException as error:
+            raise self._unavailable(path.strip("/").rpartition("/")[2], error) from error
+
+    def _unavailable(self, what: str, error: Exception) -> Unavailable:
+        reason = type(error).__name__
+        return Unavailable(f"Ray at {self.url} does not tell its {what} ({reason}): see `koboshi status`.")
 
     def _headers(self) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.token_path.read_text().strip()}"} if self.token_path else {}
@@ -87,7 +129,8 @@ def counts(tasks: list[Task]) -> Counter[tuple[str, str]]:
 def _actor(row: dict[str, Any]) -> Actor:
     cause = (row.get("death_cause") or {}).get("actor_died_error_context") or {}
     death = cause.get("reason") or cause.get("error_message") or ""
-    return Actor(row["actor_id"], row["job_id"], row["name"], row["pid"], row["state"], str(death))
+    node = row.get("node_id") or ""
+    return Actor(row["actor_id"], row["job_id"], row["name"], row["pid"], row["state"], str(death), node)
 
 
 def _task(row: dict[str, Any]) -> Task:

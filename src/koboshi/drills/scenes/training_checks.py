@@ -39,16 +39,18 @@ def struck_once(scene: TrainingScene, strikes: Sequence[Strike]) -> Finding:
 
 def went_on_from_the_committed_step(scene: TrainingScene, strikes: Sequence[Strike]) -> Finding:
     """Every step ended well exactly once, and one try came to nothing: the struck one, at the moment of the strike."""
-    tasks = _told(scene)
+    tasks = told(scene)
     ran = counts(tasks)
-    wrong = [f"{name} ended well {ran[name, 'FINISHED']} times" for name in _steps(scene) if ran[name, "FINISHED"] != 1]
+    wrong = [
+        f"{name} ended well {ran[name, 'FINISHED']} times" for name in step_names(scene) if ran[name, "FINISHED"] != 1
+    ]
     lost = [task for task in tasks if task.state != "FINISHED"]
     struck = step_name(scene.victim, scene.step)
-    if [task.name for task in lost] != [struck] or not _spans_the_strike(lost[0], strikes[0]):
+    if [task.name for task in lost] != [struck] or not spans_the_strike(lost[0], strikes[0]):
         wrong.append(
             f"what came to nothing was {', '.join(task.name for task in lost) or 'no step'}, not {struck} alone"
         )
-    said = "; ".join(wrong) or f"of {len(_steps(scene))} steps only {struck} was done again"
+    said = "; ".join(wrong) or f"of {len(step_names(scene))} steps only {struck} was done again"
     return Finding("went_on_from_the_committed_step", not wrong, said)
 
 
@@ -69,20 +71,25 @@ def _differences(scene: TrainingScene) -> Iterator[str]:
             yield f"{unit}: predictions differ from the undisturbed control's in {rows} of {len(control)} rows"
 
 
-def _steps(scene: TrainingScene) -> list[str]:
+def step_names(scene: TrainingScene) -> list[str]:
+    """What the run's steps are called on Ray."""
     return [step_name(name, k) for name, unit in scene.spec.units.items() for k in range(1, unit.steps + 1)]
 
 
-def _told(scene: TrainingScene) -> list[Task]:
-    """The run's steps as Ray tells them, once it has told of all of them, or after a bounded wait."""
-    wanted, deadline = Counter(_steps(scene)), time.monotonic() + TOLD_WITHIN_S
+def told(scene: TrainingScene, more: int = 1) -> list[Task]:
+    """The run's steps as Ray tells them, once it has told of all of them, or after a bounded wait.
+
+    `more` is how many more there have to be, because they were done again (or fewer, when Ray has forgotten some).
+    """
+    wanted, deadline = Counter(step_names(scene)), time.monotonic() + TOLD_WITHIN_S
     while True:
         tasks = [task for task in scene.ray.tasks(scene.actors()) if task.name in wanted]
         open_ones = any(task.state not in ("FINISHED", "FAILED") for task in tasks)
-        if (len(tasks) > len(wanted) and not open_ones) or time.monotonic() > deadline:
+        if (len(tasks) >= len(wanted) + more and not open_ones) or time.monotonic() > deadline:
             return tasks
         time.sleep(0.5)
 
 
-def _spans_the_strike(task: Task, strike: Strike) -> bool:
+def spans_the_strike(task: Task, strike: Strike) -> bool:
+    """Whether a task was under way when the fault struck."""
     return task.created_ms <= strike.at_s * 1000 <= task.ended_ms

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from koboshi.drills.evidence import Event, EventKind, Evidence, Finding
 from koboshi.drills.scenes.ray_witness import Actor, RayWitness
+from koboshi.drills.scenes.step_files import StepFiles
 from koboshi.drills.strike import Strike
 from koboshi.drills.workload import Workload, load_workload
 from koboshi.errors import BadInput, KoboshiError
@@ -37,27 +38,30 @@ class TrainingScene:
 
     def __init__(self, settings: Settings, say: Callable[[str], None], job: Path | None = None) -> None:
         """Nothing is done yet; `job` is the script of the training job, when it is not the project's own."""
-        self._settings, self._say = settings, say
+        self.settings, self._say = settings, say
         self._job = job or settings.project / settings.drills.job
         self._folder = settings.state_dir / "drills" / "runs" / uuid.uuid4().hex[:12]
         self._workload: Workload = load_workload(settings.drills.workload)
         url = required(settings.ray.jobs_url, "Ray")
         self._jobs, self.ray = RayJobs(url, settings.ray.token_path), RayWitness(url, settings.ray.token_path)
         self._training: Future[Any] | None = None
+        self.heard: list[tuple[float, str]] = []
 
     def begin(self) -> None:
         """Prepare the table, and have the training submitted and followed in the background."""
         table = self._folder / "table"
         table.mkdir(parents=True)
-        units = self._workload.prepare(self._settings.project, table)
+        units = self._workload.prepare(self.settings.project, table)
         self.spec = self._specification(DatasetRef(str(table), sha256_of(table / "manifest.json")), units)
         self.victim = next(iter(units))
         self.step = units[self.victim].steps // 2 + 1
         self.units = tuple(units)
+        self.files = StepFiles(self.spec.place.checkpoints / self.spec.key[:16])
+        self.files.start()
         start = submission(self.spec, self._job)
         pool = ThreadPoolExecutor(1)
         ledger = Ledger(self.spec.place.ledger_url)
-        self._training = pool.submit(attain, self.spec, self._jobs, ledger, start, self._say)
+        self._training = pool.submit(attain, self.spec, self._jobs, ledger, start, self._hear)
         pool.shutdown(wait=False)
 
     def finish(self, limit_s: float) -> Finding:
@@ -69,10 +73,12 @@ class TrainingScene:
             return Finding("training_ended", False, f"the training had not ended after {limit_s:.0f} s")
         except KoboshiError as error:
             return Finding("training_ended", False, f"the training failed: {error}")
+        finally:
+            self.files.stop()
         return Finding("training_ended", True, f"the training ended {time.monotonic() - began:.1f} s after the strike")
 
     def evidence(self, strikes: Sequence[Strike]) -> Evidence:
-        """From the drill's own journal, on the clock that the strike was read from; Ray counts the steps."""
+        """From the run's own journal, on the clock that the strike was read from; Ray counts the steps."""
         told = list(Journal(self.spec.place.journal).events())
         after = {
             name: min(e["monotonic"] for e in told if _follows(e, event, strikes[0])) - strikes[0].at_monotonic
@@ -82,7 +88,8 @@ class TrainingScene:
         steps = {step_name(name, k) for name, unit in self.spec.units.items() for k in range(1, unit.steps + 1)}
         redone = sum(task.name in steps and task.state != "FINISHED" for task in self.ray.tasks(self.actors()))
         events = [Event(e["at"], KINDS.get(e["event"], "note"), _sentence(e)) for e in told]
-        return Evidence({**after, "redone": float(redone)}, events)
+        counted = {"lost": len(self.missing_steps()), "doubled": len(self.done_again(strikes)), "redone": redone}
+        return Evidence({**after, **{n: float(v) for n, v in counted.items()}}, events, [self.files.series()])
 
     @property
     def over(self) -> bool:
@@ -113,8 +120,25 @@ class TrainingScene:
             raise BadInput(f"{unit} has {len(files)} final models in {folder}, not one.")
         return self._workload.predict(files[0].read_bytes(), self._folder / "table")
 
+    def missing_steps(self) -> list[str]:
+        """Steps whose file was never on disk."""
+        seen = {(file.unit, file.step) for file in self.files.written()}
+        wanted = ((name, k) for name, unit in self.spec.units.items() for k in range(1, unit.steps + 1))
+        return [f"{name}/step-{k}" for name, k in wanted if (name, k) not in seen]
+
+    def done_again(self, strikes: Sequence[Strike]) -> list[str]:
+        """Steps that the next one had followed before the first strike, and so were committed, and were done after."""
+        struck_s = strikes[0].at_s
+        reached = self.files.reached(struck_s)
+        again = {
+            (f.unit, f.step) for f in self.files.written() if f.at_s > struck_s and f.step < reached.get(f.unit, 0)
+        }
+        return [f"{unit}/step-{step}" for unit, step in sorted(again)]
+
     def close(self, *, keep_files: bool) -> None:
         """The training ends by itself; the run's folder goes, unless it is to be looked at."""
+        if self._training is not None:
+            self.files.stop()
         if keep_files:
             self._say(f"the files of the refuted run are in {self._folder}")
         else:
@@ -124,13 +148,17 @@ class TrainingScene:
         """Each unit twice, side by side; the salt is the folder's name, so that no run is ever taken for another."""
         both = {name + suffix: unit for name, unit in units.items() for suffix in ("", CONTROL)}
         place = Workplace(
-            project=str(self._settings.project),
+            project=str(self.settings.project),
             state_dir=str(self._folder),
             ledger_url=f"sqlite:///{self._folder / 'ledger.db'}",
-            actors=self._settings.training.actors,
-            lease_s=self._settings.training.lease_s,
+            actors=self.settings.training.actors,
+            lease_s=self.settings.training.lease_s,
         )
         return TrainingSpec(training_key(table, both, salt=self._folder.name), table, both, place)
+
+    def _hear(self, line: str) -> None:
+        self.heard.append((time.time(), line))
+        self._say(line)
 
     def _future(self) -> "Future[Any]":
         if self._training is None:

@@ -1,0 +1,38 @@
+"""A part of the stack as the thing to be struck: all its processes die at once, and it comes back by itself."""
+
+from koboshi.drills.faults.signals import kill
+from koboshi.drills.strike import Strike
+from koboshi.errors import KoboshiError
+from koboshi.settings import Settings
+from koboshi.stack.kill import find_victim
+from koboshi.stack.operate import known_parts
+from koboshi.stack.places import Places, find_places
+from koboshi.stack.until_healthy import wait_until_healthy
+
+
+def kill_part(settings: Settings, part: str, detail: str = "") -> Strike | None:
+    """SIGKILL to every process of a part, as a crash of its machine would end them.
+
+    Raises `BadInput` for a part that this stack does not have, `Unavailable` when it does not run.
+    """
+    return kill(part, find_victim(part, settings, _places(settings)).pids, detail)
+
+
+def is_ours(settings: Settings, *parts: str) -> bool:
+    """Whether these parts run in this project's own stack: what runs elsewhere is not struck."""
+    return set(parts) <= set(known_parts(_places(settings)))
+
+
+def why_not_healthy(settings: Settings, group: str, within_s: float) -> str | None:
+    """None as soon as every part of a group has done real work; else what is missing after `within_s`."""
+    places = _places(settings)
+    parts = {name: part for name, part in known_parts(places).items() if part.group == group}
+    try:
+        wait_until_healthy(places, parts, frozenset(), lambda _: None, within_s)
+    except KoboshiError as error:
+        return str(error)
+    return None
+
+
+def _places(settings: Settings) -> Places:
+    return find_places(settings.project, settings.state_dir)
