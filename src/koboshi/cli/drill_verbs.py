@@ -1,6 +1,7 @@
-"""The verbs of the drills: list, run, show."""
+"""The verbs of the drills: list, run, show, report."""
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -92,6 +93,34 @@ def show(
         typer.echo("No drill was run here yet: `koboshi drill run NAME`, see `koboshi drill list`.")
     for report in reports:
         Console().print(as_table(report))
+
+
+@app.command("report")
+def report_page(
+    journals: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="[JOURNAL]...",
+            help="Journals, or folders: the newest of each drill in it. Without any: your own.",
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The page; otherwise drills/report.html in the state folder.")
+    ] = None,
+) -> None:
+    """One HTML page to read, print or publish: what was broken, when it was seen, when all was well, what was lost.
+
+    It needs nothing but itself. Exit 0: it is written, whatever the verdicts. 65: a file is no journal, or of a newer
+    format; then nothing is written.
+    """
+    from koboshi.drills.page.journals import gather, newest_in
+    from koboshi.drills.page.overview import totals
+    from koboshi.drills.page.render import publish_page
+    from koboshi.settings import load_settings
+
+    found = gather(journals) if journals else newest_in(load_settings().state_dir / "drills")
+    path = publish_page(output or load_settings().state_dir / "drills" / "report.html", found)
+    typer.echo(f"{totals(found).sentence} The page: {path}")
 
 
 def _listed(drill: Any, report: "Report | None") -> dict[str, Any]:

@@ -160,13 +160,15 @@ def as_table(report: Report) -> Table:
 
 def words(name: str) -> str:
     """A measure's or a check's name, for people."""
-    return name.removesuffix("_s").replace("_", " ")
+    return name.removesuffix("_s").removesuffix("_ms").replace("_", " ")
 
 
 def measured(name: str, value: float) -> str:
     """A measure with its unit."""
     if name.endswith("_s"):
         return f"{value:,.2f} s"
+    if name.endswith("_ms"):
+        return f"{value:,.1f} ms"
     return f"{value:,.0f}" if float(value).is_integer() else f"{value:,g}"
 
 

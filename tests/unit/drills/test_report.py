@@ -132,6 +132,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         ("answers", 1234567.0, "1,234,567"),
         ("ratio", 0.25, "0.25"),
         ("recovered_after_s", 0.5, "0.50 s"),
+        ("p99_ms", 41.0, "41.0 ms"),
     ],
 )
 def test_a_measure_reads_as_people_write_it(name: str, value: float, said: str) -> None:

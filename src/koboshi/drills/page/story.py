@@ -1,0 +1,55 @@
+"""What happened in a drill, in seconds from its first fault on. Pure."""
+
+import dataclasses
+from collections.abc import Sequence
+
+from koboshi.drills.drill import Outcome
+from koboshi.drills.page.scale import Point, plottable
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Moment:
+    """Something that happened `after_s` after the first fault (before it: negative)."""
+
+    after_s: float
+    kind: str
+    said: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Line:
+    """A number over time: points are (seconds after the first fault, value)."""
+
+    name: str
+    unit: str
+    points: Sequence[Point]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Story:
+    """Moments and lines in the order of time. Where no fault was sent, `struck` is false and 0 the drill's begin."""
+
+    struck: bool
+    moments: Sequence[Moment]
+    lines: Sequence[Line]
+
+    def first(self, kind: str) -> Moment | None:
+        """The first moment of a kind."""
+        return next((moment for moment in self.moments if moment.kind == kind), None)
+
+
+def tell(outcome: Outcome, began_s: float) -> Story:
+    """The story of an outcome; what has no place on a clock is left out, and the journal itself still shows it."""
+    origin = min((strike.at_s for strike in outcome.strikes), default=began_s)
+    events = outcome.evidence.events
+    happened = [(strike.at_s, "fault", str(strike)) for strike in outcome.strikes]
+    happened += [(event.at_s, event.kind, event.said) for event in events if event.kind != "fault" or not happened]
+    moments = [
+        Moment(after, kind, said) for at_s, kind, said in happened for after, _ in plottable([(at_s - origin, 0)])
+    ]
+    lines = [
+        Line(series.name, series.unit, plottable((at_s - origin, value) for at_s, value in series.points))
+        for series in outcome.evidence.series
+    ]
+    ordered = sorted(moments, key=lambda moment: moment.after_s)
+    return Story(bool(outcome.strikes), ordered, [line for line in lines if line.points])

@@ -1,0 +1,177 @@
+"""What stands where in a drill's chart: marks on a time axis, and below them each number over time. Pure.
+
+Everything is in pixels of a drawing `width` wide, which the template only has to write down.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+
+from koboshi.drills.page.figures import offset, tick
+from koboshi.drills.page.scale import Point, Scale, around, thinned, ticks
+from koboshi.drills.page.story import Line, Moment, Story
+
+MARGIN, GUTTER = 14, 46  # right of the chart, and left of it for the numbers
+ROW, ROWS = 18, 3  # labels of marks: height of a row, and how many there may be
+LANE, TITLE, PLOT, GAP, AXIS = 26, 26, 84, 12, 40
+FEW = 2  # panels that may be high
+LETTER = 6.6  # pixels that a letter takes at the chart's font size, rather too many than too few
+MINUTES_FROM_S = 300.0
+WORDS = {"fault": "fault", "suspicion": "suspected", "recovery": "recovered"}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Label:
+    """A word at a mark: `y` is its baseline, `anchor` which end of the text is at `x`."""
+
+    x: float
+    y: float
+    anchor: str
+    text: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Mark:
+    """A fault, suspicion or recovery; without a label where there was no room for one."""
+
+    kind: str
+    x: float
+    said: str
+    label: Label | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Tick:
+    """A place on an axis."""
+
+    at: float
+    text: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Panel:
+    """One number over time; `line` and `area` are paths."""
+
+    title: str
+    top: float
+    bottom: float
+    ticks: Sequence[Tick]
+    line: str
+    area: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Timeline:
+    """The whole chart. `outage` are the pixels from the first fault to the first recovery after it."""
+
+    width: int
+    height: float
+    left: float
+    right: float
+    lane: float
+    bottom: float
+    marks: Sequence[Mark]
+    notes: Sequence[float]
+    outage: tuple[float, float] | None
+    panels: Sequence[Panel]
+    ticks: Sequence[Tick]
+    axis: str
+
+
+def timeline(story: Story, width: int) -> Timeline | None:
+    """The chart of a story, or none where nothing has a place on the clock."""
+    times = [moment.after_s for moment in story.moments]
+    times += [at for line in story.lines for at in (line.points[0][0], line.points[-1][0])]
+    if not times:
+        return None
+    time = Scale(min(times), max(times), GUTTER if story.lines else MARGIN, width - MARGIN)
+    told = [moment for moment in story.moments if moment.kind != "note"]
+    labels = label(told, time, width)
+    lane = max((spot.y for spot in labels if spot), default=0.0) + LANE / 2
+    panels = stacked(story.lines, time, lane + LANE / 2)
+    bottom = panels[-1].bottom if panels else lane + LANE / 2
+    places, caption = clock_ticks(time, about=max(2, width // 110))
+    return Timeline(
+        width=width,
+        height=bottom + AXIS,
+        left=time.start,
+        right=time.end,
+        lane=lane,
+        bottom=bottom,
+        marks=[Mark(m.kind, time(m.after_s), m.said, spot) for m, spot in zip(told, labels, strict=True)],
+        notes=sorted({time(moment.after_s) for moment in story.moments if moment.kind == "note"}),
+        outage=outage(story, time),
+        panels=panels,
+        ticks=places,
+        axis=f"{caption} after the {'first fault' if story.struck else 'begin'}",
+    )
+
+
+def clock_ticks(time: Scale, about: int) -> tuple[list[Tick], str]:
+    """Places on the time axis, and the unit that they are in."""
+    unit, name = (60.0, "minutes") if time.high - time.low > MINUTES_FROM_S else (1.0, "seconds")
+    places = ticks(time.low / unit, time.high / unit, about)
+    return [Tick(time(at * unit), f"+{tick(at)}" if at > 0 else tick(at)) for at in places], name
+
+
+def outage(story: Story, time: Scale) -> tuple[float, float] | None:
+    """From the first fault to the first recovery after it, if there are both."""
+    fault = story.first("fault")
+    after = [m.after_s for m in story.moments if fault and m.kind == "recovery" and m.after_s >= fault.after_s]
+    return (time(fault.after_s), time(after[0])) if fault and after else None
+
+
+def label(moments: Sequence[Moment], time: Scale, width: int) -> list[Label | None]:
+    """A label for each moment that there is room for in one of the rows; the first of each kind chooses first."""
+    taken: list[list[tuple[float, float]]] = [[] for _ in range(ROWS)]
+    found: list[Label | None] = [None] * len(moments)
+    for number in _importance(moments):
+        moment = moments[number]
+        text = WORDS[moment.kind] + (f" {offset(moment.after_s)}" if moment.after_s else "")
+        x, reach = time(moment.after_s), len(text) * LETTER
+        anchor = "start" if x + reach <= width else "end"
+        begin, end = (x - 6, x + reach) if anchor == "start" else (x - reach, x + 6)
+        free = (n for n, row in enumerate(taken) if begin >= 0 and all(end < a or begin > b for a, b in row))
+        row = next(free, None)
+        if row is not None:
+            taken[row].append((begin, end))
+            found[number] = Label(x - 5 if anchor == "start" else x + 5, row * ROW + ROW, anchor, text)
+    return found
+
+
+def _importance(moments: Sequence[Moment]) -> list[int]:
+    """Numbers of the moments, the first of each kind before all others, in the order fault, suspicion, recovery."""
+    kinds = list(WORDS)
+    firsts = {moment.kind: number for number, moment in reversed(list(enumerate(moments)))}
+    return sorted(range(len(moments)), key=lambda n: (firsts[moments[n].kind] != n, kinds.index(moments[n].kind), n))
+
+
+def stacked(lines: Sequence[Line], time: Scale, top: float) -> list[Panel]:
+    """A panel for each line, one below the other; lines of one unit share their range, so that heights compare."""
+    plot = PLOT if len(lines) <= FEW else PLOT * 2 / 3
+    ranges = {unit: around(n for line in lines if line.unit == unit for _, n in line.points) for unit in _units(lines)}
+    return [
+        panel(line, time, Scale(*ranges[line.unit], first + plot, first))
+        for number, line in enumerate(lines)
+        for first in [top + TITLE + number * (TITLE + plot + GAP)]
+    ]
+
+
+def _units(lines: Sequence[Line]) -> set[str]:
+    return {line.unit for line in lines}
+
+
+def panel(line: Line, time: Scale, value: Scale) -> Panel:
+    """One line above zero: a number that halves looks half as high."""
+    points = thinned(line.points, max(1, int(time.end - time.start) // 2))
+    drawn = path([(time(at), value(number)) for at, number in points])
+    zero = value(0.0)
+    area = f"{drawn}L{time(points[-1][0]):g},{zero:g}L{time(points[0][0]):g},{zero:g}Z"
+    numbers = [Tick(value(number), tick(number)) for number in ticks(value.low, value.high, 3)]
+    title = f"{line.name} ({line.unit})" if line.unit else line.name
+    return Panel(title, value.end, value.start, numbers, drawn, area)
+
+
+def path(points: Sequence[Point]) -> str:
+    """An SVG path through the points; a lone one becomes a short dash, so that it is seen."""
+    drawn = "L".join(f"{x:g},{y:g}" for x, y in points)
+    return f"M{drawn}" if len(points) > 1 else f"M{drawn}h2"
