@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from koboshi.errors import BadInput
 from koboshi.files import naming_disk_failures
 
 FORMAT_VERSION = 1
@@ -40,9 +41,20 @@ class Journal:
             os.close(descriptor)
 
     def events(self) -> Iterator[dict[str, Any]]:
-        """The events so far, oldest first; a last line torn by a crash is left out."""
+        """The events so far, oldest first; a last line torn by a crash is left out.
+
+        Raises `BadInput` for an event of a newer format.
+        """
         if not self.path.exists():
             return
         for line in self.path.read_text().splitlines(keepends=True):
             if line.endswith("\n"):
-                yield json.loads(line)
+                yield self._read(line)
+
+    def _read(self, line: str) -> dict[str, Any]:
+        event: dict[str, Any] = json.loads(line)
+        if event["v"] > FORMAT_VERSION:
+            raise BadInput(
+                f"{self.path} has format {event['v']}, this koboshi knows {FORMAT_VERSION}: upgrade koboshi."
+            )
+        return event

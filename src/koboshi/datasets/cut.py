@@ -8,7 +8,7 @@ import itertools
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -18,6 +18,7 @@ from koboshi.files import publish_bytes
 from koboshi.refs import SpanRef
 
 FILE = "cut.json"
+FORMAT_VERSION = 1
 Hex64 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Landed = Mapping[str, Mapping[int, Sequence[SpanRef]]]
 """The committed spans by topic and partition, each list in order and without a gap."""
@@ -43,15 +44,23 @@ class Cut(_Strict):
 
 
 def read(path: Path) -> Cut | None:
-    """The cut in a file, or None where there is none yet; `BadInput` when it is not one that this version knows."""
+    """The cut in a file, or None where there is none yet; `BadInput` when it is none, or one of a newer format."""
     if not path.exists():
         return None
     try:
         return Cut.model_validate_json(path.read_bytes())
     except ValidationError as error:
+        if newer := [problem["input"] for problem in error.errors() if _is_newer(problem)]:
+            raise BadInput(
+                f"{path} has format {newer[0]}, this koboshi knows {FORMAT_VERSION}: upgrade koboshi."
+            ) from error
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the text"
         raise BadInput(f"{path} is no cut of format 1 ({where}: {first['msg']}): take it from git again.") from error
+
+
+def _is_newer(problem: Mapping[str, Any]) -> bool:
+    return problem["loc"] == ("format",) and isinstance(problem["input"], int) and problem["input"] > FORMAT_VERSION
 
 
 def write(path: Path, cut: Cut) -> None:

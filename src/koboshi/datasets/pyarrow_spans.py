@@ -7,6 +7,10 @@ from typing import Self
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from koboshi.errors import BadInput
+
+KNOWN_FORMAT = 2
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Columns:
@@ -26,7 +30,13 @@ class Columns:
         )
 
 
-def parse(data: bytes) -> Columns:
-    """The columns of a span's file that datasets need; timestamps and headers stay behind."""
+def parse(data: bytes, name: str) -> Columns:
+    """The columns of a span's file that datasets need; timestamps and headers stay behind.
+
+    Raises `BadInput`, with the file's name, for a newer format.
+    """
     table = pq.read_table(pa.BufferReader(data), columns=["offset", "key", "value"])
+    found = int((table.schema.metadata or {}).get(b"koboshi.span", b"1"))
+    if found > KNOWN_FORMAT:
+        raise BadInput(f"{name} has span format {found}, this koboshi knows {KNOWN_FORMAT}: upgrade koboshi.")
     return Columns(*(table.column(name).to_pylist() for name in ("offset", "key", "value")))

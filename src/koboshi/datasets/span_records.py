@@ -80,7 +80,8 @@ def _by_partition(refs: Sequence[SpanRef]) -> dict[int, list[SpanRef]]:
 
 
 def _load(state_dir: Path, span: SpanRef) -> Columns:
-    return parse(verified_bytes(state_dir / span.path, span.sha256, "the landed span", REPAIR))
+    path = state_dir / span.path
+    return parse(verified_bytes(path, span.sha256, "the landed span", REPAIR), str(path))
 
 
 def _content(columns: Columns) -> str:

@@ -82,10 +82,13 @@ def partition_folder(topic: str, partition: int) -> Path:
     return Path(FOLDER) / topic / str(partition)
 
 
-def write_range(source: Source, state_dir: Path, span: SpanRange, keep: Callable[[], None]) -> SpanRef:
+def write_range(
+    source: Source, state_dir: Path, span: SpanRange, keep: Callable[[], None], *, names_topic: bool = True
+) -> SpanRef:
     """Read a range and publish its file, named by range and digest. Commits nothing: the ledger's row does.
 
     Under a crash there is no file, or a whole one that no row names: an orphan. The same range gives the same bytes.
+    `names_topic=False` gives those of span format 1.
     """
     _check_topic(source, span)
     records = Records()
@@ -96,7 +99,7 @@ def write_range(source: Source, state_dir: Path, span: SpanRange, keep: Callable
     published = publish(
         state_dir / partition_folder(span.topic, span.partition),
         lambda sha256: f"{span.start}-{span.end}-{sha256[:16]}.parquet",
-        lambda path: write_span(path, records),
+        lambda path: write_span(path, records, span.topic_id if names_topic else None),
     )
     content = content_digest(records.offsets, records.keys, records.values)
     path = published.path.relative_to(state_dir).as_posix()

@@ -6,6 +6,7 @@ from koboshi.errors import Conflict
 from koboshi.files import sha256_of
 from koboshi.ingest.landing import Lander, write_range
 from koboshi.ledger import spans
+from koboshi.ledger.held_lease import HeldLease
 from koboshi.refs import SpanRef
 
 
@@ -17,11 +18,20 @@ def repair_topic(lander: Lander, topic: str) -> Iterator[SpanRef]:
     """
     for span in broken_spans(lander, topic):
         with lander.holding(topic, span.range.partition, lander.lease_s) as lease:
-            found = write_range(lander.source, lander.state_dir, span.range, lease.keep)
+            found = _read_again(lander, span, lease)
             if found.path != span.path:
-                (lander.state_dir / found.path).unlink()
                 raise Conflict(_refusal(span, found))
         yield span
+
+
+def _read_again(lander: Lander, span: SpanRef, lease: HeldLease) -> SpanRef:
+    """Write the file in this format, and if that is not what was committed, in the one before; leave no other."""
+    for names_topic in (True, False):
+        found = write_range(lander.source, lander.state_dir, span.range, lease.keep, names_topic=names_topic)
+        if found.path == span.path:
+            break
+        (lander.state_dir / found.path).unlink()
+    return found
 
 
 def broken_spans(lander: Lander, topic: str) -> list[SpanRef]:

@@ -1,4 +1,4 @@
-"""The ledger's database: SQLite by default, tables made on first use, the format version checked on each opening."""
+"""The ledger's database: SQLite by default, brought up to date on each opening."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -7,32 +7,26 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DatabaseError, OperationalError
 
-from koboshi.errors import DiskFailed, NotConfigured, Transient, Unavailable
+from koboshi.errors import Corrupt, DiskFailed, KoboshiError, Unavailable
 from koboshi.files import naming_disk_failures
-from koboshi.ledger.tables import FORMAT_VERSION, metadata, versions
+from koboshi.ledger.migrations import bring_up_to_date
 
 LedgerConnection = sa.Connection
 BUSY_TIMEOUT_S = 30
 _DISK_FAILURES = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
+_DAMAGES = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 class Ledger:
     """One ledger, opened by URL. Safe to open from many processes at once, not to carry over a fork."""
 
     def __init__(self, url: str) -> None:
-        """Open, and make the tables where there are none; a newer format is refused with a sentence."""
+        """Open, and make the tables or bring them up to date; a newer format is refused with a sentence."""
         self._engine = _engine(url)
         with self.transaction() as connection:
-            metadata.create_all(connection)
-            found = connection.execute(sa.select(versions.c.format_version)).scalar()
-            if found is None:
-                connection.execute(versions.insert().values(format_version=FORMAT_VERSION))
-            elif found != FORMAT_VERSION:
-                raise NotConfigured(
-                    f"the ledger {url} has format {found}, this koboshi knows {FORMAT_VERSION}: upgrade koboshi."
-                )
+            bring_up_to_date(connection)
 
     @contextmanager
     def transaction(self) -> Iterator[LedgerConnection]:
@@ -55,8 +49,10 @@ class Ledger:
         try:
             with self._engine.connect().execution_options(koboshi_begin=mode) as connection, connection.begin():
                 yield connection
-        except OperationalError as error:
-            raise _named(error, self._engine.url) from error
+        except DatabaseError as error:
+            if (named := _named(error, self._engine.url)) is None:
+                raise
+            raise named from error
 
 
 def _engine(url: str) -> sa.Engine:
@@ -84,10 +80,18 @@ def _begin_sqlite(connection: LedgerConnection) -> None:
     connection.exec_driver_sql(f"BEGIN {connection.get_execution_options().get('koboshi_begin', 'DEFERRED')}")
 
 
-def _named(error: OperationalError, url: sa.URL) -> Transient:
+def _named(error: DatabaseError, url: sa.URL) -> KoboshiError | None:
     """What the database could not do, as one of our errors. Its extended codes carry the plain one in the low byte."""
-    if getattr(error.orig, "sqlite_errorcode", 0) & 0xFF in _DISK_FAILURES:
+    code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF
+    if code in _DAMAGES:
+        return Corrupt(
+            f"the ledger {url} is damaged ({error.orig}): restore a backup, or move it away and run "
+            "`koboshi ledger rebuild`."
+        )
+    if code in _DISK_FAILURES:
         return DiskFailed(
             f"the ledger {url} cannot be written ({error.orig}): make room on its disk, then run it again."
         )
-    return Unavailable(f"the ledger {url} does not answer ({error.orig}): try again.")
+    if isinstance(error, OperationalError):
+        return Unavailable(f"the ledger {url} does not answer ({error.orig}): try again.")
+    return None

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from koboshi.errors import Fenced, LeaseTaken
 from koboshi.ledger.database import Ledger, LedgerConnection
-from koboshi.ledger.tables import leases
+from koboshi.ledger.tables import leases, versions
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ def acquire(ledger: Ledger, name: str, holder: str, ttl_s: float) -> Lease:
         row = connection.execute(sa.select(leases).where(leases.c.name == name)).one_or_none()
         if row is not None and row.holder != holder and row.expires_at > now:
             raise LeaseTaken(f"{name} is held by {row.holder} for {row.expires_at - now:.0f} s more: try again then.")
-        lease = Lease(name, holder, 1 if row is None else row.token + 1, now + ttl_s)
+        lease = Lease(name, holder, _next_token(connection, row.token if row else 0), now + ttl_s)
         connection.execute(leases.delete().where(leases.c.name == name))
         connection.execute(leases.insert().values(**dataclasses.asdict(lease)))
     return lease
@@ -59,3 +59,9 @@ def check(connection: LedgerConnection, lease: Lease) -> None:
     newest = connection.execute(sa.select(leases.c.token).where(leases.c.name == lease.name)).scalar()
     if newest != lease.token:
         raise Fenced(f"{lease.name} was taken over (token {newest}, ours is {lease.token}): this process stops here.")
+
+
+def _next_token(connection: LedgerConnection, last: int) -> int:
+    """Above the last one of this name, and above all that were given before the ledger was rebuilt or restored."""
+    first: int = connection.execute(sa.select(versions.c.first_token)).scalar_one()
+    return max(last + 1, first)

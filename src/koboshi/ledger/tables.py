@@ -2,17 +2,23 @@
 
 import sqlalchemy as sa
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 metadata = sa.MetaData()
 
-versions = sa.Table("koboshi_versions", metadata, sa.Column("format_version", sa.Integer, primary_key=True))
+# One row. No lease gets a token below `first_token`: see `koboshi.ledger.rebuilding`.
+versions = sa.Table(
+    "koboshi_versions",
+    metadata,
+    sa.Column("format_version", sa.Integer, primary_key=True),
+    sa.Column("first_token", sa.BigInteger, nullable=False, server_default="1"),
+)
 
 leases = sa.Table(
     "leases",
     metadata,
     sa.Column("name", sa.Text, primary_key=True),
     sa.Column("holder", sa.Text, nullable=False),
-    sa.Column("token", sa.Integer, nullable=False),
+    sa.Column("token", sa.BigInteger, nullable=False),
     sa.Column("expires_at", sa.Float, nullable=False),
 )
 
@@ -25,7 +31,7 @@ spans = sa.Table(
     sa.Column("end", sa.BigInteger, nullable=False),
     sa.Column("topic_id", sa.Text, nullable=False),
     sa.Column("state", sa.Text, nullable=False),
-    sa.Column("token", sa.Integer, nullable=False),
+    sa.Column("token", sa.BigInteger, nullable=False),
     sa.Column("path", sa.Text),
     sa.Column("sha256", sa.Text),
     sa.Column("content", sa.Text),
@@ -58,7 +64,7 @@ steps = sa.Table(
     sa.Column("path", sa.Text, nullable=False),
     sa.Column("sha256", sa.Text, nullable=False),
     sa.Column("metrics", sa.JSON, nullable=False),
-    sa.Column("token", sa.Integer, nullable=False),
+    sa.Column("token", sa.BigInteger, nullable=False),
     sa.Column("committed_at", sa.Float, nullable=False),
     sa.Column("set_aside", sa.Text),
 )

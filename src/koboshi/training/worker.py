@@ -2,15 +2,19 @@
 
 import dataclasses
 import os
+import re
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from koboshi.errors import BadInput
 from koboshi.files import publish, verified_bytes
 from koboshi.journal import Journal
 from koboshi.refs import CheckpointRef, DatasetRef
 from koboshi.training.spec import UnitSpec
 from koboshi.training.unit import Unit, make_unit
+
+FORMAT_VERSION = 1  # of a checkpoint: the unit's own state, byte by byte
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -77,19 +81,29 @@ class UnitWorker:
 
 
 def read_checkpoint(store: Path, checkpoint: CheckpointRef) -> bytes:
-    """The bytes of a checkpoint, checked; raises `Corrupt`."""
+    """The bytes of a checkpoint, checked; raises `Corrupt`, and `BadInput` for a newer format."""
+    if (version := format_version(checkpoint.path)) > FORMAT_VERSION:
+        path = store / checkpoint.path
+        raise BadInput(f"checkpoint {path} has format {version}, this koboshi knows {FORMAT_VERSION}: upgrade koboshi.")
     repair = "run the training again, it goes on from the step before"
     return verified_bytes(store / checkpoint.path, checkpoint.sha256, "checkpoint", repair)
 
 
+def format_version(path: str) -> int:
+    """The format that a checkpoint's name tells; the first names told none."""
+    found = re.search(r"\.v(\d+)\.ckpt$", path)
+    return int(found[1]) if found else 1
+
+
 def _write(order: StepOrder, state: bytes) -> CheckpointRef:
-    """The file's name carries step and digest, so two writers of one step never touch each other's file."""
+    """The file's name carries step, digest and format: two writers of one step never touch each other's file."""
     folder = Path(order.run_key[:16]) / order.unit
 
     def write(temporary: Path) -> None:
         temporary.write_bytes(state)
 
-    written = publish(Path(order.store) / folder, lambda sha256: f"{order.step:04d}-{sha256[:16]}.ckpt", write)
+    name = f"{order.step:04d}-{{:.16}}.v{FORMAT_VERSION}.ckpt"
+    written = publish(Path(order.store) / folder, name.format, write)
     return CheckpointRef(order.run_key, order.unit, order.step, str(folder / written.path.name), written.sha256)
 
 

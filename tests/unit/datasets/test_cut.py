@@ -89,7 +89,7 @@ def test_the_file_is_the_same_for_the_same_cut_and_says_what_it_holds(tmp_path: 
     }
 
 
-@pytest.mark.parametrize("text", ["", "{}", '{"format": 2, "topics": {}}', '{"format": 1, "topics": {}, "more": 1}'])
+@pytest.mark.parametrize("text", ["", "{}", '{"format": 0, "topics": {}}', '{"format": 1, "topics": {}, "more": 1}'])
 def test_a_file_that_is_no_cut_is_refused_in_one_sentence(tmp_path: Path, text: str) -> None:
     (tmp_path / "cut.json").write_text(text)
     with pytest.raises(BadInput, match=r"cut\.json is no cut of format 1"):

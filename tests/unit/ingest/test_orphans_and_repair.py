@@ -79,10 +79,23 @@ def test_the_same_records_in_other_bytes_are_told_apart(lander, landed, tmp_path
     """Another version of the library writes other bytes: said so, as the records are not at fault."""
     (tmp_path / landed[0].path).unlink()
 
-    def write_otherwise(path, rows):
-        write_span(path, rows)
+    def write_otherwise(path, rows, topic_id):
+        write_span(path, rows, topic_id)
         path.write_bytes(path.read_bytes() + b"x")
 
     monkeypatch.setattr(landing, "write_span", write_otherwise)
     with pytest.raises(Conflict, match="to the byte by this version"):
         list(repair_topic(lander, "t"))
+
+
+def test_a_span_of_the_format_before_is_put_back_to_the_byte(lander, tmp_path, monkeypatch):
+    """Landed when files did not say yet which topic they are of."""
+    with monkeypatch.context() as earlier:
+        earlier.setattr(landing, "write_span", lambda path, rows, _topic_id: write_span(path, rows, None))
+        landed = lander.land_topic("t")
+    path = tmp_path / landed[0].path
+    good = path.read_bytes()
+    path.unlink()
+    assert list(repair_topic(lander, "t")) == [landed[0]]
+    assert path.read_bytes() == good
+    assert [file.name for file in path.parent.glob("0-*")] == [path.name]

@@ -17,23 +17,23 @@ def records(rows):
 
 def test_records_come_back_as_they_were(tmp_path):
     """Missing keys, values and headers too; read with the audit's own reader."""
-    write_span(tmp_path / "span", records(ROWS))
+    write_span(tmp_path / "span", records(ROWS), "id")
     assert list(read_records(tmp_path / "span")) == ROWS
 
 
 def test_the_same_records_give_the_same_bytes(tmp_path):
     for name in ("one", "two"):
-        write_span(tmp_path / name, records(ROWS))
+        write_span(tmp_path / name, records(ROWS), "id")
     assert sha256_of(tmp_path / "one") == sha256_of(tmp_path / "two")
 
 
 def test_no_records_are_a_file_too(tmp_path):
-    write_span(tmp_path / "span", Records())
+    write_span(tmp_path / "span", Records(), "id")
     assert list(read_records(tmp_path / "span")) == []
 
 
 def test_the_file_has_the_agreed_schema_and_says_its_format(tmp_path):
-    write_span(tmp_path / "span", records(ROWS))
+    write_span(tmp_path / "span", records(ROWS), "id")
     schema = pq.read_schema(tmp_path / "span")
     assert schema.equals(SCHEMA)
-    assert schema.metadata[b"koboshi.span"] == b"1"
+    assert (schema.metadata[b"koboshi.span"], schema.metadata[b"koboshi.topic_id"]) == (b"2", b"id")

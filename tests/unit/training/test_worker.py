@@ -26,10 +26,10 @@ def after(order: StepOrder, worker: UnitWorker) -> StepOrder:
     return dataclasses.replace(order, step=order.step + 1, resume=result.checkpoint)
 
 
-def test_a_checkpoint_is_named_by_its_step_and_digest(first: StepOrder) -> None:
+def test_a_checkpoint_is_named_by_its_step_digest_and_format(first: StepOrder) -> None:
     checkpoint = UnitWorker((CHAIN,)).run_step(first).checkpoint
     path = Path(first.store) / checkpoint.path
-    assert checkpoint.path == f"{'r' * 16}/a/0001-{sha256_of(path)[:16]}.ckpt"
+    assert checkpoint.path == f"{'r' * 16}/a/0001-{sha256_of(path)[:16]}.v1.ckpt"
     assert path.read_bytes() == straight("a", TABLE, 1)
 
 

@@ -1,0 +1,81 @@
+BEGIN TRANSACTION;
+CREATE TABLE attempts (
+	"key" TEXT NOT NULL, 
+	number INTEGER NOT NULL, 
+	state TEXT NOT NULL, 
+	detail TEXT NOT NULL, 
+	opened_at FLOAT NOT NULL, 
+	closed_at FLOAT, 
+	PRIMARY KEY ("key", number), 
+	CHECK (state IN ('open', 'succeeded', 'failed'))
+);
+INSERT INTO "attempts" VALUES('5555555555555555555555555555555555555555555555555555555555555555',1,'failed','it was killed',1.79551811530343985554e+09,1.79551811531011962889e+09);
+INSERT INTO "attempts" VALUES('5555555555555555555555555555555555555555555555555555555555555555',2,'open','',1.79551811531254053118e+09,NULL);
+CREATE TABLE intents (
+	id INTEGER NOT NULL, 
+	slot TEXT NOT NULL, 
+	expected INTEGER, 
+	wanted INTEGER NOT NULL, 
+	state TEXT NOT NULL, 
+	detail TEXT NOT NULL, 
+	opened_at FLOAT NOT NULL, 
+	closed_at FLOAT, 
+	PRIMARY KEY (id), 
+	CHECK (state IN ('open', 'done', 'taken back'))
+);
+INSERT INTO "intents" VALUES(1,'m@champion',NULL,1,'done','',1.79551811531901860238e+09,1.7955181153210370541e+09);
+INSERT INTO "intents" VALUES(2,'m@champion',1,2,'open','',1.79551811532311892511e+09,NULL);
+CREATE TABLE koboshi_versions (
+	format_version INTEGER NOT NULL, 
+	PRIMARY KEY (format_version)
+);
+INSERT INTO "koboshi_versions" VALUES(1);
+CREATE TABLE leases (
+	name TEXT NOT NULL, 
+	holder TEXT NOT NULL, 
+	token INTEGER NOT NULL, 
+	expires_at FLOAT NOT NULL, 
+	PRIMARY KEY (name)
+);
+INSERT INTO "leases" VALUES('land/readings/0','kept',1,0.0);
+INSERT INTO "leases" VALUES('land/readings/1','kept',1,0.0);
+INSERT INTO "leases" VALUES('training/5555555555555555555555555555555555555555555555555555555555555555','kept',1,1.79551817530088424681e+09);
+CREATE TABLE spans (
+	topic TEXT NOT NULL, 
+	partition INTEGER NOT NULL, 
+	start BIGINT NOT NULL, 
+	"end" BIGINT NOT NULL, 
+	topic_id TEXT NOT NULL, 
+	state TEXT NOT NULL, 
+	token INTEGER NOT NULL, 
+	path TEXT, 
+	sha256 TEXT, 
+	content TEXT, 
+	records BIGINT, 
+	planned_at FLOAT NOT NULL, 
+	committed_at FLOAT, 
+	PRIMARY KEY (topic, partition, start), 
+	CHECK (state IN ('planned', 'committed')), 
+	CHECK (start < "end")
+);
+INSERT INTO "spans" VALUES('readings',0,0,10,'02d40ed2-2b54-5e6f-9a72-8bd23ce4332c','committed',1,'spans/readings/0/0-10-bf887a2d71ef4b1b.parquet','bf887a2d71ef4b1ba187226f6140a45a205e170faa4bce5d14d5f7a1f475295d','3ccf40fcefe66dc531365a52df90473801d60f3fd27926e154f78c9dccfd341a',10,1.79551811478923606865e+09,1.79551811527486729616e+09);
+INSERT INTO "spans" VALUES('readings',0,10,20,'02d40ed2-2b54-5e6f-9a72-8bd23ce4332c','committed',1,'spans/readings/0/10-20-9784bbf38ed3badf.parquet','9784bbf38ed3badf4b29bfd0659cf5adbecd80fc12e11e8ada9565c908c478e8','2357bb3e0a870b631ecb69d69a54eed268a5850cd00ed9a207500380cf5d9cd0',10,1.79551811479012727733e+09,1.79551811528006076811e+09);
+INSERT INTO "spans" VALUES('readings',0,20,25,'02d40ed2-2b54-5e6f-9a72-8bd23ce4332c','committed',1,'spans/readings/0/20-25-fcd8868b45f5efaf.parquet','fcd8868b45f5efaf7e4cb99820cb97eb054fb303276bc2da2f770dff326445f9','08a29906ccad2322a363d7d0be1d9fbbe997ce230bfed165447d303d0527ec6e',5,1.79551811479052448273e+09,1.79551811528392624853e+09);
+INSERT INTO "spans" VALUES('readings',1,0,7,'02d40ed2-2b54-5e6f-9a72-8bd23ce4332c','committed',1,'spans/readings/1/0-7-542d6bccdbb9d1ad.parquet','542d6bccdbb9d1ade005506055147bf9d2c22b065403d94714e19ce5795205ca','dc17cb060df3a231cedb37d2eb304cf0c2b60328c628d9825b80e5155d7d52e0',7,1.79551811529174017902e+09,1.79551811529611539839e+09);
+CREATE TABLE steps (
+	id INTEGER NOT NULL, 
+	run_key TEXT NOT NULL, 
+	unit TEXT NOT NULL, 
+	step INTEGER NOT NULL, 
+	path TEXT NOT NULL, 
+	sha256 TEXT NOT NULL, 
+	metrics JSON NOT NULL, 
+	token INTEGER NOT NULL, 
+	committed_at FLOAT NOT NULL, 
+	set_aside TEXT, 
+	PRIMARY KEY (id)
+);
+INSERT INTO "steps" VALUES(1,'5555555555555555555555555555555555555555555555555555555555555555','a',1,'5555555555555555/a/0001-12dad01d9cdc9998.ckpt','12dad01d9cdc9998c06e2021b9289792aefc7dee06b39c6501b077074e656431','{"loss": 0.5}',1,1.79551811531568837167e+09,NULL);
+CREATE UNIQUE INDEX one_committed_step ON steps (run_key, unit, step) WHERE set_aside IS NULL;
+CREATE UNIQUE INDEX one_open_intent ON intents (slot) WHERE state = 'open';
+COMMIT;
