@@ -5,7 +5,7 @@ import sys
 
 import typer
 
-from koboshi.cli import dataset_verbs, drill_verbs, ingest_verbs, serving_verbs, stack_verbs
+from koboshi.cli import dataset_verbs, drill_verbs, ingest_verbs, ledger_verbs, serving_verbs, stack_verbs
 from koboshi.errors import NotConfigured
 from koboshi.exits import run_and_exit
 from koboshi.settings import find_project, load_settings
@@ -23,6 +23,7 @@ for verb in (stack_verbs.up, stack_verbs.down, stack_verbs.status, stack_verbs.l
 app.command()(dataset_verbs.pin)
 app.command()(serving_verbs.serve)
 app.add_typer(ingest_verbs.app, name="ingest")
+app.add_typer(ledger_verbs.app, name="ledger")
 app.add_typer(drill_verbs.app, name="drill")
 app.add_typer(dataset_verbs.app, name="dataset")
 

@@ -1,0 +1,51 @@
+"""Verbs of the ledger: rebuild."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from koboshi.errors import BadInput
+from koboshi.settings import load_settings
+
+if TYPE_CHECKING:
+    from koboshi.refs import SpanRef
+
+app = typer.Typer(no_args_is_help=True, help="The ledger, which says what counts: make it again when it is lost.")
+
+TopicIds = Annotated[
+    list[str] | None,
+    typer.Option("--topic-id", metavar="TOPIC=ID", help="For topics whose span files are too old to tell it."),
+]
+
+
+@app.callback()
+def _group() -> None:
+    """Keep `rebuild` a verb of its own: an application with one command would take its place."""
+
+
+@app.command()
+def rebuild(topic_id: TopicIds = None) -> None:
+    """Make the rows of landed spans again from the span files alone, into a ledger that is empty or not there.
+
+    Every file is read and checked. Landing goes on where the files end; processes that knew the lost ledger are
+    fenced. Committed training steps and releases are not in these files: docs/durable-formats.md says what follows.
+    """
+    from koboshi.ingest.rebuild import rebuild_spans
+    from koboshi.ledger import Ledger
+
+    settings = load_settings()
+    given = dict(_pair(word) for word in topic_id or ())
+    landed = rebuild_spans(Ledger(settings.ledger_url), settings.state_dir, given, _tell)
+    records = sum(span.records for span in landed)
+    typer.echo(f"{len(landed)} spans with {records:,} records are committed again; now run `koboshi ingest audit`.")
+
+
+def _pair(word: str) -> tuple[str, str]:
+    topic, equals, found = word.partition("=")
+    if not (topic and equals and found):
+        raise BadInput(f"--topic-id {word} is not TOPIC=ID.")
+    return topic, found
+
+
+def _tell(span: "SpanRef") -> None:
+    typer.echo(f"read {span.path}: {span.records:,} records")
