@@ -1,5 +1,7 @@
 """Make the environment of this clone: `python3 tools/bootstrap.py VENV`. Standard library only, for a bare machine.
 
+`--locked-only` leaves out koboshi itself: an image has that in a layer of its own, since it changes more often.
+
 Everything is checked before anything is written. What is installed comes from requirements.lock, by SHA-256. It is done
 again only when the lock, pyproject.toml, the interpreter or the clone's place has changed.
 """
@@ -25,7 +27,7 @@ NO_INDEX = (
 
 def main() -> None:
     """Check, then install, then leave the stamp."""
-    venv = ROOT / sys.argv[1]
+    venv, locked_only = ROOT / sys.argv[1], sys.argv[2:] == ["--locked-only"]
     stamp, wanted = venv / "koboshi.stamp", fingerprint()
     if stamp.is_file() and stamp.read_text() == wanted:
         return
@@ -34,8 +36,9 @@ def main() -> None:
     if stamp.is_file():
         stamp.unlink()
     run([sys.executable, "-m", "venv", "--clear", "--without-pip", str(venv)], "no virtual environment can be made.")
-    install(venv)
-    stamp.write_text(wanted)
+    install(venv, locked_only=locked_only)
+    if not locked_only:
+        stamp.write_text(wanted)
 
 
 def fingerprint() -> str:
@@ -63,7 +66,7 @@ def check() -> None:
         stop(f"{temporary} is too long a path for Unix sockets: set TMPDIR to a shorter one, such as /tmp.")
 
 
-def install(venv: Path) -> None:
+def install(venv: Path, *, locked_only: bool) -> None:
     """First uv, through pip; then everything else through uv, in parallel and compiled."""
     uv, python = ensure_uv(), venv / "bin" / "python"
     environment = {**os.environ, **index_settings(), "UV_CACHE_DIR": str(ROOT / ".koboshi" / "cache" / "uv")}
@@ -71,6 +74,8 @@ def install(venv: Path) -> None:
     into = ["--quiet", "--python", str(python)]
     locked = ["--require-hashes", "--compile-bytecode", str(ROOT / "requirements.lock")]
     run([str(uv), "pip", "sync", *into, *locked], NO_INDEX, environment)
+    if locked_only:
+        return
     own = ["--no-deps", "--no-build-isolation", "--editable", str(ROOT)]
     run([str(uv), "pip", "install", *into, *own], "koboshi itself cannot be installed.", environment)
 

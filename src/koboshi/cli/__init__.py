@@ -5,7 +5,15 @@ import sys
 
 import typer
 
-from koboshi.cli import dataset_verbs, drill_verbs, ingest_verbs, ledger_verbs, serving_verbs, stack_verbs
+from koboshi.cli import (
+    compose_verbs,
+    dataset_verbs,
+    drill_verbs,
+    ingest_verbs,
+    ledger_verbs,
+    serving_verbs,
+    stack_verbs,
+)
 from koboshi.errors import NotConfigured
 from koboshi.exits import run_and_exit
 from koboshi.settings import find_project, load_settings
@@ -25,6 +33,7 @@ app.command()(serving_verbs.serve)
 app.add_typer(ingest_verbs.app, name="ingest")
 app.add_typer(ledger_verbs.app, name="ledger")
 app.add_typer(drill_verbs.app, name="drill")
+app.add_typer(compose_verbs.app, name="compose")
 app.add_typer(dataset_verbs.app, name="dataset")
 
 

@@ -1,7 +1,7 @@
 """Airflow's health: fresh heartbeats of its programs, and an execution API that answers, so that tasks can begin."""
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from koboshi.errors import Unavailable
@@ -16,11 +16,11 @@ PROGRAMS = {
 FRESH_S = 30.0
 
 
-def probe_airflow(base_url: str, limit_s: float = 20.0) -> Health:
-    """Ask for the heartbeats, then for the execution API, whose first answer after a start takes seconds."""
+def probe_airflow(base_url: str, programs: Iterable[str] = tuple(PROGRAMS), limit_s: float = 20.0) -> Health:
+    """Ask for the heartbeats of some programs, then for the execution API, whose first answer takes seconds."""
     try:
         state = call(f"{base_url}/api/v2/monitor/health", limit_s=limit_s)
-        stale = stale_programs(state, datetime.datetime.now(datetime.UTC))
+        stale = stale_programs(state, datetime.datetime.now(datetime.UTC), programs)
         if stale:
             return Health(False, f"no fresh heartbeat of {', '.join(stale)}")
         call(f"{base_url}/execution/health", limit_s=limit_s)
@@ -29,11 +29,13 @@ def probe_airflow(base_url: str, limit_s: float = 20.0) -> Health:
     return Health(True, "fresh heartbeats, and tasks can begin")
 
 
-def stale_programs(state: Mapping[str, Any], now: datetime.datetime) -> list[str]:
+def stale_programs(
+    state: Mapping[str, Any], now: datetime.datetime, programs: Iterable[str] = tuple(PROGRAMS)
+) -> list[str]:
     """The programs without a heartbeat in the last `FRESH_S` seconds, from the answer of the health endpoint."""
     stale = []
-    for program, key in PROGRAMS.items():
-        beat = state.get(program, {}).get(key)
+    for program in programs:
+        beat = state.get(program, {}).get(PROGRAMS[program])
         if beat is None or (now - datetime.datetime.fromisoformat(beat)).total_seconds() > FRESH_S:
             stale.append(program)
     return stale

@@ -3,15 +3,17 @@
 import json
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from typing import Any
 
 from koboshi.errors import Unavailable
 
 
-def call(url: str, payload: Any = None, *, limit_s: float = 5.0) -> Any:
+def call(url: str, payload: Any = None, *, headers: Mapping[str, str] | None = None, limit_s: float = 5.0) -> Any:
     """GET, or POST when there is a payload. Raises `Unavailable` with the status or the reason."""
     data = None if payload is None else json.dumps(payload).encode()
-    request = urllib.request.Request(url, data, {"Content-Type": "application/json"})  # noqa: S310 (our own addresses)
+    sent = {"Content-Type": "application/json", **(headers or {})}
+    request = urllib.request.Request(url, data, sent)  # noqa: S310 (our own addresses)
     try:
         with urllib.request.urlopen(request, timeout=limit_s) as answer:  # noqa: S310
             return json.loads(answer.read() or b"null")

@@ -1,4 +1,4 @@
-"""Ray's health: a task is run on each node. `python -m koboshi.probes.ray_probe ADDRESS TOKEN NODES` is the driver.
+"""Ray's health: a task is run on each node. `python -m koboshi.probes.ray_probe ADDRESS NODES LIMIT` is the driver.
 
 The driver is a process of its own: Ray reads its settings when it is imported, and a probe must not hang with it.
 """
@@ -11,14 +11,16 @@ import time
 from pathlib import Path
 from typing import Any
 
+from koboshi.errors import Unavailable
 from koboshi.probes.health import Health
+from koboshi.probes.http_json import call
 
 LOOPBACK = ("127.", "localhost")
 
 
-def probe_ray(address: str, token_path: Path | None, nodes: int, limit_s: float = 45.0) -> Health:
-    """Run a task on every living node; healthy when at least `nodes` nodes with CPUs answer."""
-    command = [sys.executable, "-m", "koboshi.probes.ray_probe", address, str(nodes), str(limit_s)]
+def probe_ray(address: str, token_path: Path | None, nodes: int, limit_s: float = 45.0, *, only: str = "") -> Health:
+    """Run a task on every living node, or on the one that is called `only`; at least `nodes` of them must answer."""
+    command = [sys.executable, "-m", "koboshi.probes.ray_probe", address, str(nodes), str(limit_s), only]
     environment = {**os.environ, **client_environment(address, token_path)}
     try:
         done = subprocess.run(
@@ -33,6 +35,16 @@ def probe_ray(address: str, token_path: Path | None, nodes: int, limit_s: float 
         return Health(False, f"the driver ended with {done.returncode}: {lines[-1]}"[:200])
 
 
+def probe_ray_head(jobs_url: str, token_path: Path | None, limit_s: float = 15.0) -> Health:
+    """Ask the head alone for the jobs that it knows, which it keeps in the cluster's store."""
+    headers = {"Authorization": f"Bearer {token_path.read_text().strip()}"} if token_path else {}
+    try:
+        jobs = call(f"{jobs_url}/api/jobs/", headers=headers, limit_s=limit_s)
+    except (Unavailable, OSError) as error:
+        return Health(False, str(error)[:200])
+    return Health(True, f"knows of {len(jobs)} jobs")
+
+
 def client_environment(address: str, token_path: Path | None) -> dict[str, str]:
     """What a driver needs: the token, and on one machine, that 127.0.0.1 is left as it is."""
     token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token_path)} if token_path else {}
@@ -40,12 +52,13 @@ def client_environment(address: str, token_path: Path | None) -> dict[str, str]:
     return {**token, **local, "RAY_USAGE_STATS_ENABLED": "0"}
 
 
-def _drive(address: str, nodes: int, limit_s: float) -> Health:
+def _drive(address: str, nodes: int, limit_s: float, only: str) -> Health:
     import ray
 
     ray.init(address=address, log_to_driver=False, logging_level="ERROR", namespace="koboshi-probe")
     begun = time.monotonic()
-    names = {node["NodeID"]: node["NodeName"] for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")}
+    alive = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
+    names = {node["NodeID"]: node["NodeName"] for node in alive if not only or node["NodeName"] == only}
     if len(names) < nodes:
         return Health(False, f"{len(names)} of {nodes} nodes have joined")
     answers = {_ask(node): name for node, name in names.items()}
@@ -68,5 +81,5 @@ def _ask(node: str) -> Any:
 
 
 if __name__ == "__main__":
-    health = _drive(sys.argv[1], int(sys.argv[2]), float(sys.argv[3]))
+    health = _drive(sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), sys.argv[4])
     sys.stdout.write(json.dumps({"ok": health.ok, "detail": health.detail}) + "\n")

@@ -91,7 +91,7 @@ def airflow_environment(site: Site) -> dict[str, str]:
 
 def _database(site: Site) -> dict[str, Any]:
     url = site.database("airflow", site.places.state_dir / "airflow" / "airflow.db")
-    if site.postgres:
+    if site.postgres_password:
         return {"DATABASE__SQL_ALCHEMY_CONN": url, "DATABASE__SQL_ALCHEMY_CONN_ASYNC": url}
     return {
         "DATABASE__SQL_ALCHEMY_CONN": url,

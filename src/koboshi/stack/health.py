@@ -11,6 +11,7 @@ from koboshi.stack.launch import accepts
 from koboshi.stack.part import Part
 from koboshi.stack.ray_parts import NODES
 from koboshi.stack.replica_parts import SLOT
+from koboshi.stack.site import DATABASE_USER
 
 Probe = Callable[[], Health]
 PAUSE_S = 0.7
@@ -58,6 +59,27 @@ def _gateway_health(settings: Settings) -> Health:
     except Unavailable as error:
         return Health(False, f"what to predict is not known: {error}"[:200])
     return probe_gateway(str(settings.gateway.url), example or None)
+
+
+def part_probe(settings: Settings, part: Part) -> Probe:
+    """The probe of one part for itself, for who watches over nothing else: a container's health check."""
+    from koboshi.probes.airflow_probe import probe_airflow
+    from koboshi.probes.postgres_probe import probe_postgres
+    from koboshi.probes.ray_probe import probe_ray, probe_ray_head
+
+    ray, token = settings.ray, settings.ray.token_path
+    if part.group == "replicas":
+        return _replica_probe(part)
+    if part.group == "postgres":
+        return lambda: probe_postgres(part.address, DATABASE_USER, "airflow")
+    if part.group == "airflow":
+        beating = tuple({part.name.removeprefix("airflow-").replace("-", "_")} - {"api_server"})
+        return lambda: probe_airflow(str(settings.airflow.base_url), beating)
+    if part.group == "ray" and part.name in NODES:
+        return lambda: probe_ray(str(ray.address), token, 1, only=part.name)
+    if part.group == "ray":
+        return lambda: probe_ray_head(str(ray.jobs_url), token)
+    return _group_probes(settings, len(NODES))[part.group]
 
 
 def _replica_probe(part: Part) -> Probe:

@@ -52,7 +52,7 @@ def parts_of(site: Site, groups: Iterable[str]) -> dict[str, Part]:
         "replicas": lambda: replica_parts.replica_parts(site, after_mlflow),
         "gateway": lambda: (gateway_part.gateway_part(site),),
     }
-    database = (postgres_part.postgres_part(site),) if site.postgres else ()
+    database = (postgres_part.postgres_part(site),) if site.postgres_password else ()
     made = (*database, *(part for group in GROUPS if group in chosen for part in makers[group]()))
     return {part.name: _with_own_environment(site, part) for part in made}
 
@@ -86,7 +86,7 @@ def endpoints(site: Site, groups: Iterable[str]) -> dict[str, Any]:
 def write_files(site: Site, groups: Iterable[str]) -> None:
     """The files and folders that the programs of some groups read when they start."""
     chosen = frozenset(groups)
-    for folder in ("airflow", "mlflow", "kafka"):
+    for folder in ("airflow", "mlflow", "kafka", "cache"):
         (site.places.state_dir / folder).mkdir(parents=True, exist_ok=True)
     if "kafka" in chosen:
         kafka_part.write_kafka_files(site)

@@ -4,7 +4,6 @@ from koboshi.stack.part import Part, Step
 from koboshi.stack.site import POSTGRES, Site
 
 DATABASES = ("airflow", "mlflow")
-USER = "koboshi"
 
 
 def postgres_part(site: Site) -> Part:
@@ -16,10 +15,10 @@ def postgres_part(site: Site) -> Part:
         name="postgres",
         group="postgres",
         argv=("postgres", "-D", str(data), *flags),
-        environment={},
+        environment={"PGPASSWORD": site.postgres_password},
         folder=data.parent,
         log=site.places.logs / "postgres.log",
         ports=(port,),
         steps=(Step((site.programs.python, "-m", "koboshi.stack.postgres_storage", str(data)), data / "PG_VERSION"),),
-        address=site.postgres,
+        address=site.ports.address("postgres", POSTGRES),
     )

@@ -7,22 +7,21 @@ import sys
 import tempfile
 from pathlib import Path
 
-from koboshi.stack.postgres_part import DATABASES, USER
-
-PASSWORD = "KOBOSHI_POSTGRES_PASSWORD"  # noqa: S105 (the variable's name)
+from koboshi.stack.postgres_part import DATABASES
+from koboshi.stack.site import DATABASE_USER
 
 
 def main() -> None:
     """Safe to run again, also after a crash in the middle: the storage appears by a rename, when it is complete.
 
-    The password of `USER` is in the environment variable `PASSWORD`.
+    The password of `DATABASE_USER` is in PGPASSWORD, where PostgreSQL's clients look for it, too.
     """
     folder = Path(sys.argv[1])
     if folder.exists():
         return
     unfinished = folder.with_name(f"{folder.name}-unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
-    make_cluster(unfinished, os.environ[PASSWORD])
+    make_cluster(unfinished, os.environ["PGPASSWORD"])
     for name in DATABASES:
         make_database(unfinished, name)
     unfinished.rename(folder)
@@ -33,7 +32,7 @@ def make_cluster(folder: Path, password: str) -> None:
     with tempfile.NamedTemporaryFile("w") as file:
         file.write(password)
         file.flush()
-        who = ("--username", USER, "--pwfile", file.name, "--auth", "scram-sha-256")
+        who = ("--username", DATABASE_USER, "--pwfile", file.name, "--auth", "scram-sha-256")
         subprocess.run(("initdb", "-D", str(folder), "--encoding", "UTF8", "--locale", "C.UTF-8", *who), check=True)
 
 

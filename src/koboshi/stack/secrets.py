@@ -27,21 +27,24 @@ def ensure_secrets(places: Places) -> Secrets:
     """Read the secrets of this state folder, or make them."""
     kept = places.own / "secrets.json"
     if not kept.exists():
-        _write_private(kept, json.dumps({name: _random_key() for name in ("jwt", "session", "fernet")}))
+        write_private(kept, json.dumps({name: random_key() for name in ("jwt", "session", "fernet")}))
     passwords, token = places.own / "airflow-passwords.json", places.own / "ray-token"
     if not passwords.exists():
-        _write_private(passwords, json.dumps({ADMIN: secrets.token_urlsafe(12)}))
+        write_private(passwords, json.dumps({ADMIN: secrets.token_urlsafe(12)}))
     if not token.exists():
-        _write_private(token, secrets.token_hex(32))
+        write_private(token, secrets.token_hex(32))
     made = json.loads(kept.read_text())
     return Secrets(made["jwt"], made["session"], made["fernet"], passwords, token)
 
 
-def _random_key() -> str:
+def random_key() -> str:
+    """A key as Airflow wants them: 32 bytes."""
     return base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
 
 
-def _write_private(path: Path, text: str) -> None:
+def write_private(path: Path, text: str) -> None:
+    """Publish a file that its owner alone can read, from the beginning."""
+
     def write(temporary: Path) -> None:
         temporary.touch(mode=0o600)
         temporary.write_text(text)

@@ -9,23 +9,27 @@ from koboshi.stack.programs import Programs
 from koboshi.stack.secrets import Secrets
 
 POSTGRES = 9
+DATABASE_USER = "koboshi"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Site:
-    """Folders, addresses, secrets and programs. `postgres` is the URL of a server, where there is one for databases."""
+    """Folders, addresses, secrets and programs; with `postgres_password` the databases are on a server, a part."""
 
     places: Places
     ports: Ports
     secrets: Secrets
     programs: Programs
-    postgres: str = ""
+    postgres_password: str = ""
 
     def database(self, name: str, file: Path) -> str:
         """The URL of a part's database: on the server, or in a file of its own."""
-        return f"{self.postgres}/{name}" if self.postgres else f"sqlite:///{file}"
+        if not self.postgres_password:
+            return f"sqlite:///{file}"
+        server = self.ports.address("postgres", POSTGRES)
+        return f"postgresql+psycopg://{DATABASE_USER}:{self.postgres_password}@{server}/{name}"
 
     @property
     def database_gates(self) -> tuple[int, ...]:
         """The ports that must accept before a database can be used."""
-        return (self.ports.at(POSTGRES),) if self.postgres else ()
+        return (self.ports.at(POSTGRES),) if self.postgres_password else ()

@@ -1,0 +1,136 @@
+"""docker-compose.yml is the table of parts, and the tools for such files are content with it."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from koboshi.stack.compose_file import ENDED_WELL, HEALTHY
+from koboshi.stack.compose_secrets import MAKERS, ensure_env_file
+from koboshi.stack.compose_site import container_site
+from koboshi.stack.compose_yaml import FILE, render
+from koboshi.stack.part import Part
+from koboshi.stack.parts_table import GROUPS, parts_of
+from koboshi.stack.places import Places
+from koboshi.stack.ports import Ports
+from koboshi.stack.programs import own_programs
+from koboshi.stack.secrets import ensure_secrets
+from koboshi.stack.site import Site
+
+REPOSITORY = Path(__file__).parents[3]
+COMMITTED = yaml.safe_load((REPOSITORY / FILE).read_text())
+SERVICES: dict[str, dict[str, Any]] = COMMITTED["services"]
+PARTS = parts_of(container_site(), GROUPS)
+LASTING = {name: service for name, service in SERVICES.items() if "restart" in service}
+
+
+@pytest.fixture
+def local(tmp_path: Path) -> dict[str, Part]:
+    """The table of `koboshi up`."""
+    places = Places(tmp_path, tmp_path / ".koboshi", Path("/tmp/k/x"))
+    return parts_of(Site(places, Ports(24_000), ensure_secrets(places), own_programs(places.cache)), GROUPS)
+
+
+def test_the_committed_file_is_what_the_table_says() -> None:
+    """Whoever changes the table runs `koboshi compose render`, whoever changes the file is told here where to do it."""
+    assert (REPOSITORY / FILE).read_text() == render(container_site())
+
+
+def test_each_part_of_koboshi_up_is_a_service_with_the_same_command(local: dict[str, Part]) -> None:
+    """Flags and program; only addresses, folders and what has to do with 127.0.0.1 may differ."""
+    assert set(LASTING) == {*local, "postgres"}
+    for name, part in local.items():
+        there, here = flags(SERVICES[name]["command"]), flags(part.argv)
+        assert here ^ there <= {"--node-ip-address", "--allowed-hosts"}, name
+        assert Path(SERVICES[name]["command"][0]).name == Path(part.argv[0]).name.rstrip("0123456789.")
+
+
+def test_each_service_has_the_variables_of_its_part(local: dict[str, Part]) -> None:
+    """The same names; the same values, but for addresses, folders, secrets and the database."""
+    apart = ("AIRFLOW__DATABASE__", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "KOBOSHI_")
+    for name, part in local.items():
+        there, here = SERVICES[name]["environment"], part.environment
+        assert {key for key in set(there) ^ set(here) if not key.startswith(apart)} == set(), name
+        plain = [key for key in here if here[key] in {"True", "False", "true", "false", "token"} or here[key].isdigit()]
+        assert {key: there[key] for key in plain if "PORT" not in key and not key.startswith(apart)} == {
+            key: here[key] for key in plain if "PORT" not in key and not key.startswith(apart)
+        }
+
+
+def flags(words: Any) -> set[str]:
+    return {word.partition("=")[0] for word in words if word.startswith("-")}
+
+
+def test_each_lasting_service_restarts_and_is_asked_for_its_own_work() -> None:
+    """Health is what the part can do, not whether its process is there."""
+    for name, service in LASTING.items():
+        assert service["restart"] == "unless-stopped"
+        assert service["healthcheck"]["test"] == ["CMD", "python", "-m", "koboshi.stack.container_health", name]
+    assert set(SERVICES) - set(LASTING) == {"prepare", "postgres-init", "kafka-init", "airflow-init"}
+
+
+def test_only_what_a_person_opens_is_published_and_on_this_machine_only() -> None:
+    """Not Kafka, nor the database, nor the replicas behind the gateway."""
+    published = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
+    assert set(published) == {"airflow-api-server", "ray-head", "mlflow", "gateway"}
+    for (entry,) in published.values():
+        assert entry.startswith("127.0.0.1:")
+
+
+def test_no_secret_is_in_the_file() -> None:
+    """Each is a variable, and Compose says how to make it where it is missing."""
+    text = (REPOSITORY / FILE).read_text()
+    for name in MAKERS:
+        assert text.count(f"${{{name}:?run koboshi compose init first}}") == text.count(f"${{{name}") > 0
+
+
+def test_what_a_part_waits_for_is_what_it_depends_on() -> None:
+    """Healthy where the launcher waits for a port, ended well where it waits for a step."""
+    assert SERVICES["ray-node-2"]["depends_on"]["ray-node-1"] == {"condition": HEALTHY}
+    assert SERVICES["airflow-scheduler"]["depends_on"]["airflow-init"] == {"condition": ENDED_WELL}
+    assert SERVICES["mlflow"]["depends_on"]["postgres"] == {"condition": HEALTHY}
+    for name, part in PARTS.items():
+        ended = [need for need, how in SERVICES[name]["depends_on"].items() if how["condition"] == ENDED_WELL]
+        assert len(ended) == 1 + len(part.steps) + len(part.after_files), name
+
+
+def test_state_is_in_volumes() -> None:
+    """`docker-compose down` takes nothing away: whatever a part keeps is below a mount of a named volume."""
+    assert set(COMMITTED["volumes"]) == {"project", "postgres", "kafka", "mlflow"}
+    mounts = {name: [volume.partition(":")[2] for volume in s["volumes"]] for name, s in SERVICES.items()}
+    for name, part in PARTS.items():
+        kept = [word for word in (*part.argv, str(part.folder)) if word.startswith("/project")]
+        assert kept, name
+        assert all(any(path.startswith(mount) for mount in mounts[name]) for path in kept), name
+
+
+@pytest.mark.parametrize("client", [["docker-compose"], ["docker", "compose"]], ids=" ".join)
+def test_compose_is_content_with_the_file(client: list[str], tmp_path: Path, tool: Callable[[str], str]) -> None:
+    """With the secrets that `koboshi compose init` makes; without them it says what to do. Both clients, if there."""
+    if client == ["docker-compose"]:
+        tool("docker-compose")
+    elif not shutil.which("docker") or subprocess.run([*client, "version"], capture_output=True).returncode:
+        pytest.skip("Compose v2 is not installed; docker-compose 1.29 has looked at the file")
+    shutil.copy(REPOSITORY / FILE, tmp_path)
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(("KOBOSHI_", "COMPOSE_"))}
+    check = {"cwd": tmp_path, "env": environment, "capture_output": True, "text": True}
+    without = subprocess.run([*client, "config", "-q"], **check)
+    assert without.returncode != 0
+    assert "run koboshi compose init first" in without.stderr
+    ensure_env_file(tmp_path / ".env")
+    done = subprocess.run([*client, "config"], **check)
+    assert done.returncode == 0, done.stderr
+    assert set(yaml.safe_load(done.stdout)["services"]) == set(SERVICES)
+
+
+def test_hadolint_is_content_with_the_dockerfile() -> None:
+    """Its rules for images, shellcheck's for what they run."""
+    hadolint = Path(sys.executable).with_name("hadolint")
+    done = subprocess.run([hadolint, "--no-color", REPOSITORY / "deploy/Dockerfile"], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "")

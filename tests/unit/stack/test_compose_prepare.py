@@ -1,0 +1,88 @@
+"""What is done for containers before they start: secrets on this machine, the project in its volume."""
+
+import json
+import stat
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from koboshi.cli import app
+from koboshi.stack.compose_prepare import bring_project, write_secrets
+from koboshi.stack.compose_secrets import MAKERS, ensure_env_file, variables
+from koboshi.stack.compose_site import AIRFLOW_PASSWORD, RAY_TOKEN, container_site
+from koboshi.stack.places import Places
+from koboshi.stack.secrets import Secrets
+from koboshi.stack.site import Site
+
+
+def test_secrets_are_made_once_and_for_their_owner_only(tmp_path: Path) -> None:
+    """A volume that was made with a password goes on working."""
+    file = tmp_path / ".env"
+    assert ensure_env_file(file) == list(MAKERS)
+    made = file.read_text()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert ensure_env_file(file) == []
+    assert file.read_text() == made
+    assert len(set(variables(made).values())) == len(MAKERS)
+
+
+def test_what_a_person_wrote_into_the_file_stays(tmp_path: Path) -> None:
+    """Only what is missing is added, and the file is closed to others."""
+    file = tmp_path / ".env"
+    file.write_text(f"# mine\nKOBOSHI_GATEWAY_PORT=9000\n{RAY_TOKEN}=chosen")
+    file.chmod(0o644)
+    assert RAY_TOKEN not in ensure_env_file(file)
+    assert file.read_text().startswith(f"# mine\nKOBOSHI_GATEWAY_PORT=9000\n{RAY_TOKEN}=chosen\n")
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_init_and_render_say_what_they_did_and_are_safe_to_run_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The verbs, in a project of their own."""
+    (tmp_path / "koboshi.toml").touch()
+    monkeypatch.setenv("KOBOSHI_PROJECT", str(tmp_path))
+    first, second = (CliRunner().invoke(app, ["compose", "init"]).output for _ in range(2))
+    assert "has 6 new secrets" in first
+    assert "has every secret already" in second
+    assert CliRunner().invoke(app, ["compose", "render"]).exit_code == 0
+    assert "services:" in (tmp_path / "docker-compose.yml").read_text()
+
+
+def test_a_new_image_brings_its_code_and_leaves_what_the_pipeline_wrote(tmp_path: Path) -> None:
+    """The cut, DVC's lock and what stages make are the volume's; code that is gone from the image goes."""
+    image, project = tmp_path / "image", tmp_path / "project"
+    write(image, {"dvc.yaml": DVC_YAML, "cut.json": "0", "metrics.json": "0", "src/a.py": "1", "src/old/b.py": "1"})
+    bring_project(image, project)
+    assert (project / "src/old/b.py").read_text() == "1"
+    assert "no_scm = true" in (project / ".dvc/config.local").read_text()
+    write(project, {"cut.json": "7", "metrics.json": "7", "data/out": "7", ".koboshi/ledger.db": "7"})
+    write(image, {"src/a.py": "2", "params.yaml": "2", "cut.json": "2"})
+    (image / "src/old/b.py").unlink()
+    (image / "src/old").rmdir()
+    bring_project(image, project)
+    found = {p.relative_to(project).as_posix(): p.read_text() for p in project.rglob("*") if p.is_file()}
+    assert {name: found[name] for name in ("src/a.py", "params.yaml")} == {"src/a.py": "2", "params.yaml": "2"}
+    assert [found[name] for name in ("cut.json", "metrics.json", "data/out", ".koboshi/ledger.db")] == ["7"] * 4
+    assert "src/old/b.py" not in found
+
+
+DVC_YAML = "stages: {judge: {cmd: x, deps: [src], outs: [data/out], metrics: [metrics.json: {cache: false}]}}"
+
+
+def write(folder: Path, files: dict[str, str]) -> None:
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+
+
+def test_a_changed_password_reaches_the_file_that_airflow_reads(tmp_path: Path) -> None:
+    """Whoever changes .env and starts again can log in with it; the files are their owner's only."""
+    site = container_site()
+    secrets = Secrets("", "", "", tmp_path / "passwords.json", tmp_path / "token")
+    here = Site(Places(tmp_path, tmp_path, tmp_path), site.ports, secrets, site.programs)
+    for password in ("first", "first", "second"):
+        write_secrets(here, {AIRFLOW_PASSWORD: password, RAY_TOKEN: "t"})
+    assert json.loads((tmp_path / "passwords.json").read_text()) == {"admin": "second"}
+    assert stat.S_IMODE((tmp_path / "token").stat().st_mode) == 0o600
