@@ -22,9 +22,13 @@ def serve(
     # One thread for each prediction: many small ones are answered at once, and BLAS sums in one order.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    from koboshi.serving.mlflow_reader import MlflowReader
+    from koboshi.serving.replica import Replica
+    from koboshi.serving.sklearn_model import load
     from koboshi.serving.uvicorn_server import serve as run
 
-    run(tracking_uri, settings.serving.model, slot, name, host, port, settings.state_dir / "serving")
+    reader = MlflowReader(tracking_uri, settings.serving.model, slot)
+    run(Replica(name, slot, reader, settings.state_dir / "serving", load), host, port)
 
 
 def _log_to_stderr() -> None:

@@ -1,14 +1,18 @@
 """Downloaded model artefacts, kept by digest and shared by the replicas of one machine."""
 
 import fcntl
+import os
 import shutil
+import time
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from koboshi.errors import Corrupt
 from koboshi.files import TEMPORARY_PREFIX, tree_digest
+
+KEPT_S = 3_600.0
 
 
 def verified_artefact(cache: Path, sha256: str, fetch: Callable[[Path], Path], what: str) -> Path:
@@ -23,7 +27,23 @@ def verified_artefact(cache: Path, sha256: str, fetch: Callable[[Path], Path], w
     with _locked(cache / f".lock-{sha256}"):
         if not target.is_dir() or tree_digest(target) != sha256:
             _fetch_into(target, sha256, fetch, what)
+        os.utime(target)
     return target
+
+
+def sweep(cache: Path, in_use: Collection[str], kept_s: float = KEPT_S) -> list[str]:
+    """Remove artefacts that no replica served last (`in_use`) and nobody has taken for `kept_s`; their names.
+
+    The time spares a replica that is just loading one. Under a crash, or when another replica sweeps too, something is
+    left for the next sweep; what was half removed is fetched again when it is wanted, because its digest differs.
+    """
+    before, swept = time.time() - kept_s, []
+    for path in sorted(cache.glob("*")):
+        with suppress(FileNotFoundError):
+            if path.is_dir() and path.name not in in_use and path.stat().st_mtime < before:
+                shutil.rmtree(path, ignore_errors=True)
+                swept.append(path.name)
+    return swept
 
 
 def _fetch_into(target: Path, sha256: str, fetch: Callable[[Path], Path], what: str) -> None:

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from koboshi.errors import Corrupt, KoboshiError, Unavailable
 from koboshi.files import publish_bytes
 from koboshi.refs import ModelRef
-from koboshi.serving.artefacts import verified_artefact
+from koboshi.serving.artefacts import sweep, verified_artefact
 from koboshi.serving.following import Aliased, Refusal, wants_loading
 from koboshi.serving.sklearn_model import Checked
 
@@ -119,6 +119,7 @@ class Replica:
             self.serving = Serving(seen.ref, checked, time.time())
             log.info("version %d (%s) answers now", seen.ref.version, seen.ref.sha256[:12])
             publish_bytes(self._remembered, json.dumps(dataclasses.asdict(seen)).encode())
+            self._sweep()
 
     def _checked(self, seen: Aliased) -> Checked:
         ref = seen.ref
@@ -129,9 +130,20 @@ class Replica:
         what = f"{ref.name} version {ref.version}"
         return self._load(verified_artefact(self._cache, ref.sha256, lambda at: self._registry.fetch(seen, at), what))
 
+    def _sweep(self) -> None:
+        """Let go of artefacts that no replica of this machine would go back to."""
+        kept = (_remembered(path) for path in self._remembered.parent.glob("*.json"))
+        for sha256 in sweep(self._cache, {last.ref.sha256 for last in kept if last}):
+            log.info("the artefact %s is not served any more and was removed", sha256[:12])
+
     def _last_served(self) -> Aliased | None:
-        try:
-            kept = json.loads(self._remembered.read_text())
-            return Aliased(ModelRef.from_json(kept["ref"]), kept["source"])
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
+        return _remembered(self._remembered)
+
+
+def _remembered(path: Path) -> Aliased | None:
+    """What a replica wrote down when it last took a version up; None where it cannot be read."""
+    try:
+        kept = json.loads(path.read_text())
+        return Aliased(ModelRef.from_json(kept["ref"]), kept["source"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

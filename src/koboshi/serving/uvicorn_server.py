@@ -5,14 +5,11 @@ import contextlib
 import logging
 import os
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from types import FrameType
 
 import uvicorn
 
-from koboshi.serving.mlflow_reader import MlflowReader
 from koboshi.serving.replica import Replica
-from koboshi.serving.sklearn_model import load
 from koboshi.serving.starlette_app import ScoringApp
 
 POLL_S = 1.0
@@ -23,13 +20,12 @@ KEEP_ALIVE_S = 120
 log = logging.getLogger("koboshi.serving")
 
 
-def serve(tracking_uri: str, model: str, slot: str, name: str, host: str, port: int, folder: Path) -> None:
-    """Answer on `host:port` until SIGTERM. `folder` keeps the artefacts and what this replica served last.
+def serve(replica: Replica, host: str, port: int) -> None:
+    """Let a replica follow its slot, and answer on `host:port`, until SIGTERM.
 
     On SIGTERM readiness turns red for `DRAIN_S`, so that a balancer takes the replica out; then no connection is
     accepted any more, and what is under way may finish within `FINISH_S`.
     """
-    replica = Replica(name, slot, MlflowReader(tracking_uri, model, slot), folder, load)
     app = ScoringApp(replica)
     config = uvicorn.Config(app.asgi, host, port, log_level="warning", access_log=False, server_header=False)
     config.timeout_graceful_shutdown, config.timeout_keep_alive = FINISH_S, KEEP_ALIVE_S
