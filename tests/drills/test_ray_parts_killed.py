@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from koboshi.drills.catalogue import ray_head_killed, ray_node_killed
-from koboshi.drills.report import Report
 from koboshi.drills.scenes.ray_part_scene import RayHeadScene, RayPartScene
 from koboshi.drills.stage import perform
+from tests.support.drill_reports import refuted_only_by
 from tests.support.running_stack import RunningStack
 
 pytestmark = [pytest.mark.stack, pytest.mark.drills]
@@ -21,14 +21,6 @@ def project(stack_of: Callable[..., RunningStack], monkeypatch: pytest.MonkeyPat
     running = stack_of("ray")
     monkeypatch.syspath_prepend(running.project)
     return running
-
-
-def refuted_only_by(report: Report, check: str) -> str:
-    """The one sentence that refutes; all other findings hold."""
-    assert report.verdict == "refuted"
-    failed = [finding for finding in report.outcome["findings"] if not finding["holds"]]
-    assert [finding["check"] for finding in failed] == [check], failed
-    return str(failed[0]["said"])
 
 
 def test_a_pool_that_forgets_the_checkpoint_is_refuted_when_a_node_dies(project: RunningStack) -> None:

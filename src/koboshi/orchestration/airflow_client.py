@@ -4,6 +4,7 @@ Every call is safe to repeat: a run is named by who asks for it, and a second PO
 """
 
 import dataclasses
+import datetime
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -38,6 +39,17 @@ class TaskState:
     state: str | None
     try_number: int
     duration_s: float | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Try:
+    """One try of a task: its process and when it began and ended (seconds since 1970; None: not yet)."""
+
+    number: int
+    state: str | None
+    pid: int | None
+    began_s: float | None
+    ended_s: float | None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -110,6 +122,17 @@ class AirflowClient:
         """The run's tasks; a mapped one counts as its last."""
         answer = self._call("GET", f"{_path(run)}/taskInstances?limit=100").json()["task_instances"]
         return [TaskState(t["task_id"], t["state"], t["try_number"], t["duration"]) for t in answer]
+
+    def tries(self, run: Run, task_id: str) -> list[Try]:
+        """Every try of a task so far, oldest first."""
+        answer = self._call("GET", f"{_path(run)}/taskInstances/{task_id}/tries", accept=(404,))
+        found = [_try(t) for t in answer.json()["task_instances"]] if answer.is_success else []
+        return sorted(found, key=lambda one: one.number)
+
+    def forget(self, run: Run) -> None:
+        """End a run, if it has not ended, and remove it from Airflow's records; nothing if there is none."""
+        self._call("PATCH", _path(run), body={"state": "failed"}, accept=(404, 409))
+        self._call("DELETE", _path(run), accept=(404, 409))
 
     def log(self, run: Run, task_id: str, try_number: int) -> list[str]:
         """What a try of a task has logged so far, event by event."""
@@ -184,6 +207,14 @@ def _detail(answer: httpx.Response) -> str:
         return str(answer.json()["detail"])
     except (ValueError, KeyError, TypeError):
         return answer.text[:200]
+
+
+def _try(row: Mapping[str, Any]) -> Try:
+    return Try(row["try_number"], row["state"], row["pid"], _seconds(row["start_date"]), _seconds(row["end_date"]))
+
+
+def _seconds(moment: str | None) -> float | None:
+    return None if moment is None else datetime.datetime.fromisoformat(moment).timestamp()
 
 
 def _event(event: Any) -> str:

@@ -63,6 +63,27 @@ def stage_task(stage: str, **options: Any) -> Any:
     return task(task_id=stage, pool=DVC_POOL, **options)(run)()
 
 
+def workspace_verb_task(task_id: str, *words: str, **options: Any) -> Any:
+    """A task that runs `koboshi WORDS…` in the workspace that the run's parameter `workspace` names."""
+
+    def run(params: Mapping[str, Any]) -> None:
+        run_verb(*words, workspace=params["workspace"])
+
+    return task(task_id=task_id, **options)(run)()
+
+
+def workspace_stage_task(stage: str, **options: Any) -> Any:
+    """A task that lets DVC reproduce one stage in the workspace that the run's parameter `workspace` names."""
+
+    def run(params: Mapping[str, Any]) -> None:
+        from koboshi.orchestration import workspaces
+
+        settings = _settings()
+        _run_stage_in(stage, workspaces.find(settings.project, settings.state_dir, params["workspace"]))
+
+    return task(task_id=stage, **options)(run)()
+
+
 def pin_task(**options: Any) -> Any:
     """A task that moves cut.json; it is skipped, without an event, when the last event told of this very cut.
 
@@ -128,20 +149,29 @@ def topics() -> tuple[str, ...]:
     return _settings().ingest.topics
 
 
-def run_verb(*words: str) -> None:
-    """Run `koboshi WORDS…` in the project; its output goes to the task's log."""
-    from koboshi.orchestration.workspaces import PROJECT, Workspace
+def run_verb(*words: str, workspace: str | None = None) -> None:
+    """Run `koboshi WORDS…` in the project, or in the workspace that is named; its output goes to the task's log."""
+    from koboshi.orchestration.workspaces import PROJECT, Workspace, find
 
-    here = Workspace(PROJECT, _settings().project)
+    settings = _settings()
+    here = find(settings.project, settings.state_dir, workspace) if workspace else Workspace(PROJECT, settings.project)
     _run((str(Path(sys.executable).parent / "koboshi"), *words), here, f"koboshi {' '.join(words)}")
 
 
 def run_stage(stage: str, params: Mapping[str, Any]) -> "Workspace":
     """Run one stage where these parameters belong; returns the workspace."""
-    from koboshi.orchestration import stages, workspaces
+    from koboshi.orchestration import workspaces
+
+    settings = _settings()
+    workspace = workspaces.choose(settings.project, settings.state_dir, params)
+    _run_stage_in(stage, workspace)
+    return workspace
+
+
+def _run_stage_in(stage: str, workspace: "Workspace") -> None:
+    from koboshi.orchestration import stages
 
     settings, run = _settings(), get_current_context()["ti"]
-    workspace = workspaces.choose(settings.project, settings.state_dir, params)
     _log.info("stage %s in workspace %s (%s)", stage, workspace.name, workspace.folder)
     stages.run_stage(
         stage,
@@ -151,7 +181,6 @@ def run_stage(stage: str, params: Mapping[str, Any]) -> "Workspace":
         holder=f"{run.dag_id} {run.run_id} {run.task_id}",
         on_line=_say,
     )
-    return workspace
 
 
 def run_program(module: str, verb: str, workspace: str) -> dict[str, Any]:

@@ -75,7 +75,7 @@ def cluster_began_anew(scene: RayPartScene, strikes: Sequence[Strike]) -> Findin
 
 def next_attempt_ended_it(scene: RayPartScene, _strikes: Sequence[Strike]) -> Finding:
     """The new cluster had one job of this training, the second attempt, and it succeeded."""
-    jobs = [(job.name, job.status) for job in scene.ray.jobs(f"{scene.spec.key[:16]}-")]
+    jobs = [(job.name, job.status) for job in scene.ray.jobs(scene.folder)]
     said = "jobs of the new cluster: " + (", ".join(f"{name} {status}" for name, status in jobs) or "none")
     return Finding("next_attempt_ended_it", jobs == [(scene.spec.job_name(2), "SUCCEEDED")], said)
 

@@ -75,10 +75,11 @@ class RayWitness:
         alive = [row for row in rows if row["state"] == "ALIVE" and "CPU" in row["resources_total"]]
         return [Node(row["node_id"], row["node_name"]) for row in alive]
 
-    def jobs(self, prefix: str) -> list[Job]:
-        """The jobs that were submitted under names with a prefix, whatever became of them."""
-        rows = self._get("/api/jobs/")
-        found = [row for row in rows if (row.get("submission_id") or "").startswith(prefix)]
+    def jobs(self, folder: Path) -> list[Job]:
+        """The jobs whose command line names something in a folder, under whatever names they were submitted."""
+        found = [
+            row for row in self._get("/api/jobs/") if row.get("submission_id") and f"{folder}/" in row["entrypoint"]
+        ]
         return [
             Job(row["submission_id"], row["status"], row.get("start_time") or 0.0, row.get("end_time") or 0.0)
             for row in found

@@ -40,7 +40,7 @@ class TrainingScene:
         """Nothing is done yet; `job` is the script of the training job, when it is not the project's own."""
         self.settings, self._say = settings, say
         self._job = job or settings.project / settings.drills.job
-        self._folder = settings.state_dir / "drills" / "runs" / uuid.uuid4().hex[:12]
+        self.folder = settings.state_dir / "drills" / "runs" / uuid.uuid4().hex[:12]
         self._workload: Workload = load_workload(settings.drills.workload)
         url = required(settings.ray.jobs_url, "Ray")
         self._jobs, self.ray = RayJobs(url, settings.ray.token_path), RayWitness(url, settings.ray.token_path)
@@ -48,21 +48,37 @@ class TrainingScene:
         self.heard: list[tuple[float, str]] = []
 
     def begin(self) -> None:
-        """Prepare the table, and have the training submitted and followed in the background."""
-        table = self._folder / "table"
-        table.mkdir(parents=True)
-        units = self._workload.prepare(self.settings.project, table)
-        self.spec = self._specification(DatasetRef(str(table), sha256_of(table / "manifest.json")), units)
-        self.victim = next(iter(units))
-        self.step = units[self.victim].steps // 2 + 1
-        self.units = tuple(units)
+        """Prepare the table, and have the training begun and followed in the background."""
+        folder = self.folder / "table"
+        folder.mkdir(parents=True)
+        lent = self._workload.prepare(self.settings.project, folder)
+        table = DatasetRef(str(folder), sha256_of(folder / "manifest.json"))
+        units = self._chosen(lent, table)
+        self.spec = self._specification(table, self._doubled(units))
+        self.victim, self.units = next(iter(units)), tuple(units)
+        self.step = self._struck_step(units[self.victim])
         self.files = StepFiles(self.spec.place.checkpoints / self.spec.key[:16])
         self.files.start()
-        start = submission(self.spec, self._job)
         pool = ThreadPoolExecutor(1)
-        ledger = Ledger(self.spec.place.ledger_url)
-        self._training = pool.submit(attain, self.spec, self._jobs, ledger, start, self._hear)
+        self._training = pool.submit(self._train)
         pool.shutdown(wait=False)
+
+    def _chosen(self, units: Mapping[str, UnitSpec], _table: DatasetRef) -> Mapping[str, UnitSpec]:
+        """Which of the project's units are trained: all of them."""
+        return units
+
+    def _doubled(self, units: Mapping[str, UnitSpec]) -> Mapping[str, UnitSpec]:
+        """Each unit twice, side by side."""
+        return {name + suffix: unit for name, unit in units.items() for suffix in ("", CONTROL)}
+
+    def _struck_step(self, unit: UnitSpec) -> int:
+        """In the middle, so that there is something to go on from, and something to go on to."""
+        return unit.steps // 2 + 1
+
+    def _train(self) -> None:
+        """Have it trained; raises what a caller of the training would get."""
+        ledger = Ledger(self.spec.place.ledger_url)
+        attain(self.spec, self._jobs, ledger, submission(self.spec, self._job), self._hear)
 
     def finish(self, limit_s: float) -> Finding:
         """Wait for the training's end."""
@@ -118,7 +134,7 @@ class TrainingScene:
         files = list(folder.glob(f"{self.spec.units[unit].steps:04d}-*.ckpt"))
         if len(files) != 1:
             raise BadInput(f"{unit} has {len(files)} final models in {folder}, not one.")
-        return self._workload.predict(files[0].read_bytes(), self._folder / "table")
+        return self._workload.predict(files[0].read_bytes(), self.folder / "table")
 
     def missing_steps(self) -> list[str]:
         """Steps whose file was never on disk."""
@@ -140,21 +156,20 @@ class TrainingScene:
         if self._training is not None:
             self.files.stop()
         if keep_files:
-            self._say(f"the files of the refuted run are in {self._folder}")
+            self._say(f"the files of the refuted run are in {self.folder}")
         else:
-            shutil.rmtree(self._folder, ignore_errors=True)
+            shutil.rmtree(self.folder, ignore_errors=True)
 
     def _specification(self, table: DatasetRef, units: Mapping[str, UnitSpec]) -> TrainingSpec:
-        """Each unit twice, side by side; the salt is the folder's name, so that no run is ever taken for another."""
-        both = {name + suffix: unit for name, unit in units.items() for suffix in ("", CONTROL)}
+        """The salt is the folder's name, so that no run is ever taken for another."""
         place = Workplace(
             project=str(self.settings.project),
-            state_dir=str(self._folder),
-            ledger_url=f"sqlite:///{self._folder / 'ledger.db'}",
+            state_dir=str(self.folder),
+            ledger_url=f"sqlite:///{self.folder / 'ledger.db'}",
             actors=self.settings.training.actors,
             lease_s=self.settings.training.lease_s,
         )
-        return TrainingSpec(training_key(table, both, salt=self._folder.name), table, both, place)
+        return TrainingSpec(training_key(table, units, salt=self.folder.name), table, units, place)
 
     def _hear(self, line: str) -> None:
         self.heard.append((time.time(), line))

@@ -1,0 +1,150 @@
+"""The scene of the drills that kill what runs a task: one training, as a stage that a run of Airflow has done."""
+
+import math
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import psutil
+
+from koboshi.drills.evidence import Event, EventKind, Evidence
+from koboshi.drills.faults.signals import caught_in_the_middle, kill
+from koboshi.drills.scenes.train_stage import SPECIFICATION
+from koboshi.drills.scenes.training_scene import TrainingScene
+from koboshi.drills.scenes.workspace import STAGE, make_workspace
+from koboshi.drills.strike import Strike
+from koboshi.errors import KoboshiError, Permanent
+from koboshi.orchestration.airflow_client import AirflowClient, Run, TaskState, connect
+from koboshi.refs import DatasetRef
+from koboshi.settings import Settings, required
+from koboshi.training import UnitSpec
+from koboshi.training.unit import make_unit
+
+DAG = "drill_train"
+LASTS_S = 60.0  # Airflow takes 30 to 35 s to miss a killed supervisor's heartbeat, and 5 s more to try again
+TIMED_STEPS = 4
+KNOWN_WITHIN_S = 60.0
+FOLLOWED_S = 600.0
+STAGE_COMMAND = (sys.executable, "-m", "koboshi.drills.scenes.train_stage")
+KINDS: Mapping[str | None, EventKind] = {"up_for_retry": "suspicion"}
+
+
+class TaskScene(TrainingScene):
+    """A run of the DAG `drill_train` in a workspace of its own; the training is longer than Airflow is slow.
+
+    One unit is trained, the last of the workload, and without a control beside it: what is asked here is how often it
+    was trained, not to what bits.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        say: Callable[[str], None],
+        job: Path | None = None,
+        stage: Sequence[str] = STAGE_COMMAND,
+    ) -> None:
+        """Nothing is done yet; `stage` is the command of the workspace's stage, to which the job's script is added."""
+        super().__init__(settings, say, job)
+        self.run = Run(DAG, f"drill-{self.folder.name}")
+        self.changes: list[tuple[float, TaskState]] = []
+        self._stage = (*stage, str(self._job))
+        self._link = settings.state_dir / "workspaces" / self.run.run_id
+
+    @property
+    def airflow(self) -> AirflowClient:
+        """A session of its own for each question, since there is more than one thread."""
+        where = self.settings.airflow
+        return connect(required(where.base_url, "Airflow"), where.username, where.passwords_path)
+
+    def kill_the_task(self) -> list[Strike]:
+        """SIGKILL to the task's supervisor and to the task, while Ray is in the middle of a step of its job."""
+        if caught_in_the_middle(self.doing, self.pids, lambda: self.over) is None:
+            return []
+        pid = self.airflow.tries(self.run, STAGE)[-1].pid
+        supervisor = _supervisor_of(pid)
+        if pid is None or supervisor is None:
+            return []
+        strike = kill(
+            "the task's supervisor and its process", [supervisor, pid], f"during {self.victim}'s step {self.step}"
+        )
+        return [strike] if strike else []
+
+    def evidence(self, strikes: Sequence[Strike]) -> Evidence:
+        """Suspicion is Airflow's, when it lets the task be tried again; recovery is when it runs again."""
+        struck_s = strikes[0].at_s
+        moments = {
+            name: [at for at, task in self.changes if at > struck_s and task.state == state and task.task_id == STAGE]
+            for name, state in (("detected_after_s", "up_for_retry"), ("recovered_after_s", "running"))
+        }
+        told = super().evidence(strikes)
+        events = [
+            Event(at, KINDS.get(t.state, "note"), f"Airflow: {t.task_id} {t.state}, try {t.try_number}")
+            for at, t in self.changes
+        ]
+        after = {name: at[0] - struck_s for name, at in moments.items() if at}
+        tries = len(self.airflow.tries(self.run, STAGE))
+        return Evidence({**told.measures, **after, "tries": float(tries)}, [*told.events, *events], told.series)
+
+    def close(self, *, keep_files: bool) -> None:
+        """Take the run out of Airflow, and the workspace out of the way."""
+        self._link.unlink(missing_ok=True)
+        if not keep_files and self._training is not None:
+            try:
+                self.airflow.forget(self.run)
+            except KoboshiError as error:
+                self._say(f"{self.run.dag_id} {self.run.run_id} stays in Airflow: {error}")
+        super().close(keep_files=keep_files)
+
+    def _train(self) -> None:
+        workspace = self.folder / "workspace"
+        make_workspace(workspace, self._stage, {SPECIFICATION: self.spec.to_json().encode()}, self._topics())
+        self._link.parent.mkdir(exist_ok=True)
+        self._link.symlink_to(workspace, target_is_directory=True)
+        airflow = self.airflow
+        airflow.wait_for_dag(self.run.dag_id, within_s=KNOWN_WITHIN_S)
+        airflow.trigger(self.run, {"workspace": self._link.name})
+        self._follow(airflow, self.run)
+
+    def _topics(self) -> Sequence[str]:
+        return ()
+
+    def _follow(self, airflow: AirflowClient, run: Run) -> None:
+        ended = airflow.follow(run, within_s=FOLLOWED_S, on_change=self._changed)
+        if ended.state != "success":
+            raise Permanent(f"run {run.run_id} of {run.dag_id} ended as {ended.state}.")
+
+    def _changed(self, task: TaskState) -> None:
+        self.changes.append((time.time(), task))
+        if task.state is not None:
+            self._say(f"{task.task_id} {task.state}, try {task.try_number}")
+
+    def _chosen(self, units: Mapping[str, UnitSpec], table: DatasetRef) -> Mapping[str, UnitSpec]:
+        name, unit = list(units.items())[-1]
+        return {name: _lasting(unit, table, LASTS_S)}
+
+    def _doubled(self, units: Mapping[str, UnitSpec]) -> Mapping[str, UnitSpec]:
+        return units
+
+    def _struck_step(self, _unit: UnitSpec) -> int:
+        return 3
+
+
+def _lasting(unit: UnitSpec, table: DatasetRef, seconds: float) -> UnitSpec:
+    """As many steps as fill some seconds on this machine, by the time that the first of them take here."""
+    made = make_unit(unit.factory, unit.params)
+    made.start(table)
+    began = time.monotonic()
+    for number in range(1, TIMED_STEPS + 1):
+        made.step(number)
+    a_step = (time.monotonic() - began) / TIMED_STEPS
+    return UnitSpec(unit.factory, unit.params, math.ceil(seconds / a_step))
+
+
+def _supervisor_of(pid: int | None) -> int | None:
+    """The process of LocalExecutor that started a task and beats for it; None when it is something else."""
+    try:
+        parent = psutil.Process(pid).parent() if pid else None
+        return parent.pid if parent and "LocalExecutor" in " ".join(parent.cmdline()) else None
+    except psutil.Error:
+        return None
