@@ -12,7 +12,7 @@ import polars as pl
 from koboshi.datasets.manifest import open_verified
 from koboshi.datasets.params import load_params
 from koboshi.errors import Permanent, Unavailable
-from koboshi.orchestration.gateway_answers import REPLICA_HEADER, VERSION_HEADER
+from koboshi.serving.protocol import REPLICA_HEADER, VERSION_HEADER
 from koboshi.settings import Settings, required
 from pipelines.candidates import features_of, probability
 from pipelines.columns import TABLE

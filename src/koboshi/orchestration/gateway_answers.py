@@ -7,10 +7,10 @@ from collections.abc import Callable
 import httpx
 
 from koboshi.errors import Unavailable
+from koboshi.serving.protocol import REPLICA_HEADER, VERSION_HEADER
 
 _IN_A_ROW = 12  # answers of the wanted version, after which no replica that the gateway sends to has another one
 _LOOK_S = 0.25
-VERSION_HEADER, REPLICA_HEADER = "x-koboshi-model-version", "x-koboshi-replica"
 
 
 def wait_until_served(url: str, version: int, *, within_s: float, on_line: Callable[[str], None]) -> dict[str, int]:

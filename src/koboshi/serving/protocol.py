@@ -15,6 +15,9 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+REPLICA_HEADER = "x-koboshi-replica"
+VERSION_HEADER = "x-koboshi-model-version"
+DIGEST_HEADER = "x-koboshi-model-digest"
 FORMATS = ("dataframe_split", "dataframe_records", "inputs", "instances")
 WHOLE = frozenset({"integer", "long"})
 REAL = frozenset({"float", "double"})

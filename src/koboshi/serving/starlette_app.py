@@ -13,7 +13,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from koboshi.serving.protocol import BadRequest, parse, supports
+from koboshi.serving.protocol import (
+    DIGEST_HEADER,
+    REPLICA_HEADER,
+    VERSION_HEADER,
+    BadRequest,
+    parse,
+    supports,
+)
 from koboshi.serving.replica import Replica, Serving
 
 SCORING_THREADS = 2
@@ -92,10 +99,10 @@ class ScoringApp:
         return f"no model yet: nothing has been promoted to the slot {self.replica.slot}."
 
     def _headers(self, serving: Serving | None) -> dict[str, str]:
-        named = {"x-koboshi-replica": self.replica.name}
+        named = {REPLICA_HEADER: self.replica.name}
         if serving is not None:
-            named["x-koboshi-model-version"] = str(serving.ref.version)
-            named["x-koboshi-model-digest"] = serving.ref.sha256
+            named[VERSION_HEADER] = str(serving.ref.version)
+            named[DIGEST_HEADER] = serving.ref.sha256
         if self.draining:
             named["connection"] = "close"
         return named
