@@ -9,10 +9,10 @@ unexport PYTHONDONTWRITEBYTECODE
 unexport VIRTUAL_ENV
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up demo drills test test-unit lint format stop clean tools lock
+.PHONY: help setup up demo compose-test drills test test-unit lint format stop clean tools lock
 
 help: ## Show this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 	@echo "  PYTHON=python3.13 chooses another interpreter (3.11 to 3.13)."
 
 setup: ## Make the environment from the hashed lock; does nothing when it is up to date
@@ -35,6 +35,9 @@ test: setup ## Every test, on a real stack, with branch coverage (REQUIRE_TOOLS=
 test-unit: setup ## The tests that need no stack, in seconds
 	@python -m pytest -q tests/unit
 
+compose-test: setup ## The stack in containers: image, flow, kills under load, down and up (Docker, or root on Debian)
+	@COMPOSE_TEST=1 python -m pytest -q -s -x tests/compose
+
 lint: setup ## Style, types, and the rules of the house
 	@ruff check .
 	@ruff format --check .
@@ -55,9 +58,10 @@ clean: stop ## Stop the stack and remove everything that was made, also outside 
 
 tools: ## Install the system tools that some tests use (Debian, as root)
 	@if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
-	  echo "make tools needs root on Debian; elsewhere install by hand: strace chromium chromium-driver wrk" >&2; exit 1; fi
+	  echo "make tools needs root on Debian; elsewhere install by hand: strace chromium chromium-driver wrk docker docker-compose" >&2; exit 1; fi
 	@apt-get update -qq
-	@DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends strace chromium chromium-driver wrk
+	@DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends strace chromium chromium-driver wrk \
+	  docker-compose debootstrap $$(command -v dockerd >/dev/null || echo docker.io)
 
 lock: setup ## Resolve the dependencies anew: requirements.lock and Kafka's jars
 	@UV_CACHE_DIR=.koboshi/cache/uv .koboshi/cache/uv-*/bin/uv pip compile --quiet --universal --generate-hashes \
