@@ -1,4 +1,4 @@
-"""A training stage that claims no attempt and submits under a name that nobody else knows: the control's only change."""
+"""A training stage that claims no attempt and submits under a name that nobody else knows: the one change."""
 
 import time
 import uuid

@@ -15,7 +15,12 @@ def kill_part(settings: Settings, part: str, detail: str = "") -> Strike | None:
 
     Raises `BadInput` for a part that this stack does not have, `Unavailable` when it does not run.
     """
-    return kill(part, find_victim(part, settings, _places(settings)).pids, detail)
+    return kill(part, processes_of(settings, part), detail)
+
+
+def processes_of(settings: Settings, part: str) -> tuple[int, ...]:
+    """The processes of a part that live now, its own first; raises as `kill_part`."""
+    return find_victim(part, settings, _places(settings)).pids
 
 
 def is_ours(settings: Settings, *parts: str) -> bool:

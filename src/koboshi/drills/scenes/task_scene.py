@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -23,7 +24,7 @@ from koboshi.training.unit import make_unit
 
 DAG = "drill_train"
 LASTS_S = 60.0  # Airflow takes 30 to 35 s to miss a killed supervisor's heartbeat, and 5 s more to try again
-TIMED_STEPS = 4
+TIMED_STEPS, STRUCK_STEP = 4, 3
 KNOWN_WITHIN_S = 60.0
 FOLLOWED_S = 600.0
 STAGE_COMMAND = (sys.executable, "-m", "koboshi.drills.scenes.train_stage")
@@ -87,32 +88,46 @@ class TaskScene(TrainingScene):
         return Evidence({**told.measures, **after, "tries": float(tries)}, [*told.events, *events], told.series)
 
     def close(self, *, keep_files: bool) -> None:
-        """Take the run out of Airflow, and the workspace out of the way."""
+        """Take the runs out of Airflow, and the workspace out of the way."""
         self._link.unlink(missing_ok=True)
         if not keep_files and self._training is not None:
-            try:
-                self.airflow.forget(self.run)
-            except KoboshiError as error:
-                self._say(f"{self.run.dag_id} {self.run.run_id} stays in Airflow: {error}")
+            self._forget()
         super().close(keep_files=keep_files)
 
+    @property
+    def all_runs(self) -> Sequence[Run]:
+        """Every run of the drill's."""
+        return (self.run,)
+
+    def _forget(self) -> None:
+        for run in self.all_runs:
+            try:
+                self.airflow.forget(run)
+            except KoboshiError as error:
+                self._say(f"{run.dag_id} {run.run_id} stays in Airflow: {error}")
+
     def _train(self) -> None:
+        self._make_workspace()
+        self._run_through(self.run)
+
+    def _make_workspace(self) -> None:
         workspace = self.folder / "workspace"
-        make_workspace(workspace, self._stage, {SPECIFICATION: self.spec.to_json().encode()}, self._topics())
+        make_workspace(workspace, self._stage, {SPECIFICATION: self.spec.to_json().encode()}, self._ingest())
         self._link.parent.mkdir(exist_ok=True)
         self._link.symlink_to(workspace, target_is_directory=True)
+
+    def _run_through(self, run: Run) -> None:
+        """Trigger a run in the workspace, and wait for its end; raises `Permanent` when it is not green."""
         airflow = self.airflow
-        airflow.wait_for_dag(self.run.dag_id, within_s=KNOWN_WITHIN_S)
-        airflow.trigger(self.run, {"workspace": self._link.name})
-        self._follow(airflow, self.run)
-
-    def _topics(self) -> Sequence[str]:
-        return ()
-
-    def _follow(self, airflow: AirflowClient, run: Run) -> None:
+        airflow.wait_for_dag(run.dag_id, within_s=KNOWN_WITHIN_S)
+        airflow.trigger(run, {"workspace": self._link.name})
         ended = airflow.follow(run, within_s=FOLLOWED_S, on_change=self._changed)
         if ended.state != "success":
             raise Permanent(f"run {run.run_id} of {run.dag_id} ended as {ended.state}.")
+
+    def _ingest(self) -> Mapping[str, Any]:
+        """The settings of the workspace's ingest."""
+        return {}
 
     def _changed(self, task: TaskState) -> None:
         self.changes.append((time.time(), task))
@@ -127,7 +142,7 @@ class TaskScene(TrainingScene):
         return units
 
     def _struck_step(self, _unit: UnitSpec) -> int:
-        return 3
+        return STRUCK_STEP
 
 
 def _lasting(unit: UnitSpec, table: DatasetRef, seconds: float) -> UnitSpec:

@@ -4,6 +4,7 @@ import json
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from koboshi.files import publish_bytes
 
@@ -11,16 +12,17 @@ STAGE = "train"
 PUBLISHED = "trained"
 
 
-def make_workspace(folder: Path, command: Sequence[str], files: Mapping[str, bytes], topics: Sequence[str]) -> None:
+def make_workspace(folder: Path, command: Sequence[str], files: Mapping[str, bytes], ingest: Mapping[str, Any]) -> None:
     """Write a project with one stage, which runs `command` after any of `files` has changed; DVC's cache is its own.
 
-    Its koboshi.toml names a ledger beside it and the topics that are landed there; addresses are the stack's.
+    Its koboshi.toml names a ledger beside it, and the settings of its ingest; addresses are the stack's.
     """
     stage = {"cmd": shlex.join(command), "deps": sorted(files), "outs": [PUBLISHED]}
     ledger, cache = folder.parent / "ledger.db", folder.parent / "cache"
+    lines = [f'ledger_url = "sqlite:///{ledger}"', "[ingest]", *(f"{k} = {json.dumps(v)}" for k, v in ingest.items())]
     texts = {
         "dvc.yaml": json.dumps({"stages": {STAGE: stage}}),
-        "koboshi.toml": f'ledger_url = "sqlite:///{ledger}"\n[ingest]\ntopics = {json.dumps(list(topics))}\n',
+        "koboshi.toml": "\n".join(lines) + "\n",
         ".dvc/config": f"[core]\nno_scm = true\nanalytics = false\n[cache]\ndir = {cache}\n",
     }
     for name, content in {**files, **{name: text.encode() for name, text in texts.items()}}.items():

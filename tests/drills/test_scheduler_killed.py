@@ -1,0 +1,29 @@
+"""The negative control of the drill that kills Airflow's scheduler twice."""
+
+import dataclasses
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from koboshi.drills.catalogue.scheduler_killed import DRILL
+from koboshi.drills.scenes.scheduler_scene import SchedulerScene
+from koboshi.drills.stage import perform
+from tests.support.drill_reports import refuted_only_by
+from tests.support.running_stack import RunningStack
+
+pytestmark = [pytest.mark.stack, pytest.mark.drills]
+
+
+def test_a_task_that_submits_under_a_random_name_is_refuted(
+    stack_of: Callable[..., RunningStack], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each try is another job; the landing, and the lease of the training, hold."""
+    project = stack_of("kafka", "ray", "airflow")
+    monkeypatch.syspath_prepend(project.project)
+    stage = (sys.executable, str(Path(__file__).with_name("random_name_stage.py")))
+    drill = dataclasses.replace(DRILL, scene=partial(SchedulerScene, stage=stage))
+    report, _ = perform(drill, project.settings, lambda _: None)
+    assert refuted_only_by(report, "trained_once").startswith("Ray ran 3 jobs for one training: ")
