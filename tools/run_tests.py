@@ -25,7 +25,7 @@ def main() -> int:
 
 
 def _pytest(words: list[str]) -> tuple[int, str]:
-    command = [sys.executable, "-m", "coverage", "run", "-m", "pytest", *words]
+    command = [sys.executable, "-m", "coverage", "run", "-m", "pytest", "--durations=15", *words]
     summary = ""
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True) as tests:
         for line in tests.stdout or ():
