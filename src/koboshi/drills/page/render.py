@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from koboshi.drills.page import figures, overview
 from koboshi.drills.page.journals import Journal
@@ -67,6 +68,12 @@ def _shown(journal: Journal) -> dict[str, Any]:
     return {"journal": journal, "story": story, "charts": charts, "told": told}
 
 
+def prose(text: str) -> Markup:
+    """Escaped, and what stands between backticks as code."""
+    parts = enumerate(text.split("`"))
+    return Markup().join(Markup("<code>{}</code>").format(part) if number % 2 else part for number, part in parts)
+
+
 def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("koboshi.drills.page"),
@@ -75,7 +82,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"words": words}
+    environment.filters |= {"words": words, "prose": prose}
     for function in (figures.seconds, figures.offset, figures.clock, figures.day):
         environment.filters[function.__name__] = function
     environment.globals["measured"] = measured

@@ -6,6 +6,11 @@ from collections.abc import Sequence
 from koboshi.drills.drill import Outcome
 from koboshi.drills.page.scale import Point, plottable
 
+MEASURED = {  # what a journal without such an event still tells of it
+    "detected_after_s": ("suspicion", "the first suspicion"),
+    "recovered_after_s": ("recovery", "the first good work"),
+}
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Moment:
@@ -42,11 +47,14 @@ def tell(outcome: Outcome, began_s: float) -> Story:
     """The story of an outcome; what has no place on a clock is left out, and the journal itself still shows it."""
     origin = min((strike.at_s for strike in outcome.strikes), default=began_s)
     events = outcome.evidence.events
-    happened = [(strike.at_s, "fault", str(strike)) for strike in outcome.strikes]
-    happened += [(event.at_s, event.kind, event.said) for event in events if event.kind != "fault" or not happened]
-    moments = [
-        Moment(after, kind, said) for at_s, kind, said in happened for after, _ in plottable([(at_s - origin, 0)])
+    happened = [(strike.at_s - origin, "fault", str(strike)) for strike in outcome.strikes]
+    happened += [
+        (event.at_s - origin, event.kind, event.said) for event in events if event.kind != "fault" or not happened
     ]
+    told = {kind for _, kind, _ in happened}
+    measures = outcome.evidence.measures
+    happened += [(measures[m], *rest) for m, rest in MEASURED.items() if m in measures and rest[0] not in told]
+    moments = [Moment(after, kind, said) for at, kind, said in happened for after, _ in plottable([(at, 0)])]
     lines = [
         Line(series.name, series.unit, plottable((at_s - origin, value) for at_s, value in series.points))
         for series in outcome.evidence.series

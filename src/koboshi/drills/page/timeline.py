@@ -14,6 +14,7 @@ MARGIN, GUTTER = 14, 46  # right of the chart, and left of it for the numbers
 ROW, ROWS = 18, 3  # labels of marks: height of a row, and how many there may be
 LANE, TITLE, PLOT, GAP, AXIS = 26, 26, 84, 12, 40
 FEW = 2  # panels that may be high
+BESIDE = 10  # pixels from a mark to its word
 LETTER = 6.6  # pixels that a letter takes at the chart's font size, rather too many than too few
 MINUTES_FROM_S = 300.0
 WORDS = {"fault": "fault", "suspicion": "suspected", "recovery": "recovered"}
@@ -31,10 +32,11 @@ class Label:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Mark:
-    """A fault, suspicion or recovery; without a label where there was no room for one."""
+    """A fault, suspicion or recovery, in its label's row; on the axis itself where there was no room for a label."""
 
     kind: str
     x: float
+    y: float
     said: str
     label: Label | None
 
@@ -78,10 +80,10 @@ class Timeline:
 
 
 def timeline(story: Story, width: int) -> Timeline | None:
-    """The chart of a story, or none where nothing has a place on the clock."""
+    """The chart of a story, or none where there is no more than one moment to show."""
     times = [moment.after_s for moment in story.moments]
     times += [at for line in story.lines for at in (line.points[0][0], line.points[-1][0])]
-    if not times:
+    if not times or min(times) == max(times):
         return None
     time = Scale(min(times), max(times), GUTTER if story.lines else MARGIN, width - MARGIN)
     told = [moment for moment in story.moments if moment.kind != "note"]
@@ -89,7 +91,7 @@ def timeline(story: Story, width: int) -> Timeline | None:
     lane = max((spot.y for spot in labels if spot), default=0.0) + LANE / 2
     panels = stacked(story.lines, time, lane + LANE / 2)
     bottom = panels[-1].bottom if panels else lane + LANE / 2
-    places, caption = clock_ticks(time, about=max(2, width // 110))
+    places, caption = clock_ticks(time, about=max(3, width // 90))
     return Timeline(
         width=width,
         height=bottom + AXIS,
@@ -97,7 +99,7 @@ def timeline(story: Story, width: int) -> Timeline | None:
         right=time.end,
         lane=lane,
         bottom=bottom,
-        marks=[Mark(m.kind, time(m.after_s), m.said, spot) for m, spot in zip(told, labels, strict=True)],
+        marks=[mark(moment, time, spot, lane) for moment, spot in zip(told, labels, strict=True)],
         notes=sorted({time(moment.after_s) for moment in story.moments if moment.kind == "note"}),
         outage=outage(story, time),
         panels=panels,
@@ -120,22 +122,42 @@ def outage(story: Story, time: Scale) -> tuple[float, float] | None:
     return (time(fault.after_s), time(after[0])) if fault and after else None
 
 
+def mark(moment: Moment, time: Scale, spot: Label | None, lane: float) -> Mark:
+    """The mark of a moment, beside its label."""
+    return Mark(moment.kind, time(moment.after_s), spot.y - 4 if spot else lane, moment.said, spot)
+
+
 def label(moments: Sequence[Moment], time: Scale, width: int) -> list[Label | None]:
-    """A label for each moment that there is room for in one of the rows; the first of each kind chooses first."""
-    taken: list[list[tuple[float, float]]] = [[] for _ in range(ROWS)]
+    """A label for each moment that there is room for in one of the rows; the first of each kind chooses first.
+
+    A line goes down from each label to the axis: no label lies on another one, nor on the line of one.
+    """
+    taken: list[tuple[int, float, float, float]] = []
     found: list[Label | None] = [None] * len(moments)
     for number in _importance(moments):
         moment = moments[number]
         text = WORDS[moment.kind] + (f" {offset(moment.after_s)}" if moment.after_s else "")
-        x, reach = time(moment.after_s), len(text) * LETTER
-        anchor = "start" if x + reach <= width else "end"
-        begin, end = (x - 6, x + reach) if anchor == "start" else (x - reach, x + 6)
-        free = (n for n, row in enumerate(taken) if begin >= 0 and all(end < a or begin > b for a, b in row))
-        row = next(free, None)
+        x, reach = time(moment.after_s), BESIDE + len(text) * LETTER
+        right = x + reach <= width
+        begin, end = (x + BESIDE, x + reach) if right else (x - reach, x - BESIDE)
+        row = next((row for row in range(ROWS) if begin >= 0 and _free(row, x, begin, end, taken)), None)
         if row is not None:
-            taken[row].append((begin, end))
-            found[number] = Label(x - 5 if anchor == "start" else x + 5, row * ROW + ROW, anchor, text)
+            taken.append((row, x, begin, end))
+            found[number] = Label(begin if right else end, (row + 1) * ROW, "start" if right else "end", text)
     return found
+
+
+def _free(row: int, x: float, begin: float, end: float, taken: Sequence[tuple[int, float, float, float]]) -> bool:
+    """Whether a label in this row meets no other, no line of a higher one, and its own line none of the lower ones."""
+    low, high = min(x - BESIDE, begin), max(x + BESIDE, end)
+    return all(
+        high < min(at - BESIDE, left) or low > max(at + BESIDE, right)
+        if row == other
+        else not begin <= at <= end
+        if row > other
+        else not left <= x <= right
+        for other, at, left, right in taken
+    )
 
 
 def _importance(moments: Sequence[Moment]) -> list[int]:
