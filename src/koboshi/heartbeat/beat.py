@@ -1,0 +1,58 @@
+"""What a beat says, where beats go, and how they look on the wire."""
+
+import dataclasses
+import hmac
+import json
+from typing import Self
+
+FORMAT_VERSION = 1
+STOPPED, DEAD = "T", "X"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Address:
+    """Where beats go; `secret` is new for each run, so that what beats from another one, or made up, is not heard."""
+
+    host: str
+    port: int
+    secret: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Doing:
+    """What a worker says it is at: a unit's step, and the phase of it (`idle` between steps)."""
+
+    unit: str = ""
+    step: int = 0
+    phase: str = "idle"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Beat:
+    """A sign of life of `worker`, taken at `at_s` of its machine's monotonic clock.
+
+    `state` is the kernel's letter for the process (R runs, S sleeps, D waits for a disk, T is stopped) or X when it is
+    gone; `cpu_s` is the processor time that all its threads have used so far.
+    """
+
+    worker: str
+    doing: Doing
+    state: str
+    cpu_s: float
+    at_s: float
+
+    def to_bytes(self, secret: str) -> bytes:
+        """The datagram."""
+        return json.dumps({"v": FORMAT_VERSION, "secret": secret, **dataclasses.asdict(self)}).encode()
+
+    @classmethod
+    def from_bytes(cls, data: bytes, secret: str) -> Self | None:
+        """The beat in a datagram, or None for anything that is not one of this run's."""
+        try:
+            fields = json.loads(data)
+            mine = hmac.compare_digest(str(fields.pop("secret")).encode(), secret.encode())
+            if not mine or fields.pop("v") != FORMAT_VERSION:
+                return None
+            return cls(**{**fields, "doing": Doing(**fields["doing"])})
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return None

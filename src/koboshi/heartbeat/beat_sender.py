@@ -1,0 +1,132 @@
+"""The process beside a worker: it beats on the worker's behalf, and ends with it.
+
+    python -m koboshi.heartbeat.beat_sender       (started by companion.py, with a pipe as standard input)
+
+The pipe's first line is the order, each one after it says what the worker is at. The sender reads the worker's state
+from the kernel, so it needs nothing of the worker's interpreter: a step that holds it for minutes beats on, and a
+stopped process shows as stopped. It hangs on to the process itself (a pidfd), neither to its number, which may be given
+again, nor to the thread that started it, at whose end a death signal would come too soon.
+"""
+
+import dataclasses
+import json
+import os
+import select
+import signal
+import socket
+import sys
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Self
+
+from koboshi.heartbeat.beat import DEAD, Address, Beat, Doing
+
+_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+_CHUNK = 65_536
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Order:
+    """For whom to beat, where to, and how often."""
+
+    worker: str
+    pid: int
+    address: Address
+    interval_s: float
+
+    def to_json(self) -> str:
+        """The first line of the pipe: in the command line, everybody on the machine could read the secret."""
+        return json.dumps(dataclasses.asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """The order that `to_json` wrote."""
+        fields = json.loads(text)
+        return cls(**{**fields, "address": Address(**fields["address"])})
+
+
+def main() -> None:
+    """Beat until the worker is gone, and say so."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    pipe = _Lines(sys.stdin.fileno())
+    if not (lines := pipe.read()):
+        return
+    order = Order.from_json(lines[0])
+    process = os.pidfd_open(order.pid)
+    if os.getppid() != order.pid:
+        return
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
+        _Sender(order, process, pipe, out).run(lines[1:])
+
+
+class _Lines:
+    """Whole lines of a pipe that is polled, so nothing may be left in a buffer."""
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor, self._rest = descriptor, b""
+
+    def read(self) -> list[str] | None:
+        """The lines that are complete, at least one; None when the pipe is closed."""
+        lines: list[bytes] = []
+        while not lines:
+            if not (chunk := os.read(self.descriptor, _CHUNK)):
+                return None
+            *lines, self._rest = (self._rest + chunk).split(b"\n")
+        return [line.decode() for line in lines]
+
+
+class _Sender:
+    def __init__(self, order: Order, process: int, pipe: _Lines, out: socket.socket) -> None:
+        self._order, self._process, self._pipe, self._out = order, process, pipe, out
+        self._poll = select.poll()
+        self._poll.register(process, select.POLLIN)
+        self._poll.register(pipe.descriptor, select.POLLIN)
+        self._doing = Doing()
+
+    def run(self, lines: list[str]) -> None:
+        due = time.monotonic()
+        while True:
+            if lines:
+                self._doing = Doing(*json.loads(lines[-1]))
+            if (now := time.monotonic()) >= due:
+                self._send(*process_now(self._order.pid))
+                due += self._order.interval_s * (1 + (now - due) // self._order.interval_s)  # no burst makes up
+            ready = {descriptor for descriptor, _ in self._poll.poll(max(0.0, due - time.monotonic()) * 1000)}
+            if self._process in ready:
+                return self._send(DEAD, 0.0)
+            lines = self._heard() if self._pipe.descriptor in ready else []
+
+    def _heard(self) -> list[str]:
+        """What the worker says; a dying process closes its pipe a moment before it is gone."""
+        if (lines := self._pipe.read()) is None:
+            self._poll.unregister(self._pipe.descriptor)
+        return lines or []
+
+    def _send(self, state: str, cpu_s: float) -> None:
+        beat = Beat(self._order.worker, self._doing, state, cpu_s, time.monotonic())
+        address = self._order.address
+        try:
+            self._out.sendto(beat.to_bytes(address.secret), (address.host, address.port))
+        except OSError:  # a network that is down, or a driver that has gone: silence is the message
+            return
+
+
+def process_now(pid: int, proc: Path = Path("/proc")) -> tuple[str, float]:
+    """A process's state letter and the processor time of all its threads, or (X, 0) when it is gone."""
+    try:
+        stat = (proc / str(pid) / "stat").read_text()
+    except OSError:
+        return DEAD, 0.0
+    return parsed_stat(stat.rpartition(")")[2].split())
+
+
+def parsed_stat(fields: Iterable[str]) -> tuple[str, float]:
+    """State and processor time from /proc/PID/stat behind the name; see proc(5). A zombie counts as gone."""
+    state, *numbers = fields
+    cpu_s = (int(numbers[10]) + int(numbers[11])) / _TICKS_PER_S
+    return (DEAD if state == "Z" else state), cpu_s
+
+
+if __name__ == "__main__":
+    main()

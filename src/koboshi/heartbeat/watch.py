@@ -1,0 +1,143 @@
+"""Decides, pure: which workers are to be replaced, and why. Times are the listener's monotonic clock, in seconds."""
+
+import dataclasses
+from collections.abc import Iterable
+from typing import Literal
+
+from koboshi.heartbeat.beat import DEAD, STOPPED, Beat
+from koboshi.heartbeat.beats import Arrival
+from koboshi.heartbeat.phi_accrual import Arrivals, Rhythm, phi, suspicious
+
+STOPPED_BEATS = 2.0  # a debugger may stop a process for a moment
+PROGRESS_FACTOR = 3.0
+
+Cause = Literal["dead", "stopped", "silent", "no progress"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Assignment:
+    """The step that a worker was given, when, what it may take, and the processor time that was used before it."""
+
+    unit: str
+    step: int
+    since_s: float
+    limit_s: float
+    cpu_s: float = 0.0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Watched:
+    """What is known of a worker."""
+
+    arrivals: Arrivals | None = None
+    beat: Beat | None = None
+    stopped_since_s: float | None = None
+    assignment: Assignment | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Suspicion:
+    """A worker that is to be replaced: the cause, and one sentence of evidence."""
+
+    worker: str
+    cause: Cause
+    evidence: str
+
+
+def progress_limit_s(step_limit_s: float, longest_step_s: float) -> float:
+    """How long a step may take: what its unit allows, or three times its longest committed step if that is more."""
+    return max(step_limit_s, PROGRESS_FACTOR * longest_step_s)
+
+
+def heard(watched: Watched, arrival: Arrival, rhythm: Rhythm) -> Watched:
+    """What is known after one more beat; one that was overtaken by a newer one says nothing."""
+    beat, at = arrival.beat, arrival.at_s
+    if watched.beat is not None and beat.at_s <= watched.beat.at_s:
+        return watched
+    arrivals = watched.arrivals.then(at, rhythm) if watched.arrivals else Arrivals.first(at, rhythm)
+    since = watched.stopped_since_s if watched.stopped_since_s is not None else at
+    stopped = since if beat.state == STOPPED else None
+    return dataclasses.replace(watched, arrivals=arrivals, beat=beat, stopped_since_s=stopped)
+
+
+def judge(worker: str, watched: Watched, now: float, rhythm: Rhythm) -> Suspicion | None:
+    """Whether a worker is to be replaced, now. One that never beat is not judged: it is still starting."""
+    if watched.beat is None or watched.arrivals is None:
+        return None
+    silence = now - watched.arrivals.last_s
+    if watched.beat.state == DEAD:
+        return Suspicion(worker, "dead", "its process is gone")
+    if suspicious(watched.arrivals, now, rhythm):
+        return Suspicion(worker, "silent", f"no beat for {silence:.2f} s, φ {phi(watched.arrivals, now, rhythm):.1f}")
+    if (since := watched.stopped_since_s) is not None and now - since >= STOPPED_BEATS * rhythm.interval_s:
+        return Suspicion(worker, "stopped", f"its process has been stopped (state T) for {now - since:.2f} s at least")
+    return _no_progress(worker, watched.beat, watched.assignment, now)
+
+
+def _no_progress(worker: str, beat: Beat, assignment: Assignment | None, now: float) -> Suspicion | None:
+    if assignment is None or now - assignment.since_s < assignment.limit_s:
+        return None
+    took, cpu = now - assignment.since_s, max(0.0, beat.cpu_s - assignment.cpu_s)
+    evidence = (
+        f"it beats, but step {assignment.step} of {assignment.unit} has taken {took:.1f} s of"
+        f" {assignment.limit_s:.1f} s (phase {beat.doing.phase}, state {beat.state}, {cpu:.1f} s of processor time)"
+    )
+    return Suspicion(worker, "no progress", evidence)
+
+
+class Watch:
+    """The workers of one run. In memory only: a new driver starts with an empty one."""
+
+    def __init__(self, rhythm: Rhythm, now: float) -> None:
+        self._rhythm, self._looked_s = rhythm, now
+        self._workers: dict[str, Watched] = {}
+
+    def add(self, worker: str) -> None:
+        """Watch a worker, from its first beat on."""
+        self._workers.setdefault(worker, Watched())
+
+    def remove(self, worker: str) -> None:
+        """Watch it no more; beats that still come are not heard."""
+        self._workers.pop(worker, None)
+
+    def began(self, worker: str, unit: str, step: int, limit_s: float, now: float) -> None:
+        """A step was given to a worker."""
+        if (watched := self._workers.get(worker)) is not None:
+            cpu_s = watched.beat.cpu_s if watched.beat else 0.0
+            assignment = Assignment(unit, step, now, limit_s, cpu_s)
+            self._workers[worker] = dataclasses.replace(watched, assignment=assignment)
+
+    def ended(self, worker: str) -> None:
+        """The step is committed or has failed; until the next one no progress is expected."""
+        if (watched := self._workers.get(worker)) is not None:
+            self._workers[worker] = dataclasses.replace(watched, assignment=None)
+
+    def look(self, arrivals: Iterable[Arrival], now: float) -> list[Suspicion]:
+        """Hear what has arrived, then judge everybody: a suspicion is told at each look, until `remove` or a beat.
+
+        If nobody looked for as long as a silence may last, then beats may have been lost on our side: silences are
+        counted from now.
+        """
+        for arrival in arrivals:
+            if (watched := self._workers.get(arrival.beat.worker)) is not None:
+                self._workers[arrival.beat.worker] = heard(watched, arrival, self._rhythm)
+        if now - self._looked_s >= self._rhythm.longest_s:
+            self._forgive(now)
+        self._looked_s = now
+        judged = (judge(worker, watched, now, self._rhythm) for worker, watched in self._workers.items())
+        return [suspicion for suspicion in judged if suspicion]
+
+    def suspicion(self, worker: str, now: float) -> float:
+        """A worker's φ: 0 for one that is not watched, or has not beaten yet."""
+        watched = self._workers.get(worker, Watched())
+        return phi(watched.arrivals, now, self._rhythm) if watched.arrivals else 0.0
+
+    def newest(self, worker: str) -> Beat | None:
+        """The newest beat of a worker, to show."""
+        return self._workers.get(worker, Watched()).beat
+
+    def _forgive(self, now: float) -> None:
+        for worker, watched in self._workers.items():
+            if watched.arrivals is not None:
+                arrivals = dataclasses.replace(watched.arrivals, last_s=now)
+                self._workers[worker] = dataclasses.replace(watched, arrivals=arrivals)
