@@ -10,6 +10,7 @@ import pytest
 from packaging.requirements import Requirement
 
 ROOMS = {
+    "heartbeat": (),
     "ledger": (),
     "journal": (),
     "files": (),
