@@ -2,7 +2,8 @@
 
 Retrying a POST is right here only because a prediction changes nothing. What Envoy does by default, and why not:
 three retries at once for a whole cluster (the rest fails), active checks only once a minute before there is traffic,
-"panic" routing to dead hosts when more than half are gone, ejecting 10 % of the hosts at most.
+"panic" routing to dead hosts when more than half are gone, ejecting 10 % of the hosts at most. Here panic comes when
+all are out: so many at once are slow rather than dead, and to try them is better than to refuse.
 """
 
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ _HOST, _ALL_HOSTS = "127.0.0.1", "0.0.0.0"  # noqa: S104 (where each part is a h
 _TYPE = "type.googleapis.com/envoy.extensions."
 # A container that comes back may have another address.
 _LOOKED_UP = {"type": "STRICT_DNS", "dns_refresh_rate": "1s", "dns_lookup_family": "V4_ONLY"}
+_ALL_ARE_OUT_PERCENT = 1
 _BUFFER_BYTES = 8 * 1024 * 1024
 _NOBODY = (
     "no replica can answer: either no model has been promoted yet, or every replica is down. "
@@ -104,7 +106,7 @@ def _cluster(replicas: Mapping[str, int], by_name: bool) -> dict[str, Any]:
         "connect_timeout": "0.25s",
         "lb_policy": "LEAST_REQUEST",
         "per_connection_buffer_limit_bytes": _BUFFER_BYTES,
-        "common_lb_config": {"healthy_panic_threshold": {"value": 0}},
+        "common_lb_config": {"healthy_panic_threshold": {"value": _ALL_ARE_OUT_PERCENT}},
         "circuit_breakers": {
             "thresholds": [{"retry_budget": {"budget_percent": {"value": 100}, "min_retry_concurrency": 100}}]
         },
@@ -141,7 +143,7 @@ def _ejection() -> dict[str, Any]:
 
 def _local_replies() -> dict[str, Any]:
     """What Envoy answers by itself, in the replicas' shape of an error."""
-    nobody = {"response_flag_filter": {"flags": ["UH"]}}
+    nobody = {"response_flag_filter": {"flags": ["UH", "UF"]}}
     return {
         "mappers": [{"filter": nobody, "body": {"inline_string": _NOBODY}}],
         "body_format": {

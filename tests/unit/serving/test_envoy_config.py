@@ -24,19 +24,20 @@ def test_everything_listens_on_this_machine_only():
 
 
 def test_no_default_of_envoy_that_loses_predictions_is_left():
-    """I7: another replica, enough retries for all at once, no dead host, ejection of any number."""
+    """I7: another replica, enough retries for all at once, no dead host while one is alive, ejection of any number."""
     retries = ROUTE["retry_policy"]
     assert {"connect-failure", "reset", "5xx"} <= set(retries["retry_on"].split(","))
     assert retries["retry_host_predicate"][0]["name"] == "envoy.retry_host_predicates.previous_hosts"
     assert ROUTE["hedge_policy"]["hedge_on_per_try_timeout"] is True
-    assert CLUSTER["common_lb_config"]["healthy_panic_threshold"]["value"] == 0
+    assert 0 < CLUSTER["common_lb_config"]["healthy_panic_threshold"]["value"] < 100 / 10
     assert CLUSTER["circuit_breakers"]["thresholds"][0]["retry_budget"]["budget_percent"]["value"] == 100
     assert CLUSTER["outlier_detection"]["max_ejection_percent"] == 100
     assert CLUSTER["health_checks"][0]["no_traffic_interval"] == "1s"
 
 
 def test_when_nobody_is_left_the_answer_says_so():
-    """A body in the replicas' own shape of an error."""
+    """A body in the replicas' own shape of an error, also when all were tried and none could be reached."""
     replies = MANAGER["local_reply_config"]
+    assert replies["mappers"][0]["filter"]["response_flag_filter"]["flags"] == ["UH", "UF"]
     assert "no replica can answer" in replies["mappers"][0]["body"]["inline_string"]
     assert set(replies["body_format"]["json_format"]) == {"error_code", "message"}
