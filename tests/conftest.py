@@ -34,7 +34,7 @@ def stack(stack_of: Callable[..., RunningStack]) -> RunningStack:
     return stack_of()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def lacking() -> Callable[[str], NoReturn]:
     """`lacking("no …")` skips a test for what this machine lacks; with REQUIRE_TOOLS=1 the test fails."""
 
@@ -46,7 +46,7 @@ def lacking() -> Callable[[str], NoReturn]:
     return give_up
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def tool(lacking: Callable[[str], NoReturn]) -> Callable[[str], str]:
     """`tool("strace")` is its path. Where it is absent the test is skipped, or fails with REQUIRE_TOOLS=1."""
 
