@@ -18,11 +18,12 @@ ROOMS = {
     "cli": (),
     "ingest": ("kafka", "audit"),
     "datasets": ("datasets",),
-    "training": ("ray",),
+    "training": ("ray", "sklearn"),
     "registry": ("registry",),
     "serving": ("serving",),
     "orchestration": ("airflow",),
     "stack": ("stack", "kafka", "ray", "airflow"),  # it starts their programs
+    "backup": ("datasets", "stack"),
     "probes": ("kafka", "ray"),
 }
 

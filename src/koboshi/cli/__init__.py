@@ -6,6 +6,7 @@ import sys
 import typer
 
 from koboshi.cli import (
+    backup_verbs,
     compose_verbs,
     dataset_verbs,
     drill_verbs,
@@ -29,6 +30,8 @@ app = typer.Typer(
 for verb in (stack_verbs.up, stack_verbs.down, stack_verbs.status, stack_verbs.logs, stack_verbs.kill):
     app.command()(verb)
 app.command()(dataset_verbs.pin)
+app.command()(backup_verbs.backup)
+app.command()(backup_verbs.restore)
 app.command()(serving_verbs.serve)
 app.add_typer(ingest_verbs.app, name="ingest")
 app.add_typer(ledger_verbs.app, name="ledger")

@@ -73,6 +73,12 @@ def committed(ledger: Ledger, topic: str) -> list[SpanRef]:
     ]
 
 
+def topics(ledger: Ledger) -> list[str]:
+    """The names of all topics that were ever planned."""
+    with ledger.snapshot() as connection:
+        return list(connection.execute(sa.select(spans.c.topic).distinct().order_by(spans.c.topic)).scalars())
+
+
 def _rows(ledger: Ledger, topic: str, state: str) -> list[sa.Row[Any]]:
     query = sa.select(spans).where(spans.c.topic == topic, spans.c.state == state)
     with ledger.snapshot() as connection:

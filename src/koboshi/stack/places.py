@@ -41,6 +41,11 @@ class Places:
         return self.state_dir / "cache"
 
     @property
+    def restoring(self) -> Path:
+        """What a restore has unpacked and not put into place yet."""
+        return self.state_dir / ".restore"
+
+    @property
     def endpoints(self) -> Path:
         """The addresses of the started parts, for `koboshi.settings`."""
         return self.state_dir / "endpoints.json"
@@ -73,6 +78,8 @@ def find_places(project: Path, state_dir: Path) -> Places:
 def prepare_places(places: Places) -> None:
     """Check what can be checked before anything is started, then make the folders. Raises `NotConfigured`."""
     check_socket_length(places.runtime)
+    if places.restoring.exists():
+        raise NotConfigured("a restore was interrupted here: run `koboshi restore FILE` again, it finishes it.")
     places.own.mkdir(parents=True, exist_ok=True, mode=0o700)
     check_free_disk(shutil.disk_usage(places.own).free, places.state_dir)
     publish_bytes(places.own / "runtime.json", json.dumps({"runtime": str(places.runtime)}).encode())

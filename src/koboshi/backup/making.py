@@ -1,0 +1,168 @@
+"""`koboshi backup`: databases first, then the files that they name, which never change."""
+
+import dataclasses
+import shutil
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+
+from koboshi.backup.archive import Entry, write_archive
+from koboshi.backup.git_state import changed_files, commit_of
+from koboshi.backup.pieces import (
+    CACHE,
+    KAFKA,
+    LEDGER,
+    MLFLOW,
+    PROJECT,
+    Piece,
+    carried_files,
+    files_below,
+    pieces,
+)
+from koboshi.backup.sqlite_copy import copy_database
+from koboshi.errors import BadInput, Conflict, Corrupt, NotConfigured
+from koboshi.files import TEMPORARY_PREFIX, Published, publish
+from koboshi.ledger import Ledger, spans
+from koboshi.settings import Settings
+from koboshi.stack.leftovers import find_leftovers
+from koboshi.stack.operate import exclusively
+from koboshi.stack.parts_table import external_groups
+from koboshi.stack.places import find_places
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Watch:
+    """Who hears of the progress: a line, how many bytes there will be, how many more are done."""
+
+    say: Callable[[str], None] = lambda _line: None
+    expect: Callable[[int], None] = lambda _total: None
+    advance: Callable[[int], None] = lambda _count: None
+
+
+def back_up(settings: Settings, target: Path, *, with_kafka: bool, watch: Watch) -> Published:
+    """Write everything that `pieces` names into one new file, which appears whole or not at all.
+
+    `settings` are those set by hand: what has an address there is not ours to copy. The ledger is copied before the
+    files that it names, so whatever goes on meanwhile, the backup holds all that its ledger says; every landed span is
+    compared with its row. Kafka's log is consistent only at rest: with it the stack has to be down (`Conflict`).
+    """
+    _check_target(target)
+    places = find_places(settings.project, settings.state_dir)
+    chosen = _chosen(settings, watch, with_kafka=with_kafka)
+    places.own.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with exclusively(places):
+        if KAFKA in {piece.name for piece in chosen} and find_leftovers(places):
+            raise Conflict(
+                "the stack is up, and Kafka's log can be copied only at rest: run `koboshi down` first, "
+                "or leave the log out with --without-kafka."
+            )
+        with _copies(settings, chosen) as (copies, entries):
+            entries += [entry for piece in chosen if not piece.is_database for entry in _entries(piece)]
+            total = sum(entry.size for entry in entries)
+            _check_room(target, total)
+            watch.say(f"copying {len(entries):,} files, {total / 1e6:,.1f} MB")
+            watch.expect(total)
+            return publish(
+                target.parent,
+                target.name,
+                lambda path: _write(path, settings, chosen, entries, copies, watch),
+            )
+
+
+def _check_target(target: Path) -> None:
+    if target.exists():
+        raise BadInput(f"{target} is there already: choose another name.")
+    if not target.parent.is_dir():
+        raise BadInput(f"there is no folder {target.parent}: make it, or choose another name.")
+
+
+def _chosen(settings: Settings, watch: Watch, *, with_kafka: bool) -> list[Piece]:
+    """The pieces that are here, and a word on those that are not."""
+    external = external_groups(settings)
+    elsewhere = {group: name for group, name in (("kafka", KAFKA), ("mlflow", MLFLOW)) if group in external}
+    for group in elsewhere:
+        watch.say(f"{group} runs elsewhere: it is not in the backup")
+    here = pieces(settings)
+    if not any(piece.name == LEDGER for piece in here):
+        watch.say("the ledger is on a server: it is not in the backup, use the server's own tools")
+    left_out = tuple(elsewhere.values()) + (() if with_kafka else (KAFKA,))
+    found = [piece for piece in here if piece.path.exists() and not piece.name.startswith(left_out)]
+    if not found:
+        raise BadInput(f"there is nothing to back up in {settings.state_dir}: land something first.")
+    return found
+
+
+@contextmanager
+def _copies(settings: Settings, chosen: Sequence[Piece]) -> Iterator[tuple[Path, list[Entry]]]:
+    """A folder with copies of what is small and changes: cut and lock first, then ledger and MLflow's database."""
+    folder = settings.state_dir / f"{TEMPORARY_PREFIX}backup"
+    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        cache = next((piece.path for piece in chosen if piece.name == CACHE), None)
+        for name in carried_files(settings.project, cache):
+            copy = folder / PROJECT / name
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(settings.project / name, copy)
+        for piece in sorted((piece for piece in chosen if piece.is_database), key=lambda piece: piece.name):
+            copy_database(piece.path, folder / piece.name)
+        yield folder, [_entry(path.relative_to(folder).as_posix(), path) for path in files_below(folder)]
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _entries(piece: Piece) -> list[Entry]:
+    return [_entry(f"{piece.name}/{path.relative_to(piece.path).as_posix()}", path) for path in files_below(piece.path)]
+
+
+def _entry(name: str, path: Path) -> Entry:
+    try:
+        return Entry(name, path, path.stat().st_size)
+    except FileNotFoundError:
+        return Entry(name, path, 0)
+
+
+def _check_room(target: Path, total: int) -> None:
+    """Worst case: nothing can be compressed."""
+    free = shutil.disk_usage(target.parent).free
+    if free < total:
+        raise NotConfigured(
+            f"the backup may take {total / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free in {target.parent}: "
+            "make room, or name a file on another disk."
+        )
+
+
+def _write(
+    path: Path, settings: Settings, chosen: Sequence[Piece], entries: list[Entry], copies: Path, watch: Watch
+) -> None:
+    commit, changed = commit_of(settings.project), changed_files(settings.project)
+    carried = {entry.name.removeprefix(f"{PROJECT}/") for entry in entries if entry.name.startswith(f"{PROJECT}/")}
+    if missing := sorted(set(changed or ()) - carried):
+        watch.say(f"not in the backup, because git has them or ought to: {', '.join(missing)}")
+    header = {
+        "koboshi": version("koboshi"),
+        "made_at": time.time(),
+        "commit": commit,
+        "pieces": [piece.name for piece in chosen],
+        "bytes": sum(entry.size for entry in entries),
+        "cache_bytes": sum(entry.size for entry in entries if entry.name.startswith(f"{CACHE}/")),
+    }
+    digests = write_archive(path, header, entries, watch.advance)
+    _check_spans(copies / LEDGER, digests)
+
+
+def _check_spans(ledger_copy: Path, digests: dict[str, str]) -> None:
+    """A backup of a span that is not as committed would be found useless too late."""
+    if not ledger_copy.exists():
+        return
+    ledger = Ledger(f"sqlite:///{ledger_copy}")
+    try:
+        landed = [span for topic in spans.topics(ledger) for span in spans.committed(ledger, topic)]
+    finally:
+        ledger.close()
+    for span in landed:
+        if digests.get(f"state/{span.path}") != span.sha256:
+            raise Corrupt(
+                f"the landed span {span.path} is not as committed: run `koboshi ingest repair`, then back up."
+            )

@@ -1,0 +1,77 @@
+"""What belongs to a backup, and where it is on this machine. Secrets, logs and Airflow's history do not."""
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+from koboshi.datasets import dvc_cache
+from koboshi.files import TEMPORARY_PREFIX
+from koboshi.orchestration.dvc_cache import cache_of
+from koboshi.settings import Settings
+
+PROJECT = "project"  # where the archive has the project's own files
+CARRIED = ("cut.json", dvc_cache.LOCK)
+KAFKA, MLFLOW, CACHE, LEDGER = "state/kafka", "state/mlflow", "dvc-cache", "state/ledger.db"
+SPANS = "state/spans"
+_IGNORED = (".lock",)  # Kafka's, against a second broker
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Piece:
+    """A folder, or a SQLite database, of a backup: `name` in the archive, `path` on this machine."""
+
+    name: str
+    path: Path
+    is_database: bool = False
+
+    def holds(self, name: str) -> bool:
+        """Whether a name in the archive is this piece, or in it."""
+        return name == self.name or (not self.is_database and name.startswith(f"{self.name}/"))
+
+
+def pieces(settings: Settings) -> tuple[Piece, ...]:
+    """Everything, in the order in which it is put into place: the ledger last, because it says what counts."""
+    state = settings.state_dir
+    found = [
+        Piece(KAFKA, state / "kafka"),
+        Piece(f"{MLFLOW}/artifacts", state / "mlflow" / "artifacts"),
+        Piece(f"{MLFLOW}/mlflow.db", state / "mlflow" / "mlflow.db", is_database=True),
+        Piece("state/journal", state / "journal"),
+        Piece("state/checkpoints", state / "checkpoints"),
+        Piece(SPANS, state / "spans"),
+    ]
+    if (settings.project / ".dvc").is_dir():
+        found.append(Piece(CACHE, cache_of(settings.project)))
+    if (ledger := ledger_file(settings.ledger_url)) is not None:
+        found.append(Piece(LEDGER, ledger, is_database=True))
+    return tuple(found)
+
+
+def ledger_file(ledger_url: str) -> Path | None:
+    """The file of a ledger in SQLite; None when it is on a server, which has tools of its own."""
+    return Path(ledger_url.removeprefix("sqlite:///")) if ledger_url.startswith("sqlite:///") else None
+
+
+def files_below(folder: Path) -> Iterator[Path]:
+    """The files of a folder, but those that somebody is just writing."""
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and path.name not in _IGNORED and not path.name.startswith(TEMPORARY_PREFIX):
+            yield path
+
+
+def carried_files(project: Path, cached: Path | None) -> list[str]:
+    """The project's files that say what the data is, cut and lock, and outputs that DVC leaves to git (metrics)."""
+    outputs = (out for out in dvc_cache.outputs(project) if out.path.is_file())
+    uncached = [out.path for out in outputs if not (cached and _object(cached, out.md5).exists())]
+    names = [*CARRIED, *(path.relative_to(project).as_posix() for path in uncached)]
+    return [name for name in names if (project / name).is_file()]
+
+
+def is_safe(name: str) -> bool:
+    """Whether a name from an archive stays below the folder that it is unpacked into."""
+    path = PurePosixPath(name)
+    return not path.is_absolute() and ".." not in path.parts and path.as_posix() == name
+
+
+def _object(cache: Path, md5: str) -> Path:
+    return cache / "files" / "md5" / md5[:2] / md5[2:]

@@ -1,0 +1,187 @@
+"""`koboshi restore`: unpack beside, verify everything, then move into place."""
+
+import errno
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from koboshi.backup.archive import read_header, unpack
+from koboshi.backup.git_state import changed_files, commit_of
+from koboshi.backup.making import Watch
+from koboshi.backup.pieces import CARRIED, LEDGER, PROJECT, Piece, carried_files, pieces
+from koboshi.datasets import dvc_cache
+from koboshi.errors import BadInput, Conflict, NotConfigured, Permanent
+from koboshi.files import TEMPORARY_PREFIX, publish_bytes
+from koboshi.ledger import Ledger, rebuilding
+from koboshi.settings import Settings
+from koboshi.stack.leftovers import find_leftovers
+from koboshi.stack.operate import exclusively
+from koboshi.stack.places import find_places
+
+VERIFIED = "verified"
+
+
+def restore(settings: Settings, file: Path, watch: Watch) -> None:
+    """Put everything that a backup holds into a project that has nothing of it yet.
+
+    Commit: the mark that everything was unpacked and verified. Before it nothing of the project has changed, and the
+    next restore starts anew; after it the next one finishes, whatever file it is given. What can be refused is refused
+    before: a damaged or newer backup, a place that is not empty, too little room, a stack that is up.
+    """
+    places = find_places(settings.project, settings.state_dir)
+    places.own.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with exclusively(places):
+        if find_leftovers(places):
+            raise Conflict("the stack is up: run `koboshi down`, and restore into a project that has nothing yet.")
+        if (places.restoring / VERIFIED).exists():
+            watch.say("finishing the restore that was interrupted here")
+        else:
+            _stage(settings, file, places.restoring, watch)
+        _put_in_place(settings, places.restoring, watch)
+
+
+def _stage(settings: Settings, file: Path, staging: Path, watch: Watch) -> None:
+    shutil.rmtree(staging, ignore_errors=True)
+    header = read_header(file)
+    ours = pieces(settings)
+    if homeless := set(header["pieces"]) - {piece.name for piece in ours}:
+        raise NotConfigured(
+            f"the backup holds {min(homeless)}, and this project has no place for it: look at ledger_url and .dvc."
+        )
+    _refuse_occupied(piece for piece in ours if piece.name in header["pieces"])
+    _check_room((settings.state_dir, settings.project), header["bytes"] + header["cache_bytes"])
+    made_at = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(header["made_at"]))
+    watch.say(f"unpacking and verifying {header['bytes'] / 1e6:,.1f} MB of {made_at}")
+    watch.expect(header["bytes"])
+    known = (*ours, Piece(PROJECT, settings.project))
+    try:
+        unpack(file, staging, lambda name: any(piece.holds(name) for piece in known), watch.advance)
+        _check_project(settings.project, staging / PROJECT)
+        _fence(staging / LEDGER)
+        os.sync()
+        publish_bytes(staging / VERIFIED, b"")
+    except BaseException:
+        shutil.rmtree(staging, ignore_errors=True)
+        raise
+    _tell_commits(settings.project, header, watch)
+
+
+def _refuse_occupied(chosen: Iterator[Piece]) -> None:
+    for piece in chosen:
+        if not _is_vacant(piece):
+            raise Conflict(f"{piece.path} is not empty: restore into a new clone, or move it away first.")
+
+
+def _is_vacant(piece: Piece) -> bool:
+    """Whether nothing would be lost. Starting a stack leaves empty folders, looking at a ledger an empty ledger."""
+    if piece.name == LEDGER and piece.path.is_file():
+        return rebuilding.is_empty(Ledger(f"sqlite:///{piece.path}"))
+    if piece.path.is_dir():
+        return not any(path.is_file() for path in piece.path.rglob("*"))
+    return not piece.path.exists()
+
+
+def _check_room(folders: Sequence[Path], total: int) -> None:
+    for folder in folders:
+        free = shutil.disk_usage(folder).free
+        if free < total:
+            raise NotConfigured(
+                f"the backup needs {total / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free in {folder}: make room."
+            )
+
+
+def _check_project(project: Path, staged: Path) -> None:
+    """Files of the project are replaced only where git has them as they are; data that is there is left alone."""
+    admitted = {*CARRIED, *carried_files(staged, None)}
+    names = [path.relative_to(staged).as_posix() for path in staged.rglob("*") if path.is_file()]
+    if strange := sorted(set(names) - admitted):
+        raise BadInput(f"the backup holds {strange[0]}, which is no output of the project: it is not restored.")
+    for name in names:
+        if _differs(project / name, staged / name) and changed_files(project, [name]) != []:
+            raise Conflict(
+                f"{project / name} differs from the backup's and is in no commit: commit it or move it away."
+            )
+    for output in dvc_cache.outputs(staged):
+        if (
+            output.path.relative_to(staged).as_posix() not in names
+            and (path := _at(project, staged, output.path)).exists()
+        ):
+            raise Conflict(f"{path} is there already: restore into a new clone, or move it away first.")
+
+
+def _differs(path: Path, staged: Path) -> bool:
+    return path.exists() and path.read_bytes() != staged.read_bytes()
+
+
+def _at(project: Path, staged: Path, path: Path) -> Path:
+    return project / path.relative_to(staged)
+
+
+def _fence(ledger: Path) -> None:
+    """Bring the ledger up to date (a newer one is refused), and let nobody commit who acquired a lease before."""
+    if ledger.exists():
+        restored = Ledger(f"sqlite:///{ledger}")
+        rebuilding.fence_all(restored)
+        restored.close()
+
+
+def _tell_commits(project: Path, header: Mapping[str, Any], watch: Watch) -> None:
+    made, here = header["commit"], commit_of(project)
+    if made and here and made != here:
+        watch.say(
+            f"the backup was made at commit {made[:12]}, this is {here[:12]}: `dvc repro` makes again what differs"
+        )
+
+
+def _put_in_place(settings: Settings, staging: Path, watch: Watch) -> None:
+    """Safe to run again: what was moved is no longer in `staging`."""
+    for path in sorted((staging / PROJECT).rglob("*")):
+        if path.is_file():
+            publish_bytes(_at(settings.project, staging / PROJECT, path), path.read_bytes())
+    for piece in pieces(settings):
+        if (staging / piece.name).exists():
+            _move(staging / piece.name, piece)
+    if (settings.project / dvc_cache.LOCK).is_file() and (settings.project / ".dvc").is_dir():
+        watch.say("checking the datasets out of DVC's cache")
+        _check_out(settings.project)
+    shutil.rmtree(staging)
+
+
+def _move(staged: Path, piece: Piece) -> None:
+    if not _is_vacant(piece):
+        raise Conflict(f"{piece.path} came in the way of the restore: move it away, then run `koboshi restore` again.")
+    if piece.path.is_dir():
+        shutil.rmtree(piece.path)
+    for name in (piece.path.name, f"{piece.path.name}-wal", f"{piece.path.name}-shm"):
+        piece.path.with_name(name).unlink(missing_ok=True)
+    piece.path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        staged.rename(piece.path)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        _move_to_another_disk(staged, piece.path)
+
+
+def _move_to_another_disk(staged: Path, target: Path) -> None:
+    near = target.with_name(f"{TEMPORARY_PREFIX}{target.name}")
+    shutil.rmtree(near, ignore_errors=True)
+    shutil.copytree(staged, near) if staged.is_dir() else shutil.copy2(staged, near)
+    os.sync()
+    near.rename(target)
+    shutil.rmtree(staged) if staged.is_dir() else staged.unlink()
+
+
+def _check_out(project: Path) -> None:
+    words = [sys.executable, "-m", "dvc", "checkout", "--quiet"]
+    done = subprocess.run(words, cwd=project, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        said = done.stderr.strip().splitlines()
+        raise Permanent(
+            f"all is restored but the datasets: run `dvc checkout` ({said[-1] if said else 'it gave no reason'})."
+        )

@@ -1,0 +1,65 @@
+"""`koboshi backup` and `koboshi restore`."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from koboshi.settings import load_settings
+
+if TYPE_CHECKING:
+    from koboshi.backup.making import Watch
+
+WithoutKafka = Annotated[
+    bool, typer.Option("--without-kafka", help="Leave Kafka's log out, so that the stack may stay up.")
+]
+
+
+def backup(
+    file: Annotated[Path, typer.Argument(help="The file to write; it may not be there yet.")],
+    without_kafka: WithoutKafka = False,
+) -> None:
+    """Write ledger, landed spans, checkpoints, DVC's cache, MLflow and Kafka's log into one file.
+
+    Kafka's log can be copied only while the stack is down. Secrets, Airflow's history and what git has are not in it.
+    """
+    from koboshi.backup.making import back_up
+
+    with _watching("backing up") as watch:
+        made = back_up(load_settings(with_stack=False), file.resolve(), with_kafka=not without_kafka, watch=watch)
+    typer.echo(f"{file}: {made.size_bytes / 1e6:,.1f} MB, SHA-256 {made.sha256}")
+
+
+def restore(file: Annotated[Path, typer.Argument(help="A file that `koboshi backup` has written.")]) -> None:
+    """Put a backup into this project, which may have nothing of it yet; every byte is verified before.
+
+    Interrupted, run it again.
+    """
+    from koboshi.backup.restoring import restore as put_back
+
+    with _watching("restoring") as watch:
+        put_back(load_settings(with_stack=False), file.resolve(), watch)
+    typer.echo(
+        "Restored: `koboshi up` starts the stack, `koboshi ingest audit` compares, `dvc repro` has nothing to do."
+    )
+
+
+@contextmanager
+def _watching(what: str) -> "Iterator[Watch]":
+    """A bar on a terminal; elsewhere lines only."""
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from koboshi.backup.making import Watch
+
+    console = Console()
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        task = progress.add_task(what, total=None)
+        yield Watch(
+            say=lambda line: console.print(line, markup=False, highlight=False, soft_wrap=True),
+            expect=lambda total: progress.update(task, total=total),
+            advance=lambda count: progress.advance(task, count),
+        )
