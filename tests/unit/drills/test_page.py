@@ -1,6 +1,7 @@
 """The page of the drills: every number is in its place, no journal breaks it, and what a journal says stays text."""
 
 import hashlib
+import itertools
 import json
 import math
 import re
@@ -20,13 +21,17 @@ from koboshi.drills.page.journals import Journal, gather, open_journal
 from koboshi.drills.page.render import publish_page, render
 from koboshi.drills.page.scale import LARGEST, Scale, around, plottable, thinned, ticks
 from koboshi.drills.page.story import Line, Moment, Story, tell
-from koboshi.drills.page.timeline import label, path, timeline
+from koboshi.drills.page.timeline import LETTER, Label, label, path, timeline
 from koboshi.drills.strike import Strike
 from koboshi.errors import BadInput, Permanent
 from tests.support.drill_journals import ALL, AWAY, BEGAN_S, REPLICA, WORKER, ZOMBIE, save_all, save_journal
 
 ANY = st.floats(allow_nan=True, allow_infinity=True)
 SOME = st.floats(-LARGEST, LARGEST)
+
+
+KINDS = st.sampled_from(["fault", "suspicion", "recovery", "note"])
+MARKED = st.sampled_from(["fault", "suspicion", "recovery"])
 
 
 @pytest.fixture
@@ -223,12 +228,33 @@ def test_labels_do_not_lie_on_each_other() -> None:
     assert found[4].anchor == "end"
 
 
+@given(st.lists(st.builds(Moment, st.floats(0, 10), MARKED, st.just("")), max_size=9), st.sampled_from([328, 760]))
+def test_no_label_lies_on_another_or_on_the_line_of_one(moments: list[Moment], width: int) -> None:
+    """A line goes straight down from each label's mark, through all rows below it."""
+    moments = sorted(moments, key=lambda moment: moment.after_s)
+    time = Scale(0, 10, 14, width - 14)
+    spots = [
+        (time(m.after_s), spot, reach(spot))
+        for m, spot in zip(moments, label(moments, time, width), strict=True)
+        if spot
+    ]
+    for (x, spot, (begin, end)), (_, other, (left, right)) in itertools.permutations(spots, 2):
+        assert spot.y != other.y or end < left or right < begin
+        assert spot.y >= other.y or not left <= x <= right
+        assert 0 <= begin <= end <= width
+
+
+def reach(spot: Label) -> tuple[float, float]:
+    """From where to where its text reaches."""
+    long = len(spot.text) * LETTER
+    return (spot.x, spot.x + long) if spot.anchor == "start" else (spot.x - long, spot.x)
+
+
 def test_a_lone_point_is_seen() -> None:
     assert path([(1, 2)]) == "M1,2h2"
     assert path([(1, 2), (3, 4.5)]) == "M1,2L3,4.5"
 
 
-KINDS = st.sampled_from(["fault", "suspicion", "recovery", "note"])
 LINES = st.builds(
     Line, st.just("n"), st.sampled_from(["", "1/s"]), st.lists(st.tuples(SOME, SOME), min_size=1).map(sorted)
 )
