@@ -24,6 +24,9 @@ START = ("-m", "koboshi.stack.ray_start", "start", "--block", "--disable-usage-s
 OBJECT_STORE_BYTES = 150 * 1024**2
 # A dead node is noticed after about 4 s. Shorter, and a node that waits for a busy core is taken for dead.
 HEALTH_CHECK = {"initial_delay_ms": 5000, "period_ms": 1000, "timeout_ms": 3000, "failure_threshold": 3}
+# How often a node asks whether its head still knows it. By Ray's default, a minute, the nodes of a head that was killed
+# and is back stay lost for up to a minute more.
+SELF_CHECK_MS = 3000
 
 
 def gcs_address(ports: Ports) -> str:
@@ -111,6 +114,7 @@ def _environment(site: Site) -> dict[str, str]:
     return {
         **ray_client_environment(site),
         **{f"RAY_health_check_{name}": str(value) for name, value in HEALTH_CHECK.items()},
+        "RAY_raylet_liveness_self_check_interval_ms": str(SELF_CHECK_MS),
         "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",
         "AUTOSCALER_METRIC_PORT": str(ports.at(AUTOSCALER_METRICS)),
         "DASHBOARD_METRIC_PORT": str(ports.at(DASHBOARD_METRICS)),
