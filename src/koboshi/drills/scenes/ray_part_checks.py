@@ -19,9 +19,12 @@ def ray_has_two_nodes_of_ours(scene: RayPartScene) -> Finding:
 
 
 def only_its_workers_died(scene: RayPartScene, strikes: Sequence[Strike]) -> Finding:
-    """The node's processes are gone, and of the run's workers exactly those died that were on it."""
+    """The node's processes are gone, and of the run's workers exactly those died that were on it.
+
+    One without a process was to be started there, and never was.
+    """
     (strike,) = strikes
-    died = [actor for actor in scene.actors() if actor.state == "DEAD" and actor.death != ENDED_BY_POOL]
+    died = [a for a in scene.actors() if a.pid and a.state == "DEAD" and a.death != ENDED_BY_POOL]
     elsewhere = [actor.name for actor in died if actor.node != scene.struck.id]
     holds = strike.took and bool(died) and not elsewhere
     names = ", ".join(f"{actor.name} (pid {actor.pid})" for actor in died) or "none"
