@@ -31,12 +31,14 @@ class Unit(Protocol):
 
 def make_unit(factory: str, params: Mapping[str, Any]) -> Unit:
     """Import `package.module:name` and call it with the parameters."""
-    module, _, name = factory.partition(":")
-    try:
-        maker = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        raise BadInput(
-            f"unit factory {factory} cannot be loaded ({error}): write it as package.module:name."
-        ) from error
-    unit: Unit = maker(**params)
+    unit: Unit = imported(factory, "unit factory")(**params)
     return unit
+
+
+def imported(path: str, what: str = "function") -> Any:
+    """What `package.module:name` names; raises `BadInput` when there is no such thing."""
+    module, _, name = path.partition(":")
+    try:
+        return getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise BadInput(f"{what} {path} cannot be loaded ({error}): write it as package.module:name.") from error

@@ -1,0 +1,76 @@
+"""Rows to learn from: features by name and a label, out of one Parquet file of a dataset, verified."""
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from koboshi.errors import BadInput
+from koboshi.files import verified_bytes, verify
+from koboshi.refs import DatasetRef
+from koboshi.training.unit import imported
+
+Labels: TypeAlias = NDArray[Any]
+MANIFEST = "manifest.json"  # a dataset's list of files and their SHA-256, written by whoever made the dataset
+_REPAIR = "run the stage that makes it, then submit the training again"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Rows:
+    """Features and labels, in the table's order."""
+
+    features: pd.DataFrame
+    labels: Labels
+
+    def take(self, at: NDArray[np.intp]) -> "Rows":
+        """The rows at these places, in this order."""
+        return Rows(self.features.iloc[at], self.labels[at])
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Views:
+    """The rows that a unit learns from, and those that its progress is measured on."""
+
+    learn: Rows
+    watch: Rows
+
+
+def views(table: DatasetRef, rows: Mapping[str, Any]) -> Views:
+    """What `rows` (JSON values) asks for.
+
+    Either `{"file": "table.parquet", "features": [...], "label": "y"}`, and progress is measured on the rows learnt
+    from; or `{"loader": "package.module:function", ...}`, which is called with the table and what else is given, and
+    returns `Rows` or `Views`. Raises `BadInput`, and `Corrupt` for a table that is not the one that was ordered.
+    """
+    given = dict(rows)
+    try:
+        loaded = imported(given.pop("loader"))(table, **given) if "loader" in given else read_rows(table, **given)
+    except TypeError as error:
+        raise BadInput(f"rows does not fit: {error}.") from error
+    return loaded if isinstance(loaded, Views) else Views(loaded, loaded)
+
+
+def read_rows(table: DatasetRef, file: str, features: Sequence[str], label: str) -> Rows:
+    """All rows of a Parquet file; features as float64, in the order given."""
+    path = _verified(table, file)
+    try:
+        frame = pd.read_parquet(path, columns=[*features, label])
+    except (KeyError, ValueError) as error:
+        raise BadInput(f"{path} does not have the columns that rows names: {error}.") from error
+    return Rows(frame[list(features)].astype(np.float64), frame[label].to_numpy())
+
+
+def _verified(table: DatasetRef, file: str) -> Path:
+    """A file of a dataset, by the digest that the dataset's manifest has for it."""
+    folder = Path(table.path)
+    manifest = verified_bytes(folder / MANIFEST, table.manifest_sha256, "manifest", _REPAIR)
+    digests = json.loads(manifest)["files"]
+    if file not in digests:
+        raise BadInput(f"the dataset {folder} has no file {file}: its manifest names {', '.join(sorted(digests))}.")
+    verify(folder / file, digests[file], "table", _REPAIR)
+    return folder / file

@@ -1,0 +1,107 @@
+"""Ready-made units for scikit-learn, from JSON values: what a `UnitSpec` needs is a name from here and parameters.
+
+    UnitSpec("koboshi.training.sklearn_units:trees", {"estimator": "RandomForestClassifier", "trees_a_step": 10,
+             "params": {"random_state": 0}, "rows": {"file": "t.parquet", "features": ["a", "b"], "label": "y"}}, 20)
+
+A pipeline with rows, metrics or recipes of its own builds a `SklearnUnit` itself.
+"""
+
+import pickle
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from sklearn.base import is_classifier
+from sklearn.metrics import get_scorer
+
+from koboshi.errors import BadInput
+from koboshi.refs import DatasetRef
+from koboshi.training.pandas_rows import Rows, Views, views
+from koboshi.training.sklearn_folds import Fold, held_out
+from koboshi.training.sklearn_recipes import EpochsByPartialFit, Recipe, TreesByWarmStart
+
+Measure = Callable[[Any, Rows], Mapping[str, float]]
+DEFAULTS = {True: ("neg_log_loss",), False: ("r2",)}  # by whether it is a classifier
+
+
+class SklearnUnit:
+    """A `koboshi.training.Unit`: rows, a recipe that adds to a model, and what is measured after each step."""
+
+    def __init__(self, load: Callable[[DatasetRef], Views], recipe: Recipe, measure: Measure) -> None:
+        self._load, self._recipe, self._measure = load, recipe, measure
+
+    def start(self, table: DatasetRef) -> None:
+        """Read the rows, and make the model that stands before step 1."""
+        self._views = self._load(table)
+        self._model = self._recipe.fresh(self._views.learn)
+
+    def step(self, number: int) -> Mapping[str, float]:
+        """Learn, then look at the rows that are watched."""
+        self._recipe.advance(self._model, number, self._views.learn)
+        return self._measure(self._model, self._views.watch)
+
+    def dump(self) -> bytes:
+        """The model, pickled: the digest in the ledger guards it against corruption, not against an attacker."""
+        return pickle.dumps(self._model, protocol=5)
+
+    def load(self, state: bytes) -> None:
+        """Take up a model that `dump` gave."""
+        self._model = fitted_model(state)
+
+
+def trees(
+    estimator: str,
+    trees_a_step: int,
+    rows: Mapping[str, Any],
+    params: Mapping[str, Any],
+    fold: Mapping[str, Any] | None = None,
+    metrics: Sequence[str] = (),
+) -> SklearnUnit:
+    """Boosting and forests (`sklearn_recipes.TREES`): each step adds trees. `metrics` are names of scorers."""
+    return _unit(TreesByWarmStart(estimator, params, trees_a_step), rows, fold, metrics)
+
+
+def epochs(
+    estimator: str,
+    rows: Mapping[str, Any],
+    params: Mapping[str, Any],
+    epochs_a_step: int = 1,
+    rows_a_batch: int | None = None,
+    order_seed: int = 0,
+    scale: bool = False,
+    classes: Sequence[Any] | None = None,
+    fold: Mapping[str, Any] | None = None,
+    metrics: Sequence[str] = (),
+) -> SklearnUnit:
+    """Models with `partial_fit` (`sklearn_recipes.EPOCHS`): each step goes through all rows, in the same batches."""
+    recipe = EpochsByPartialFit(estimator, params, epochs_a_step, rows_a_batch, order_seed, scale, classes)
+    return _unit(recipe, rows, fold, metrics)
+
+
+def fitted_model(state: bytes) -> Any:
+    """The model in a checkpoint, whose digest the caller has checked."""
+    return pickle.loads(state)
+
+
+def _unit(recipe: Recipe, rows: Mapping[str, Any], fold: Mapping[str, Any] | None, names: Sequence[str]) -> SklearnUnit:
+    part = None if fold is None else Fold.of_json(fold)
+
+    def load(table: DatasetRef) -> Views:
+        loaded = views(table, rows)
+        return loaded if part is None else held_out(loaded.learn, part)
+
+    return SklearnUnit(load, recipe, _scorers(names))
+
+
+def _scorers(names: Sequence[str]) -> Measure:
+    """What scikit-learn calls scorers: the larger the better."""
+    for name in names:
+        try:
+            get_scorer(name)
+        except ValueError:
+            raise BadInput(f"scikit-learn has no scorer {name}: see sklearn.metrics.get_scorer_names().") from None
+
+    def measure(model: Any, rows: Rows) -> Mapping[str, float]:
+        chosen = names or DEFAULTS[is_classifier(model)]
+        return {name: float(get_scorer(name)(model, rows.features, rows.labels)) for name in chosen}
+
+    return measure
