@@ -38,7 +38,14 @@ from pipelines.candidates import features_of, fitted_model, probability
 from pipelines.columns import KEYS, TABLE
 from pipelines.splits import Split, test_week
 
-CODE = ("pipelines/candidates.py", "pipelines/columns.py", "pipelines/splits.py")
+CODE = (
+    "pipelines/candidates.py",
+    "pipelines/columns.py",
+    "pipelines/splits.py",
+    "src/koboshi/training/pandas_rows.py",
+    "src/koboshi/training/sklearn_recipes.py",
+    "src/koboshi/training/sklearn_units.py",
+)
 LOCK = "requirements.lock"
 JOB = "ray_jobs/train.py"
 EXAMPLE_ROWS = 5

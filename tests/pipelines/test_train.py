@@ -95,7 +95,7 @@ def test_whatever_decides_the_outcome_changes_the_key(project: Path, params: Tra
     keys.append(key_of(project, changed(params, seed=1), split))
     keys.append(key_of(project, changed(params, threads=2), split))
     keys.append(key_of(project, params, split.model_copy(update={"start": datetime.date(2018, 7, 26)})))
-    for name in ("requirements.lock", "pipelines/candidates.py"):
+    for name in ("requirements.lock", "pipelines/candidates.py", "src/koboshi/training/sklearn_recipes.py"):
         (project / name).write_text((project / name).read_text() + "# changed\n")
         keys.append(key_of(project, params, split))
     (project / "data/features/table.parquet").write_bytes(b"other rows")
