@@ -168,7 +168,7 @@ def measured(name: str, value: float) -> str:
     if name.endswith("_s"):
         return f"{value:,.2f} s"
     if name.endswith("_ms"):
-        return f"{value:,.1f} ms"
+        return f"{value:,.{1 if abs(value) < 100 else 0}f} ms"
     return f"{value:,.0f}" if float(value).is_integer() else f"{value:,g}"
 
 

@@ -18,10 +18,11 @@ from koboshi.drills.drill import Outcome
 from koboshi.drills.evidence import Event, Evidence, Finding, Series
 from koboshi.drills.page import figures, overview
 from koboshi.drills.page.journals import Journal, gather, open_journal
+from koboshi.drills.page.labels import LETTER, Label, label
 from koboshi.drills.page.render import publish_page, render
 from koboshi.drills.page.scale import LARGEST, Scale, around, plottable, thinned, ticks
 from koboshi.drills.page.story import Line, Moment, Story, tell
-from koboshi.drills.page.timeline import LETTER, Label, label, path, timeline
+from koboshi.drills.page.timeline import path, timeline
 from koboshi.drills.strike import Strike
 from koboshi.errors import BadInput, Permanent
 from tests.support.drill_journals import ALL, AWAY, BEGAN_S, REPLICA, WORKER, ZOMBIE, save_all, save_journal
@@ -253,6 +254,13 @@ def reach(spot: Label) -> tuple[float, float]:
 def test_a_lone_point_is_seen() -> None:
     assert path([(1, 2)]) == "M1,2h2"
     assert path([(1, 2), (3, 4.5)]) == "M1,2L3,4.5"
+
+
+def test_a_count_stays_level_until_it_grows() -> None:
+    """Nobody committed half a step."""
+    drawing = timeline(Story(False, [], [Line("steps", "", [(0, 0), (5, 0), (10, 1)])]), 760)
+    assert drawing is not None
+    assert re.fullmatch(r"M46,\d+H396V\d+H746V\d+", drawing.panels[0].line)
 
 
 LINES = st.builds(

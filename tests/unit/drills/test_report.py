@@ -133,6 +133,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         ("ratio", 0.25, "0.25"),
         ("recovered_after_s", 0.5, "0.50 s"),
         ("p99_ms", 41.0, "41.0 ms"),
+        ("slowest_ms", 105540.2, "105,540 ms"),
     ],
 )
 def test_a_measure_reads_as_people_write_it(name: str, value: float, said: str) -> None:

@@ -65,7 +65,9 @@ def _shown(journal: Journal) -> dict[str, Any]:
     story = tell(journal.outcome, journal.report.at_s)
     charts = [("wide", timeline(story, WIDE)), ("narrow", timeline(story, NARROW))]
     told = [moment for moment in story.moments if moment.kind in ("suspicion", "recovery")]
-    return {"journal": journal, "story": story, "charts": charts, "told": told}
+    measures = journal.outcome.evidence.measures
+    ordered = {name: measures[name] for name in (*COLUMNS, *measures) if name in measures}
+    return {"journal": journal, "story": story, "charts": charts, "told": told, "measures": ordered}
 
 
 def prose(text: str) -> Markup:

@@ -4,30 +4,18 @@ Everything is in pixels of a drawing `width` wide, which the template only has t
 """
 
 import dataclasses
+import itertools
 from collections.abc import Sequence
 
-from koboshi.drills.page.figures import offset, tick
+from koboshi.drills.page.figures import tick
+from koboshi.drills.page.labels import Label, label
 from koboshi.drills.page.scale import Point, Scale, around, thinned, ticks
 from koboshi.drills.page.story import Line, Moment, Story
 
 MARGIN, GUTTER = 14, 46  # right of the chart, and left of it for the numbers
-ROW, ROWS = 18, 3  # labels of marks: height of a row, and how many there may be
 LANE, TITLE, PLOT, GAP, AXIS = 26, 26, 84, 12, 40
 FEW = 2  # panels that may be high
-BESIDE = 10  # pixels from a mark to its word
-LETTER = 6.6  # pixels that a letter takes at the chart's font size, rather too many than too few
 MINUTES_FROM_S = 300.0
-WORDS = {"fault": "fault", "suspicion": "suspected", "recovery": "recovered"}
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Label:
-    """A word at a mark: `y` is its baseline, `anchor` which end of the text is at `x`."""
-
-    x: float
-    y: float
-    anchor: str
-    text: str
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -127,46 +115,6 @@ def mark(moment: Moment, time: Scale, spot: Label | None, lane: float) -> Mark:
     return Mark(moment.kind, time(moment.after_s), spot.y - 4 if spot else lane, moment.said, spot)
 
 
-def label(moments: Sequence[Moment], time: Scale, width: int) -> list[Label | None]:
-    """A label for each moment that there is room for in one of the rows; the first of each kind chooses first.
-
-    A line goes down from each label to the axis: no label lies on another one, nor on the line of one.
-    """
-    taken: list[tuple[int, float, float, float]] = []
-    found: list[Label | None] = [None] * len(moments)
-    for number in _importance(moments):
-        moment = moments[number]
-        text = WORDS[moment.kind] + (f" {offset(moment.after_s)}" if moment.after_s else "")
-        x, reach = time(moment.after_s), BESIDE + len(text) * LETTER
-        right = x + reach <= width
-        begin, end = (x + BESIDE, x + reach) if right else (x - reach, x - BESIDE)
-        row = next((row for row in range(ROWS) if begin >= 0 and _free(row, x, begin, end, taken)), None)
-        if row is not None:
-            taken.append((row, x, begin, end))
-            found[number] = Label(begin if right else end, (row + 1) * ROW, "start" if right else "end", text)
-    return found
-
-
-def _free(row: int, x: float, begin: float, end: float, taken: Sequence[tuple[int, float, float, float]]) -> bool:
-    """Whether a label in this row meets no other, no line of a higher one, and its own line none of the lower ones."""
-    low, high = min(x - BESIDE, begin), max(x + BESIDE, end)
-    return all(
-        high < min(at - BESIDE, left) or low > max(at + BESIDE, right)
-        if row == other
-        else not begin <= at <= end
-        if row > other
-        else not left <= x <= right
-        for other, at, left, right in taken
-    )
-
-
-def _importance(moments: Sequence[Moment]) -> list[int]:
-    """Numbers of the moments, the first of each kind before all others, in the order fault, suspicion, recovery."""
-    kinds = list(WORDS)
-    firsts = {moment.kind: number for number, moment in reversed(list(enumerate(moments)))}
-    return sorted(range(len(moments)), key=lambda n: (firsts[moments[n].kind] != n, kinds.index(moments[n].kind), n))
-
-
 def stacked(lines: Sequence[Line], time: Scale, top: float) -> list[Panel]:
     """A panel for each line, one below the other; lines of one unit share their range, so that heights compare."""
     plot = PLOT if len(lines) <= FEW else PLOT * 2 / 3
@@ -183,9 +131,10 @@ def _units(lines: Sequence[Line]) -> set[str]:
 
 
 def panel(line: Line, time: Scale, value: Scale) -> Panel:
-    """One line above zero: a number that halves looks half as high."""
+    """One line above zero: a number that halves looks half as high. A count stays level until it grows."""
     points = thinned(line.points, max(1, int(time.end - time.start) // 2))
-    drawn = path([(time(at), value(number)) for at, number in points])
+    counts = all(number <= after for (_, number), (_, after) in itertools.pairwise(points))
+    drawn = path([(time(at), value(number)) for at, number in points], level=counts)
     zero = value(0.0)
     area = f"{drawn}L{time(points[-1][0]):g},{zero:g}L{time(points[0][0]):g},{zero:g}Z"
     numbers = [Tick(value(number), tick(number)) for number in ticks(value.low, value.high, 3)]
@@ -193,7 +142,8 @@ def panel(line: Line, time: Scale, value: Scale) -> Panel:
     return Panel(title, value.end, value.start, numbers, drawn, area)
 
 
-def path(points: Sequence[Point]) -> str:
-    """An SVG path through the points; a lone one becomes a short dash, so that it is seen."""
-    drawn = "L".join(f"{x:g},{y:g}" for x, y in points)
-    return f"M{drawn}" if len(points) > 1 else f"M{drawn}h2"
+def path(points: Sequence[Point], *, level: bool = False) -> str:
+    """An SVG path through the points, `level` until the next one; a lone one becomes a short dash, to be seen."""
+    (first, *rest), form = points, "H{0:g}V{1:g}" if level else "L{0:g},{1:g}"
+    begin = f"M{first[0]:g},{first[1]:g}"
+    return begin + ("".join(form.format(x, y) for x, y in rest) or "h2")
