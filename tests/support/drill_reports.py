@@ -1,6 +1,17 @@
 """What a test reads out of a drill's report."""
 
+import json
+from typing import Any
+
 from koboshi.drills.report import Report
+from tests.support.running_stack import RunningStack
+
+
+def run_by_command(running: RunningStack, name: str, timeout_s: float = 240) -> dict[str, Any]:
+    """The report of a drill that a person runs by its name; it has to be proved."""
+    told: dict[str, Any] = json.loads(running.run("drill", "run", name, "--json", timeout_s=timeout_s).stdout)
+    assert told["outcome"]["verdict"] == "proved"
+    return told
 
 
 def finding(report: Report, check: str) -> dict[str, object]:

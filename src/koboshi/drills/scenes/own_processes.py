@@ -1,0 +1,56 @@
+"""Processes that a drill starts for itself: they end with the drill, however it ends."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+STOP_LIMIT_S = 10.0
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody listens on now."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+class OwnProcess:
+    """A command on a leash, with a log of its own. Starting it twice starts it again."""
+
+    def __init__(self, name: str, command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> None:
+        """Nothing runs yet; the log is `<folder>/<name>.log`."""
+        self.name, self.log = name, folder / f"{name}.log"
+        self._command, self._folder, self._environment = tuple(command), folder, dict(environment)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it; when this process dies, it is ended too."""
+        leashed = [sys.executable, "-m", "koboshi.orchestration.leash", str(os.getpid()), *self._command]
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                leashed,
+                cwd=self._folder,
+                env={**os.environ, **self._environment},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                process_group=0,
+            )
+
+    def told(self) -> list[str]:
+        """The lines of its log."""
+        return self.log.read_text(errors="replace").splitlines() if self.log.is_file() else []
+
+    def stop(self) -> None:
+        """End it and all that it started; at once, since nothing of it is kept."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait(STOP_LIMIT_S)
