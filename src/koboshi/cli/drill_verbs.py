@@ -100,7 +100,7 @@ def report_page(
     journals: Annotated[
         list[Path] | None,
         typer.Argument(
-            metavar="[JOURNAL]...",
+            metavar="JOURNAL",
             help="Journals, or folders: the newest of each drill in it. Without any: your own.",
         ),
     ] = None,
