@@ -12,7 +12,7 @@ from koboshi.drills.faults.parts import processes_of, why_not_healthy
 from koboshi.drills.faults.signals import kill
 from koboshi.drills.scenes.confluent_topic import OwnTopic
 from koboshi.drills.scenes.offset_tally import Tally, tally
-from koboshi.drills.scenes.task_scene import STAGE_COMMAND, STRUCK_STEP, TaskScene
+from koboshi.drills.scenes.task_scene import ASK_S, STAGE_COMMAND, TaskScene
 from koboshi.drills.scenes.workspace import STAGE
 from koboshi.drills.strike import Strike
 from koboshi.ingest.landing import FOLDER
@@ -62,9 +62,9 @@ class SchedulerScene(TaskScene):
     def kill_the_scheduler_twice(self) -> list[Strike]:
         """SIGKILL to the scheduler's process: in the middle of the landing, then in the middle of the training."""
         first = self._strike_when(self._lands, f"with {STRUCK_SPANS} of {RECORDS // SPAN_RECORDS} spans landed")
-        if first is None:
-            return []
-        second = self._strike_when(self._trains_again, "while the training is followed again")
+        if first is None or not self.hold():
+            return [first] if first else []
+        second = self._strike_when(lambda: self._runs_since(first.at_s), f"during {self.victim}'s step {self.step}")
         return [first, second] if second else [first]
 
     def tally(self) -> Tally:
@@ -119,11 +119,11 @@ class SchedulerScene(TaskScene):
     def _lands(self) -> bool:
         return sum(1 for _ in self._spans.glob("*/[0-9]*.parquet")) >= STRUCK_SPANS
 
-    def _trains_again(self) -> bool:
-        """The task runs once more, and Ray is at the training."""
+    def _runs_since(self, moment_s: float) -> bool:
+        """The training's task runs, in a process that was begun after a moment."""
+        time.sleep(ASK_S)
         tries = self.airflow.tries(self.run, STAGE)
-        again = len(tries) > 1 and tries[-1].state == "running" and tries[-1].pid is not None
-        return again and any(file.step >= STRUCK_STEP for file in self.files.written())
+        return bool(tries) and tries[-1].state == "running" and (tries[-1].began_s or 0.0) > moment_s
 
 
 def _records() -> Iterator[tuple[int, bytes | None, bytes | None]]:

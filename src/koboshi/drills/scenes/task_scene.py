@@ -1,6 +1,5 @@
 """The scene of the drills that kill what runs a task: one training, as a stage that a run of Airflow has done."""
 
-import math
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -9,8 +8,8 @@ from typing import Any
 
 import psutil
 
-from koboshi.drills.evidence import Event, EventKind, Evidence
-from koboshi.drills.faults.signals import caught_in_the_middle, kill
+from koboshi.drills.evidence import Event, EventKind, Evidence, Finding
+from koboshi.drills.faults.signals import caught_in_the_middle, kill, resume, stop
 from koboshi.drills.scenes.train_stage import SPECIFICATION
 from koboshi.drills.scenes.training_scene import TrainingScene
 from koboshi.drills.scenes.workspace import STAGE, make_workspace
@@ -20,22 +19,21 @@ from koboshi.orchestration.airflow_client import AirflowClient, Run, TaskState, 
 from koboshi.refs import DatasetRef
 from koboshi.settings import Settings, required
 from koboshi.training import UnitSpec
-from koboshi.training.unit import make_unit
 
 DAG = "drill_train"
-LASTS_S = 60.0  # Airflow takes 30 to 35 s to miss a killed supervisor's heartbeat, and 5 s more to try again
-TIMED_STEPS, STRUCK_STEP = 4, 3
 KNOWN_WITHIN_S = 60.0
+ASK_S = 0.5
 FOLLOWED_S = 600.0
 STAGE_COMMAND = (sys.executable, "-m", "koboshi.drills.scenes.train_stage")
 KINDS: Mapping[str | None, EventKind] = {"up_for_retry": "suspicion"}
 
 
 class TaskScene(TrainingScene):
-    """A run of the DAG `drill_train` in a workspace of its own; the training is longer than Airflow is slow.
+    """A run of the DAG `drill_train` in a workspace of its own.
 
-    One unit is trained, the last of the workload, and without a control beside it: what is asked here is how often it
-    was trained, not to what bits.
+    Airflow takes half a minute to miss a killed supervisor, which the training has to outlast on any machine: so the
+    worker that is at a step is held there (SIGSTOP) until the next try has found the job or made another. One unit is
+    trained, without a control beside it: what is asked here is how often it was trained, not to what bits.
     """
 
     def __init__(
@@ -50,6 +48,7 @@ class TaskScene(TrainingScene):
         self.run = Run(DAG, f"drill-{self.folder.name}")
         self.changes: list[tuple[float, TaskState]] = []
         self._stage = (*stage, str(self._job))
+        self._held: list[int] = []
         self._link = settings.state_dir / "workspaces" / self.run.run_id
 
     @property
@@ -60,16 +59,39 @@ class TaskScene(TrainingScene):
 
     def kill_the_task(self) -> list[Strike]:
         """SIGKILL to the task's supervisor and to the task, while Ray is in the middle of a step of its job."""
-        if caught_in_the_middle(self.doing, self.pids, lambda: self.over) is None:
+        if not self.hold():
             return []
         pid = self.airflow.tries(self.run, STAGE)[-1].pid
         supervisor = _supervisor_of(pid)
         if pid is None or supervisor is None:
             return []
-        strike = kill(
-            "the task's supervisor and its process", [supervisor, pid], f"during {self.victim}'s step {self.step}"
-        )
+        detail = f"during {self.victim}'s step {self.step}"
+        strike = kill("the task's supervisor and its process", [supervisor, pid], detail)
         return [strike] if strike else []
+
+    def hold(self) -> bool:
+        """Keep the worker where it is, in the middle of a step; False when the training was over first."""
+        caught = caught_in_the_middle(self.doing, self.pids, lambda: self.over)
+        if caught is None:
+            return False
+        self._held = [caught.process.pid]
+        return stop(self.doing, self._held) is not None
+
+    def finish(self, limit_s: float) -> Finding:
+        """Let the worker go on once a later try follows a job, then wait for the run's end."""
+        struck = time.monotonic()
+        deadline = struck + limit_s
+        while not self.over and not self._is_followed() and time.monotonic() < deadline:
+            time.sleep(ASK_S)
+        resume(self._held)
+        return self._await_end(limit_s, struck)
+
+    def _is_followed(self) -> bool:
+        """Whether the newest try has told the name of a job, and is not the one that was struck."""
+        tries = self.airflow.tries(self.run, STAGE)
+        if len(tries) < 2 or tries[-1].state != "running":
+            return False
+        return any(f"job {self.spec.key[:16]}" in line for line in self.airflow.log(self.run, STAGE, tries[-1].number))
 
     def evidence(self, strikes: Sequence[Strike]) -> Evidence:
         """Suspicion is Airflow's, when it lets the task be tried again; recovery is when it runs again."""
@@ -89,6 +111,7 @@ class TaskScene(TrainingScene):
 
     def close(self, *, keep_files: bool) -> None:
         """Take the runs out of Airflow, and the workspace out of the way."""
+        resume(self._held)
         self._link.unlink(missing_ok=True)
         if not keep_files and self._training is not None:
             self._forget()
@@ -135,25 +158,10 @@ class TaskScene(TrainingScene):
             self._say(f"{task.task_id} {task.state}, try {task.try_number}")
 
     def _chosen(self, units: Mapping[str, UnitSpec], table: DatasetRef) -> Mapping[str, UnitSpec]:
-        name, unit = list(units.items())[-1]
-        return {name: _lasting(unit, table, LASTS_S)}
+        return dict(list(super()._chosen(units, table).items())[:1])
 
     def _doubled(self, units: Mapping[str, UnitSpec]) -> Mapping[str, UnitSpec]:
         return units
-
-    def _struck_step(self, _unit: UnitSpec) -> int:
-        return STRUCK_STEP
-
-
-def _lasting(unit: UnitSpec, table: DatasetRef, seconds: float) -> UnitSpec:
-    """As many steps as fill some seconds on this machine, by the time that the first of them take here."""
-    made = make_unit(unit.factory, unit.params)
-    made.start(table)
-    began = time.monotonic()
-    for number in range(1, TIMED_STEPS + 1):
-        made.step(number)
-    a_step = (time.monotonic() - began) / TIMED_STEPS
-    return UnitSpec(unit.factory, unit.params, math.ceil(seconds / a_step))
 
 
 def _supervisor_of(pid: int | None) -> int | None:

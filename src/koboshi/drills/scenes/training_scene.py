@@ -82,7 +82,10 @@ class TrainingScene:
 
     def finish(self, limit_s: float) -> Finding:
         """Wait for the training's end."""
-        began = time.monotonic()
+        return self._await_end(limit_s, time.monotonic())
+
+    def _await_end(self, limit_s: float, struck: float) -> Finding:
+        """The training's end; `struck` is when the waiting began, on the monotonic clock."""
         try:
             self._future().result(limit_s)
         except TimeoutError:
@@ -91,7 +94,7 @@ class TrainingScene:
             return Finding("training_ended", False, f"the training failed: {error}")
         finally:
             self.files.stop()
-        return Finding("training_ended", True, f"the training ended {time.monotonic() - began:.1f} s after the strike")
+        return Finding("training_ended", True, f"the training ended {time.monotonic() - struck:.1f} s after the strike")
 
     def evidence(self, strikes: Sequence[Strike]) -> Evidence:
         """From the run's own journal, on the clock that the strike was read from; Ray counts the steps."""
