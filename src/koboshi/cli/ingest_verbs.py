@@ -2,10 +2,7 @@
 
 import dataclasses
 import json
-import os
-import socket
 import time
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
@@ -99,7 +96,7 @@ def repair(topic: Topics = None) -> None:
 def _lander(span_records: int | None) -> "Iterator[Lander]":
     from koboshi.ingest.kafka_source import KafkaSource
     from koboshi.ingest.landing import Lander
-    from koboshi.ledger import Ledger
+    from koboshi.ledger import Ledger, holders
 
     settings = load_settings()
     source = KafkaSource(required(settings.kafka.bootstrap_servers, "Kafka"))
@@ -108,7 +105,7 @@ def _lander(span_records: int | None) -> "Iterator[Lander]":
             ledger=Ledger(settings.ledger_url),
             source=source,
             state_dir=settings.state_dir,
-            holder=f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}",
+            holder=holders.this_process(),
             span_records=span_records or settings.ingest.span_records,
             lease_s=settings.ingest.lease_s,
             landed=_tell_landed,

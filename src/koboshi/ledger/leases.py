@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from koboshi.errors import Fenced, LeaseTaken
 from koboshi.ledger.database import Ledger, LedgerConnection
+from koboshi.ledger.holders import is_dead
 from koboshi.ledger.tables import leases, versions
 
 
@@ -25,11 +26,15 @@ class Lease:
 
 
 def acquire(ledger: Ledger, name: str, holder: str, ttl_s: float) -> Lease:
-    """Take a lease that is free, expired or our own already, under a new token; else raise `LeaseTaken`."""
+    """Take a lease that is free, expired or our own already, under a new token; else raise `LeaseTaken`.
+
+    That of a process of this machine which has ended is free at once, if it was taken by the name that it has in
+    `holders`: nobody has to wait for it to run out.
+    """
     with ledger.transaction() as connection:
         now = time.time()
         row = connection.execute(sa.select(leases).where(leases.c.name == name)).one_or_none()
-        if row is not None and row.holder != holder and row.expires_at > now:
+        if row is not None and row.holder != holder and row.expires_at > now and not is_dead(row.holder):
             raise LeaseTaken(f"{name} is held by {row.holder} for {row.expires_at - now:.0f} s more: try again then.")
         lease = Lease(name, holder, _next_token(connection, row.token if row else 0), now + ttl_s)
         connection.execute(leases.delete().where(leases.c.name == name))
