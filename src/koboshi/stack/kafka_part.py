@@ -11,6 +11,7 @@ from koboshi.stack.ports import LOOPBACK, Ports
 from koboshi.stack.site import Site
 
 BROKER, CONTROLLER = 0, 1
+DETOUR_START, DETOUR_END = 6, 7
 HEAP = ("-Xms96m", "-Xmx384m", "-XX:+UseSerialGC")
 LOG_CONFIGURATION = """\
 Configuration:
@@ -25,6 +26,15 @@ Configuration:
 def bootstrap_servers(ports: Ports) -> str:
     """What a client is given."""
     return ports.address("kafka", BROKER)
+
+
+def detour(ports: Ports) -> tuple[int, int]:
+    """Two ports: clients of the broker's listener on the second are sent to the first, where nobody listens.
+
+    A client asks where the brokers are, and connects there past whatever stood between. So who wants something between
+    the two, a proxy that can fall silent, listens on the first and forwards to the second.
+    """
+    return ports.at(DETOUR_START), ports.at(DETOUR_END)
 
 
 def kafka_part(site: Site) -> Part:
@@ -70,12 +80,16 @@ def cluster_id(places: Places) -> str:
 
 def broker_properties(data: Path, ports: Ports) -> str:
     """server.properties. Nothing is thrown away by age unless its topic says so: events may be years old."""
+    start, end = detour(ports)
     values = {
         "process.roles": "broker,controller",
         "node.id": 1,
         "controller.quorum.voters": f"1@{LOOPBACK}:{ports.at(CONTROLLER)}",
-        "listeners": f"PLAINTEXT://{ports.listen}:{ports.at(BROKER)},CONTROLLER://{LOOPBACK}:{ports.at(CONTROLLER)}",
-        "advertised.listeners": f"PLAINTEXT://{bootstrap_servers(ports)}",
+        "listeners": f"PLAINTEXT://{ports.listen}:{ports.at(BROKER)},CONTROLLER://{LOOPBACK}:{ports.at(CONTROLLER)},"
+        f"DETOUR://{LOOPBACK}:{end}",
+        "advertised.listeners": f"PLAINTEXT://{bootstrap_servers(ports)},DETOUR://{LOOPBACK}:{start}",
+        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,DETOUR:PLAINTEXT",
+        "inter.broker.listener.name": "PLAINTEXT",
         "controller.listener.names": "CONTROLLER",
         "log.dirs": data,
         "log.retention.ms": -1,

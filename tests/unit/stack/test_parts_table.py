@@ -8,7 +8,7 @@ import pytest
 
 from koboshi.errors import BadInput
 from koboshi.settings import Settings, load_settings
-from koboshi.stack.kafka_part import broker_properties, cluster_id
+from koboshi.stack.kafka_part import broker_properties, cluster_id, detour
 from koboshi.stack.part import from_json, to_json
 from koboshi.stack.parts_table import GROUPS, chosen_groups, endpoints, external_groups, parts_of
 from koboshi.stack.places import Places
@@ -48,7 +48,7 @@ def test_no_part_listens_beyond_this_machine(site: Site) -> None:
     listeners = [line for line in properties.splitlines() if "listeners" in line and "://" in line]
     assert len(listeners) == 2
     assert all(
-        address.startswith(("PLAINTEXT://127.0.0.1:", "CONTROLLER://127.0.0.1:"))
+        address.partition("://")[2].startswith("127.0.0.1:")
         for line in listeners
         for address in line.partition("=")[2].split(",")
     )
@@ -97,3 +97,13 @@ def test_the_cluster_id_is_kafkas_shape_and_stays(site: Site) -> None:
     """22 characters of base64; a half-formatted storage is formatted again with the same one."""
     assert cluster_id(site.places) == cluster_id(site.places)
     assert len(cluster_id(site.places)) == 22
+
+
+def test_clients_of_the_brokers_second_listener_are_sent_round(site: Site) -> None:
+    """Where a proxy can stand between: whoever is told of the broker there is told of the proxy's port."""
+    start, end = detour(site.ports)
+    lines = broker_properties(site.places.state_dir, site.ports).splitlines()
+    values = dict(line.split("=", 1) for line in lines)
+    assert f"DETOUR://127.0.0.1:{end}" in values["listeners"].split(",")
+    assert f"DETOUR://127.0.0.1:{start}" in values["advertised.listeners"].split(",")
+    assert values["inter.broker.listener.name"] == "PLAINTEXT"
