@@ -1,0 +1,62 @@
+"""Strikes at a lander at the moments that hurt, and the proof that those were the moments."""
+
+import time
+from collections.abc import Sequence
+
+from koboshi.drills.evidence import Finding
+from koboshi.drills.faults.signals import kill, resume, stop
+from koboshi.drills.scenes.lander_order import told_in
+from koboshi.drills.scenes.lander_run import LanderRun, is_whole
+from koboshi.drills.scenes.landing_scene import LandingScene
+from koboshi.drills.strike import Strike
+
+IN_A_FILE, BEFORE_THE_ROW, AFTER_THE_ROW = "in a file", "between a file and its row", "after a row"
+POLL_S = 0.001
+
+
+def kill_in_a_file(scene: LandingScene, lander: LanderRun) -> Strike | None:
+    """SIGKILL while a file has its beginning and not its end: stopped first, so that there is time to look.
+
+    None when the lander ended before it was caught.
+    """
+    while not lander.over:
+        part = lander.growing()
+        if part is None:
+            time.sleep(POLL_S)
+        elif stop("lander", [lander.pid]) and not is_whole(part):
+            return _kill(scene, lander, f"{IN_A_FILE}, {part.stat().st_size:,} bytes into it")
+        else:
+            resume([lander.pid])
+    return None
+
+
+def kill_when_it_pauses(scene: LandingScene, lander: LanderRun, where: str) -> Strike | None:
+    """SIGKILL once it has stopped itself at the moment that it was ordered to; None when it did not."""
+    return _kill(scene, lander, where) if lander.stopped() else None
+
+
+def struck_where_it_hurts(scene: LandingScene, strikes: Sequence[Strike]) -> Finding:
+    """Each strike took, and what was left behind shows where it was: a torn file, one without a row, none."""
+    wanted = [IN_A_FILE, BEFORE_THE_ROW, AFTER_THE_ROW]
+    holds = scene.struck == wanted and all(strike.took for strike in strikes)
+    return Finding("struck_where_it_hurts", holds, f"three landers were killed: {'; '.join(scene.struck)}")
+
+
+def where_it_was(scene: LandingScene) -> str:
+    """From the last word of a lander that is dead, and from the files that are younger than it."""
+    told = list(told_in(scene.state_dir).events())
+    if not told:
+        return "before it read"
+    if told[-1]["event"] == "landed":
+        return AFTER_THE_ROW
+    since = told[-1]["at"]
+    if any(path.stat().st_mtime > since for path in scene.whole_files()):
+        return BEFORE_THE_ROW
+    return IN_A_FILE if any(path.stat().st_mtime > since for path in scene.torn_files()) else "while it read"
+
+
+def _kill(scene: LandingScene, lander: LanderRun, detail: str) -> Strike | None:
+    strike = kill("lander", [lander.pid], detail)
+    lander.ended(10)
+    scene.struck.append(where_it_was(scene))
+    return strike

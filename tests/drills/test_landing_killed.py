@@ -1,0 +1,61 @@
+"""The drill, and its control: a lander that lets its client commit must be refuted, and for that very reason."""
+
+import dataclasses
+import json
+import re
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from koboshi.drills.catalogue.landing_killed import DRILL
+from koboshi.drills.drill import Drill
+from koboshi.drills.scenes.lander_run import LanderKind
+from koboshi.drills.scenes.landing_scene import LandingScene
+from koboshi.drills.stage import perform
+from tests.support.running_stack import RunningStack
+
+pytestmark = pytest.mark.stack
+
+
+def all_files(state_dir: Path, topic: str) -> list[Path]:
+    """A reader that trusts the folder, since there is nothing else to ask."""
+    return sorted((state_dir / "spans" / topic).glob("*/*.parquet"))
+
+
+NAIVE = LanderKind((str(Path(__file__).with_name("naive_lander.py")),), all_files)
+
+
+def control() -> Drill[LandingScene]:
+    return dataclasses.replace(DRILL, scene=partial(LandingScene, lander=NAIVE))
+
+
+@pytest.fixture
+def project(stack_of: Callable[..., RunningStack]) -> RunningStack:
+    return stack_of("kafka")
+
+
+def test_killed_landers_are_survived_and_that_is_proved(project: RunningStack) -> None:
+    """I1, I2, I3: by the command that a user types. The torn file's range and the one without a row are read again."""
+    report = json.loads(project.run("drill", "run", DRILL.name, "--json", timeout_s=240).stdout)
+    outcome = report["outcome"]
+    assert outcome["verdict"] == "proved"
+    details = [strike["detail"].split(",")[0] for strike in outcome["strikes"]]
+    assert details == ["in a file", "between a file and its row", "after a row"]
+    measures = outcome["evidence"]["measures"]
+    assert {name: measures[name] for name in ("lost", "doubled", "redone")} == {"lost": 0, "doubled": 0, "redone": 2}
+    assert 0 < measures["detected_after_s"] < measures["recovered_after_s"]
+    assert sum(value for _, value in outcome["evidence"]["series"][0]["points"]) == 18_000
+
+
+def test_a_lander_that_lets_its_client_commit_is_refuted_for_that_reason(project: RunningStack) -> None:
+    """What was committed before its file was whole is missing; what was not yet when its file stood is doubled."""
+    report, _ = perform(control(), project.settings, [].append)
+    assert report.verdict == "refuted"
+    lost_or_doubled, other_files = report.reasons
+    assert re.search(r"partition \d: offset \d+ is missing", lost_or_doubled)
+    assert re.search(r"partition \d: offset \d+ is doubled", lost_or_doubled)
+    assert "files are not those of the undisturbed lander" in other_files
+    held = {finding["check"] for finding in report.outcome["findings"] if finding["holds"]}
+    assert {"kafka_works", "landing_ended", "struck_where_it_hurts", "bystanders_untouched"} <= held
