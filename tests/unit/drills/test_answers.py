@@ -39,11 +39,12 @@ def test_percentiles_are_answers_that_were_really_given() -> None:
     assert percentile_ms([], 50) == 0
 
 
-def test_the_longest_silence_of_a_replica_is_between_its_own_predictions() -> None:
-    """Neither the others nor its own errors break it."""
-    answers = [answer(0), answer(1), answer(2, "b"), answer(3, status=500), answer(5), answer(6)]
-    assert silence(answers, "a") == (1, 5)
-    assert silence(answers, "b") is None
+def test_a_silence_begins_near_the_moment_and_ends_with_the_next_prediction() -> None:
+    """Neither the others nor its own errors break it; a longer one at another time is not meant."""
+    answers = [answer(0), answer(1), answer(2, "b"), answer(3, status=500), answer(5), answer(6), answer(60)]
+    assert silence(answers, "a", 0.9) == (1, 5)
+    assert silence(answers, "a", 20) is None
+    assert silence(answers, "b", 2) is None
 
 
 def test_series_tell_each_second_who_answered_and_how_slow_the_slowest_was() -> None:

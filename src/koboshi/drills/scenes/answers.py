@@ -10,6 +10,7 @@ from koboshi.drills.evidence import Series
 
 OK = 200
 BEARABLE = 0.8
+NEAR_S = 3.0  # a busy client hears late of an answer
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -75,7 +76,11 @@ def per_second(answers: Sequence[Answer], by: Callable[[Answer], str]) -> list[S
     return [*rates, Series("slowest answer", "ms", [(begun + n, percentile_ms(seconds[n], 100)) for n in whole])]
 
 
-def silence(answers: Iterable[Answer], replica: str) -> tuple[float, float] | None:
-    """The longest time between two predictions of a replica one after another, from and to; None without two."""
+def silence(answers: Iterable[Answer], replica: str, from_s: float) -> tuple[float, float] | None:
+    """The longest time without a prediction of a replica that began near a moment: its last one, and its next one.
+
+    None when it gave no prediction near the moment, or none ever after.
+    """
     moments = sorted(answer.at_s for answer in answers if answer.replica == replica and answer.status == OK)
-    return max(itertools.pairwise(moments), key=lambda pair: pair[1] - pair[0], default=None)
+    near = (pair for pair in itertools.pairwise(moments) if abs(pair[0] - from_s) <= NEAR_S)
+    return max(near, key=lambda pair: pair[1] - pair[0], default=None)

@@ -11,7 +11,6 @@ from koboshi.drills.strike import Strike
 from koboshi.probes.http_json import call
 
 MISSED = 100  # so many predictions the others must have given while the struck one was silent
-BEGINS_WITHIN_S = 1.0
 SHOWN = 3
 
 
@@ -39,12 +38,13 @@ def gateway_has_all_replicas(scene: ServingScene) -> Finding:
 def struck_replica_fell_silent(scene: ServingScene, strikes: Sequence[Strike]) -> Finding:
     """The fault was felt: from the strike on the struck replica gave no prediction, while the others gave many."""
     (strike,) = strikes
-    quiet = silence(scene.answers, scene.victim)
+    quiet = silence(scene.answers, scene.victim, strike.at_s)
     if quiet is None:
-        return Finding("struck_replica_fell_silent", False, f"{scene.victim} has hardly answered at all")
+        said = f"{scene.victim} did not answer before the strike, or never again after it"
+        return Finding("struck_replica_fell_silent", False, said)
     begun, ended = quiet
     others = sum(begun < answer.at_s < ended and answer.status == OK for answer in scene.answers)
-    holds = abs(begun - strike.at_s) < BEGINS_WITHIN_S and others >= MISSED and strike.took
+    holds = others >= MISSED and strike.took
     said = f"{scene.victim} was silent from {begun - strike.at_s:+.2f} s to {ended - strike.at_s:+.2f} s"
     return Finding("struck_replica_fell_silent", holds, f"{said} of the strike, the others gave {others:,} predictions")
 
@@ -73,6 +73,6 @@ def all_right(scene: LoadScene, _strikes: Sequence[Strike]) -> Finding:
 
 def share_is_back(scene: ServingScene, _strikes: Sequence[Strike]) -> Finding:
     """In the end the struck replica takes at least half of its fair part of the load."""
-    last, fair = scene.last_share(), scene.fair_share
+    last, fair = scene.final_share, scene.fair_share
     said = f"{scene.victim} gave {last:.0%} of the last {LAST} answers (an even share is {fair:.0%})"
     return Finding("share_is_back", last >= fair / 2, said)

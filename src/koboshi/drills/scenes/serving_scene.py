@@ -34,6 +34,7 @@ class ServingScene(LoadScene):
         self._watch: Watch | None = None
         self._heal: Callable[[], None] | None = None
         self._healed_s: float | None = None
+        self.final_share = 0.0
 
     @property
     def replicas(self) -> dict[str, int]:
@@ -68,7 +69,8 @@ class ServingScene(LoadScene):
             made = len(self.answers) - before
             if self._heal and made >= HELD:
                 self.heal()
-            if made >= self.requests and self._heal is None and self.last_share() >= self.fair_share / 2:
+            self.final_share = share(self.answers[-LAST:], self.victim)
+            if made >= self.requests and self._heal is None and self.final_share >= self.fair_share / 2:
                 break
             time.sleep(LOOK_S)
         self.end_load()
@@ -88,15 +90,11 @@ class ServingScene(LoadScene):
         """What each replica would get of an even load."""
         return 1 / len(self.replicas)
 
-    def last_share(self) -> float:
-        """The struck replica's part of the last answers."""
-        return share(self.answers[-LAST:], self.victim)
-
     def evidence(self, strikes: Sequence[Strike]) -> Evidence:
         """From the answers as the client got them, and from what the gateway's own counters showed meanwhile."""
         answers, strike = self.answers, strikes[0]
         trouble = self._watch.first_trouble(strike.at_s) if self._watch else None
-        quiet = silence(answers, self.victim)
+        quiet = silence(answers, self.victim, strike.at_s)
         times = {"detected_after_s": trouble, "recovered_after_s": quiet[1] if quiet else None}
         after = {name: at - strike.at_s for name, at in times.items() if at is not None}
         series = per_second(answers, lambda answer: answer.replica)
