@@ -27,7 +27,11 @@ NO_INDEX = (
 
 def main() -> None:
     """Check, then install, then leave the stamp."""
-    venv, locked_only = ROOT / sys.argv[1], sys.argv[2:] == ["--locked-only"]
+    venv = ROOT / sys.argv[1]
+    if sys.argv[2:] == ["--locked-only"]:
+        check()
+        make(venv, locked_only=True)
+        return
     stamp, wanted = venv / "koboshi.stamp", fingerprint()
     if stamp.is_file() and stamp.read_text() == wanted:
         return
@@ -35,10 +39,8 @@ def main() -> None:
     say(f"setting up {venv.name} with Python {sys.version.split()[0]}")
     if stamp.is_file():
         stamp.unlink()
-    run([sys.executable, "-m", "venv", "--clear", "--without-pip", str(venv)], "no virtual environment can be made.")
-    install(venv, locked_only=locked_only)
-    if not locked_only:
-        stamp.write_text(wanted)
+    make(venv)
+    stamp.write_text(wanted)
 
 
 def fingerprint() -> str:
@@ -66,8 +68,9 @@ def check() -> None:
         stop(f"{temporary} is too long a path for Unix sockets: set TMPDIR to a shorter one, such as /tmp.")
 
 
-def install(venv: Path, *, locked_only: bool) -> None:
+def make(venv: Path, *, locked_only: bool = False) -> None:
     """First uv, through pip; then everything else through uv, in parallel and compiled."""
+    run([sys.executable, "-m", "venv", "--clear", "--without-pip", str(venv)], "no virtual environment can be made.")
     uv, python = ensure_uv(), venv / "bin" / "python"
     environment = {**os.environ, **index_settings(), "UV_CACHE_DIR": str(ROOT / ".koboshi" / "cache" / "uv")}
     say("installing what requirements.lock names")

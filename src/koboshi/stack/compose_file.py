@@ -118,9 +118,9 @@ def _health_check(part: Part) -> dict[str, Any]:
     return {
         "test": ["CMD", "python", "-m", "koboshi.stack.container_health", part.name],
         "interval": "10s",
-        "timeout": "60s",
+        "timeout": "90s",
         "retries": 3,
-        "start_period": "180s",
+        "start_period": "300s",
     }
 
 

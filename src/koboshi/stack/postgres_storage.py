@@ -28,12 +28,14 @@ def main() -> None:
 
 
 def make_cluster(folder: Path, password: str) -> None:
-    """An empty cluster, in which every connection needs the password. initdb writes to disk before it ends."""
+    """An empty cluster; its network gets in with the password only. initdb writes to disk before it ends."""
     with tempfile.NamedTemporaryFile("w") as file:
         file.write(password)
         file.flush()
         who = ("--username", DATABASE_USER, "--pwfile", file.name, "--auth", "scram-sha-256")
         subprocess.run(("initdb", "-D", str(folder), "--encoding", "UTF8", "--locale", "C.UTF-8", *who), check=True)
+    with (folder / "pg_hba.conf").open("a") as rules:
+        rules.write("host all all samenet scram-sha-256\n")
 
 
 def make_database(folder: Path, name: str) -> None:

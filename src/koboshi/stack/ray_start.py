@@ -3,6 +3,7 @@
 Ray replaces 127.0.0.1 by the host's address, so that a laptop's cluster would listen to its network.
 """
 
+import functools
 import sys
 
 import ray._private.ray_constants
@@ -32,7 +33,7 @@ def take_no_node_for_a_head() -> None:
     Ray looks for a running head by the address in any process's arguments, and nodes name it too: they outlive a head
     that was killed by a minute or more. Whether there is a head already is the supervisor's business, and the port's.
     """
-    ray._private.services.find_gcs_addresses = set
+    ray._private.services.find_gcs_addresses = functools.cache(set)
 
 
 if __name__ == "__main__":
