@@ -5,30 +5,21 @@ import json
 import re
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
 import pytest
 
 from koboshi.drills.catalogue.landing_killed import DRILL
 from koboshi.drills.drill import Drill
-from koboshi.drills.scenes.lander_run import LanderKind
 from koboshi.drills.scenes.landing_scene import LandingScene
 from koboshi.drills.stage import perform
+from tests.drills import naive_lander
 from tests.support.running_stack import RunningStack
 
 pytestmark = pytest.mark.stack
 
 
-def all_files(state_dir: Path, topic: str) -> list[Path]:
-    """A reader that trusts the folder, since there is nothing else to ask."""
-    return sorted((state_dir / "spans" / topic).glob("*/*.parquet"))
-
-
-NAIVE = LanderKind((str(Path(__file__).with_name("naive_lander.py")),), all_files)
-
-
 def control() -> Drill[LandingScene]:
-    return dataclasses.replace(DRILL, scene=partial(LandingScene, lander=NAIVE))
+    return dataclasses.replace(DRILL, scene=partial(LandingScene, lander=naive_lander.KIND))
 
 
 @pytest.fixture
