@@ -1,4 +1,6 @@
 import multiprocessing
+import os
+import random
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -9,14 +11,16 @@ import sqlalchemy as sa
 from koboshi.errors import Conflict, Fenced, LeaseTaken, NotConfigured, Unavailable
 from koboshi.ledger import Ledger, attempts, intents, leases, spans, steps
 from koboshi.ledger.leases import Lease
+from koboshi.ledger.tables import FORMAT_VERSION
 from koboshi.refs import CheckpointRef, SpanRange, SpanRef
 
 RACERS = 4
+LONGEST_LEASE_S = 0.05  # where writers queue up, leases of no length at all would let nobody commit
 
 
 @pytest.fixture
-def url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'ledger.db'}"
+def url(ledger_url: str) -> str:
+    return ledger_url
 
 
 @pytest.fixture
@@ -171,7 +175,7 @@ class TestOpening:
             fail_half_way()
         ledger.close()
         with ledger.snapshot() as connection:
-            assert connection.execute(sa.text("SELECT format_version FROM koboshi_versions")).scalar() == 1
+            assert connection.execute(sa.text("SELECT format_version FROM koboshi_versions")).scalar() == FORMAT_VERSION
 
 
 def _acquire(url: str) -> str:
@@ -182,11 +186,13 @@ def _acquire(url: str) -> str:
 
 
 def _land_all(url: str) -> str:
-    """A lander that may lose its lease at any moment: finish what was planned, plan the next span, until 50."""
-    ledger, landed = Ledger(url), 0
+    """A lander whose lease runs out at any moment: finish what was planned, plan the next span, until 50."""
+    ledger, landed, chance = Ledger(url), 0, random.Random(os.getpid())
     while landed < 50:
         try:
-            mine = leases.acquire(ledger, "raced", multiprocessing.current_process().name, ttl_s=0)
+            mine = leases.acquire(
+                ledger, "raced", multiprocessing.current_process().name, ttl_s=chance.random() * LONGEST_LEASE_S
+            )
             for unfinished in spans.planned(ledger, "t"):
                 spans.commit(ledger, mine, span(unfinished.start, unfinished.end))
             landed = max((s.range.end for s in spans.committed(ledger, "t")), default=0)

@@ -15,6 +15,7 @@ from koboshi.ledger.migrations import bring_up_to_date
 
 LedgerConnection = sa.Connection
 BUSY_TIMEOUT_S = 30
+WRITERS = int.from_bytes(b"koboshi")  # the lock that writers to a ledger on PostgreSQL take
 _DISK_FAILURES = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
 _DAMAGES = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
@@ -58,7 +59,9 @@ class Ledger:
 def _engine(url: str) -> sa.Engine:
     parsed = sa.make_url(url)
     if parsed.get_backend_name() != "sqlite":
-        return sa.create_engine(parsed, isolation_level="SERIALIZABLE")
+        engine = sa.create_engine(parsed)
+        sa.event.listen(engine, "begin", _begin_postgresql)
+        return engine
     folder = Path(parsed.database or "").parent
     with naming_disk_failures(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -78,6 +81,18 @@ def _configure_sqlite(connection: Any, _record: Any) -> None:
 def _begin_sqlite(connection: LedgerConnection) -> None:
     """IMMEDIATE takes the write lock at once: a decision is read and written under it, never on a stale snapshot."""
     connection.exec_driver_sql(f"BEGIN {connection.get_execution_options().get('koboshi_begin', 'DEFERRED')}")
+
+
+def _begin_postgresql(connection: LedgerConnection) -> None:
+    """One writer at a time here, too: whoever waits for the lock reads what the one before has committed.
+
+    Under its own serialisable isolation PostgreSQL lets all of them read, and refuses all but one at the end.
+    """
+    if connection.get_execution_options().get("koboshi_begin") == "IMMEDIATE":
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{BUSY_TIMEOUT_S}s'")
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({WRITERS})")
+    else:
+        connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
 
 
 def _named(error: DatabaseError, url: sa.URL) -> KoboshiError | None:
