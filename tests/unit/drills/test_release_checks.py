@@ -1,0 +1,105 @@
+"""Each check of bad-version can fail, for its own reason."""
+
+import dataclasses
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from koboshi.drills.scenes import release_checks
+from koboshi.drills.scenes.answers import Answer
+from koboshi.drills.scenes.release_checks import (
+    bad_versions_are_refused,
+    bad_versions_never_answer,
+    good_version_is_taken,
+    registry_answers,
+)
+from koboshi.drills.strike import Strike
+from koboshi.probes.health import Health
+
+TOOK = Strike("flipped byte", "the artefact of version 2", 1.0, 1.0, took=True)
+DIGEST = "the artefact of m version 2 has digest 1, but 2 was registered"
+ANSWERS = "the model answers its own example otherwise than when it was recorded: it is not served."
+
+
+@dataclasses.dataclass
+class Scene:
+    """What the checks look at."""
+
+    ports: dict[str, int] = dataclasses.field(default_factory=lambda: {"replica-1": 1, "replica-2": 2})
+    told: dict[int, dict[str, str]] = dataclasses.field(
+        default_factory=lambda: {
+            2: {"replica-1": DIGEST, "replica-2": DIGEST},
+            3: {"replica-1": ANSWERS, "replica-2": ANSWERS},
+        }
+    )
+    logs: dict[int, list[str]] = dataclasses.field(
+        default_factory=lambda: {n: ["replica-1", "replica-2"] for n in (2, 3)}
+    )
+    answers: list[Answer] = dataclasses.field(
+        default_factory=lambda: [Answer(0, 0, 200, right=True, version=version) for version in ("1", "4")]
+    )
+    serving: int = 4
+
+    def refusals(self, version: int) -> dict[str, str]:
+        return self.told[version]
+
+    def logged(self, version: int) -> list[str]:
+        return self.logs[version]
+
+    def serve(self, version: int) -> bool:
+        return self.serving == version
+
+
+def failing(scene: Any, strike: Strike = TOOK) -> dict[str, str]:
+    checks = (bad_versions_are_refused, bad_versions_never_answer, good_version_is_taken)
+    findings = [check(scene, [strike]) for check in checks]
+    return {finding.check: finding.said for finding in findings if not finding.holds}
+
+
+def test_good_evidence_holds() -> None:
+    assert failing(Scene()) == {}
+
+
+def test_a_replica_that_refuses_for_another_reason() -> None:
+    """A version that could not even be loaded says nothing of the digest's check."""
+    scene = Scene()
+    scene.told[2]["replica-2"] = "the model cannot be loaded or asked here"
+    assert failing(scene) == {"bad_versions_are_refused": "replica-2 did not refuse version 2 because of its bytes"}
+
+
+def test_a_replica_that_keeps_silent_in_its_log() -> None:
+    scene = Scene()
+    scene.logs[3].remove("replica-1")
+    assert failing(scene) == {"bad_versions_are_refused": "replica-1 refused version 3, its log does not say so"}
+
+
+def test_a_fault_that_did_not_take() -> None:
+    assert set(failing(Scene(), dataclasses.replace(TOOK, took=False))) == {"bad_versions_are_refused"}
+
+
+def test_one_prediction_of_a_bad_version() -> None:
+    scene = Scene()
+    scene.answers.append(Answer(0, 0, 200, right=False, version="3"))
+    assert failing(scene) == {"bad_versions_never_answer": "1 predictions came from version 3"}
+
+
+@pytest.mark.parametrize(("serving", "answered"), [(1, True), (4, False)])
+def test_a_good_version_that_is_not_taken(serving: int, answered: bool) -> None:
+    """Every replica has to say so, and it has to answer."""
+    scene = Scene(serving=serving)
+    scene.answers = scene.answers if answered else scene.answers[:1]
+    assert set(failing(scene)) == {"good_version_is_taken"}
+
+
+@pytest.mark.parametrize(("ok", "here", "holds"), [(True, True, True), (False, True, False), (True, False, False)])
+def test_the_registry_has_to_answer_and_its_files_have_to_be_here(
+    ok: bool, here: bool, holds: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(release_checks, "probe_mlflow", lambda _uri: Health(ok, "detail"))
+    if here:
+        (tmp_path / "mlflow").mkdir()
+    settings = SimpleNamespace(mlflow=SimpleNamespace(tracking_uri="http://x"), state_dir=tmp_path)
+    scene: Any = SimpleNamespace(settings=settings, artefacts=tmp_path / "mlflow" / "artifacts")
+    assert registry_answers(scene).holds is holds
