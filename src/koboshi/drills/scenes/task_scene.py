@@ -3,6 +3,7 @@
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -49,13 +50,15 @@ class TaskScene(TrainingScene):
         self.changes: list[tuple[float, TaskState]] = []
         self._stage = (*stage, str(self._job))
         self._held: list[int] = []
+        self._airflow: AirflowClient | None = None
         self._link = settings.state_dir / "workspaces" / self.run.run_id
 
     @property
     def airflow(self) -> AirflowClient:
-        """A session of its own for each question, since there is more than one thread."""
-        where = self.settings.airflow
-        return connect(required(where.base_url, "Airflow"), where.username, where.passwords_path)
+        """The drill's own session; who follows the runs on other threads has others."""
+        if self._airflow is None:
+            self._airflow = self._connected()
+        return self._airflow
 
     def kill_the_task(self) -> list[Strike]:
         """SIGKILL to the task's supervisor and to the task, while Ray is in the middle of a step of its job."""
@@ -95,19 +98,18 @@ class TaskScene(TrainingScene):
 
     def evidence(self, strikes: Sequence[Strike]) -> Evidence:
         """Suspicion is Airflow's, when it lets the task be tried again; recovery is when it runs again."""
-        struck_s = strikes[0].at_s
-        moments = {
-            name: [at for at, task in self.changes if at > struck_s and task.state == state and task.task_id == STAGE]
-            for name, state in (("detected_after_s", "up_for_retry"), ("recovered_after_s", "running"))
-        }
+        after = [(at, task) for at, task in self.changes if at > strikes[0].at_s]
+        again = [at for at, t in after if t.state == "up_for_retry" or (t.state == "queued" and t.try_number > 1)]
+        running = [at for at, t in after if t.state == "running" and again and at > again[0]]
+        measured = (("detected_after_s", again), ("recovered_after_s", running))
         told = super().evidence(strikes)
         events = [
             Event(at, KINDS.get(t.state, "note"), f"Airflow: {t.task_id} {t.state}, try {t.try_number}")
             for at, t in self.changes
         ]
-        after = {name: at[0] - struck_s for name, at in moments.items() if at}
+        times = {name: at[0] - strikes[0].at_s for name, at in measured if at}
         tries = len(self.airflow.tries(self.run, STAGE))
-        return Evidence({**told.measures, **after, "tries": float(tries)}, [*told.events, *events], told.series)
+        return Evidence({**told.measures, **times, "tries": float(tries)}, [*told.events, *events], told.series)
 
     def close(self, *, keep_files: bool) -> None:
         """Take the runs out of Airflow, and the workspace out of the way."""
@@ -115,6 +117,8 @@ class TaskScene(TrainingScene):
         self._link.unlink(missing_ok=True)
         if not keep_files and self._training is not None:
             self._forget()
+        if self._airflow:
+            self._airflow.close()
         super().close(keep_files=keep_files)
 
     @property
@@ -141,12 +145,16 @@ class TaskScene(TrainingScene):
 
     def _run_through(self, run: Run) -> None:
         """Trigger a run in the workspace, and wait for its end; raises `Permanent` when it is not green."""
-        airflow = self.airflow
-        airflow.wait_for_dag(run.dag_id, within_s=KNOWN_WITHIN_S)
-        airflow.trigger(run, {"workspace": self._link.name})
-        ended = airflow.follow(run, within_s=FOLLOWED_S, on_change=self._changed)
+        with closing(self._connected()) as airflow:
+            airflow.wait_for_dag(run.dag_id, within_s=KNOWN_WITHIN_S)
+            airflow.trigger(run, {"workspace": self._link.name})
+            ended = airflow.follow(run, within_s=FOLLOWED_S, on_change=self._changed)
         if ended.state != "success":
             raise Permanent(f"run {run.run_id} of {run.dag_id} ended as {ended.state}.")
+
+    def _connected(self) -> AirflowClient:
+        where = self.settings.airflow
+        return connect(required(where.base_url, "Airflow"), where.username, where.passwords_path)
 
     def _ingest(self) -> Mapping[str, Any]:
         """The settings of the workspace's ingest."""

@@ -5,6 +5,7 @@ import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,7 @@ class TrainingScene:
     def begin(self) -> None:
         """Prepare the table, and have the training begun and followed in the background."""
         folder = self.folder / "table"
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
         lent = self._workload.prepare(self.settings.project, folder)
         table = DatasetRef(str(folder), sha256_of(folder / "manifest.json"))
         units = self._chosen(lent, table)
@@ -75,10 +76,14 @@ class TrainingScene:
         """In the middle, so that there is something to go on from, and something to go on to."""
         return unit.steps // 2 + 1
 
+    def _actors(self) -> int:
+        """How many units are worked on at once."""
+        return self.settings.training.actors
+
     def _train(self) -> None:
         """Have it trained; raises what a caller of the training would get."""
-        ledger = Ledger(self.spec.place.ledger_url)
-        attain(self.spec, self._jobs, ledger, submission(self.spec, self._job), self._hear)
+        with closing(Ledger(self.spec.place.ledger_url)) as ledger:
+            attain(self.spec, self._jobs, ledger, submission(self.spec, self._job), self._hear)
 
     def finish(self, limit_s: float) -> Finding:
         """Wait for the training's end."""
@@ -169,7 +174,7 @@ class TrainingScene:
             project=str(self.settings.project),
             state_dir=str(self.folder),
             ledger_url=f"sqlite:///{self.folder / 'ledger.db'}",
-            actors=self.settings.training.actors,
+            actors=self._actors(),
             lease_s=self.settings.training.lease_s,
         )
         return TrainingSpec(training_key(table, units, salt=self.folder.name), table, units, place)

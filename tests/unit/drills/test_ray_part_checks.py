@@ -1,0 +1,179 @@
+"""Each check of the drills that strike Ray's own processes can fail, and says what is wrong."""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from koboshi.drills.scenes import ray_part_checks, training_checks
+from koboshi.drills.scenes.ray_part_checks import (
+    cluster_began_anew,
+    next_attempt_ended_it,
+    no_committed_step_was_done_again,
+    node_is_back,
+    only_its_workers_died,
+    ray_has_two_nodes_of_ours,
+    went_on_elsewhere,
+)
+from koboshi.drills.scenes.ray_witness import ENDED_BY_POOL, Actor, Job, Node, Task
+from koboshi.drills.strike import Strike
+from koboshi.training.ray_names import step_name
+from tests.support.trainings import chain_spec
+
+STRIKE = Strike("SIGKILL", "ray-node-1", at_s=100.0, at_monotonic=1.0, took=True, pid=11)
+ONE, TWO, NEW = Node("n1", "ray-node-1"), Node("n2", "ray-node-2"), Node("n3", "ray-node-1")
+KILLED = Actor("A1", "01", "koboshi-x-1", 11, "DEAD", "its node has died", "n1")
+ENDED = Actor("A2", "01", "koboshi-x-2", 12, "DEAD", ENDED_BY_POOL, "n2")
+NEVER_WAS = Actor("A3", "01", "koboshi-x-3", 0, "DEAD", "its node has died", "")
+LOST = Task(step_name("a", 2), "FAILED", "A1", created_ms=99_000, ended_ms=100_050)
+DONE = [Task(step_name("a", step), "FINISHED", "A2", 0, 1) for step in (1, 2, 3)]
+FIRST_ON_NODE = [dataclasses.replace(DONE[0], actor="A1"), *DONE[1:]]
+
+
+class Ray:
+    def __init__(self) -> None:
+        self.told_members: list[Node] = [NEW, TWO]
+        self.told_tasks: list[Task] = [*FIRST_ON_NODE, LOST]
+        self.told_jobs: list[Job] = []
+
+    def members(self) -> list[Node]:
+        return self.told_members
+
+    def tasks(self, _actors: object) -> list[Task]:
+        return self.told_tasks
+
+    def jobs(self, _folder: Path) -> list[Job]:
+        return self.told_jobs
+
+
+class Files:
+    def reached(self, _at_s: float) -> dict[str, int]:
+        return {"a": 2}
+
+
+class Scene:
+    victim, struck, before = "a", ONE, (ONE, TWO)
+    settings: Any = None
+
+    def __init__(self, folder: Path) -> None:
+        self.spec, self.folder, self.ray, self.files = chain_spec(folder, steps={"a": 3}), folder, Ray(), Files()
+        self.told_actors: Sequence[Actor] = [KILLED, ENDED, NEVER_WAS]
+        self.missing: list[str] = []
+        self.again: list[str] = []
+
+    def actors(self) -> list[Actor]:
+        return list(self.told_actors)
+
+    def missing_steps(self) -> list[str]:
+        return self.missing
+
+    def done_again(self, _strikes: object) -> list[str]:
+        return self.again
+
+
+@pytest.fixture
+def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setattr(training_checks, "TOLD_WITHIN_S", 0.0)
+    monkeypatch.setattr(ray_part_checks, "is_ours", lambda _settings, *parts: "elsewhere" not in parts)
+    return Scene(tmp_path)
+
+
+def test_all_checks_of_a_killed_node_hold_on_good_evidence(scene: Any) -> None:
+    for check in (only_its_workers_died, went_on_elsewhere, node_is_back):
+        assert check(scene, [STRIKE]).holds, check(scene, [STRIKE]).said
+
+
+@pytest.mark.parametrize(
+    ("actors", "strike"),
+    [
+        ([ENDED], STRIKE),
+        ([NEVER_WAS, ENDED], STRIKE),
+        ([KILLED, dataclasses.replace(KILLED, node="n2")], STRIKE),
+        ([KILLED], dataclasses.replace(STRIKE, took=False)),
+    ],
+    ids=["nobody died", "nobody who ever was", "one on another node", "its processes are there"],
+)
+def test_only_its_workers_died_fails(scene: Any, actors: list[Actor], strike: Strike) -> None:
+    scene.told_actors = actors
+    assert not only_its_workers_died(scene, [strike]).holds
+
+
+@pytest.mark.parametrize(
+    ("tasks", "said"),
+    [
+        (FIRST_ON_NODE, "no step was interrupted by the strike"),
+        ([*FIRST_ON_NODE[1:], LOST], "a/step-1 ended well 0 times"),
+        ([*FIRST_ON_NODE, FIRST_ON_NODE[0], LOST], "a/step-1 ended well 2 times"),
+        ([*FIRST_ON_NODE, LOST, dataclasses.replace(LOST, actor="A2")], "on a node that was not struck"),
+        ([DONE[0], dataclasses.replace(DONE[1], actor="A1"), DONE[2], LOST], "on the node that was dead"),
+        ([*FIRST_ON_NODE, dataclasses.replace(LOST, created_ms=100_010)], "no step was interrupted"),
+    ],
+    ids=["nothing lost", "one missing", "one twice", "lost elsewhere", "done again there", "begun later"],
+)
+def test_went_on_elsewhere_fails(scene: Any, tasks: list[Task], said: str) -> None:
+    scene.ray.told_tasks = tasks
+    found = went_on_elsewhere(scene, [STRIKE])
+    assert not found.holds
+    assert said in found.said
+
+
+@pytest.mark.parametrize("members", [[TWO], [ONE, TWO]], ids=["it is away", "it never went"])
+def test_node_is_back_fails(scene: Any, members: list[Node]) -> None:
+    scene.ray.told_members = members
+    assert not node_is_back(scene, [STRIKE]).holds
+
+
+def test_all_checks_of_a_killed_head_hold_on_good_evidence(scene: Any) -> None:
+    scene.ray.told_members = [NEW, Node("n4", "ray-node-2")]
+    scene.ray.told_jobs = [Job(scene.spec.job_name(2), "SUCCEEDED", 1, 2)]
+    scene.ray.told_tasks = DONE[1:]
+    for check in (cluster_began_anew, next_attempt_ended_it, no_committed_step_was_done_again):
+        assert check(scene, [STRIKE]).holds, check(scene, [STRIKE]).said
+
+
+@pytest.mark.parametrize(
+    ("members", "took"),
+    [([NEW], True), ([NEW, TWO], True), ([], True), ([NEW, Node("n4", "ray-node-2")], False)],
+    ids=["one is away", "one is of the old cluster", "nobody", "the head is still there"],
+)
+def test_cluster_began_anew_fails(scene: Any, members: list[Node], took: bool) -> None:
+    scene.ray.told_members = members
+    assert not cluster_began_anew(scene, [dataclasses.replace(STRIKE, took=took)]).holds
+
+
+@pytest.mark.parametrize(
+    "told", [[], [(1, "SUCCEEDED")], [(2, "FAILED")], [(1, "SUCCEEDED"), (2, "SUCCEEDED")]], ids=str
+)
+def test_next_attempt_ended_it_fails(scene: Any, told: list[tuple[int, str]]) -> None:
+    scene.ray.told_jobs = [Job(scene.spec.job_name(number), status, 1, 2) for number, status in told]
+    assert not next_attempt_ended_it(scene, [STRIKE]).holds
+
+
+@pytest.mark.parametrize(
+    ("missing", "again", "tasks", "reached", "said"),
+    [
+        (["a/step-3"], [], DONE[1:], 2, "a/step-3 is nowhere"),
+        ([], ["a/step-1"], DONE[1:], 2, "a/step-1 was done again"),
+        ([], [], DONE, 2, "a/step-1 was done again"),
+        ([], [], DONE, 0, "nothing had been committed"),
+    ],
+    ids=["one is missing", "the files tell", "Ray tells", "struck too early"],
+)
+def test_no_committed_step_was_done_again_fails(
+    scene: Any, missing: list[str], again: list[str], tasks: list[Task], reached: int, said: str
+) -> None:
+    scene.missing, scene.again, scene.ray.told_tasks = missing, again, tasks
+    scene.files.reached = lambda _at_s: {"a": reached} if reached else {}
+    found = no_committed_step_was_done_again(scene, [STRIKE])
+    assert not found.holds
+    assert said in found.said
+
+
+def test_the_steady_state(scene: Any) -> None:
+    assert ray_has_two_nodes_of_ours(scene).holds
+    scene.ray.told_members = [ONE]
+    assert not ray_has_two_nodes_of_ours(scene).holds
+    scene.ray.told_members = [ONE, Node("n5", "elsewhere")]
+    assert "not of this stack" in ray_has_two_nodes_of_ours(scene).said

@@ -1,0 +1,153 @@
+"""Each check of the drills that kill what runs a task can fail, and says what is wrong."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from koboshi.drills.scenes import scheduler_checks, task_checks
+from koboshi.drills.scenes.offset_tally import Tally
+from koboshi.drills.scenes.ray_witness import Job
+from koboshi.drills.scenes.scheduler_checks import both_tasks_were_interrupted, landed_equals_the_broker, trained_once
+from koboshi.drills.scenes.step_files import StepFile
+from koboshi.drills.scenes.task_checks import (
+    airflow_is_ours_and_well,
+    every_step_was_done_once,
+    retry_attached,
+    task_was_tried_again,
+)
+from koboshi.drills.strike import Strike
+from koboshi.orchestration.airflow_client import Run, Try
+from koboshi.probes.health import Health
+from koboshi.settings import Airflow
+
+STRIKE = Strike("SIGKILL", "the task", at_s=100.0, at_monotonic=1.0, took=True, pid=11)
+AGAIN = dataclasses.replace(STRIKE, at_s=140.0, pid=12)
+FIRST = Try(1, "failed", 11, began_s=95.0, ended_s=None)
+SECOND = Try(2, "success", 12, began_s=135.0, ended_s=150.0)
+JOB = Job("key-1", "SUCCEEDED", started_ms=98_000, ended_ms=149_000)
+
+
+class Scene:
+    run, landing = Run("drill_train", "drill-x"), Run("drill_ingest", "drill-x")
+    folder, units = Path("folder"), ("a",)
+
+    def __init__(self) -> None:
+        self.told_tries = {"train": [FIRST, SECOND], "land": [FIRST, SECOND]}
+        self.told_jobs = [JOB]
+        self.missing: list[str] = []
+        self.told_files = [StepFile(float(step), "a", step, step) for step in (1, 2, 3)]
+        self.told_tally = Tally(10, {}, {}, {})
+        self.airflow = self.ray = self.files = self
+        self.settings: Any = self
+        self.airflow_settings = Airflow(base_url="http://127.0.0.1:1")
+
+    def tries(self, _run: Run, task_id: str) -> list[Try]:
+        return self.told_tries[task_id]
+
+    def jobs(self, _folder: Path) -> list[Job]:
+        return self.told_jobs
+
+    def written(self) -> list[StepFile]:
+        return self.told_files
+
+    def missing_steps(self) -> list[str]:
+        return self.missing
+
+    def predictions(self, _unit: str) -> list[float]:
+        return [0.5]
+
+    def tally(self) -> Tally:
+        return self.told_tally
+
+
+@pytest.fixture
+def scene() -> Any:
+    return Scene()
+
+
+def test_all_checks_hold_on_good_evidence(scene: Any) -> None:
+    for check in (task_was_tried_again, retry_attached, every_step_was_done_once, trained_once):
+        assert check(scene, [STRIKE]).holds, check(scene, [STRIKE]).said
+
+
+@pytest.mark.parametrize(
+    ("tries", "took"),
+    [
+        ([], True),
+        ([SECOND], True),
+        ([FIRST, dataclasses.replace(SECOND, state="failed")], True),
+        ([FIRST, dataclasses.replace(FIRST, number=2, began_s=101.0), dataclasses.replace(SECOND, number=3)], True),
+        ([FIRST, SECOND], False),
+    ],
+    ids=["no try", "one try", "it failed", "a try too many", "its process is there"],
+)
+def test_task_was_tried_again_fails(scene: Any, tries: list[Try], took: bool) -> None:
+    scene.told_tries["train"] = tries
+    assert not task_was_tried_again(scene, [dataclasses.replace(STRIKE, took=took)]).holds
+
+
+@pytest.mark.parametrize(
+    ("jobs", "said"),
+    [
+        ([], "Ray ran 0 jobs for one training: none"),
+        ([JOB, dataclasses.replace(JOB, name="key-2")], "Ray ran 2 jobs for one training: key-1 SUCCEEDED, key-2"),
+        ([dataclasses.replace(JOB, status="FAILED")], "key-1 FAILED"),
+        ([dataclasses.replace(JOB, ended_ms=134_000)], "-1 s before its end"),
+    ],
+    ids=["none", "two", "failed", "over before"],
+)
+def test_retry_attached_fails(scene: Any, jobs: list[Job], said: str) -> None:
+    scene.told_jobs = jobs
+    found = retry_attached(scene, [STRIKE])
+    assert not found.holds
+    assert said in found.said
+
+
+def test_every_step_was_done_once_fails(scene: Any) -> None:
+    scene.told_files.append(StepFile(9.0, "a", 2, 99))
+    assert every_step_was_done_once(scene, [STRIKE]).said == "a/step-2 was written twice"
+    scene.missing = ["a/step-3"]
+    assert every_step_was_done_once(scene, [STRIKE]).said.startswith("a/step-3 is nowhere")
+
+
+def test_trained_once_fails(scene: Any) -> None:
+    for jobs in ([], [JOB, JOB], [dataclasses.replace(JOB, status="STOPPED")]):
+        scene.told_jobs = jobs
+        assert not trained_once(scene, [STRIKE]).holds
+
+
+@pytest.mark.parametrize("task", ["land", "train"])
+def test_both_tasks_were_interrupted_fails(scene: Any, task: str) -> None:
+    assert both_tasks_were_interrupted(scene, [STRIKE, AGAIN]).holds
+    assert not both_tasks_were_interrupted(scene, [STRIKE, STRIKE]).holds
+    assert not both_tasks_were_interrupted(scene, [STRIKE, dataclasses.replace(AGAIN, took=False)]).holds
+    scene.told_tries[task] = [SECOND]
+    assert not both_tasks_were_interrupted(scene, [STRIKE, AGAIN]).holds
+
+
+def test_landed_equals_the_broker_fails(scene: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    audited: list[str] = []
+    monkeypatch.setattr(scheduler_checks, "_audited", lambda _scene: iter(audited))
+    assert landed_equals_the_broker(scene, [STRIKE]).holds
+    audited.append("audit: partition 1 is changed")
+    assert landed_equals_the_broker(scene, [STRIKE]).said == "audit: partition 1 is changed"
+    audited.clear()
+    scene.told_tally = Tally(10, {0: [7]}, {}, {})
+    assert "offset 7 is missing" in landed_equals_the_broker(scene, [STRIKE]).said
+
+
+def test_the_steady_state(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Here:
+        settings = type("S", (), {"airflow": Airflow(base_url="http://127.0.0.1:1")})
+
+    ours, well = [True], [Health(True, "fresh")]
+    monkeypatch.setattr(task_checks, "is_ours", lambda *_: ours[0])
+    monkeypatch.setattr(task_checks, "probe_airflow", lambda *_: well[0])
+    here: Any = Here()
+    assert airflow_is_ours_and_well(here).holds
+    well[0] = Health(False, "stale")
+    assert not airflow_is_ours_and_well(here).holds
+    ours[0] = False
+    assert "koboshi up" in airflow_is_ours_and_well(here).said
