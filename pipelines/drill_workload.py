@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import polars as pl
 from numpy.typing import NDArray
 
@@ -26,6 +27,7 @@ SMALL: Mapping[str, Mapping[str, Any]] = {
     "logistic": {"epochs_a_step": 20, "alpha": 1.0e-4},
 }
 SHARE = 2  # one card in two is enough
+EXAMPLE_ROWS = 5
 MEMORY_DAYS = 30  # what a feature looks back on
 
 
@@ -46,6 +48,10 @@ class CandidateWorkload:
     def predict(self, state: bytes, folder: Path) -> NDArray[np.float64]:
         """P(fraud) of every row of the table."""
         return probability(fitted_model(state), features_of(pl.read_parquet(folder / TABLE)))
+
+    def fitted(self, state: bytes, folder: Path) -> tuple[Any, pd.DataFrame]:
+        """The candidate's model, and the table's first rows."""
+        return fitted_model(state), features_of(pl.read_parquet(folder / TABLE).head(EXAMPLE_ROWS))
 
 
 WORKLOAD = CandidateWorkload()

@@ -21,6 +21,9 @@ class Workload(Protocol):
     def predict(self, state: bytes, folder: Path) -> NDArray[np.float64]:
         """What a unit's final state predicts for rows of that dataset."""
 
+    def fitted(self, state: bytes, folder: Path) -> tuple[Any, Any]:
+        """A unit's final state as a fitted scikit-learn model, and a few of the dataset's rows to ask it, as pandas."""
+
 
 def load_workload(target: str | None) -> Workload:
     """Import `package.module:name`."""

@@ -19,10 +19,14 @@ TIMEOUT_S = 30.0
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class RayJobs:
-    """The jobs of one cluster; `token_path` names the file with the cluster's token, where it asks for one."""
+    """The jobs of one cluster; `token_path` names the file with the cluster's token, where it asks for one.
+
+    A call that is not answered within `timeout_s` counts as not answered at all: `Unavailable`.
+    """
 
     url: str
     token_path: Path | None = None
+    timeout_s: float = TIMEOUT_S
 
     def submit(self, name: str, entrypoint: str, env: Mapping[str, str]) -> bool:
         """Submit a job; False when there is, or was, one of this name (Ray takes a name once).
@@ -54,7 +58,8 @@ class RayJobs:
 
     def _request(self, method: str, path: str, body: Any = None) -> requests.Response:
         try:
-            answer = requests.request(method, self.url + path, json=body, headers=self._headers(), timeout=TIMEOUT_S)
+            url, headers = self.url + path, self._headers()
+            answer = requests.request(method, url, json=body, headers=headers, timeout=self.timeout_s)
         except requests.RequestException as error:
             message = f"Ray's jobs API at {self.url} does not answer ({type(error).__name__}): see `koboshi status`."
             raise Unavailable(message) from error

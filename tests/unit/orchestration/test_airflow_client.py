@@ -12,7 +12,7 @@ import pytest
 import stamina
 
 from koboshi.errors import BadInput, NotConfigured, Permanent, Unavailable
-from koboshi.orchestration.airflow_client import AirflowClient, Run, TaskState, connect
+from koboshi.orchestration.airflow_client import AirflowClient, Run, TaskState, Try, connect
 from koboshi.orchestration.gateway_answers import wait_until_served
 
 RUN = Run("train", "demo-1")
@@ -50,7 +50,7 @@ def served(script: Script) -> Iterator[str]:
             self.end_headers()
             self.wfile.write(data)
 
-        do_GET = do_POST = do_PATCH = do  # noqa: N815
+        do_GET = do_POST = do_PATCH = do_DELETE = do  # noqa: N815
 
         def log_message(self, *_: object) -> None:
             """Say nothing."""
@@ -214,3 +214,28 @@ def test_every_replica_must_have_followed() -> None:
     assert lines == ["replica-1 answers with version 4"] * 2
     with pytest.raises(Unavailable, match="no version"):
         wait_until_served("http://127.0.0.1:9", 5, within_s=0, on_line=lines.append)
+
+
+def test_each_try_of_a_task_tells_its_process_and_its_times() -> None:
+    """Oldest first, in seconds since 1970; a task that is not there yet has had no try."""
+    began, ended = "2018-07-25T00:00:01Z", "2018-07-25T00:00:03.500Z"
+    rows = [
+        {"try_number": 2, "state": "running", "pid": 12, "start_date": ended, "end_date": None},
+        {"try_number": 1, "state": "failed", "pid": 11, "start_date": began, "end_date": ended},
+    ]
+    script = Script({f"GET {PATH}/taskInstances/train/tries": [(200, {"task_instances": rows})]})
+    with client(script) as airflow:
+        first, second = airflow.tries(RUN, "train")
+        assert airflow.tries(RUN, "nix") == []
+    assert first == Try(1, "failed", 11, 1532476801.0, 1532476803.5)
+    assert (second.number, second.pid, second.ended_s) == (2, 12, None)
+
+
+def test_a_run_is_ended_and_forgotten() -> None:
+    """What runs is ended first; one that is not there is no error."""
+    script = Script({f"PATCH {PATH}": [(200, {})], f"DELETE {PATH}": [(200, None)]})
+    with client(script) as airflow:
+        airflow.forget(RUN)
+        airflow.forget(Run("train", "nix"))
+    asked = [(what, body) for what, body, _ in script.asked if "/demo-1" in what]
+    assert asked == [(f"PATCH {PATH}", {"state": "failed"}), (f"DELETE {PATH}", None)]

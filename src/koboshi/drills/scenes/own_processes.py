@@ -42,6 +42,11 @@ class OwnProcess:
                 process_group=0,
             )
 
+    @property
+    def pid(self) -> int | None:
+        """The leash, which leads the group; None when nothing runs."""
+        return self._process.pid if self._process else None
+
     def told(self) -> list[str]:
         """The lines of its log."""
         return self.log.read_text(errors="replace").splitlines() if self.log.is_file() else []

@@ -7,10 +7,11 @@ from koboshi.drills.faults.parts import is_ours
 from koboshi.drills.scenes.ray_part_scene import HEAD, RayPartScene
 from koboshi.drills.scenes.ray_witness import ENDED_BY_POOL, counts
 from koboshi.drills.scenes.training_checks import spans_the_strike, step_names, told
+from koboshi.drills.scenes.training_scene import TrainingScene
 from koboshi.drills.strike import Strike
 
 
-def ray_has_two_nodes_of_ours(scene: RayPartScene) -> Finding:
+def ray_has_two_nodes_of_ours(scene: TrainingScene) -> Finding:
     """There is another node to go on at, and the processes are this stack's own, so that they come back."""
     names = sorted(node.name for node in scene.ray.members())
     ours = is_ours(scene.settings, HEAD, *names)

@@ -28,9 +28,10 @@ class ServingScene(LoadScene):
         say: Callable[[str], None],
         gateway: MakeGateway = stack_gateway,
         requests: int = REQUESTS,
+        rate: float = RATE,
     ) -> None:
-        """Nothing is done yet."""
-        super().__init__(settings, say, gateway, requests, RATE)
+        """Nothing is done yet; `rate` is how many requests are made a second."""
+        super().__init__(settings, say, gateway, requests, rate)
         self._watch: Watch | None = None
         self._heal: Callable[[], None] | None = None
         self._healed_s: float | None = None

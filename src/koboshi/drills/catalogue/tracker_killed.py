@@ -1,0 +1,28 @@
+"""tracker-killed: SIGKILL of MLflow while training and serving go on, and again while the training is recorded."""
+
+from koboshi.drills.drill import Drill
+from koboshi.drills.scenes.tracker_checks import (
+    all_answered,
+    all_right,
+    champion_is_served,
+    every_metric_is_there,
+    mlflow_is_ours_and_well,
+    one_run_each_and_no_ghost,
+    tracker_died_twice,
+)
+from koboshi.drills.scenes.tracker_scene import TrackerScene
+from koboshi.drills.scenes.training_checks import ray_has_nodes, ray_is_idle
+
+DRILL: Drill[TrackerScene] = Drill(
+    name="tracker-killed",
+    claim="While MLflow is killed predictions go on, all right, and so does the training; its record is complete "
+    "afterwards, without a ghost run, also when MLflow dies in the middle of it.",
+    fault="SIGKILL of MLflow in the middle of a training, and again in the middle of its record",
+    layer="tracking",
+    scene=TrackerScene,
+    steady=(mlflow_is_ours_and_well, champion_is_served, ray_has_nodes, ray_is_idle),
+    strike=TrackerScene.kill_the_tracker_twice,
+    within_s=300,
+    verdict=(tracker_died_twice, all_answered, all_right, one_run_each_and_no_ghost, every_metric_is_there),
+    faults=2,
+)

@@ -1,0 +1,169 @@
+"""The scene of a cut between Ray's head and a node that trains, the driver, and who follows the job.
+
+Three things reach the head through proxies: a node of the drill's own (its raylet and its workers), the training's
+driver, and the follower of the job. What Ray's workers say to each other does not pass the head, and cannot be put
+behind a port of one's own, since each tells the others the very port that it listens on: that goes on during the cut.
+"""
+
+import dataclasses
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+
+from koboshi.drills.evidence import Event, Evidence, Finding
+from koboshi.drills.faults.parts import why_not_healthy
+from koboshi.drills.faults.signals import caught_in_the_middle
+from koboshi.drills.faults.tcp_proxy import TcpProxy
+from koboshi.drills.scenes.own_ray_node import OwnRayNode
+from koboshi.drills.scenes.ray_part_scene import WHOLE_WITHIN_S
+from koboshi.drills.scenes.training_scene import TrainingScene
+from koboshi.drills.strike import Strike
+from koboshi.errors import Unavailable
+from koboshi.ledger import Ledger
+from koboshi.refs import DatasetRef
+from koboshi.settings import Settings, required
+from koboshi.stack.ray_workers import STEP_MARK, title
+from koboshi.training import UnitSpec
+from koboshi.training.attach import Jobs, Submission, attain
+from koboshi.training.ray_submit import RayJobs, submission
+
+NODE = "ray-node-1-cut"  # in the order of names the second: the pool's first worker is started there
+SILENT_S = 20.0
+ANSWER_WITHIN_S = 4.0
+LONGER = 3
+ACTORS = 3
+JOINED_WITHIN_S, LEFT_WITHIN_S, SWALLOWED_WITHIN_S = 90.0, 60.0, 20.0
+LOOK_S = 0.02
+
+
+class CutTrainingScene(TrainingScene):
+    """The training is long enough for most of it to come after the cut."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        say: Callable[[str], None],
+        job: Path | None = None,
+        jobs: Callable[[str, Path | None, float], Jobs] = RayJobs,
+    ) -> None:
+        """Nothing is done yet; `jobs` makes the follower's way to Ray's jobs."""
+        super().__init__(settings, say, job)
+        self._make_jobs = jobs
+        self._head = _proxy(required(settings.ray.address, "Ray"))
+        self._api = _proxy(required(settings.ray.jobs_url, "Ray").rpartition("/")[2])
+        self._node: OwnRayNode | None = None
+        self._started = False
+        self._healed_s = 0.0
+
+    def begin(self) -> None:
+        """Put the proxies there, let the node join through one, and have the training begun through both."""
+        self.folder.mkdir(parents=True)
+        self._started = True
+        self._head.start()
+        self._api.start()
+        self._node = OwnRayNode(self.settings, self.folder, NODE, f"127.0.0.1:{self._head.listen}")
+        self._node.start()
+        self._wait_for_node(there=True, within_s=JOINED_WITHIN_S)
+        super().begin()
+
+    def cut(self) -> list[Strike]:
+        """Fall silent, in the middle of a step on the drill's own node."""
+        while not self.over:
+            for actor in self.actors():
+                if actor.node == self.node_id and actor.pid and self._is_in_the_middle(actor.pid):
+                    return [
+                        self._head.strike(f"{NODE}, the driver and the head", SWALLOWED_WITHIN_S),
+                        self._api.strike("the follower and the jobs API", SWALLOWED_WITHIN_S),
+                    ]
+            time.sleep(LOOK_S)
+        return []
+
+    def finish(self, limit_s: float) -> Finding:
+        """Heal after a while, wait for the training's end, and until every node runs tasks."""
+        struck = time.monotonic()
+        time.sleep(SILENT_S)
+        self._heal()
+        ended = self._await_end(limit_s, struck)
+        missing = why_not_healthy(self.settings, "ray", WHOLE_WITHIN_S)
+        said = f"{ended.said}; {missing or 'Ray runs tasks on every node'}"
+        return Finding(ended.check, ended.holds and missing is None, said)
+
+    def noticed_s(self, strikes: Sequence[Strike]) -> float | None:
+        """When the follower said that it had no answer, if it did before the network was back."""
+        first, healed = strikes[0].at_s, self._healed_s
+        said = (at for at, line in self.heard if first < at < healed and line.startswith("waiting for at most"))
+        return next(said, None)
+
+    def done_while_silent(self, strikes: Sequence[Strike]) -> int:
+        """How many steps were done during the cut."""
+        return sum(strikes[0].at_s < file.at_s < self._healed_s for file in self.files.written())
+
+    def evidence(self, strikes: Sequence[Strike]) -> Evidence:
+        """Suspicion is the follower's; recovery is its first word after the network was back."""
+        told, noticed = super().evidence(strikes), self.noticed_s(strikes)
+        good = next((at for at, line in self.heard if at > self._healed_s and "step " in line), None)
+        moments = {"detected_after_s": noticed, "recovered_after_s": good}
+        times = {name: at - strikes[0].at_s for name, at in moments.items() if at is not None}
+        events = [Event(self._healed_s, "note", "the network is back")]
+        events += [Event(noticed, "suspicion", "the jobs API does not answer")] if noticed else []
+        events += [Event(good, "recovery", "the follower hears of steps again")] if good else []
+        return Evidence({**told.measures, **times}, [*told.events, *events], told.series)
+
+    def close(self, *, keep_files: bool) -> None:
+        """Heal, and take node and proxies away; returns when the head knows that the node is gone."""
+        if self._started:
+            self._heal()
+            if self._node:
+                self._node.stop()
+                self._wait_for_node(there=False, within_s=LEFT_WITHIN_S)
+            self._head.close()
+            self._api.close()
+        super().close(keep_files=keep_files)
+
+    @property
+    def node_id(self) -> str | None:
+        """What Ray calls the drill's own node, as long as it lives."""
+        return next((node.id for node in self.ray.members() if node.name == NODE), None)
+
+    def _train(self) -> None:
+        through = submission(self.spec, self._job)
+        address = (
+            f"RAY_ADDRESS=127.0.0.1:{self._head.listen}"  # Ray sets its own in the environment, so it is said here
+        )
+        start = Submission(lambda name: f"{address} {through.entrypoint(name)}", through.env)
+        url = f"http://127.0.0.1:{self._api.listen}"
+        jobs = self._make_jobs(url, self.settings.ray.token_path, ANSWER_WITHIN_S)
+        with closing(Ledger(self.spec.place.ledger_url)) as ledger:
+            attain(self.spec, jobs, ledger, start, self._hear)
+
+    def _chosen(self, units: Mapping[str, UnitSpec], _table: DatasetRef) -> Mapping[str, UnitSpec]:
+        return {name: dataclasses.replace(unit, steps=unit.steps * LONGER) for name, unit in units.items()}
+
+    def _actors(self) -> int:
+        return ACTORS
+
+    def _is_in_the_middle(self, pid: int) -> bool:
+        doing = title(pid)
+        return (
+            STEP_MARK in doing and caught_in_the_middle(doing, lambda: [pid], lambda: title(pid) != doing) is not None
+        )
+
+    def _heal(self) -> None:
+        if not self._healed_s:
+            self._head.heal()
+            self._api.heal()
+            self._healed_s = time.time()
+
+    def _wait_for_node(self, *, there: bool, within_s: float) -> None:
+        deadline = time.monotonic() + within_s
+        while (self.node_id is not None) != there:
+            if time.monotonic() > deadline:
+                what = "joined" if there else "left"
+                raise Unavailable(f"{NODE} has not {what} the cluster after {within_s:.0f} s: see `koboshi status`.")
+            time.sleep(0.5)
+
+
+def _proxy(address: str) -> TcpProxy:
+    host, _, port = address.rpartition(":")
+    return TcpProxy(host, int(port))

@@ -1,0 +1,58 @@
+"""A Ray node of a drill's own, which reaches the head at an address that the drill chooses."""
+
+import contextlib
+import os
+import signal
+import sys
+from pathlib import Path
+
+from koboshi.drills.scenes.own_processes import OwnProcess
+from koboshi.errors import Unavailable
+from koboshi.settings import Settings
+from koboshi.stack.operate import known_parts
+from koboshi.stack.places import find_places
+from koboshi.stack.ports import choose_base, first_ephemeral_port, is_free
+from koboshi.stack.process_table import ours, read_processes, start_ticks
+from koboshi.stack.ray_parts import NODE_PORTS, NODES, OBJECT_STORE_BYTES, START
+
+WORKER_PORTS = 20
+CPUS = 2
+
+
+class OwnRayNode:
+    """One node more for the stack's cluster, on this machine; `stop` ends all of its processes."""
+
+    def __init__(self, settings: Settings, folder: Path, name: str, address: str) -> None:
+        """Nothing runs yet."""
+        parts = known_parts(find_places(settings.project, settings.state_dir))
+        if NODES[0] not in parts:
+            raise Unavailable("Ray is not a part of this stack: start it with `koboshi up ray`.")
+        base = choose_base(settings.stack.base_port, None, frozenset(), first_ephemeral_port(), is_free)
+        numbers = [str(base + offset) for offset in range(len(NODE_PORTS) + WORKER_PORTS)]
+        flags = {
+            "address": address,
+            "num-cpus": str(CPUS),
+            **dict(zip(NODE_PORTS, numbers, strict=False)),
+            "worker-port-list": ",".join(numbers[len(NODE_PORTS) :]),
+            "node-ip-address": "127.0.0.1",
+            "node-name": name,
+            "object-store-memory": str(OBJECT_STORE_BYTES),
+        }
+        words = [word for flag, value in flags.items() for word in (f"--{flag}", value)]
+        self._process = OwnProcess(name, [sys.executable, *START, *words], folder, parts[NODES[0]].environment)
+        self._recorded: tuple[int, int] | None = None
+
+    def start(self) -> None:
+        """Start it; Ray tells when it has joined."""
+        self._process.start()
+        pid = self._process.pid or 0
+        self._recorded = (pid, start_ticks(pid))
+
+    def stop(self) -> None:
+        """SIGKILL to all that it has started; the head takes it for dead after a moment."""
+        if self._recorded is None:
+            return
+        for pid in ours(read_processes(), [self._recorded], tag="", apart=frozenset({os.getpid()})):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self._process.stop()

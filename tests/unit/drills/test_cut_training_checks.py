@@ -1,0 +1,109 @@
+"""Each check of the drill that cuts the network of a training can fail, and says what is wrong."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from koboshi.drills.scenes import training_checks
+from koboshi.drills.scenes.cut_training_checks import (
+    node_did_its_part,
+    nothing_was_lost_or_doubled,
+    one_job,
+    silence_was_noticed,
+)
+from koboshi.drills.scenes.ray_witness import ENDED_BY_POOL, Actor, Job, Task
+from koboshi.drills.strike import Strike
+from koboshi.training.ray_names import step_name
+from tests.support.trainings import chain_spec
+
+STRIKE = Strike("network cut", "node and head", at_s=100.0, at_monotonic=1.0, took=True, detail="7 bytes swallowed")
+THERE = Actor("A1", "01", "koboshi-x-1", 11, "DEAD", ENDED_BY_POOL, "n1")
+ELSEWHERE = dataclasses.replace(THERE, id="A2", node="n2")
+DONE = [Task(step_name("a", step), "FINISHED", "A1", 0, 1) for step in (1, 2)]
+
+
+class Scene:
+    node_id, folder = "n1", Path("folder")
+
+    def __init__(self, folder: Path) -> None:
+        self.spec, self.ray = chain_spec(folder, steps={"a": 2}), self
+        self.told_actors, self.told_tasks = [THERE, ELSEWHERE], list(DONE)
+        self.told_jobs = [Job("key-1", "SUCCEEDED", 1, 2)]
+        self.noticed: float | None = 104.5
+        self.missing: list[str] = []
+        self.again: list[str] = []
+
+    def actors(self) -> list[Actor]:
+        return self.told_actors
+
+    def tasks(self, _actors: object) -> list[Task]:
+        return self.told_tasks
+
+    def jobs(self, _folder: Path) -> list[Job]:
+        return self.told_jobs
+
+    def noticed_s(self, _strikes: object) -> float | None:
+        return self.noticed
+
+    def done_while_silent(self, _strikes: object) -> int:
+        return 3
+
+    def missing_steps(self) -> list[str]:
+        return self.missing
+
+    def done_again(self, _strikes: object) -> list[str]:
+        return self.again
+
+
+@pytest.fixture
+def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setattr(training_checks, "TOLD_WITHIN_S", 0.0)
+    return Scene(tmp_path)
+
+
+def test_all_checks_hold_on_good_evidence(scene: Any) -> None:
+    for check in (silence_was_noticed, node_did_its_part, one_job, nothing_was_lost_or_doubled):
+        assert check(scene, [STRIKE, STRIKE]).holds, check(scene, [STRIKE, STRIKE]).said
+    assert "the follower noticed after 4.5 s" in silence_was_noticed(scene, [STRIKE, STRIKE]).said
+
+
+def test_silence_was_noticed_fails(scene: Any) -> None:
+    assert not silence_was_noticed(scene, [STRIKE, dataclasses.replace(STRIKE, took=False)]).holds
+    scene.noticed = None
+    assert "noticed never" in silence_was_noticed(scene, [STRIKE, STRIKE]).said
+    assert not silence_was_noticed(scene, [STRIKE, STRIKE]).holds
+
+
+def test_node_did_its_part_fails(scene: Any) -> None:
+    scene.told_actors = [THERE, dataclasses.replace(ELSEWHERE, death="its worker process has died")]
+    assert "workers died: koboshi-x-1" in node_did_its_part(scene, [STRIKE]).said
+    assert not node_did_its_part(scene, [STRIKE]).holds
+    scene.told_actors = [ELSEWHERE]
+    assert not node_did_its_part(scene, [STRIKE]).holds
+
+
+@pytest.mark.parametrize("states", [[], ["FAILED"], ["SUCCEEDED", "SUCCEEDED"]], ids=str)
+def test_one_job_fails(scene: Any, states: list[str]) -> None:
+    scene.told_jobs = [Job("key-1", state, 1, 2) for state in states]
+    assert not one_job(scene, [STRIKE]).holds
+
+
+@pytest.mark.parametrize(
+    ("tasks", "missing", "again", "said"),
+    [
+        (DONE[1:], [], [], "a/step-1 ended well 0 times"),
+        ([*DONE, DONE[0]], [], [], "a/step-1 ended well 2 times"),
+        (DONE, ["a/step-2"], [], "a/step-2 is nowhere"),
+        (DONE, [], ["a/step-1"], "a/step-1 was done again"),
+    ],
+    ids=["lost", "doubled", "no file", "two files"],
+)
+def test_nothing_was_lost_or_doubled_fails(
+    scene: Any, tasks: list[Task], missing: list[str], again: list[str], said: str
+) -> None:
+    scene.told_tasks, scene.missing, scene.again = tasks, missing, again
+    found = nothing_was_lost_or_doubled(scene, [STRIKE])
+    assert not found.holds
+    assert said in found.said
