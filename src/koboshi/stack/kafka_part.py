@@ -11,7 +11,7 @@ from koboshi.stack.ports import LOOPBACK, Ports
 from koboshi.stack.site import Site
 
 BROKER, CONTROLLER = 0, 1
-DETOUR_START, DETOUR_END = 6, 7
+DETOUR_START, DETOUR_END = 90, 91
 HEAP = ("-Xms96m", "-Xmx384m", "-XX:+UseSerialGC")
 LOG_CONFIGURATION = """\
 Configuration:

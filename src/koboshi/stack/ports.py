@@ -13,7 +13,7 @@ from koboshi.stack.places import Places
 
 LOOPBACK = "127.0.0.1"
 BLOCK = 100
-USED_OFFSETS = 90
+USED_OFFSETS = 92
 EPHEMERAL = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
 

@@ -35,6 +35,7 @@ def site(tmp_path: Path) -> Site:
 def test_no_two_parts_have_a_port_in_common_and_all_are_of_the_block(site: Site) -> None:
     """Ray's workers included."""
     ports = [port for part in parts_of(site, GROUPS).values() for port in part.ports]
+    ports += detour(site.ports)
     workers = [24_000 + i for low, high in WORKER_OFFSETS.values() for i in range(low, high + 1)]
     assert len(set(ports + workers)) == len(ports + workers)
     assert all(24_000 <= port < 24_000 + USED_OFFSETS for port in ports + workers)
