@@ -50,6 +50,7 @@ MEANINGS = {
     FRAUD_REPORTS.name: Meaning(msgspec.json.Decoder(FraudReport), REPORT_SCHEMA, "reported_at"),
 }
 KEY = "transaction_id"
+LARGEST_BYTES = 65_536  # an event has some hundred: what is so much larger is something else, whatever it says
 
 
 def decode(batch: RawBatch) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -58,7 +59,7 @@ def decode(batch: RawBatch) -> tuple[pl.DataFrame, pl.DataFrame]:
     read, rows, dead = meaning.decoder.decode, [], []
     for index, value in enumerate(batch.values):
         try:
-            rows.append(read(value) if value is not None else _refuse_tombstone())
+            rows.append(read(value) if value is not None and len(value) <= LARGEST_BYTES else _refuse(value))
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             dead.append((index, str(error)))
     return _table(rows, meaning.schema), _dead_letters(batch, dead)
@@ -76,8 +77,10 @@ def without_duplicates(rows: pl.DataFrame, meaning: Meaning) -> tuple[pl.DataFra
     return kept, distinct.height - kept.height
 
 
-def _refuse_tombstone() -> Any:
-    raise msgspec.DecodeError("the record has no value")
+def _refuse(value: bytes | None) -> Any:
+    if value is None:
+        raise msgspec.DecodeError("the record has no value")
+    raise msgspec.DecodeError(f"the value has {len(value):,} bytes, more than {LARGEST_BYTES:,}")
 
 
 def _table(rows: list[Any], schema: pl.Schema) -> pl.DataFrame:

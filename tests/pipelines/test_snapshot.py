@@ -21,6 +21,7 @@ BROKEN = [
     (b"\xff\xfe{}", "malformed"),
     (None, "the record has no value"),
     (b"", "truncated"),
+    (transaction(1, "2018-06-18T10:00:00")[1].ljust(65_537), "the value has 65,537 bytes, more than 65,536"),
     (b"[1]", "Expected `object`, got `array`"),
     (b'{"hello": "world"}', "missing required field `transaction_id`"),
     (transaction(1, "2018-06-18T10:00:00")[1].replace(b"1000", b"10.5"), "Expected `int`, got `float`"),
