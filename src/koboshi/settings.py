@@ -86,9 +86,10 @@ class Serving(_Section):
 
 
 class Drills(_Section):
-    """What drills work on: the project's workload (`package.module:name`), and the script of a training job."""
+    """What drills work on: the project's workload and stream (`package.module:name`), the script of a training job."""
 
     workload: str | None = None
+    stream: str | None = None
     job: Path = Path("ray_jobs/train.py")
 
 
