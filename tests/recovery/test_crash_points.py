@@ -14,7 +14,6 @@ import pytest
 from tests.support.system_calls import FAULTS, SIGKILL
 
 ROOT = Path(__file__).parents[2]
-SWEEP_S = 240
 # One thread from the start: what is forked may hold no lock of another one.
 ALONE = {"JE_ARROW_MALLOC_CONF": "background_thread:false", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 EVERYTHING = [*(word for fault in FAULTS for word in ("--fault", fault)), "--statements"]
@@ -35,7 +34,7 @@ def sweep(tool, lacking, tmp_path):
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=SWEEP_S,
+            timeout=500,
             check=False,
         )
         assert done.returncode == 0, done.stdout

@@ -38,6 +38,7 @@ from tests.support.system_calls import (
 )
 
 SHARDS = 2
+SWEEP_S = 600
 HOUR_S = 2 * 3_600.0
 Point = tuple[str, Callable[[Path], dict[str, Any]]]
 
@@ -144,7 +145,7 @@ def _shard(sweep: Sweep, points: Sequence[Point], expected: Any) -> list[dict[st
 def _swept(sweep: Sweep, wanted: argparse.Namespace) -> dict[str, Any]:
     calls, moments, expected = sweep.undisturbed()
     points = list(_points(sweep, calls, moments, wanted))
-    shards = [Forked(partial(_shard, sweep, points[n::SHARDS], expected)) for n in range(SHARDS)]
+    shards = [Forked(partial(_shard, sweep, points[n::SHARDS], expected), SWEEP_S) for n in range(SHARDS)]
     for shard in shards:
         shard.go()
     ends = [shard.end() for shard in shards]

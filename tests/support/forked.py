@@ -20,12 +20,12 @@ class Forked:
     It speaks through a socket: so none of its `write` calls is of the harness. It is ended when it hangs.
     """
 
-    def __init__(self, work: Callable[[], Any]) -> None:
+    def __init__(self, work: Callable[[], Any], patience_s: int = PATIENCE_S) -> None:
         ours, theirs = socket.socketpair()
         self.pid = os.fork()
         if self.pid == 0:
             ours.close()
-            _run(work, theirs)
+            _run(work, theirs, patience_s)
         theirs.close()
         self._socket = ours
 
@@ -50,10 +50,10 @@ def answer_of(work: Callable[[], Any]) -> Any:
     return answer
 
 
-def _run(work: Callable[[], Any], channel: socket.socket) -> NoReturn:
+def _run(work: Callable[[], Any], channel: socket.socket, patience_s: int) -> NoReturn:
     code = 1
     try:
-        signal.alarm(PATIENCE_S)
+        signal.alarm(patience_s)
         # Where a process may be traced by its ancestors only (Yama), a sibling has to be let in.
         ctypes.CDLL(None).prctl(PR_SET_PTRACER, ctypes.c_long(ANY), 0, 0, 0)
         channel.recv(1)
