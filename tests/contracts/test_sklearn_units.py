@@ -1,10 +1,15 @@
 """Every ready-made unit resumes exactly after every step, whatever else is different then (I5)."""
 
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 from koboshi.training import UnitSpec
 from koboshi.training.sklearn_folds import folds
+from koboshi.training.sklearn_units import predictions
 from koboshi.training.testing import contract_of
+from koboshi.training.unit import make_unit
 from tests.support.small_table import ROWS, small_table
 
 STEPS = 3
@@ -35,3 +40,18 @@ UNITS = {
 }
 
 test_ready_made_units = contract_of(UNITS, small_table, predict="koboshi.training.sklearn_units:predictions")
+
+
+@pytest.mark.parametrize("name", UNITS)
+def test_a_lost_state_would_show(name: str, tmp_path: Path) -> None:
+    """The cases above could not fail if a step made up for what is not there."""
+    spec, table = UNITS[name], small_table(tmp_path)
+
+    def predicted(steps: range) -> bytes:
+        unit = make_unit(spec.factory, spec.params)
+        unit.start(table)
+        for number in steps:
+            unit.step(number)
+        return bytes(predictions(unit.dump(), table, spec.params).tobytes())
+
+    assert predicted(range(1, STEPS + 1)) != predicted(range(2, STEPS + 1))

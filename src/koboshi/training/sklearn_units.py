@@ -20,7 +20,7 @@ from koboshi.training.sklearn_folds import Fold, held_out
 from koboshi.training.sklearn_recipes import EpochsByPartialFit, Recipe, TreesByWarmStart
 
 Measure = Callable[[Any, Rows], Mapping[str, float]]
-DEFAULTS = {True: ("neg_log_loss",), False: ("r2",)}  # by whether it is a classifier
+DEFAULTS = {True: ("accuracy",), False: ("r2",)}  # by whether it is a classifier: what each of them can tell
 
 
 class SklearnUnit:
@@ -80,6 +80,15 @@ def epochs(
 def fitted_model(state: bytes) -> Any:
     """The model in a checkpoint, whose digest the caller has checked."""
     return pickle.loads(state)
+
+
+def predictions(state: bytes, table: DatasetRef, params: Mapping[str, Any]) -> Any:
+    """What a ready-made unit predicts for the rows that it reads: what a model is compared by.
+
+    For a model whose state also says how it was computed: HistGradientBoosting keeps the number of threads.
+    """
+    model, features = fitted_model(state), views(table, params["rows"]).learn.features
+    return (getattr(model, "predict_proba", None) or model.predict)(features)
 
 
 def _unit(recipe: Recipe, rows: Mapping[str, Any], fold: Mapping[str, Any] | None, names: Sequence[str]) -> SklearnUnit:

@@ -1,0 +1,107 @@
+"""Runs the experiments that are needed, and no more: two processes for a unit that is exact."""
+
+import dataclasses
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from koboshi.errors import BadInput
+from koboshi.refs import DatasetRef
+from koboshi.training.spec import UnitSpec
+from koboshi.training.testing.diagnosis import Outcomes, Run, Verdict, diagnose, failed, is_exact
+from koboshi.training.testing.experiment import RunOrder
+from koboshi.training.testing.other_clock import Clock
+from koboshi.training.testing.subprocess_runs import Conditions, Laboratory
+
+HERE = Clock(1_514_764_800.0, 0.001)  # the first of January 2018
+ELSEWHERE = Clock(1_718_721_171.0, 0.0017)  # another year, season, weekday and hour, and everything takes longer
+SHIFT = 1_000
+TIMEOUT_S = 600.0
+
+
+def check_unit(
+    spec: UnitSpec,
+    table: DatasetRef,
+    *,
+    predict: str | None = None,
+    threads: tuple[int, ...] = (1, 2),
+    timeout_s: float = TIMEOUT_S,
+) -> Verdict:
+    """Whether a unit resumes exactly after every step; if not, where it first differs, and why.
+
+    Compared are each step's metrics and the dump after it, as the value that was pickled (see `normal_form`) or as
+    bytes; with `predict` (`package.module:function` of state, table and parameters) what that returns instead.
+    `threads` of the numerical libraries: the second is what must make no difference; give one where it is pinned.
+    `timeout_s` is for each of at most nine processes. Raises `BadInput` for less than two steps: nothing lies between.
+    """
+    if spec.steps < 2:
+        raise BadInput(f"a unit of {spec.steps} step(s) has no break to be taken up after: check it with two or more.")
+    with tempfile.TemporaryDirectory(prefix="koboshi-unit-") as folder:
+        laboratory = Laboratory(spec, table, predict, Path(folder), timeout_s)
+        here = Conditions(HERE, hash_seed=0, threads=threads[0])
+        (straight,) = laboratory.runs(here, RunOrder(keep=True))
+        if straight.error is not None:
+            return failed(straight)
+        elsewhere = Conditions(ELSEWHERE, hash_seed=1, threads=threads[-1])
+        if is_exact(straight, _everything_else(laboratory, elsewhere)):
+            return Verdict()
+        return diagnose(_outcomes(laboratory, here, elsewhere, straight))
+
+
+def assert_exact(
+    spec: UnitSpec, table: DatasetRef, *, predict: str | None = None, threads: tuple[int, ...] = (1, 2)
+) -> None:
+    """`check_unit` for a test: raises `AssertionError` with the sentence."""
+    verdict = check_unit(spec, table, predict=predict, threads=threads)
+    if not verdict.exact:
+        raise AssertionError(f"{spec.factory} does not resume exactly. {verdict.sentence}")
+
+
+def contract_of(
+    units: Mapping[str, UnitSpec],
+    table: Callable[[Path], DatasetRef],
+    *,
+    predict: str | None = None,
+    threads: tuple[int, ...] = (1, 2),
+) -> Callable[..., None]:
+    """A pytest test with one case for each unit; `table` makes the dataset in a folder, once for all of them."""
+    import pytest
+
+    made: list[DatasetRef] = []
+
+    @pytest.mark.parametrize("unit", list(units))
+    def test_resumes_exactly_after_every_step(unit: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+        if not made:
+            made.append(table(tmp_path_factory.mktemp("table")))
+        assert_exact(units[unit], made[0], predict=predict, threads=threads)
+
+    return test_resumes_exactly_after_every_step
+
+
+def _everything_else(laboratory: Laboratory, elsewhere: Conditions) -> tuple[Run, ...]:
+    """All that may differ at once: process, clock, hashes, threads, where it was taken up, and no dumps in the last.
+
+    The latest break comes first: a run touches only steps after its own break, so that what it leaves behind in the
+    process (a cache, a class attribute) can never stand in for what an earlier break has lost.
+    """
+    breaks = range(laboratory.spec.steps - 1, 0, -1)
+    return tuple(laboratory.runs(elsewhere, *map(RunOrder, breaks), RunOrder(dumps=False)))
+
+
+def _outcomes(laboratory: Laboratory, here: Conditions, elsewhere: Conditions, straight: Run) -> Outcomes:
+    """One change at a time, each in a process of its own."""
+
+    def run(conditions: Conditions, order: RunOrder) -> Run:
+        return laboratory.runs(conditions, order)[0]
+
+    unchanged = RunOrder()
+    return Outcomes(
+        straight,
+        twin=run(here, unchanged),
+        clock=run(dataclasses.replace(here, clock=elsewhere.clock), unchanged),
+        order=run(dataclasses.replace(here, hash_seed=elsewhere.hash_seed), unchanged),
+        threads=run(dataclasses.replace(here, threads=elsewhere.threads), unchanged),
+        plain=run(here, RunOrder(dumps=False)),
+        renumbered=run(here, RunOrder(shift=SHIFT)),
+        resumed=tuple(laboratory.runs(here, *map(RunOrder, range(laboratory.spec.steps - 1, 0, -1)))),
+    )

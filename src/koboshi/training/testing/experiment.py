@@ -1,0 +1,131 @@
+"""Runs of a unit in a process of its own: `python -m koboshi.training.testing.experiment ORDER.json RESULT.json`.
+
+Started by subprocess_runs.py, under the environment that the check chose.
+"""
+
+import dataclasses
+import hashlib
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+from koboshi.refs import DatasetRef
+from koboshi.training.spec import UnitSpec
+from koboshi.training.testing.diagnosis import Run, Step
+from koboshi.training.testing.normal_form import normal_form
+from koboshi.training.testing.other_clock import Clock, set_clock
+from koboshi.training.unit import Unit, imported, make_unit
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class RunOrder:
+    """Go through the steps after step `after`, taken up from its kept state, or from the start where it is 0.
+
+    `dumps`: dump after each step, as a worker does, and not only at the end. `shift` is added to each step's number.
+    """
+
+    after: int = 0
+    dumps: bool = True
+    keep: bool = False
+    shift: int = 0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ExperimentOrder:
+    """Runs of one unit, one after another in one process; `states` is the folder of kept states."""
+
+    spec: UnitSpec
+    table: DatasetRef
+    predict: str | None
+    states: str
+    clock: Clock
+    runs: tuple[RunOrder, ...]
+
+    def to_json(self) -> str:
+        """The order file's text."""
+        return json.dumps(dataclasses.asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """The order that `to_json` wrote."""
+        fields = json.loads(text)
+        return cls(
+            UnitSpec(**fields["spec"]),
+            DatasetRef(**fields["table"]),
+            fields["predict"],
+            fields["states"],
+            Clock(**fields["clock"]),
+            tuple(RunOrder(**run) for run in fields["runs"]),
+        )
+
+
+def main() -> None:
+    """Do the runs, and write down what came out."""
+    order = ExperimentOrder.from_json(Path(sys.argv[1]).read_text())
+    set_clock(order.clock)
+    runs = [_Running(order, run).done() for run in order.runs]
+    Path(sys.argv[2]).write_text(json.dumps([dataclasses.asdict(run) for run in runs]))
+
+
+class _Running:
+    def __init__(self, order: ExperimentOrder, run: RunOrder) -> None:
+        self._order, self._run = order, run
+        self._steps: list[Step] = []
+        self._doing = "the unit is made"
+
+    def done(self) -> Run:
+        """The run, up to its end or to what it raised."""
+        error = None
+        try:
+            self._through()
+        except Exception as raised:  # noqa: BLE001 (whatever the user's code raises is the outcome)
+            error = f"{type(raised).__name__} when {self._doing}: {str(raised).strip()}"
+        return Run(self._run.after, tuple(self._steps), error)
+
+    def _through(self) -> None:
+        unit = self._taken_up()
+        for number in range(self._run.after + 1, self._order.spec.steps + 1):
+            self._doing = f"step {number} is done"
+            metrics = unit.step(number + self._run.shift)
+            self._steps.append(Step(_exactly(metrics), self._form(unit, number)))
+
+    def _taken_up(self) -> Unit:
+        unit = make_unit(self._order.spec.factory, self._order.spec.params)
+        self._doing = "it starts"
+        unit.start(self._order.table)
+        if self._run.after:
+            self._doing = f"it loads the state after step {self._run.after}"
+            unit.load(self._state(self._run.after).read_bytes())
+        return unit
+
+    def _form(self, unit: Unit, number: int) -> str | None:
+        if not self._run.dumps and number < self._order.spec.steps:
+            return None
+        self._doing = f"it dumps after step {number}"
+        state = unit.dump()
+        if self._run.keep:
+            self._state(number).write_bytes(state)
+        self._doing = f"the state after step {number} is compared"
+        predict, params = self._order.predict, self._order.spec.params
+        value = imported(predict)(state, self._order.table, params) if predict else state
+        return hashlib.sha256(normal_form(value)).hexdigest()
+
+    def _state(self, number: int) -> Path:
+        return Path(self._order.states) / f"{number}.state"
+
+
+def _exactly(metrics: Mapping[str, float]) -> Mapping[str, str]:
+    """Metrics to the last bit, and fit for JSON."""
+    return {name: float(value).hex() for name, value in metrics.items()}
+
+
+def read_runs(text: str) -> Sequence[Run]:
+    """The runs that an experiment wrote."""
+    found: list[dict[str, Any]] = json.loads(text)
+    return [Run(run["after"], tuple(Step(**step) for step in run["steps"]), run["error"]) for run in found]
+
+
+if __name__ == "__main__":
+    main()
