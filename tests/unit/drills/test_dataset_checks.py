@@ -1,0 +1,118 @@
+"""Each check of dataset-flipped can fail, for its own reason."""
+
+import dataclasses
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from koboshi.drills.scenes import dataset_checks
+from koboshi.drills.scenes.dataset_checks import (
+    all_is_as_before,
+    kafka_answers,
+    rotten_object_is_refused,
+    rotten_span_is_refused,
+)
+from koboshi.drills.scenes.dataset_scene import Told
+from koboshi.drills.strike import Strike
+from koboshi.probes.health import Health
+
+TOOK = Strike("flipped byte", "something", 1.0, 1.0, took=True)
+RIGHT = '{"count": 20000}'
+OBJECT, SPAN = Path("/cache/ab/cdef"), Path("/spans/0-9-abc.parquet")
+
+
+@dataclasses.dataclass
+class Scene:
+    """What the checks look at."""
+
+    struck_object: Path = OBJECT
+    struck_span: Path = SPAN
+    read_total: str = RIGHT
+    right_total: str = RIGHT
+    before: dict[str, str] = dataclasses.field(default_factory=lambda: {"numbers": "1", "total": "2"})
+    told: dict[str, Told] = dataclasses.field(
+        default_factory=lambda: {
+            "checkout": Told(2, 0, ""),
+            "read": Told(
+                3, 65, f"total: /data/numbers/table.parquet is not as it was made (nor is its source {OBJECT})"
+            ),
+            "make": Told(4, 65, f"numbers: the landed span {SPAN} is 1, but 2 was recorded"),
+        }
+    )
+    audits: dict[str, list[str]] = dataclasses.field(
+        default_factory=lambda: {"broken": [f"broken {SPAN}", "equal"], "mended": ["equal", "equal"]}
+    )
+    after: dict[str, str] = dataclasses.field(default_factory=lambda: {"numbers": "1", "total": "2"})
+    final_total: str = RIGHT
+
+    def digests(self) -> dict[str, str]:
+        return self.after
+
+    def total(self) -> str:
+        return self.final_total
+
+
+def failing(scene: Any, first: Strike = TOOK, last: Strike = TOOK) -> dict[str, str]:
+    checks = (rotten_object_is_refused, rotten_span_is_refused, all_is_as_before)
+    findings = [check(scene, [first, last]) for check in checks]
+    return {finding.check: finding.said for finding in findings if not finding.holds}
+
+
+def test_good_evidence_holds() -> None:
+    assert failing(Scene()) == {}
+
+
+def test_a_reader_that_made_something_of_it() -> None:
+    scene = Scene(read_total='{"count": 1}')
+    scene.told["read"] = Told(3, 0, "")
+    said = 'the flipped byte reached the reader, which made {"count": 1} of it, not {"count": 20000}'
+    assert failing(scene) == {"rotten_object_is_refused": said}
+
+
+@pytest.mark.parametrize(
+    "read", [Told(3, 1, str(OBJECT) + " numbers/table.parquet"), Told(3, 65, "numbers/table.parquet is broken")]
+)
+def test_a_reader_that_breaks_or_does_not_name_the_object(read: Told) -> None:
+    """Another exit code than 65, or a sentence that leaves a person without the file."""
+    scene = Scene()
+    scene.told["read"] = read
+    assert set(failing(scene)) == {"rotten_object_is_refused"}
+
+
+def test_a_reader_that_refuses_and_has_published_all_the_same() -> None:
+    assert set(failing(Scene(read_total="nothing"))) == {"rotten_object_is_refused"}
+
+
+@pytest.mark.parametrize("make", [Told(4, 0, ""), Told(4, 75, SPAN.name), Told(4, 65, "some span is broken")])
+def test_a_stage_that_does_not_refuse_the_span_by_name(make: Told) -> None:
+    scene = Scene()
+    scene.told["make"] = make
+    assert set(failing(scene)) == {"rotten_span_is_refused"}
+
+
+def test_an_audit_that_does_not_see_the_broken_span() -> None:
+    assert set(failing(Scene(audits={"broken": ["equal"], "mended": ["equal"]}))) == {"rotten_span_is_refused"}
+
+
+def test_what_did_not_take() -> None:
+    missed = dataclasses.replace(TOOK, took=False)
+    assert set(failing(Scene(), first=missed)) == {"rotten_object_is_refused"}
+    assert set(failing(Scene(), last=missed)) == {"rotten_span_is_refused"}
+
+
+def test_a_dataset_with_other_bytes_a_wrong_total_and_a_difference_to_the_broker() -> None:
+    """Each is told."""
+    assert failing(Scene(after={"numbers": "x", "total": "2"})) == {"all_is_as_before": "not as before: numbers"}
+    assert failing(Scene(final_total="1")) == {"all_is_as_before": "not as before: the total 1"}
+    audits = {"broken": [f"broken {SPAN}"], "mended": ["equal", "different"]}
+    assert failing(Scene(audits=audits)) == {"all_is_as_before": "not as before: the audit (different)"}
+
+
+@pytest.mark.parametrize("ok", [True, False])
+def test_kafka_has_to_answer(ok: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dataset_checks, "probe_kafka", lambda _servers: Health(ok, "detail"))
+    settings = SimpleNamespace(kafka=SimpleNamespace(bootstrap_servers="x:1"))
+    scene: Any = SimpleNamespace(settings=settings)
+    assert kafka_answers(scene).holds is ok
