@@ -11,7 +11,7 @@ from typing import NoReturn
 import pytest
 
 from tests.support.compose_stack import ComposeStack, compose_stack
-from tests.support.docker_daemon import Docker, base_image, can_start_one, daemon
+from tests.support.docker_daemon import DEBIAN, Docker, base_image, can_start_one, daemon
 from tests.support.running_stack import REPOSITORY
 
 collect_ignore_glob = [] if os.environ.get("COMPOSE_TEST") == "1" else ["test_*.py"]
@@ -46,10 +46,19 @@ def docker(lacking: Callable[[str], NoReturn], say: Say) -> Iterator[Docker]:
 
 
 @pytest.fixture(scope="session")
-def build(docker: Docker, say: Say) -> Callable[[Path, str], None]:
+def base(docker: Docker, say: Say) -> Iterator[str]:
+    """What our image is built on: KOBOSHI_BASE, or else what can be had. Our own making is removed at the end."""
+    begun, chosen = time.monotonic(), os.environ.get("KOBOSHI_BASE")
+    found = chosen or base_image(docker, DEFAULT_BASE)
+    say(f"base image {found} after {time.monotonic() - begun:.0f} s")
+    yield found
+    if found == DEBIAN and not chosen:
+        docker.run("image", "rm", DEBIAN, check=False)
+
+
+@pytest.fixture(scope="session")
+def build(docker: Docker, base: str) -> Callable[[Path, str], None]:
     """`build(folder, tag)` builds our image from a copy of the project."""
-    base = base_image(docker, DEFAULT_BASE)
-    say(f"base image {base}")
 
     def run(folder: Path, tag: str) -> None:
         words = ("--network", "host", "--build-arg", f"BASE={base}", "-f", "deploy/Dockerfile", "-t", tag)

@@ -117,8 +117,8 @@ class ComposeStack:
 @contextmanager
 def compose_stack(docker: Docker, image: str, folder: Path) -> Iterator[ComposeStack]:
     """Everything but started; whatever a test starts is removed after it, volumes too."""
-    for name in ("docker-compose.yml", "koboshi.toml"):
-        shutil.copy(REPOSITORY / name, folder)
+    shutil.copy(REPOSITORY / "docker-compose.yml", folder)
+    (folder / "koboshi.toml").touch()
     stack = ComposeStack(docker, folder, image, f"koboshi-test-{folder.name[-8:].lower()}", free_ports())
     subprocess.run([KOBOSHI, "compose", "init"], cwd=folder, check=True, capture_output=True)
     try:

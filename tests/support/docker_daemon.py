@@ -14,6 +14,7 @@ from pathlib import Path
 START_LIMIT_S = 60.0
 STOP_LIMIT_S = 60.0
 PULL_LIMIT_S = 300.0
+DEBIAN = "koboshi-test-base"  # the name of a base of our own making
 # A base image gets this machine's way to its package indexes: settings, proxies, certificates.
 SETTINGS = ("PIP_", "UV_", "SSL_CERT_", "REQUESTS_CA_", "CURL_CA_", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 FILES = ("/etc/pip.conf", "/usr/local/share/ca-certificates")
@@ -132,8 +133,8 @@ def _debian(docker: Docker) -> str:
         call(("chroot", str(root), "update-ca-certificates"), dict(os.environ))
         changes = [word for line in _environment_lines(root) for word in ("--change", line)]
         call(("tar", "-C", str(root), "-cf", f"{folder}/base.tar", "."), dict(os.environ), timeout_s=300)
-        docker.run("import", *changes, f"{folder}/base.tar", "koboshi-test-base", timeout_s=300)
-    return "koboshi-test-base"
+        docker.run("import", *changes, f"{folder}/base.tar", DEBIAN, timeout_s=300)
+    return DEBIAN
 
 
 def _copy_settings(root: Path) -> None:
