@@ -9,6 +9,9 @@ driver.py      acts: orders steps, commits them under the run's lease
 checkpoints.py which committed step still verifies
 attach.py      one job for each key: submit it or attach to it, follow it to its end
 ray_pool.py, ray_submit.py   the same on Ray
+sklearn_units.py, sklearn_recipes.py, sklearn_folds.py, pandas_rows.py   ready-made units for scikit-learn
+search_space.py              hyperparameter candidates as units
+testing/                     the contract suite for a user's own units
 """
 
 from koboshi.training.spec import TrainingSpec, UnitSpec, Workplace
