@@ -11,7 +11,7 @@ from koboshi.drills.report import make_report, save
 from koboshi.drills.strike import Strike
 
 BEGAN_S = 1_795_500_000.0
-UNTOUCHED = Finding("bystanders_untouched", True, "18 things of yours are as before")
+UNTOUCHED = Finding("bystanders_untouched", True, "what is yours is as before: 18 fingerprints")
 
 
 def _drill(name: str, layer: str, fault: str, claim: str) -> Drill:

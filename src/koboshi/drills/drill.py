@@ -142,7 +142,6 @@ def _evidence(scene: Scene, strikes: Sequence[Strike]) -> Evidence:
 
 def _untouched(before: Mapping[str, str], after: Mapping[str, str]) -> Finding:
     changed = sorted(name for name, digest in before.items() if after.get(name) != digest)
-    said = (
-        f"{', '.join(changed)} changed during the drill" if changed else f"{len(before)} things of yours are as before"
-    )
+    kept = f"what is yours is as before: {len(before)} fingerprint{'' if len(before) == 1 else 's'}"
+    said = f"{', '.join(changed)} changed during the drill" if changed else kept
     return Finding("bystanders_untouched", not changed, said)

@@ -19,7 +19,7 @@ from koboshi.drills.evidence import Event, Evidence, Finding, Series
 from koboshi.drills.page import figures, overview
 from koboshi.drills.page.journals import Journal, gather, open_journal
 from koboshi.drills.page.labels import LETTER, Label, label
-from koboshi.drills.page.render import publish_page, render
+from koboshi.drills.page.render import prose, publish_page, render
 from koboshi.drills.page.scale import LARGEST, Scale, around, plottable, thinned, ticks
 from koboshi.drills.page.story import Line, Moment, Story, tell
 from koboshi.drills.page.timeline import path, timeline
@@ -504,6 +504,13 @@ def test_a_page_that_cannot_be_written_is_one_sentence(tmp_path: Path, journals:
     (tmp_path / "page.html").mkdir()
     with pytest.raises(BadInput, match="another file with --output"):
         publish_page(tmp_path / "page.html", journals)
+
+
+def test_what_stands_between_backticks_is_code(tmp_path: Path) -> None:
+    page = render([open_journal(save_journal(tmp_path, *AWAY))])
+    assert "see <code>koboshi status</code>" in page
+    assert prose("a <b> `<c>`") == "a &lt;b&gt; <code>&lt;c&gt;</code>"
+    assert prose("a lone ` <b>") == "a lone ` &lt;b&gt;"
 
 
 def test_a_finding_of_a_proved_drill_is_ticked(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from koboshi.drills.page import figures, overview
 from koboshi.drills.page.journals import Journal
@@ -72,8 +72,10 @@ def _shown(journal: Journal) -> dict[str, Any]:
 
 def prose(text: str) -> Markup:
     """Escaped, and what stands between backticks as code."""
-    parts = enumerate(text.split("`"))
-    return Markup().join(Markup("<code>{}</code>").format(part) if number % 2 else part for number, part in parts)
+    parts = text.split("`")
+    if len(parts) % 2 == 0:
+        return escape(text)
+    return Markup().join(Markup("<code>{}</code>").format(p) if n % 2 else p for n, p in enumerate(parts))
 
 
 def _environment() -> Environment:
