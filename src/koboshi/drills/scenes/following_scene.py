@@ -60,7 +60,8 @@ class FollowingScene(TopicScene):
             )
         )
         if not self._wait(lambda: self.landed_records() >= WARM_RECORDS, WARM_WITHIN_S):
-            raise Unavailable(f"no steady landing after {WARM_WITHIN_S:.0f} s: {self.lander.last_words()}")
+            complaints = [str(t["reason"]) for t in self.told() if is_complaint(t)] or [self.lander.last_words()]
+            raise Unavailable(f"no steady landing after {WARM_WITHIN_S:.0f} s: {complaints[-1]}")
         self.say(f"{RATE:,} records a second are produced and landed")
 
     def heal(self) -> None:
