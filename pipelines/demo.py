@@ -1,8 +1,8 @@
-"""`make demo`: a record in Kafka to an answer at the endpoint, then a Ray worker killed. Safe to run again.
+"""`make demo`: a record in Kafka to an answer at the endpoint, then three processes killed. Safe to run again.
 
 Each step is a command that a person could type, or a DAG that a person could trigger; this module announces, follows
 and counts. A second run does each step again and finds nothing to do. Ends with 0 only if every step worked and the
-drill is proved; the stack stays up.
+drills are proved; the stack stays up.
 """
 
 import dataclasses
@@ -25,7 +25,7 @@ from pipelines.demo_counts import Counts, count
 STEPS = 7
 DAG_LIMIT_S = 900.0
 EVENT_LIMIT_S = 20.0
-DRILL = "ray-worker-killed"
+DRILLS = ("landing-killed", "ray-worker-killed", "replica-killed")
 TRY = """Five things to try, while the stack is up:
   1. Trigger the DAG `train` in Airflow with a changed number, say train.seed, and see it end in a candidate.
   2. `koboshi kill ray-worker` while its task `train` runs: the log, Ray's dashboard and MLflow show the recovery.
@@ -76,8 +76,9 @@ def main() -> None:
     after = count(settings)
     with announcer.step("Ask the endpoint, and compare with the registered model"):
         check_answers(settings, announcer.say)
-    with announcer.step(f"Drill {DRILL}: kill a worker for real, and have the recovery proved"):
-        koboshi("drill", "run", DRILL)
+    with announcer.step("Drills: kill a lander, a Ray worker and a replica for real, and have the recovery proved"):
+        koboshi("drill", "run", *DRILLS)
+        koboshi("drill", "report")
     summarise(settings, before, after, announcer)
 
 
