@@ -3,6 +3,7 @@
 What was kept once is never written again: a new format gets new files beside the old ones.
 """
 
+import shutil
 import sqlite3
 import sys
 from contextlib import closing
@@ -15,6 +16,7 @@ from koboshi.ingest.landing import Lander
 from koboshi.journal import Journal
 from koboshi.ledger import Ledger, attempts, intents, leases, steps
 from koboshi.training.worker import StepOrder, UnitWorker
+from tests.support.backed_up import backup_of, filled_project
 from tests.support.memory_stream import MemoryStream
 from tests.support.trainings import CHAIN, TABLE, UnitSpec
 
@@ -22,7 +24,7 @@ RUN = "5" * 64
 
 
 def keep(folder: Path) -> None:
-    """A state folder with a ledger that has rows of every kind, and a dataset."""
+    """A state folder with a ledger that has rows of every kind, a dataset, and a backup."""
     ledger = Ledger(f"sqlite:///{folder / 'ledger.db'}")
     stream = MemoryStream()
     stream.make("readings", 25, 7)
@@ -36,6 +38,8 @@ def keep(folder: Path) -> None:
     (folder / "dataset").mkdir()
     (folder / "dataset" / "rows.csv").write_text("hours,heat\n1.5,20.0\n")
     seal(folder / "dataset")
+    backup_of(filled_project(folder / "project"), folder / "new.backup")
+    shutil.rmtree(folder / "project")
 
 
 def _as_text(database: Path) -> None:

@@ -15,6 +15,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from koboshi.backup.making import Watch
+from koboshi.backup.restoring import restore
 from koboshi.datasets import cut, manifest, span_records
 from koboshi.errors import Corrupt, KoboshiError, NotConfigured
 from koboshi.files import sha256_of, tree_digest
@@ -26,12 +28,15 @@ from koboshi.ledger import Ledger, attempts, intents, leases, migrations, spans,
 from koboshi.ledger.tables import FORMAT_VERSION
 from koboshi.training.worker import read_checkpoint
 from tests.formats.keep import RUN
+from tests.support.backed_up import CHECKPOINT, empty_project
+from tests.support.backed_up import stream as backed_up_stream
 from tests.support.chain_unit import straight
 from tests.support.memory_stream import MemoryBroker, MemoryStream
 from tests.support.trainings import TABLE
 
 KEPT = Path(__file__).parent / "kept"
-EACH = sorted(path.name for path in KEPT.iterdir())
+EACH = sorted(path.name for path in KEPT.iterdir() if path.is_dir())
+BACKUPS = sorted(KEPT.glob("*.backup"))
 DATABASE_FILES = frozenset({"ledger.db", "ledger.db-wal", "ledger.db-shm"})
 
 
@@ -109,6 +114,17 @@ def test_span_files_are_enough_for_a_ledger(kept: Path) -> None:
 def _format(kept: Path) -> int:
     schema = pq.read_schema(next(kept.glob("spans/*/*/*.parquet")))
     return int(schema.metadata[b"koboshi.span"])
+
+
+@pytest.mark.parametrize("backup", BACKUPS, ids=lambda path: path.stem)
+def test_a_backup_is_restored(backup: Path, tmp_path: Path) -> None:
+    """With everything in it; its ledger is brought up to date on the way."""
+    settings = empty_project(tmp_path)
+    restore(settings, backup, Watch())
+    landed = spans.committed(Ledger(settings.ledger_url), "t")
+    verdicts = list(audit_topic(MemoryBroker(backed_up_stream()), settings.state_dir, landed))
+    assert [(verdict.outcome, verdict.records) for verdict in verdicts] == [("equal", 25), ("equal", 7)]
+    assert (settings.state_dir / "checkpoints" / CHECKPOINT).read_bytes() == b"state" * 99
 
 
 class TestMigrations:

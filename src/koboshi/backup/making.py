@@ -17,7 +17,7 @@ from koboshi.backup.pieces import (
     MLFLOW,
     PROJECT,
     Piece,
-    carried_files,
+    carried_names,
     files_below,
     pieces,
 )
@@ -100,8 +100,7 @@ def _copies(settings: Settings, chosen: Sequence[Piece]) -> Iterator[tuple[Path,
     folder = settings.state_dir / f"{TEMPORARY_PREFIX}backup"
     shutil.rmtree(folder, ignore_errors=True)
     try:
-        cache = next((piece.path for piece in chosen if piece.name == CACHE), None)
-        for name in carried_files(settings.project, cache):
+        for name in filter(lambda name: (settings.project / name).is_file(), carried_names(settings.project)):
             copy = folder / PROJECT / name
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(settings.project / name, copy)

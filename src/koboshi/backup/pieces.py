@@ -1,12 +1,14 @@
 """What belongs to a backup, and where it is on this machine. Secrets, logs and Airflow's history do not."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from koboshi.datasets import dvc_cache
 from koboshi.files import TEMPORARY_PREFIX
 from koboshi.orchestration.dvc_cache import cache_of
+from koboshi.orchestration.workspaces import read_yaml
 from koboshi.settings import Settings
 
 PROJECT = "project"  # where the archive has the project's own files
@@ -59,19 +61,18 @@ def files_below(folder: Path) -> Iterator[Path]:
             yield path
 
 
-def carried_files(project: Path, cached: Path | None) -> list[str]:
-    """The project's files that say what the data is, cut and lock, and outputs that DVC leaves to git (metrics)."""
-    outputs = (out for out in dvc_cache.outputs(project) if out.path.is_file())
-    uncached = [out.path for out in outputs if not (cached and _object(cached, out.md5).exists())]
-    names = [*CARRIED, *(path.relative_to(project).as_posix() for path in uncached)]
-    return [name for name in names if (project / name).is_file()]
+def carried_names(project: Path) -> list[str]:
+    """The project's files that say what the data is, and change with it: cut, lock, and outputs that git keeps."""
+    stages = read_yaml(project / "dvc.yaml").get("stages", {}).values()
+    outputs = (output for stage in stages for key in ("outs", "metrics", "plots") for output in stage.get(key, ()))
+    return [*CARRIED, *(name for output in outputs if isinstance(output, dict) for name in _uncached(output))]
+
+
+def _uncached(output: Mapping[str, Any]) -> list[str]:
+    return [name for name, options in output.items() if options and options.get("cache") is False]
 
 
 def is_safe(name: str) -> bool:
     """Whether a name from an archive stays below the folder that it is unpacked into."""
     path = PurePosixPath(name)
     return not path.is_absolute() and ".." not in path.parts and path.as_posix() == name
-
-
-def _object(cache: Path, md5: str) -> Path:
-    return cache / "files" / "md5" / md5[:2] / md5[2:]

@@ -13,7 +13,7 @@ from typing import Any
 from koboshi.backup.archive import read_header, unpack
 from koboshi.backup.git_state import changed_files, commit_of
 from koboshi.backup.making import Watch
-from koboshi.backup.pieces import CARRIED, LEDGER, PROJECT, Piece, carried_files, pieces
+from koboshi.backup.pieces import LEDGER, PROJECT, Piece, carried_names, pieces
 from koboshi.datasets import dvc_cache
 from koboshi.errors import BadInput, Conflict, NotConfigured, Permanent
 from koboshi.files import TEMPORARY_PREFIX, publish_bytes
@@ -97,9 +97,8 @@ def _check_room(folders: Sequence[Path], total: int) -> None:
 
 def _check_project(project: Path, staged: Path) -> None:
     """Files of the project are replaced only where git has them as they are; data that is there is left alone."""
-    admitted = {*CARRIED, *carried_files(staged, None)}
     names = [path.relative_to(staged).as_posix() for path in staged.rglob("*") if path.is_file()]
-    if strange := sorted(set(names) - admitted):
+    if strange := sorted(set(names).difference(carried_names(project))):
         raise BadInput(f"the backup holds {strange[0]}, which is no output of the project: it is not restored.")
     for name in names:
         if _differs(project / name, staged / name) and changed_files(project, [name]) != []:
@@ -107,10 +106,8 @@ def _check_project(project: Path, staged: Path) -> None:
                 f"{project / name} differs from the backup's and is in no commit: commit it or move it away."
             )
     for output in dvc_cache.outputs(staged):
-        if (
-            output.path.relative_to(staged).as_posix() not in names
-            and (path := _at(project, staged, output.path)).exists()
-        ):
+        path = _at(project, staged, output.path)
+        if path.exists() and path.relative_to(project).as_posix() not in names:
             raise Conflict(f"{path} is there already: restore into a new clone, or move it away first.")
 
 
@@ -146,9 +143,7 @@ def _put_in_place(settings: Settings, staging: Path, watch: Watch) -> None:
     for piece in pieces(settings):
         if (staging / piece.name).exists():
             _move(staging / piece.name, piece)
-    if (settings.project / dvc_cache.LOCK).is_file() and (settings.project / ".dvc").is_dir():
-        watch.say("checking the datasets out of DVC's cache")
-        _check_out(settings.project)
+    _check_out(settings.project, staging / PROJECT, watch)
     shutil.rmtree(staging)
 
 
@@ -177,11 +172,14 @@ def _move_to_another_disk(staged: Path, target: Path) -> None:
     shutil.rmtree(staged) if staged.is_dir() else staged.unlink()
 
 
-def _check_out(project: Path) -> None:
-    words = [sys.executable, "-m", "dvc", "checkout", "--quiet"]
+def _check_out(project: Path, staged: Path, watch: Watch) -> None:
+    """The datasets that the restored lock names, from the cache; what is there is of a restore that was interrupted."""
+    outputs = [out.path.relative_to(staged).as_posix() for out in dvc_cache.outputs(staged) if not out.path.exists()]
+    if not outputs:
+        return
+    watch.say(f"checking out {', '.join(outputs)}")
+    words = [sys.executable, "-m", "dvc", "checkout", "--force", *outputs]
     done = subprocess.run(words, cwd=project, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        said = done.stderr.strip().splitlines()
-        raise Permanent(
-            f"all is restored but the datasets: run `dvc checkout` ({said[-1] if said else 'it gave no reason'})."
-        )
+        said = (done.stderr.strip() or done.stdout.strip() or "no reason given").splitlines()
+        raise Permanent(f"all is restored but the datasets ({said[-1]}): run `dvc checkout`, or `dvc repro`.")
