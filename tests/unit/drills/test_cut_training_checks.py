@@ -25,7 +25,7 @@ DONE = [Task(step_name("a", step), "FINISHED", "A1", 0, 1) for step in (1, 2)]
 
 
 class Scene:
-    node_id, folder = "n1", Path("folder")
+    node_id, folder, swallowed = "n1", Path("folder"), (17, 261)
 
     def __init__(self, folder: Path) -> None:
         self.spec, self.ray = chain_spec(folder, steps={"a": 2}), self

@@ -14,8 +14,8 @@ def silence_was_noticed(scene: CutTrainingScene, strikes: Sequence[Strike]) -> F
     noticed = scene.noticed_s(strikes)
     holds = all(strike.took for strike in strikes) and noticed is not None
     after = f"after {noticed - strikes[0].at_s:.1f} s" if noticed else "never"
-    swallowed = " and ".join(strike.detail for strike in strikes)
-    said = f"{swallowed} in {SILENT_S:.0f} s; the follower noticed {after}"
+    head, api = scene.swallowed
+    said = f"{head:,} and {api:,} bytes were swallowed in {SILENT_S:.0f} s; the follower noticed {after}"
     return Finding(
         "silence_was_noticed", holds, f"{said}; {scene.done_while_silent(strikes)} steps were done meanwhile"
     )

@@ -55,6 +55,7 @@ class CutTrainingScene(TrainingScene):
         self._node: OwnRayNode | None = None
         self._started = False
         self._healed_s = 0.0
+        self.swallowed = (0, 0)
 
     def begin(self) -> None:
         """Put the proxies there, let the node join through one, and have the training begun through both."""
@@ -151,6 +152,7 @@ class CutTrainingScene(TrainingScene):
 
     def _heal(self) -> None:
         if not self._healed_s:
+            self.swallowed = self._head.held, self._api.held
             self._head.heal()
             self._api.heal()
             self._healed_s = time.time()
