@@ -4,7 +4,7 @@ import dataclasses
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
@@ -155,11 +155,8 @@ def _check_spans(ledger_copy: Path, digests: dict[str, str]) -> None:
     """A backup of a span that is not as committed would be found useless too late."""
     if not ledger_copy.exists():
         return
-    ledger = Ledger(f"sqlite:///{ledger_copy}")
-    try:
+    with closing(Ledger(f"sqlite:///{ledger_copy}")) as ledger:
         landed = [span for topic in spans.topics(ledger) for span in spans.committed(ledger, topic)]
-    finally:
-        ledger.close()
     for span in landed:
         if digests.get(f"state/{span.path}") != span.sha256:
             raise Corrupt(

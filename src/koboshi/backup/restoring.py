@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +81,8 @@ def _refuse_occupied(chosen: Iterator[Piece]) -> None:
 def _is_vacant(piece: Piece) -> bool:
     """Whether nothing would be lost. Starting a stack leaves empty folders, looking at a ledger an empty ledger."""
     if piece.name == LEDGER and piece.path.is_file():
-        return rebuilding.is_empty(Ledger(f"sqlite:///{piece.path}"))
+        with closing(Ledger(f"sqlite:///{piece.path}")) as ledger:
+            return rebuilding.is_empty(ledger)
     if piece.path.is_dir():
         return not any(path.is_file() for path in piece.path.rglob("*"))
     return not piece.path.exists()
@@ -122,9 +124,8 @@ def _at(project: Path, staged: Path, path: Path) -> Path:
 def _fence(ledger: Path) -> None:
     """Bring the ledger up to date (a newer one is refused), and let nobody commit who acquired a lease before."""
     if ledger.exists():
-        restored = Ledger(f"sqlite:///{ledger}")
-        rebuilding.fence_all(restored)
-        restored.close()
+        with closing(Ledger(f"sqlite:///{ledger}")) as restored:
+            rebuilding.fence_all(restored)
 
 
 def _tell_commits(project: Path, header: Mapping[str, Any], watch: Watch) -> None:
