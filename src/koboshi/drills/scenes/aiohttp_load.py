@@ -17,6 +17,7 @@ ANSWER_LIMIT_S = 30.0
 # So many at once to begin with, then as many as come in a quarter of a second: beyond half a second the gateway tries
 # each a second time, and a machine that is too busy for the rate would get twice the work instead of a longer load.
 AT_ONCE, AT_ONCE_S = 8, 0.25
+SHOWN = 100
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -89,7 +90,7 @@ class Load:
                 text = await answer.text()
             read = self._read(question, answer, text)
         except (aiohttp.ClientError, TimeoutError) as error:
-            read = {"status": 0, "right": False, "said": f"{type(error).__name__} {error}".strip()[:100]}
+            read = {"status": 0, "right": False, "said": f"{type(error).__name__} {error}".strip()[:SHOWN]}
         self.answers.append(Answer(due_s=due_s, took_s=time.time() - due_s, **read))
 
     def _read(self, question: int, answer: aiohttp.ClientResponse, text: str) -> dict[str, Any]:
@@ -101,12 +102,17 @@ class Load:
             "tries": int(headers.get("x-envoy-attempt-count", 1)),
         }
         if answer.status != OK:
-            return {**told, "right": False, "said": text[:100]}
+            return {**told, "right": False, "said": _brief(text)}
         try:
             given = json.loads(text)["predictions"]
             rows = len(given)
         except (ValueError, KeyError, TypeError):
-            return {**told, "right": False, "said": text[:100]}
+            return {**told, "right": False, "said": _brief(text)}
         expected = self.expected.get(str(told["version"]))
         right = expected is not None and given == expected[question]
-        return {**told, "right": right, "rows": rows, "said": "" if right else text[:100]}
+        return {**told, "right": right, "rows": rows, "said": "" if right else _brief(text)}
+
+
+def _brief(text: str) -> str:
+    """The beginning, in one line."""
+    return " ".join(text.split())[:SHOWN]
