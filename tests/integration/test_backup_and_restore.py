@@ -79,9 +79,9 @@ def test_dvc_has_nothing_to_do(moved: tuple[RunningStack, RunningStack]) -> None
 def test_the_audit_is_equal_and_landing_goes_on(moved: tuple[RunningStack, RunningStack]) -> None:
     """The broker's records came along, under the topics' old ids."""
     _, clone = moved
-    assert outcomes(clone) == ["equal"] * 8
+    assert set(outcomes(clone)) == {"equal"}
     land(clone)
-    assert outcomes(clone) == ["equal"] * 8
+    assert set(outcomes(clone)) == {"equal"}
 
 
 def test_the_endpoint_answers_as_it_would_have_there(moved: tuple[RunningStack, RunningStack]) -> None:

@@ -23,7 +23,7 @@ from koboshi.backup.pieces import (
 )
 from koboshi.backup.sqlite_copy import copy_database
 from koboshi.errors import BadInput, Conflict, Corrupt, NotConfigured
-from koboshi.files import TEMPORARY_PREFIX, Published, publish
+from koboshi.files import TEMPORARY_PREFIX, Published, naming_disk_failures, publish
 from koboshi.ledger import Ledger, spans
 from koboshi.settings import Settings
 from koboshi.stack.leftovers import find_leftovers
@@ -49,6 +49,11 @@ def back_up(settings: Settings, target: Path, *, with_kafka: bool, watch: Watch)
     compared with its row. Kafka's log is consistent only at rest: with it the stack has to be down (`Conflict`).
     """
     _check_target(target)
+    with naming_disk_failures(settings.state_dir):
+        return _back_up(settings, target, watch, with_kafka=with_kafka)
+
+
+def _back_up(settings: Settings, target: Path, watch: Watch, *, with_kafka: bool) -> Published:
     places = find_places(settings.project, settings.state_dir)
     chosen = _chosen(settings, watch, with_kafka=with_kafka)
     places.own.mkdir(parents=True, exist_ok=True, mode=0o700)

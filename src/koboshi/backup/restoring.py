@@ -17,12 +17,12 @@ from koboshi.backup.making import Watch
 from koboshi.backup.pieces import LEDGER, PROJECT, Piece, carried_names, pieces
 from koboshi.datasets import dvc_cache
 from koboshi.errors import BadInput, Conflict, NotConfigured, Permanent
-from koboshi.files import TEMPORARY_PREFIX, publish_bytes
+from koboshi.files import TEMPORARY_PREFIX, naming_disk_failures, publish_bytes
 from koboshi.ledger import Ledger, rebuilding
 from koboshi.settings import Settings
 from koboshi.stack.leftovers import find_leftovers
 from koboshi.stack.operate import exclusively
-from koboshi.stack.places import find_places
+from koboshi.stack.places import Places, find_places
 
 VERIFIED = "verified"
 
@@ -34,16 +34,22 @@ def restore(settings: Settings, file: Path, watch: Watch) -> None:
     next restore starts anew; after it the next one finishes, whatever file it is given. What can be refused is refused
     before: a damaged or newer backup, a place that is not empty, too little room, a stack that is up.
     """
-    places = find_places(settings.project, settings.state_dir)
-    places.own.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with exclusively(places):
-        if find_leftovers(places):
-            raise Conflict("the stack is up: run `koboshi down`, and restore into a project that has nothing yet.")
-        if (places.restoring / VERIFIED).exists():
-            watch.say("finishing the restore that was interrupted here")
-        else:
-            _stage(settings, file, places.restoring, watch)
-        _put_in_place(settings, places.restoring, watch)
+    with naming_disk_failures(settings.state_dir):
+        places = find_places(settings.project, settings.state_dir)
+        places.own.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with exclusively(places):
+            _restore(settings, file, places, watch)
+
+
+def _restore(settings: Settings, file: Path, places: Places, watch: Watch) -> None:
+    if find_leftovers(places):
+        raise Conflict("the stack is up: run `koboshi down`, and restore into a project that has nothing yet.")
+    shutil.rmtree(_done(places.restoring), ignore_errors=True)
+    if (places.restoring / VERIFIED).exists():
+        watch.say("finishing the restore that was interrupted here")
+    else:
+        _stage(settings, file, places.restoring, watch)
+    _put_in_place(settings, places.restoring, watch)
 
 
 def _stage(settings: Settings, file: Path, staging: Path, watch: Watch) -> None:
@@ -67,6 +73,7 @@ def _stage(settings: Settings, file: Path, staging: Path, watch: Watch) -> None:
         os.sync()
         publish_bytes(staging / VERIFIED, b"")
     except BaseException:
+        (staging / VERIFIED).unlink(missing_ok=True)  # first: what is half removed must not pass for whole
         shutil.rmtree(staging, ignore_errors=True)
         raise
     _tell_commits(settings.project, header, watch)
@@ -145,7 +152,12 @@ def _put_in_place(settings: Settings, staging: Path, watch: Watch) -> None:
         if (staging / piece.name).exists():
             _move(staging / piece.name, piece)
     _check_out(settings.project, staging / PROJECT, watch)
-    shutil.rmtree(staging)
+    shutil.rmtree(staging.rename(_done(staging)))
+
+
+def _done(staging: Path) -> Path:
+    """What is under this name is of no use any more: with the renaming the restore is over."""
+    return staging.with_name(f"{TEMPORARY_PREFIX}restored")
 
 
 def _move(staged: Path, piece: Piece) -> None:
@@ -153,8 +165,8 @@ def _move(staged: Path, piece: Piece) -> None:
         raise Conflict(f"{piece.path} came in the way of the restore: move it away, then run `koboshi restore` again.")
     if piece.path.is_dir():
         shutil.rmtree(piece.path)
-    for name in (piece.path.name, f"{piece.path.name}-wal", f"{piece.path.name}-shm"):
-        piece.path.with_name(name).unlink(missing_ok=True)
+    for suffix in ("", "-wal", "-shm") if piece.is_database else ():
+        piece.path.with_name(piece.path.name + suffix).unlink(missing_ok=True)
     piece.path.parent.mkdir(parents=True, exist_ok=True)
     try:
         staged.rename(piece.path)

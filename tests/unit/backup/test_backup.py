@@ -293,7 +293,7 @@ class TestInterrupted:
         real = Path.rename
 
         def rename(self, target):  # type: ignore[no-untyped-def]
-            if ".restore" in self.parts:
+            if ".restore" in self.parent.parts:
                 raise OSError(18, "Invalid cross-device link")
             return real(self, target)
 
