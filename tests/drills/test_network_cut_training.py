@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Callable
 from functools import partial
+from typing import ClassVar
 
 import pytest
 
@@ -19,12 +20,17 @@ pytestmark = [pytest.mark.stack, pytest.mark.drills]
 
 
 class HastyJobs(RayJobs):
-    """Takes silence for absence."""
+    """Takes silence for absence, once: on a busy machine the API may be slow at other times, too."""
+
+    forgotten: ClassVar[set[str]] = set()
 
     def find(self, name: str) -> JobInfo | None:
         try:
             return super().find(name)
         except Unavailable:
+            if self.forgotten:
+                raise
+            self.forgotten.add(name)
             return None
 
 
