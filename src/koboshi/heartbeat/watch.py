@@ -61,9 +61,12 @@ def heard(watched: Watched, arrival: Arrival, rhythm: Rhythm) -> Watched:
 
 
 def judge(worker: str, watched: Watched, now: float, rhythm: Rhythm) -> Suspicion | None:
-    """Whether a worker is to be replaced, now. One that never beat is not judged: it is still starting."""
+    """Whether a worker is to be replaced, now.
+
+    One that never beat is still starting, or its beats do not get through: only what it takes for a step counts.
+    """
     if watched.beat is None or watched.arrivals is None:
-        return None
+        return _no_progress(worker, None, watched.assignment, now)
     silence = now - watched.arrivals.last_s
     if watched.beat.state == DEAD:
         return Suspicion(worker, "dead", "its process is gone")
@@ -74,15 +77,19 @@ def judge(worker: str, watched: Watched, now: float, rhythm: Rhythm) -> Suspicio
     return _no_progress(worker, watched.beat, watched.assignment, now)
 
 
-def _no_progress(worker: str, beat: Beat, assignment: Assignment | None, now: float) -> Suspicion | None:
+def _no_progress(worker: str, beat: Beat | None, assignment: Assignment | None, now: float) -> Suspicion | None:
     if assignment is None or now - assignment.since_s < assignment.limit_s:
         return None
-    took, cpu = now - assignment.since_s, max(0.0, beat.cpu_s - assignment.cpu_s)
-    evidence = (
-        f"it beats, but step {assignment.step} of {assignment.unit} has taken {took:.1f} s of"
-        f" {assignment.limit_s:.1f} s (phase {beat.doing.phase}, state {beat.state}, {cpu:.1f} s of processor time)"
-    )
-    return Suspicion(worker, "no progress", evidence)
+    took = f"step {assignment.step} of {assignment.unit} has taken {now - assignment.since_s:.1f} s"
+    return Suspicion(worker, "no progress", f"{took} of {assignment.limit_s:.1f} s, and {_told(beat, assignment)}")
+
+
+def _told(beat: Beat | None, assignment: Assignment) -> str:
+    """An endless loop uses the processor, a dead lock does not."""
+    if beat is None:
+        return "it was never heard: are datagrams to the driver let through?"
+    cpu = max(0.0, beat.cpu_s - assignment.cpu_s)
+    return f"it beats: phase {beat.doing.phase}, state {beat.state}, {cpu:.1f} s of processor time"
 
 
 class Watch:

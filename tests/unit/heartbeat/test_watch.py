@@ -49,6 +49,14 @@ def test_a_worker_that_was_never_heard_is_still_starting() -> None:
         assert watch.look([], float(now)) == []
 
 
+def test_a_step_has_its_limit_also_where_no_beat_gets_through() -> None:
+    watch = watch_of()
+    watch.began("w", "forest", 1, 30.0, 0.0)
+    now, suspicion = first_told(watch, 0, 50)
+    assert (now, suspicion.cause) == (30.0, "no progress")
+    assert "never heard" in suspicion.evidence
+
+
 def test_silence_is_suspected_within_five_beats() -> None:
     watch = watch_of()
     assert until(watch, 0, 10) == []
