@@ -90,12 +90,17 @@ class OwnTopic:
         self._settle(deleted[self.name], "deleted")
 
     def _known_partitions(self) -> Mapping[int, object]:
-        found = self._admin().list_topics(timeout=PATIENCE_S).topics.get(self.name)
+        try:
+            found = self._admin().list_topics(timeout=PATIENCE_S).topics.get(self.name)
+        except KafkaException as error:
+            raise self._unavailable(f"cannot be looked for ({error})") from error
         return found.partitions if found else {}
 
     def _settle(self, future: "Future[None]", what: str) -> None:
         try:
             future.result(PATIENCE_S)
+        except TimeoutError as error:
+            raise self._unavailable(f"was not {what} in {PATIENCE_S:.0f} s") from error
         except KafkaException as error:
             if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
                 raise self._unavailable(f"was not {what} ({error})") from error

@@ -9,6 +9,7 @@ from koboshi.drills.scenes.confluent_topic import OwnTopic
 from koboshi.drills.scenes.lander_order import Order
 from koboshi.drills.scenes.lander_run import KOBOSHI, LanderKind, LanderRun
 from koboshi.drills.scenes.offset_tally import Tally, tally
+from koboshi.errors import Unavailable
 from koboshi.settings import Settings, required
 
 
@@ -63,7 +64,10 @@ class TopicScene:
         """End the landers that still run or were stopped, delete the topic, and remove the files."""
         for run in self.runs:
             run.end()
-        self.topic.delete()
+        try:
+            self.topic.delete()
+        except Unavailable as error:  # what was found out is worth more than a clean broker
+            self.say(str(error))
         if keep_files:
             self.say(f"the files of the refuted run are in {self.folder}")
         else:

@@ -1,0 +1,275 @@
+"""The scene of a stream that goes on: when it does not begin or does not end, it says why. Nothing real runs here."""
+
+from collections.abc import Callable
+from itertools import count
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from koboshi.drills.faults.tcp_proxy import TcpProxy
+from koboshi.drills.scenes import confluent_producer, cut_ingest_scene, following_scene
+from koboshi.drills.scenes.confluent_producer import ACKNOWLEDGED, ATTEMPTED, JOURNAL, OVER, SteadyProducer
+from koboshi.drills.scenes.cut_ingest_scene import CutIngestScene
+from koboshi.drills.scenes.following_scene import FollowingScene
+from koboshi.drills.scenes.lander_order import Order, told_in
+from koboshi.drills.scenes.offset_tally import Tally
+from koboshi.drills.strike import Strike
+from koboshi.errors import Unavailable
+from koboshi.journal import Journal
+from koboshi.settings import Kafka, Settings
+
+STRIKE = Strike("SIGKILL", "Kafka", at_s=1.0, at_monotonic=0.0, took=True)
+
+
+class Process:
+    """A producer and a lander at once: neither does anything, both end as the test wants."""
+
+    def __init__(self) -> None:
+        self.code, self.over, self.ended_by_kill = 0, False, 0
+        self.landed_at_the_end: Callable[[], None] = lambda: None
+
+    def wait(self, _limit_s: float | None = None) -> int:
+        self.landed_at_the_end()
+        return self.code
+
+    def ended(self, _limit_s: float) -> int:
+        return self.code
+
+    def kill(self) -> None:
+        self.ended_by_kill += 1
+
+    end = kill
+
+    def last_words(self) -> str:
+        return "lander: rotten"
+
+
+class Topic:
+    name, made, deleted = "t", 0, 0
+
+    def make(self) -> None:
+        self.made += 1
+
+    def delete(self) -> None:
+        self.deleted += 1
+
+    def ends(self) -> dict[int, int]:
+        return {0: 0, 1: 0}
+
+
+@pytest.fixture
+def process(monkeypatch: pytest.MonkeyPatch) -> Process:
+    process = Process()
+    monkeypatch.setattr(confluent_producer, "start", lambda _order: process)
+    monkeypatch.setattr(following_scene, "WARM_WITHIN_S", 0.3)
+    return process
+
+
+def scene_of(kind: type[FollowingScene], folder: Path, process: Process, landed: int) -> Any:
+    """A scene whose lander has already told of so many records."""
+    scene: Any = kind(Settings(project=folder, kafka=Kafka(bootstrap_servers="unused:1")), [].append)
+    scene.topic = Topic()
+    scene.ordered = []
+
+    def start_lander(order: Order) -> Process:
+        scene.ordered.append(order)
+        scene.runs.append(process)
+        scene.sent.mkdir(parents=True, exist_ok=True)
+        tell_landed(scene, landed)
+        return process
+
+    scene.start_lander = start_lander
+    return scene
+
+
+def tell_landed(scene: Any, records: int) -> None:
+    told_in(scene.state_dir).record("landed", partition=0, start=0, end=records, records=records)
+
+
+@pytest.fixture
+def scene(tmp_path: Path, process: Process) -> Any:
+    scene = scene_of(FollowingScene, tmp_path, process, landed=2_000)
+    scene.begin()
+    return scene
+
+
+def test_a_stream_that_does_not_get_going_says_why(tmp_path: Path, process: Process) -> None:
+    """In the words of the last complaint, or of the lander's log."""
+    scene = scene_of(FollowingScene, tmp_path, process, landed=5)
+    with pytest.raises(Unavailable, match="no steady landing after 0 s: lander: rotten"):
+        scene.begin()
+    told_in(scene.state_dir).record("again", reason="Kafka is silent")
+    with pytest.raises(Unavailable, match="Kafka is silent"):
+        scene_again(scene)
+    scene.close(keep_files=False)
+    assert (scene.topic.deleted, process.ended_by_kill) == (1, 3)
+    assert not scene.folder.exists()
+
+
+def scene_again(scene: Any) -> None:
+    scene.make_topic = lambda: None
+    scene.begin()
+
+
+def test_it_ends_when_records_were_landed_again(scene: Any, process: Process) -> None:
+    scene.heal = lambda: tell_landed(scene, 10)  # the goal counts from here
+    later = scene._wait
+    scene._wait = lambda question, within_s: tell_landed(scene, 3_000) or later(question, within_s)
+    found = scene.finish(5)
+    assert (found.holds, found.said) == (True, "5,010 records were landed; the lander followed to the end")
+    assert (scene.sent / OVER).exists()
+    assert (scene.folder / "over").exists()
+
+
+@pytest.mark.parametrize(
+    ("code", "more", "said"),
+    [
+        (0, 0, "no steady landing 0 s after the strike"),
+        (75, 3_000, "the producer could not send everything"),
+    ],
+)
+def test_it_does_not_end_well(scene: Any, process: Process, code: int, more: int, said: str) -> None:
+    process.code = code
+    wait = scene._wait
+    scene._wait = lambda question, within_s: tell_landed(scene, more) or wait(question, within_s)
+    found = scene.finish(0.2)
+    assert (found.holds, found.said) == (False, said)
+
+
+def test_a_lander_that_fails_at_the_end_is_told_with_its_last_words(scene: Any, process: Process) -> None:
+    process.landed_at_the_end = lambda: None
+    process.ended = lambda _limit_s: 65  # type: ignore[method-assign]
+    wait = scene._wait
+    scene._wait = lambda question, within_s: tell_landed(scene, 3_000) or wait(question, within_s)
+    found = scene.finish(5)
+    assert (found.holds, found.said) == (False, "the lander ended with 65: lander: rotten")
+
+
+def test_a_dead_lander_is_not_waited_for(scene: Any, process: Process) -> None:
+    process.over = True
+    assert not scene.finish(600).holds
+
+
+def test_the_first_complaint_is_whoevers(scene: Any) -> None:
+    scene._tally = Tally(0, {}, {}, {})
+    Journal(scene.sent / JOURNAL).record("lost the broker", reason="connection refused")
+    told_in(scene.state_dir).record("again", reason="Kafka is silent")
+    tell_landed(scene, 5)
+    found = scene.evidence([STRIKE])
+    assert [(event.kind, event.said) for event in found.events] == [
+        ("suspicion", "connection refused"),
+        ("note", "Kafka is silent"),
+        ("recovery", "records are landed again, from offset 0"),
+    ]
+    assert 0 < found.measures["detected_after_s"] < found.measures["recovered_after_s"]
+
+
+def test_a_cut_needs_a_broker_that_sends_its_clients_round(tmp_path: Path, process: Process) -> None:
+    scene = scene_of(CutIngestScene, tmp_path, process, landed=2_000)
+    with pytest.raises(Unavailable, match="not a part of this stack"):
+        scene.begin()
+    with pytest.raises(Unavailable, match="not there yet"):
+        scene.heal()
+    scene.close(keep_files=True)
+
+
+@pytest.mark.parametrize("gives_up", [True, False])
+def test_the_lander_is_led_through_the_proxy_and_its_first_complaint_counts(
+    tmp_path: Path, process: Process, monkeypatch: pytest.MonkeyPatch, gives_up: bool
+) -> None:
+    """The proxy listens where the broker sends its clients to; a lander that says no word has hung."""
+    scene = scene_of(CutIngestScene, tmp_path, process, landed=2_000)
+    monkeypatch.setattr(cut_ingest_scene, "GIVES_UP_WITHIN_S", 0.5)
+    monkeypatch.setattr(cut_ingest_scene, "SWALLOWED_WITHIN_S", 0.0)
+    monkeypatch.setattr(cut_ingest_scene, "kept_base", lambda _places: 100)
+    monkeypatch.setattr(cut_ingest_scene, "known_parts", lambda _places: {"kafka": None})
+    monkeypatch.setattr(cut_ingest_scene, "detour", lambda _ports: (0, 9))
+    scene.begin()
+    assert scene.ordered[0].bootstrap_servers == f"127.0.0.1:{scene.proxy.listen}"
+    told_in(scene.state_dir).record("reading", partition=0, start=0, end=5)
+    cut = TcpProxy.strike
+
+    def strike(proxy: TcpProxy, target: str, within_s: float) -> Strike:
+        done = cut(proxy, target, within_s)
+        if gives_up:
+            told_in(scene.state_dir).record("again", reason="Kafka is silent")
+        return done
+
+    monkeypatch.setattr(TcpProxy, "strike", strike)
+    assert not scene.cut().took, "nobody sent anything"
+    assert (scene.gave_up_after_s is not None) == gives_up
+    scene.heal()
+    scene.close(keep_files=False)
+
+
+class Client:
+    """A producer that takes every record, and acknowledges all but the last."""
+
+    def __init__(self, _config: dict[str, Any]) -> None:
+        self.config, self.sent, self.left = _config, [], 0
+        self.polls = 0
+
+    def produce(self, _topic: str, value: bytes, _key: None, partition: int, on_delivery: Any) -> None:
+        self.sent.append((value, partition, on_delivery))
+
+    def poll(self, _timeout_s: float) -> None:
+        self.polls += 1
+        for offset, (value, partition, delivered) in enumerate(self.sent[:-1]):
+            delivered(None, Message(value, partition, offset))
+        if self.sent:
+            self.sent[-1][2]("refused", None)
+        if self.polls == 3:
+            self.config["error_cb"](Error())
+            Path(self.config["over"]).touch()
+
+    def flush(self, _limit_s: float) -> int:
+        return self.left
+
+
+class Message:
+    def __init__(self, value: bytes, partition: int, offset: int) -> None:
+        self.facts = value, partition, offset
+
+    def value(self) -> bytes:
+        return self.facts[0]
+
+    def partition(self) -> int:
+        return self.facts[1]
+
+    def offset(self) -> int:
+        return self.facts[2]
+
+
+class Error:
+    def str(self) -> str:
+        return "all brokers are down"
+
+
+@pytest.mark.parametrize("left", [0, 2])
+def test_the_producer_writes_down_attempts_before_and_acknowledgements_after(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, left: int
+) -> None:
+    """What is not acknowledged in the end is an error of its own."""
+
+    def client(config: dict[str, Any]) -> Client:
+        made = Client({**config, "over": tmp_path / OVER})
+        made.left = left
+        return made
+
+    clock = count()
+    monkeypatch.setattr(confluent_producer, "time", SimpleNamespace(monotonic=lambda: next(clock) / 100))
+    monkeypatch.setattr(confluent_producer, "Producer", client)
+    order = confluent_producer.Order("unused", "t", 2, 2_000, str(tmp_path))
+    with (tmp_path / ATTEMPTED).open("w") as attempts, (tmp_path / ACKNOWLEDGED).open("w") as acknowledgements:
+        producer = SteadyProducer(order, attempts, acknowledgements)
+        if left:
+            with pytest.raises(Unavailable, match="2 records were not acknowledged"):
+                producer.run()
+        else:
+            producer.run()
+    attempted, word = confluent_producer.attempted(tmp_path), confluent_producer.acknowledged(tmp_path)
+    assert (len(word), attempted) == (59, 60)
+    assert all(partition == number % 2 for number, (partition, _) in word.items())
+    assert [event["event"] for event in Journal(tmp_path / JOURNAL).events()] == ["lost the broker"]

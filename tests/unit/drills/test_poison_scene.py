@@ -1,0 +1,135 @@
+"""The poison drill on a stream in memory: who lands raw is proved, who stops at poison is refuted."""
+
+import dataclasses
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from koboshi.drills.catalogue.poison_records import DRILL
+from koboshi.drills.drill import Outcome, run_drill
+from koboshi.drills.scenes import poison_scene
+from koboshi.drills.scenes.confluent_topic import OwnTopic, Sent
+from koboshi.drills.scenes.lander_order import Order
+from koboshi.drills.scenes.lander_process import Telling
+from koboshi.drills.scenes.poison_checks import each_counted_once, refused_at_the_door
+from koboshi.drills.scenes.poison_scene import PoisonScene
+from koboshi.errors import Unavailable
+from koboshi.ingest.landing import Lander
+from koboshi.ledger import Ledger
+from koboshi.settings import Drills, Kafka, Settings
+from tests.support.memory_stream import MemoryStream
+
+LIMIT = 200_000
+
+
+class Topic:
+    name, partitions = "drill-1", 2
+
+    def __init__(self) -> None:
+        self.stream = MemoryStream()
+        self.stream.make(self.name, 0, 0)
+
+    def make(self) -> None:
+        pass
+
+    delete = make
+
+    def fill(self, records: Iterable[tuple[int, bytes | None, bytes | None]]) -> list[Sent]:
+        return [self._take(*record) for record in records]
+
+    def _take(self, partition: int, key: bytes | None, value: bytes | None) -> Sent:
+        if len(value or b"") > LIMIT:
+            return Sent(partition, -1, "MSG_SIZE_TOO_LARGE")
+        held = self.stream.partitions[self.name][partition]
+        held.append((len(held), 0, key, value, []))
+        return Sent(partition, len(held) - 1)
+
+    def ends(self) -> dict[int, int]:
+        return {number: len(held) for number, held in enumerate(self.stream.partitions[self.name])}
+
+
+class Run:
+    """Lands whenever it is looked at, unless it is one that stops at poison."""
+
+    def __init__(self, topic: Topic, order: Order, stops: bool) -> None:
+        ledger = Ledger(f"sqlite:///{order.state_dir}/ledger.db")
+        self.lander = Lander(ledger, topic.stream, Path(order.state_dir), "me", 500, landed=Telling(order))
+        self.stops = stops
+
+    @property
+    def over(self) -> bool:
+        if not self.stops:
+            self.lander.land_topic("drill-1")
+        return self.stops
+
+    def ended(self, _limit_s: float) -> int:
+        return 65 if self.stops else 0
+
+    def last_words(self) -> str:
+        return "lander: I cannot read that"
+
+    def end(self) -> None:
+        self.lander.ledger.close()
+
+
+def outcome(folder: Path, monkeypatch: pytest.MonkeyPatch, stops: bool = False) -> Outcome:
+    monkeypatch.setattr(poison_scene, "OVERSIZED_BYTES", LIMIT // 2)
+    monkeypatch.setattr(poison_scene, "TOO_LARGE_BYTES", LIMIT + 1)
+    monkeypatch.setattr(poison_scene, "SOUND_RECORDS", 200)
+    drills, kafka = Drills(stream="pipelines.drill_stream:WORKLOAD"), Kafka(bootstrap_servers="unused:1")
+    scene: Any = PoisonScene(Settings(project=folder, kafka=kafka, drills=drills), [].append)
+    scene.topic = topic = Topic()
+
+    def start_lander(order: Order) -> Run:
+        scene.runs.append(Run(topic, order, stops))
+        return scene.runs[-1]
+
+    scene.start_lander = start_lander
+    drill = dataclasses.replace(DRILL, steady=(), verdict=(refused_at_the_door, each_counted_once), within_s=20)
+    return run_drill(drill, scene, dict, [].append)
+
+
+def test_who_lands_raw_is_proved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four strikes, each of which took; and every record is a row, a duplicate or a dead letter."""
+    found = outcome(tmp_path, monkeypatch)
+    assert found.verdict == "proved", found.reasons
+    assert [strike.took for strike in found.strikes] == [True] * 4
+    assert found.findings[-2].said == "215 records: 200 rows, 5 duplicates, 10 dead letters, each counted once"
+    assert found.evidence.measures["recovered_after_s"] > 0
+    assert sum(value for _, value in found.evidence.series[0].points) == 215
+
+
+def test_who_stops_at_poison_is_refuted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = outcome(tmp_path, monkeypatch, stops=True)
+    assert found.reasons == ["the lander stopped with 65: lander: I cannot read that"]
+    assert "recovered_after_s" not in found.evidence.measures
+
+
+def test_a_scene_ends_also_when_its_broker_is_gone(tmp_path: Path) -> None:
+    """The verdict is worth more than a topic that stays: it is told."""
+    said: list[str] = []
+    drills, kafka = Drills(stream="pipelines.drill_stream:WORKLOAD"), Kafka(bootstrap_servers="unused:1")
+    scene: Any = PoisonScene(Settings(project=tmp_path, kafka=kafka, drills=drills), said.append)
+    scene.folder.mkdir(parents=True)
+
+    class Gone(Topic):
+        def delete(self) -> None:
+            raise Unavailable("Kafka is gone")
+
+    scene.topic = Gone()
+    scene.close(keep_files=False)
+    assert said == ["Kafka is gone"]
+    assert not scene.folder.exists()
+
+
+def test_a_broker_that_is_not_there_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Within a bounded time, whatever is asked of it."""
+    monkeypatch.setattr("koboshi.drills.scenes.confluent_topic.PATIENCE_S", 0.3)
+    topic = OwnTopic("127.0.0.1:9", "t", 1)
+    for ask in (topic.make, topic.ends, topic.delete):
+        with pytest.raises(Unavailable, match="see `koboshi status`"):
+            ask()
+    with pytest.raises(Unavailable, match="does not take all records"):
+        topic.fill([(0, None, b"x")])
