@@ -23,7 +23,11 @@ def served(stack_of: Callable[..., RunningStack]) -> Iterator[RunningStack]:
 def test_a_recorder_that_does_not_look_first_leaves_a_ghost(
     served: RunningStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Tried again after MLflow is back, it makes a second parent; training and predictions are not touched by that."""
+    """Tried again after MLflow is back, it makes a second parent; training and predictions are not touched by that.
+
+    The client's own patience is taken away, too: on a fast machine it would outlast the restart.
+    """
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     monkeypatch.syspath_prepend(served.project)
     monkeypatch.setattr(mlflow_runs, "_find", lambda *_: None)
     report, _ = perform(DRILL, served.settings, lambda _: None)

@@ -42,11 +42,12 @@ def all_right(scene: TrackerScene, strikes: Sequence[Strike]) -> Finding:
 
 
 def tracker_died_twice(scene: TrackerScene, strikes: Sequence[Strike]) -> Finding:
-    """Two processes of MLflow are gone, and the record was refused at least once."""
+    """Two processes of MLflow are gone. Where it is back within its client's patience, no record is refused."""
     pids = {strike.pid for strike in strikes}
-    holds = all(strike.took for strike in strikes) and len(pids) == len(strikes) and bool(scene.refusals)
-    said = f"processes {', '.join(map(str, sorted(pids, key=str)))} are gone, the record was refused"
-    return Finding("tracker_died_twice", holds, f"{said} {len(scene.refusals)} times")
+    holds = all(strike.took for strike in strikes) and len(pids) == len(strikes)
+    refused = f"the record had to be tried again {len(scene.refusals)} times"
+    said = f"processes {', '.join(map(str, sorted(pids, key=str)))} are gone; {refused}"
+    return Finding("tracker_died_twice", holds, said)
 
 
 def one_run_each_and_no_ghost(scene: TrackerScene, _strikes: Sequence[Strike]) -> Finding:

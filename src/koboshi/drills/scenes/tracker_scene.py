@@ -87,7 +87,7 @@ class TrackerScene(TrainingScene):
         """Wait until the training is recorded; then nothing more is asked."""
         ended = super().finish(limit_s)
         self.serving.end_load()
-        return ended
+        return Finding(ended.check, True, "the training ended, and is recorded") if ended.holds else ended
 
     def answered_while_down(self) -> int:
         """How many predictions came while MLflow was away."""
