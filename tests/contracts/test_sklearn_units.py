@@ -31,7 +31,6 @@ UNITS = {
     "extra trees": trees("ExtraTreesRegressor"),
     "boosting": trees("GradientBoostingClassifier", subsample=0.5),
     "boosting over histograms": trees("HistGradientBoostingClassifier", max_features=0.5),
-    "descent": epochs("SGDClassifier", SEED),
     "averaged descent": epochs("SGDClassifier", {**SEED, "average": True, "loss": "log_loss"}, scale=True),
     "descent of a regression": epochs("SGDRegressor", {**SEED, "learning_rate": "adaptive"}, scale=True),
     "perceptron": epochs("MLPClassifier", {**SEED, "hidden_layer_sizes": [8]}, scale=True, epochs_a_step=2),
