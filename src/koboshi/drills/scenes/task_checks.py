@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from koboshi.drills.evidence import Finding
 from koboshi.drills.faults.parts import is_ours
+from koboshi.drills.scenes.step_files import written_more_than_once
 from koboshi.drills.scenes.task_scene import TaskScene
 from koboshi.drills.scenes.workspace import STAGE
 from koboshi.drills.strike import Strike
@@ -46,9 +47,9 @@ def retry_attached(scene: TaskScene, _strikes: Sequence[Strike]) -> Finding:
 
 def every_step_was_done_once(scene: TaskScene, _strikes: Sequence[Strike]) -> Finding:
     """Each step's file was written once, as the drill saw it, and there is one final model."""
-    files = [(file.unit, file.step) for file in scene.files.written()]
-    again = sorted({f"{unit}/step-{step}" for unit, step in files if files.count((unit, step)) > 1})
-    wrong = [f"{step} is nowhere" for step in scene.missing_steps()] + [f"{step} was written twice" for step in again]
+    files = scene.files.written()
+    wrong = [f"{step} is nowhere" for step in scene.missing_steps()]
+    wrong += [f"{unit}/step-{step} was written twice" for unit, step in written_more_than_once(files)]
     models = [len(scene.predictions(unit)) for unit in scene.units]
     said = "; ".join(wrong[:3]) or f"{len(files)} steps were written once each, to {len(models)} model"
     return Finding("every_step_was_done_once", not wrong, said)
