@@ -12,6 +12,10 @@ from pathlib import Path
 from koboshi.datasets import cut
 from koboshi.datasets.manifest import seal
 from koboshi.datasets.pinning import pin
+from koboshi.drills.drill import Outcome
+from koboshi.drills.evidence import Event, Evidence, Finding, Series
+from koboshi.drills.report import Report, save
+from koboshi.drills.strike import Strike
 from koboshi.ingest.landing import Lander
 from koboshi.journal import Journal
 from koboshi.ledger import Ledger, attempts, intents, leases, steps
@@ -38,8 +42,22 @@ def keep(folder: Path) -> None:
     (folder / "dataset").mkdir()
     (folder / "dataset" / "rows.csv").write_text("hours,heat\n1.5,20.0\n")
     seal(folder / "dataset")
+    save(folder / "drills", _drill_report())
     backup_of(filled_project(folder / "project"), folder / "new.backup")
     shutil.rmtree(folder / "project")
+
+
+def _drill_report() -> Report:
+    strike = Strike("SIGKILL", "forest, step 6", 1_795_500_000.5, 99.5, True, 4711, "1.25 s of work into it")
+    evidence = Evidence(
+        {"detected_after_s": 0.04, "recovered_after_s": 0.31, "redone": 1.0},
+        [Event(1_795_500_000.5, "fault", "SIGKILL to forest, step 6")],
+        [Series("steps done", "steps", [(1_795_500_000.0, 5.0), (1_795_500_001.0, 6.0)])],
+    )
+    outcome = Outcome("proved", [Finding("finished", True, "the training ended in 20.1 s")], [strike], evidence)
+    claim, fault = "A trainer killed at step 6 resumes.", "SIGKILL of the actor"
+    told = ("training", 1_795_500_000.0, 20.5, outcome.as_json(), {"cpus": 2}, {"ray": "2.60.0"})
+    return Report("ray-worker-killed", claim, fault, *told)
 
 
 def _as_text(database: Path) -> None:

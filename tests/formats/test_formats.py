@@ -18,6 +18,7 @@ import pytest
 from koboshi.backup.making import Watch
 from koboshi.backup.restoring import restore
 from koboshi.datasets import cut, manifest, span_records
+from koboshi.drills.report import read as drill_report
 from koboshi.errors import Corrupt, KoboshiError, NotConfigured
 from koboshi.files import sha256_of, tree_digest
 from koboshi.ingest.audit import audit_topic
@@ -35,7 +36,7 @@ from tests.support.memory_stream import MemoryBroker, MemoryStream
 from tests.support.trainings import TABLE
 
 KEPT = Path(__file__).parent / "kept"
-EACH = sorted(path.name for path in KEPT.iterdir() if path.is_dir())
+EACH = sorted(path.name for path in KEPT.iterdir() if path.name.isdigit())
 BACKUPS = sorted(KEPT.glob("*.backup"))
 DATABASE_FILES = frozenset({"ledger.db", "ledger.db-wal", "ledger.db-shm"})
 
@@ -114,6 +115,15 @@ def test_span_files_are_enough_for_a_ledger(kept: Path) -> None:
 def _format(kept: Path) -> int:
     schema = pq.read_schema(next(kept.glob("spans/*/*/*.parquet")))
     return int(schema.metadata[b"koboshi.span"])
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in (KEPT / "drills").iterdir()))
+def test_a_drills_journal_is_read(name: str) -> None:
+    """Format 1 knew one strike, and measures of other names."""
+    report = drill_report(KEPT / "drills" / name)
+    assert (report.drill, report.verdict, report.took_s) == ("ray-worker-killed", "proved", 20.5)
+    assert report.measures == {"detected_after_s": 0.04, "recovered_after_s": 0.31, "redone": 1.0}
+    assert [(strike["pid"], strike["took"]) for strike in report.outcome["strikes"]] == [(4711, True)]
 
 
 @pytest.mark.parametrize("backup", BACKUPS, ids=lambda path: path.stem)
@@ -249,6 +259,12 @@ def newer_journal(folder: Path) -> Callable[[], object]:
     return lambda: list(Journal(folder / "journal.jsonl").events())
 
 
+def newer_drill_journal(folder: Path) -> Callable[[], object]:
+    fields = json.loads((KEPT / "drills" / "2.json").read_text())
+    (folder / "drill.json").write_text(json.dumps({**fields, "format": 99}))
+    return lambda: drill_report(folder / "drill.json")
+
+
 @pytest.mark.parametrize(
     "newer",
     [
@@ -260,6 +276,7 @@ def newer_journal(folder: Path) -> Callable[[], object]:
         newer_manifest,
         newer_checkpoint,
         newer_journal,
+        newer_drill_journal,
     ],
 )
 def test_what_is_newer_is_refused_with_a_sentence_and_stays_as_it_is(
