@@ -26,7 +26,7 @@ demo: setup ## The whole flow, from a record in Kafka to an answer at the endpoi
 
 drills: setup ## Every drill on the running stack, then every negative control; takes up to half an hour
 	@koboshi up
-	@koboshi drill run --all
+	@koboshi drill run --all; ended=$$?; koboshi drill report; exit $$ended
 	@python -m pytest -q -m drills tests/drills
 
 test: setup ## Every test, on a real stack, with branch coverage (REQUIRE_TOOLS=1: an absent tool is a failure)
