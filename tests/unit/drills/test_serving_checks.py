@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -44,6 +45,10 @@ class Scene:
     version: str = "3"
     fair_share: float = 1 / 3
     settings: Any = None
+    champion: int | None = 3
+
+    def registry(self) -> Any:
+        return SimpleNamespace(aliased=lambda _slot: self.champion)
 
     @property
     def final_share(self) -> float:
@@ -112,17 +117,18 @@ def test_without_replicas_there_is_nothing_to_strike() -> None:
 
 
 @pytest.mark.parametrize(
-    ("versions", "holds", "word"),
+    ("champion", "versions", "holds", "word"),
     [
-        ((3, 3, 3), True, "version 3"),
-        ((3, 2, 3), False, "version 2"),
-        ((None,) * 3, False, "nothing has been promoted"),
+        (3, (3, 3, 3), True, "version 3"),
+        (3, (3, 2, 3), False, "version 2"),
+        (4, (3, 3, 3), False, "version 4 is champion"),
+        (None, (None, None, None), False, "nothing has been promoted"),
     ],
 )
 def test_the_champion_has_to_be_served_by_all(
-    versions: tuple[int | None, ...], holds: bool, word: str, monkeypatch: pytest.MonkeyPatch
+    champion: int | None, versions: tuple[int | None, ...], holds: bool, word: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    scene = Scene(replicas=dict(zip(REPLICAS, range(3), strict=True)))
+    scene = Scene(replicas=dict(zip(REPLICAS, range(3), strict=True)), champion=champion)
     monkeypatch.setattr(serving_checks, "call", lambda url: {"version": versions[int(url[17])]})
     finding = champion_is_served(scene)  # type: ignore[arg-type]
     assert (finding.holds, word in finding.said) == (holds, True)

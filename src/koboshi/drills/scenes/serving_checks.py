@@ -21,11 +21,13 @@ def champion_is_served(scene: ServingScene) -> Finding:
         return Finding("champion_is_served", False, "this stack has no replicas: start them with `koboshi up`")
     for name, port in replicas.items():
         found[name] = call(f"http://127.0.0.1:{port}/version")["version"]
-    if set(found.values()) == {None}:
+    champion = scene.registry().aliased(SLOT)
+    if champion is None:
         said = f"nothing has been promoted to {SLOT} yet, so there is nothing to serve: `make demo` does it"
         return Finding("champion_is_served", False, said)
     told = ", ".join(f"{name} version {version}" for name, version in found.items())
-    return Finding("champion_is_served", len(set(found.values())) == 1, f"the replicas serve: {told}")
+    holds = set(found.values()) == {champion}
+    return Finding("champion_is_served", holds, f"version {champion} is {SLOT}; the replicas serve: {told}")
 
 
 def gateway_has_all_replicas(scene: ServingScene) -> Finding:

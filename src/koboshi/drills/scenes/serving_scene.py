@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from koboshi.drills.evidence import Event, Evidence, Finding
 from koboshi.drills.scenes.aiohttp_load import Questions
@@ -12,6 +13,9 @@ from koboshi.drills.strike import Strike
 from koboshi.settings import Settings, required
 from koboshi.stack.operate import known_parts
 from koboshi.stack.places import find_places
+
+if TYPE_CHECKING:
+    from koboshi.registry.mlflow_registry import MlflowRegistry
 
 SLOT = "champion"
 REQUESTS, RATE = 5_000, 250.0
@@ -47,6 +51,12 @@ class ServingScene(LoadScene):
     def victim(self) -> str:
         """The replica that is struck."""
         return list(self.replicas)[1]
+
+    def registry(self) -> "MlflowRegistry":
+        """Where the champion is registered."""
+        from koboshi.registry.mlflow_registry import MlflowRegistry
+
+        return MlflowRegistry(required(self.settings.mlflow.tracking_uri, "MLflow"), self.settings.serving.model)
 
     def routes(self) -> dict[str, int]:
         """Where the gateway sends what is for a replica: its port."""
@@ -110,9 +120,8 @@ class ServingScene(LoadScene):
 
     def _questions(self) -> Questions:
         from koboshi.drills.scenes.mlflow_model import questions, registered
-        from koboshi.registry.mlflow_registry import MlflowRegistry
 
-        registry = MlflowRegistry(required(self.settings.mlflow.tracking_uri, "MLflow"), self.settings.serving.model)
+        registry = self.registry()
         model = registered(registry, registry.aliased(SLOT))
         self.version = str(model.ref.version)
         return questions([model], QUESTIONS)
