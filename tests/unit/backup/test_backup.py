@@ -69,13 +69,14 @@ def test_everything_comes_back(filled: Settings, made: Path, empty: Settings) ->
 
 
 def test_landing_goes_on_and_who_held_a_lease_before_is_fenced(filled: Settings, made: Path, empty: Settings) -> None:
-    """I1, I3: also a token that was given after the backup was made."""
+    """I1, I3: one whose lease is in the backup, and one who got its token after the backup was made."""
     later = Ledger(filled.ledger_url)
     zombie = [leases.acquire(later, "land/t/0", "zombie", 0) for _ in range(5)][-1]
     restore(empty, made, Watch())
     source, ledger = stream(), Ledger(empty.ledger_url)
-    with pytest.raises(Fenced):
-        spans.plan(ledger, zombie, [SpanRange("t", source.topic_id("t"), 0, 25, 30)])
+    for lease in (zombie, leases.Lease("training/run", "us", 1, 0.0)):
+        with pytest.raises(Fenced):
+            spans.plan(ledger, lease, [SpanRange("t", source.topic_id("t"), 0, 25, 30)])
     source.append("t", 0, 12)
     lander(empty, source).land_topic("t")
     assert leases.acquire(ledger, "land/t/0", "us", 0).token > zombie.token
