@@ -1,8 +1,6 @@
 """The alias of a slot moves under an intent: written down first, then made, then settled."""
 
 import dataclasses
-import os
-import socket
 import uuid
 from contextlib import AbstractContextManager
 from typing import Protocol
@@ -10,6 +8,7 @@ from typing import Protocol
 from koboshi.errors import Conflict, Transient
 from koboshi.ledger import Ledger
 from koboshi.ledger.held_lease import HeldLease, holding
+from koboshi.ledger.holders import this_process
 from koboshi.ledger.intents import Intent, last_done, open_intent, opened, settle
 from koboshi.refs import ModelRef
 from koboshi.registry.promotion import moved_by_hand, next_move
@@ -104,7 +103,7 @@ def _drive(ledger: Ledger, aliases: Aliases, slot: str, intent: Intent) -> str:
 
 def _releasing(ledger: Ledger, name: str) -> AbstractContextManager[HeldLease]:
     """One release of a slot at a time."""
-    holder = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+    holder = f"{uuid.uuid4().hex[:8]}.{this_process()}"
     return holding(ledger, f"release {name}", holder, LEASE_S)
 
 

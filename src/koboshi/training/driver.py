@@ -1,6 +1,5 @@
 """Acts: gives steps to workers, commits what they have done, and starts again elsewhere what a death interrupted."""
 
-import os
 import time
 import uuid
 from collections.abc import Callable
@@ -10,6 +9,7 @@ from koboshi.errors import Permanent, Transient
 from koboshi.journal import Journal
 from koboshi.ledger import Ledger, steps
 from koboshi.ledger.held_lease import HeldLease, holding
+from koboshi.ledger.holders import this_process
 from koboshi.ledger.steps import CommittedStep
 from koboshi.refs import DatasetRef
 from koboshi.training import checkpoints
@@ -42,7 +42,7 @@ def train(spec: TrainingSpec, pool: Pool, ledger: Ledger, journal: Journal, say:
     verifies. Under a crash of this driver: the next one waits for the lease and goes on in the same way. Raises
     `Fenced` when another driver took over, `Permanent` when a unit fails each time, `Transient` when no worker starts.
     """
-    holder = f"{os.getpid()}-{uuid.uuid4().hex[:8]}"
+    holder = f"{uuid.uuid4().hex[:8]}.{this_process()}"
     with holding(ledger, f"training/{spec.key}", holder, spec.place.lease_s, TAKEOVER_S) as held:
         try:
             _Driver(spec, pool, ledger, journal, say, held).run()
