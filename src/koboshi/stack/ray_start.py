@@ -5,6 +5,8 @@ Ray replaces 127.0.0.1 by the host's address, so that a laptop's cluster would l
 
 import functools
 import sys
+import time
+from typing import Any
 
 import ray._private.ray_constants
 import ray._private.services
@@ -13,6 +15,7 @@ from ray._private.node import Node
 from ray.scripts.scripts import main
 
 LOOPBACK = "127.0.0.1"
+REGISTERED_WITHIN_S = 120.0
 
 
 def stay_local() -> None:
@@ -36,9 +39,27 @@ def take_no_node_for_a_head() -> None:
     ray._private.services.find_gcs_addresses = functools.cache(set)
 
 
+def be_patient_with_the_raylet() -> None:
+    """Give a node time to register where cores are busy: Ray gives up after 30 s, and a second try comes no sooner."""
+    look = ray._private.services.get_node
+
+    def get_node(gcs_address: str, node_id: str) -> Any:
+        deadline = time.monotonic() + REGISTERED_WITHIN_S
+        while True:
+            try:
+                return look(gcs_address, node_id)
+            except RuntimeError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.5)
+
+    ray._private.services.get_node = get_node
+
+
 if __name__ == "__main__":
     if LOOPBACK in sys.argv:
         stay_local()
     leave_out_remote_drivers()
     take_no_node_for_a_head()
+    be_patient_with_the_raylet()
     main()
