@@ -1,9 +1,11 @@
 """Versions of a model of the drill's own: small, recorded as any other, spoilt where they lie, and removed again."""
 
 import contextlib
+import logging
 import shutil
 import time
 import uuid
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -33,9 +35,10 @@ class OwnVersions:
         self.registry = MlflowRegistry(tracking_uri, self.name)
         self._artefacts = artefacts
 
-    def make(self, count: int) -> None:
-        """Train, record and register `count` versions that answer differently, from number 1 on."""
-        for number in range(1, count + 1):
+    def make(self, numbers: Iterable[int]) -> None:
+        """Train, record and register versions of these numbers (1 first), which answer differently."""
+        logging.getLogger("mlflow").setLevel(logging.ERROR)  # it warns of packages that nobody will install
+        for number in numbers:
             key = f"{number:064d}"
             record_training(self.registry.tracking_uri, self.name, key, {}, [_small_unit(number)])
             self.registry.register(self.name, key, UNIT)

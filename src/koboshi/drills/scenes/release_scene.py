@@ -52,17 +52,18 @@ class ReleaseScene(LoadScene):
         return self.settings.state_dir / "mlflow" / "artifacts"
 
     def begin(self) -> None:
-        """Record four versions, have the first one served, and ask."""
+        """Record a version and have it served, record the others meanwhile, and ask."""
         from koboshi.drills.scenes.mlflow_versions import OwnVersions
 
         self.folder.mkdir(parents=True)
         self.versions = OwnVersions(required(self.settings.mlflow.tracking_uri, "MLflow"), self.artefacts)
-        self.versions.make(GOOD)
+        self.versions.make([FIRST])
         self.versions.point(SLOT, FIRST)
         for name, port in self.ports.items():
             self._replicas.append(self._replica(name, port))
             self._replicas[-1].start()
         self._looker.start()
+        self.versions.make([CORRUPT, FALSE, GOOD])
         self.begin_load(self.ports, self._questions)
 
     def corrupt(self) -> Strike:
