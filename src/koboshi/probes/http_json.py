@@ -1,5 +1,6 @@
 """One HTTP call that speaks JSON, without any client's own retries: a probe asks once and says what it got."""
 
+import http.client
 import json
 import urllib.error
 import urllib.request
@@ -19,5 +20,5 @@ def call(url: str, payload: Any = None, *, headers: Mapping[str, str] | None = N
             return json.loads(answer.read() or b"null")
     except urllib.error.HTTPError as error:
         raise Unavailable(f"{url} answers {error.code}: {error.read(300).decode(errors='replace')}") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:
         raise Unavailable(f"{url} does not answer: {getattr(error, 'reason', error)}") from error

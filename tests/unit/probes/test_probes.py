@@ -2,6 +2,7 @@
 
 import datetime
 import json
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -143,6 +144,24 @@ def test_an_answer_that_is_not_json_is_unavailable() -> None:
     """Whoever sits on that port, it is not ours."""
     with pytest.raises(Unavailable, match="does not answer"):
         call(CLOSED)
+
+
+@pytest.mark.parametrize("spoken", [b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{", b"", b"no HTTP\r\n\r\n"])
+def test_a_server_that_is_killed_while_it_answers_is_unavailable(spoken: bytes) -> None:
+    """Half a body, no answer at all, and something that is no answer: an error of ours, not of the library's."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def answer() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(10_000)
+                connection.sendall(spoken)
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        with pytest.raises(Unavailable, match="does not answer"):
+            call(f"http://127.0.0.1:{listener.getsockname()[1]}")
+        thread.join()
 
 
 def test_a_driver_gets_the_token_and_leaves_the_loopback_address_alone() -> None:
