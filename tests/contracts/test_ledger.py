@@ -87,7 +87,10 @@ class TestSpans:
         assert spans.planned(ledger, "t") == []
 
     def test_spans_are_committed_in_their_order(self, ledger: Ledger, lease: Lease) -> None:
+        """I1: also before the first one is committed, else a hole would be left that nothing could fill."""
         spans.plan(ledger, lease, [span(0, 5).range, span(5, 9).range, span(9, 12).range])
+        with pytest.raises(Conflict, match="does not start at 0, where the committed spans end"):
+            spans.commit(ledger, lease, span(5, 9))
         spans.commit(ledger, lease, span(0, 5))
         with pytest.raises(Conflict, match="where the committed spans end"):
             spans.commit(ledger, lease, span(9, 12))

@@ -24,7 +24,7 @@ def plan(ledger: Ledger, lease: Lease, ranges: Iterable[SpanRange]) -> None:
     with ledger.transaction() as connection:
         check(connection, lease)
         for span in ranges:
-            _check_follows(span, _last(connection, span, ("planned", "committed")), "planned")
+            _check_follows(span, _last(connection, span))
             connection.execute(
                 spans.insert().values(**span.as_json(), state="planned", token=lease.token, planned_at=time.time())
             )
@@ -44,7 +44,7 @@ def commit(ledger: Ledger, lease: Lease, span: SpanRef) -> None:
         if row.state == "committed":
             _check_same(row, span)
             return
-        _check_follows(span.range, _last(connection, span.range, ("committed",)), "committed")
+        _check_next(connection, span.range)
         connection.execute(
             spans.update()
             .where(*_is(span.range))
@@ -93,20 +93,26 @@ def _is(span: SpanRange) -> tuple[sa.ColumnElement[bool], ...]:
     return spans.c.topic == span.topic, spans.c.partition == span.partition, spans.c.start == span.start
 
 
-def _last(connection: LedgerConnection, span: SpanRange, states: tuple[str, ...]) -> sa.Row[Any] | None:
-    query = sa.select(spans).where(
-        spans.c.topic == span.topic, spans.c.partition == span.partition, spans.c.state.in_(states)
-    )
+def _last(connection: LedgerConnection, span: SpanRange) -> sa.Row[Any] | None:
+    query = sa.select(spans).where(spans.c.topic == span.topic, spans.c.partition == span.partition)
     return connection.execute(query.order_by(spans.c.start.desc()).limit(1)).one_or_none()
 
 
-def _check_follows(span: SpanRange, last: sa.Row[Any] | None, what: str) -> None:
+def _check_next(connection: LedgerConnection, span: SpanRange) -> None:
+    """Committed spans tile from the first that was ever planned: none before this one may be waiting."""
+    here = (spans.c.topic == span.topic, spans.c.partition == span.partition, spans.c.state == "planned")
+    start = connection.execute(sa.select(sa.func.min(spans.c.start)).where(*here)).scalar_one()
+    if start != span.start:
+        raise Conflict(f"{span} does not start at {start}, where the committed spans end: land what is there first.")
+
+
+def _check_follows(span: SpanRange, last: sa.Row[Any] | None) -> None:
     if last is None:
         return
     if last.topic_id != span.topic_id:
         raise Conflict(f"topic {span.topic} was deleted and made again since its last landing: give it a new name.")
     if last.end != span.start:
-        raise Conflict(f"{span} does not start at {last.end}, where the {what} spans end: plan again.")
+        raise Conflict(f"{span} does not start at {last.end}, where the planned spans end: plan again.")
 
 
 def _check_same(row: sa.Row[Any], span: SpanRef) -> None:
