@@ -1,5 +1,6 @@
 """The gateway's health: a prediction comes through it. Without a model in the slot that cannot be: it says so."""
 
+import http.client
 import json
 import time
 import urllib.error
@@ -24,6 +25,6 @@ def probe_gateway(url: str, example: Any | None, limit_s: float = 10.0) -> Healt
         if example is None:
             return Health(True, f"{NO_MODEL} (the gateway answers {error.code})")
         return Health(False, f"no prediction came through: {error.code} {text}")
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, http.client.HTTPException) as error:
         return Health(False, f"no prediction came through: {getattr(error, 'reason', error)}"[:200])
     return Health(bool(predictions), f"a prediction through the gateway in {(time.monotonic() - begun) * 1000:.0f} ms")

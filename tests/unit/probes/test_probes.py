@@ -157,11 +157,12 @@ def test_a_server_that_is_killed_while_it_answers_is_unavailable(spoken: bytes) 
                 connection.recv(10_000)
                 connection.sendall(spoken)
 
-        thread = threading.Thread(target=answer)
-        thread.start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        for _ in range(2):
+            threading.Thread(target=answer).start()
         with pytest.raises(Unavailable, match="does not answer"):
-            call(f"http://127.0.0.1:{listener.getsockname()[1]}")
-        thread.join()
+            call(url)
+        assert not probe_gateway(url, {"instances": []}).ok
 
 
 def test_a_driver_gets_the_token_and_leaves_the_loopback_address_alone() -> None:
