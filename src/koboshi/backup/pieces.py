@@ -72,6 +72,11 @@ def _uncached(output: Mapping[str, Any]) -> list[str]:
     return [name for name, options in output.items() if options and options.get("cache") is False]
 
 
+def is_cached(project: Path, output: dvc_cache.Output) -> bool:
+    """Whether DVC's cache has an output."""
+    return (cache_of(project) / "files" / "md5" / output.md5[:2] / output.md5[2:]).exists()
+
+
 def is_safe(name: str) -> bool:
     """Whether a name from an archive stays below the folder that it is unpacked into."""
     path = PurePosixPath(name)

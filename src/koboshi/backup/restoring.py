@@ -14,7 +14,7 @@ from typing import Any
 from koboshi.backup.archive import read_header, unpack
 from koboshi.backup.git_state import changed_files, commit_of
 from koboshi.backup.making import Watch
-from koboshi.backup.pieces import LEDGER, PROJECT, Piece, carried_names, pieces
+from koboshi.backup.pieces import LEDGER, PROJECT, Piece, carried_names, is_cached, pieces
 from koboshi.datasets import dvc_cache
 from koboshi.errors import BadInput, Conflict, NotConfigured, Permanent
 from koboshi.files import TEMPORARY_PREFIX, naming_disk_failures, publish_bytes
@@ -186,12 +186,16 @@ def _move_to_another_disk(staged: Path, target: Path) -> None:
 
 
 def _check_out(project: Path, staged: Path, watch: Watch) -> None:
-    """The datasets that the restored lock names, from the cache; what is there is of a restore that was interrupted."""
-    outputs = [out.path.relative_to(staged).as_posix() for out in dvc_cache.outputs(staged) if not out.path.exists()]
-    if not outputs:
+    """The datasets that the restored lock names, if the cache has them: the lock may come from git, never made there.
+
+    What is in their place is of a restore that was interrupted.
+    """
+    cached = [out for out in dvc_cache.outputs(staged) if not out.path.exists() and is_cached(project, out)]
+    if not cached:
         return
-    watch.say(f"checking out {', '.join(outputs)}")
-    words = [sys.executable, "-m", "dvc", "checkout", "--force", *outputs]
+    names = [out.path.relative_to(staged).as_posix() for out in cached]
+    watch.say(f"checking out {', '.join(names)}")
+    words = [sys.executable, "-m", "dvc", "checkout", "--force", *names]
     done = subprocess.run(words, cwd=project, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         said = (done.stderr.strip() or done.stdout.strip() or "no reason given").splitlines()

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from koboshi.backup import restoring
 from koboshi.backup.making import Watch
@@ -37,6 +38,14 @@ def with_dvc(settings: Settings) -> Settings:
     return settings
 
 
+def name_what_was_never_made(settings: Settings) -> None:
+    """The lock came from git, and only its first stage was run here."""
+    lock = settings.project / "dvc.lock"
+    more = {"cmd": "false", "outs": [{"path": "data/two", "md5": "0" * 32 + ".dir", "size": 1}]}
+    stages = yaml.safe_load(lock.read_text())
+    lock.write_text(yaml.safe_dump({**stages, "stages": {**stages["stages"], "never-run": more}}))
+
+
 def dvc(settings: Settings, *words: str) -> str:
     done = subprocess.run(
         [sys.executable, "-m", "dvc", *words], cwd=settings.project, capture_output=True, text=True, check=True
@@ -48,6 +57,7 @@ def dvc(settings: Settings, *words: str) -> str:
 def original(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     settings = with_dvc(filled_project(tmp_path_factory.mktemp("original")))
     dvc(settings, "repro", "one")
+    name_what_was_never_made(settings)
     return settings
 
 
