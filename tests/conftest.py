@@ -6,8 +6,15 @@ from collections.abc import Callable, Iterator
 from typing import NoReturn
 
 import pytest
+from hypothesis import Phase, settings
 
 from tests.support.running_stack import RunningStack, project_copy
+
+# The same examples in each run, here and in CI; `pytest --hypothesis-profile=default` looks for new ones. To explain a
+# failure, Hypothesis traces each line, which takes minutes where a test does real work.
+PHASES = [phase for phase in Phase if phase is not Phase.explain]
+settings.register_profile("fixed", derandomize=True, deadline=None, database=None, phases=PHASES)
+settings.load_profile("fixed")
 
 
 @pytest.fixture(scope="session")
