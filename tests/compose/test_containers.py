@@ -7,6 +7,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -48,17 +49,18 @@ def test_nothing_runs_as_root(stack: ComposeStack) -> None:
 def test_the_flow_goes_from_stream_to_answers(stack: ComposeStack, say: Say) -> None:
     """The demo's flow by the DAGs, triggered from this machine; each answer is the champion's own (I7)."""
     say(stack.execute(WORKER, "koboshi", "stream", "simulate").strip().splitlines()[-1])
-    client, run = airflow(stack), None
-    for dag in DAGS:
-        begun = time.monotonic()
-        run = run_dag(client, dag, "compose-test", run, lambda _: None)
-        say(f"DAG {dag}: success in {time.monotonic() - begun:.0f} s")
+    run = None
+    with airflow(stack) as client:
+        for dag in DAGS:
+            begun = time.monotonic()
+            run = run_dag(client, dag, "compose-test", run, lambda _: None)
+            say(f"DAG {dag}: success in {time.monotonic() - begun:.0f} s")
     say(stack.execute(WORKER, "python", "-c", f"{ASK}check_answers(load_settings(), print)").strip())
     stack.wait_until_healthy()
 
 
-def airflow(stack: ComposeStack) -> AirflowClient:
-    return connect(stack.url("AIRFLOW"), "admin", stack.passwords_file())
+def airflow(stack: ComposeStack) -> closing[AirflowClient]:
+    return closing(connect(stack.url("AIRFLOW"), "admin", stack.passwords_file()))
 
 
 def question(stack: ComposeStack) -> object:
@@ -90,8 +92,7 @@ def die(stack: ComposeStack, service: str) -> None:
 
 def test_a_killed_ray_node_fails_no_training_and_no_prediction(stack: ComposeStack, say: Say) -> None:
     """I5. The units go on on the other node; the experiment ends green while the champion answers."""
-    client = airflow(stack)
-    with SteadyLoad(stack.url("GATEWAY"), question(stack)) as load:
+    with airflow(stack) as client, SteadyLoad(stack.url("GATEWAY"), question(stack)) as load:
         run = client.trigger(Run("train", "compose-test-killed"), {"train.seed": 11})
         until(lambda: trains_on(stack, "ray-node-1"), 300, lambda: "nothing is trained on ray-node-1", every_s=0.2)
         stack.docker.run("kill", stack.container_id("ray-node-1"))
@@ -128,7 +129,7 @@ def test_down_and_up_again_everything_is_still_there(stack: ComposeStack, say: S
     say(f"up again: every service healthy after {stack.up():.0f} s")
     say(stack.execute(WORKER, "python", "-c", f"{ASK}check_answers(load_settings(), print)").strip())
     say(stack.execute(WORKER, "koboshi", "ingest", "audit").strip().splitlines()[-1])
-    assert "up to date" in stack.execute(WORKER, "dvc", "repro")
+    assert "up to date" in stack.compose("exec", "-T", "-w", "/project", WORKER, "dvc", "repro")
     assert counts(stack) == before
     say(f"still there: {before}")
 
