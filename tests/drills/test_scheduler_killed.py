@@ -1,6 +1,7 @@
 """The negative control of the drill that kills Airflow's scheduler twice."""
 
 import dataclasses
+import re
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -26,4 +27,4 @@ def test_a_task_that_submits_under_a_random_name_is_refuted(
     stage = (sys.executable, str(Path(__file__).with_name("random_name_stage.py")))
     drill = dataclasses.replace(DRILL, scene=partial(SchedulerScene, stage=stage))
     report, _ = perform(drill, project.settings, lambda _: None)
-    assert refuted_only_by(report, "trained_once").startswith("Ray ran 3 jobs for one training: ")
+    assert re.match("Ray ran [2-9] jobs for one training: ", refuted_only_by(report, "trained_once"))
