@@ -30,10 +30,10 @@ def task_was_tried_again(scene: TaskScene, strikes: Sequence[Strike]) -> Finding
     return Finding("task_was_tried_again", holds, f"tries of {STAGE}: {', '.join(states) or 'none'}")
 
 
-def retry_attached(scene: TaskScene, _strikes: Sequence[Strike]) -> Finding:
+def retry_attached(scene: TaskScene, strikes: Sequence[Strike]) -> Finding:
     """Ray had one job of this training, and it was running when the task was tried again."""
     jobs, tries = scene.ray.jobs(scene.folder), scene.airflow.tries(scene.run, STAGE)
-    again_s = tries[-1].began_s or 0.0
+    again_s = next((t.began_s for t in tries if t.began_s and t.began_s > strikes[-1].at_s), 0.0)
     told = ", ".join(f"{job.name} {job.status}" for job in jobs) or "none"
     if len(jobs) != 1 or jobs[0].status != "SUCCEEDED":
         return Finding("retry_attached", False, f"Ray ran {len(jobs)} jobs for one training: {told}")
