@@ -58,10 +58,11 @@ clean: stop ## Stop the stack and remove everything that was made, also outside 
 
 tools: ## Install the system tools that some tests use (Debian, as root)
 	@if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
-	  echo "make tools needs root on Debian; elsewhere install by hand: strace chromium chromium-driver wrk docker docker-compose" >&2; exit 1; fi
+	  echo "make tools needs root on Debian; elsewhere install by hand: strace chromium chromium-driver wrk docker docker-compose postgresql" >&2; exit 1; fi
 	@apt-get update -qq
 	@DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends strace chromium chromium-driver wrk \
-	  docker-compose debootstrap $$(command -v dockerd >/dev/null || echo docker.io)
+	  docker-compose debootstrap $$(command -v dockerd >/dev/null || echo docker.io) \
+	  $$(command -v initdb >/dev/null || echo postgresql)
 
 lock: setup ## Resolve the dependencies anew: requirements.lock and Kafka's jars
 	@UV_CACHE_DIR=.koboshi/cache/uv .koboshi/cache/uv-*/bin/uv pip compile --quiet --universal --generate-hashes \

@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import NoReturn
 
 import pytest
@@ -10,6 +11,8 @@ from hypothesis import Phase, settings
 
 from tests.support.running_stack import RunningStack, project_copy
 
+# Debian keeps PostgreSQL's programs where the path does not lead.
+PATH = os.pathsep.join([os.environ["PATH"], *map(str, Path("/usr/lib/postgresql").glob("*/bin"))])
 # The same examples in each run, here and in CI; `pytest --hypothesis-profile=default` looks for new ones. To explain a
 # failure, Hypothesis traces each line, which takes minutes where a test does real work.
 PHASES = [phase for phase in Phase if phase is not Phase.explain]
@@ -58,6 +61,6 @@ def tool(lacking: Callable[[str], NoReturn]) -> Callable[[str], str]:
     """`tool("strace")` is its path. Where it is absent the test is skipped, or fails with REQUIRE_TOOLS=1."""
 
     def find(name: str) -> str:
-        return shutil.which(name) or lacking(f"{name} is not installed: `make tools` installs it on Debian")
+        return shutil.which(name, path=PATH) or lacking(f"{name} is not installed: `make tools` installs it on Debian")
 
     return find

@@ -114,11 +114,13 @@ class HoldersMachine(LedgerMachine):
     @precondition(lambda self: self.leases)
     @rule(data=st.data())
     def release(self, data: st.DataObject) -> None:
-        """A late one changes nothing."""
+        """A late one changes nothing: who took over is in the way as before."""
         holder = self._somebody(data)
         leases.release(self.ledger, self.leases[holder])
         if self.may_commit(holder):
             self.newest = (holder, self.leases[holder].token, 0.0)
+        else:
+            self.acquire(holder)
 
     @precondition(lambda self: self.leases)
     @rule(holder=HOLDERS)
