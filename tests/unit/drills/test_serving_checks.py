@@ -143,5 +143,6 @@ def test_the_gateway_has_to_have_them_all(
             return {port: {"healthy": well} for port, well in enumerate(healthy)}
 
     monkeypatch.setattr(serving_checks, "stack_gateway", lambda *_: Gateway())
+    monkeypatch.setattr(serving_checks, "IN_S", 0.01)
     scene = Scene(settings=type("Settings", (), {"state_dir": None})())
     assert gateway_has_all_replicas(scene).holds is holds  # type: ignore[arg-type]

@@ -1,15 +1,17 @@
 """The checks of the serving drills: what the client got, compared with the registered model itself, bit for bit."""
 
+import time
 from collections.abc import Sequence
 
 from koboshi.drills.evidence import Finding
 from koboshi.drills.scenes.answers import OK, failures, percentile_ms, silence
 from koboshi.drills.scenes.envoy_gateway import stack_gateway
-from koboshi.drills.scenes.load_scene import LoadScene
+from koboshi.drills.scenes.load_scene import LOOK_S, LoadScene
 from koboshi.drills.scenes.serving_scene import LAST, SLOT, ServingScene
 from koboshi.drills.strike import Strike
 from koboshi.probes.http_json import call
 
+IN_S = 15.0
 MISSED = 100  # so many predictions the others must have given while the struck one was silent
 SHOWN = 3
 
@@ -31,9 +33,12 @@ def champion_is_served(scene: ServingScene) -> Finding:
 
 
 def gateway_has_all_replicas(scene: ServingScene) -> Finding:
-    """The stack's gateway sends to every replica."""
-    hosts = stack_gateway(scene.settings, scene.settings.state_dir, scene.replicas).hosts()
-    healthy = sum(host["healthy"] for host in hosts.values())
+    """The stack's gateway sends to every replica; one that has just come back has some seconds to be taken in."""
+    gateway, deadline = stack_gateway(scene.settings, scene.settings.state_dir, scene.replicas), time.monotonic() + IN_S
+    while (healthy := sum(host["healthy"] for host in gateway.hosts().values())) < len(scene.replicas):
+        if time.monotonic() > deadline:
+            break
+        time.sleep(LOOK_S)
     return Finding("gateway_has_all_replicas", healthy == len(scene.replicas), f"the gateway sends to {healthy}")
 
 
