@@ -78,8 +78,7 @@ def daemon() -> Iterator[Docker]:
     if Docker().answers():
         yield Docker()
         return
-    place = tempfile.TemporaryDirectory(prefix="koboshi-docker-", ignore_cleanup_errors=True)
-    with place as folder, _own_daemon(Path(folder)) as docker:
+    with tempfile.TemporaryDirectory(prefix="koboshi-docker-") as folder, _own_daemon(Path(folder)) as docker:
         yield docker
 
 
@@ -100,6 +99,14 @@ def _own_daemon(folder: Path) -> Iterator[Docker]:
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(STOP_LIMIT_S)
+        _unmount_below(folder)
+
+
+def _unmount_below(folder: Path) -> None:
+    """A daemon leaves the namespace of containers without a network of their own mounted."""
+    mounted = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
+    for place in (place for place in mounted if place.startswith(f"{folder}/")):
+        call(("umount", place), dict(os.environ))
 
 
 def _wait_for(docker: Docker, process: subprocess.Popen[bytes], log: Path) -> None:

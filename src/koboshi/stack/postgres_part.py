@@ -9,7 +9,7 @@ DATABASES = ("airflow", "mlflow")
 def postgres_part(site: Site) -> Part:
     """One server; its storage, with the databases in it, is made before the first start."""
     data, port = site.places.state_dir / "postgres" / "data", site.ports.at(POSTGRES)
-    options = {"listen_addresses": "*", "port": str(port), "unix_socket_directories": "/tmp"}  # noqa: S108 (its own)
+    options = {"listen_addresses": site.ports.listen, "port": str(port), "unix_socket_directories": "/tmp"}  # noqa: S108 (its own)
     flags = [word for key, value in options.items() for word in ("-c", f"{key}={value}")]
     return Part(
         name="postgres",
