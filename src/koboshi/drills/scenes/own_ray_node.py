@@ -15,6 +15,7 @@ from koboshi.stack.ports import choose_base, first_ephemeral_port, is_free
 from koboshi.stack.process_table import ours, read_processes, start_ticks
 from koboshi.stack.ray_parts import NODE_PORTS, NODES, OBJECT_STORE_BYTES, START
 
+PROGRAM = "koboshi.drills.scenes.ray_node_start"
 WORKER_PORTS = 20
 CPUS = 2
 
@@ -39,7 +40,9 @@ class OwnRayNode:
             "object-store-memory": str(OBJECT_STORE_BYTES),
         }
         words = [word for flag, value in flags.items() for word in (f"--{flag}", value)]
-        self._process = OwnProcess(name, [sys.executable, *START, *words], folder, parts[NODES[0]].environment)
+        self._process = OwnProcess(
+            name, [sys.executable, "-m", PROGRAM, *START[2:], *words], folder, parts[NODES[0]].environment
+        )
         self._recorded: tuple[int, int] | None = None
 
     def start(self) -> None:
