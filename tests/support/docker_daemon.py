@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 START_LIMIT_S = 60.0
@@ -99,14 +99,17 @@ def _own_daemon(folder: Path) -> Iterator[Docker]:
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(STOP_LIMIT_S)
-        _unmount_below(folder)
+        _remove_what_a_daemon_leaves(folder)
 
 
-def _unmount_below(folder: Path) -> None:
-    """A daemon leaves the namespace of containers without a network of their own mounted."""
+def _remove_what_a_daemon_leaves(folder: Path) -> None:
+    """A mounted namespace, and the control groups that its containers were in, unless another daemon has some there."""
     mounted = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
     for place in (place for place in mounted if place.startswith(f"{folder}/")):
         call(("umount", place), dict(os.environ))
+    for group in (*Path("/sys/fs/cgroup").glob("docker"), *Path("/sys/fs/cgroup").glob("*/docker")):
+        with suppress(OSError):
+            group.rmdir()
 
 
 def _wait_for(docker: Docker, process: subprocess.Popen[bytes], log: Path) -> None:

@@ -51,13 +51,16 @@ def ray_client_environment(site: Site) -> dict[str, str]:
 
 
 def ray_parts(site: Site) -> tuple[Part, ...]:
-    """The head, then the nodes one after another: two that register at once can hang."""
+    """The head, then the nodes; on one machine one after another, where two that register at once can hang."""
     first, second = NODES
     ports = site.ports
+    head = (ports.at(GCS), ports.at(DASHBOARD))
     return (
         _ray_part(site, HEAD, _head_flags(site), ()),
-        _ray_part(site, first, _node_flags(ports), (ports.at(GCS), ports.at(DASHBOARD))),
-        _ray_part(site, second, _node_flags(ports), (ports.at(GCS), node_port(ports, first))),
+        _ray_part(site, first, _node_flags(ports), head),
+        _ray_part(
+            site, second, _node_flags(ports), head if ports.by_name else (ports.at(GCS), node_port(ports, first))
+        ),
     )
 
 

@@ -92,7 +92,7 @@ def test_no_secret_is_in_the_file() -> None:
 
 def test_what_a_part_waits_for_is_what_it_depends_on() -> None:
     """Healthy where the launcher waits for a port, ended well where it waits for a step."""
-    assert SERVICES["ray-node-2"]["depends_on"]["ray-node-1"] == {"condition": HEALTHY}
+    assert SERVICES["ray-node-2"]["depends_on"]["ray-head"] == {"condition": HEALTHY}
     assert SERVICES["airflow-scheduler"]["depends_on"]["airflow-init"] == {"condition": ENDED_WELL}
     assert SERVICES["mlflow"]["depends_on"]["postgres"] == {"condition": HEALTHY}
     for name, part in PARTS.items():
