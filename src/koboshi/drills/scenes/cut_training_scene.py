@@ -34,7 +34,7 @@ ANSWER_WITHIN_S = 8.0
 LONGER = 3
 ACTORS = 3
 JOINED_WITHIN_S, LEFT_WITHIN_S, SWALLOWED_WITHIN_S = 90.0, 60.0, 20.0
-LOOK_S = 0.02
+LOOK_S, ASK_S = 0.01, 0.5
 
 
 class CutTrainingScene(TrainingScene):
@@ -70,14 +70,14 @@ class CutTrainingScene(TrainingScene):
 
     def cut(self) -> list[Strike]:
         """Fall silent, in the middle of a step on the drill's own node."""
+        there = self.node_id
         while not self.over:
-            for actor in self.actors():
-                if actor.node == self.node_id and actor.pid and self._is_in_the_middle(actor.pid):
-                    return [
-                        self._head.strike(f"{NODE}, the driver and the head", SWALLOWED_WITHIN_S),
-                        self._api.strike("the follower and the jobs API", SWALLOWED_WITHIN_S),
-                    ]
-            time.sleep(LOOK_S)
+            known = [a.pid for a in self.actors() if a.node == there and a.state == "ALIVE"]
+            if self._any_in_the_middle(known):
+                return [
+                    self._head.strike(f"{NODE}, the driver and the head", SWALLOWED_WITHIN_S),
+                    self._api.strike("the follower and the jobs API", SWALLOWED_WITHIN_S),
+                ]
         return []
 
     def finish(self, limit_s: float) -> Finding:
@@ -143,6 +143,15 @@ class CutTrainingScene(TrainingScene):
 
     def _actors(self) -> int:
         return ACTORS
+
+    def _any_in_the_middle(self, pids: Sequence[int]) -> bool:
+        """Look at the titles often, for half a second: who there is to look at is asked seldom."""
+        until = time.monotonic() + ASK_S
+        while time.monotonic() < until:
+            if any(self._is_in_the_middle(pid) for pid in pids):
+                return True
+            time.sleep(LOOK_S)
+        return False
 
     def _is_in_the_middle(self, pid: int) -> bool:
         doing = title(pid)
