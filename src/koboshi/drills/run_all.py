@@ -35,7 +35,8 @@ def perform_all(drills: Sequence[Drill[Any]], settings: Settings, console: Conso
 
 def overview(drills: Sequence[Drill[Any]], reports: Sequence[Report], line: str = "") -> Table:
     """One row for each drill: verdict and the standard measures; the next one is running, which `line` tells of."""
-    table = Table(caption=line or None, caption_justify="left", pad_edge=False)
+    # Without a frame it fits into 80 columns, where there is no terminal to tell its width.
+    table = Table(caption=line or None, caption_justify="left", box=None, padding=(0, 1, 0, 0), pad_edge=False)
     for title in ("drill", "verdict", "detected", "recovered", "lost", "doubled", "redone", "took"):
         table.add_column(title, justify="left" if title in ("drill", "verdict") else "right", no_wrap=True)
     for number, drill in enumerate(drills):
