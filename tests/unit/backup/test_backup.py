@@ -5,7 +5,6 @@ import io
 import json
 import os
 import shutil
-import signal
 import subprocess
 import tarfile
 from collections import namedtuple
@@ -277,8 +276,11 @@ class TestInterrupted:
     def test_what_came_in_the_way_meanwhile_is_left_alone(
         self, filled: Settings, made: Path, empty: Settings, monkeypatch
     ) -> None:  # type: ignore[no-untyped-def]
+        def interrupted(*_: object) -> None:
+            raise KeyboardInterrupt
+
         with monkeypatch.context() as patch:
-            patch.setattr(restoring, "_put_in_place", lambda *_: os.kill(os.getpid(), signal.SIGINT))
+            patch.setattr(restoring, "_put_in_place", interrupted)
             with pytest.raises(KeyboardInterrupt):
                 restore(empty, made, Watch())
         (empty.state_dir / "spans" / "t").mkdir(parents=True)
