@@ -93,7 +93,15 @@ def run_drill(
         keep_files = outcome.verdict == "refuted"
         return outcome
     finally:
+        _close(scene, keep_files, say)
+
+
+def _close(scene: Scene, keep_files: bool, say: Say) -> None:
+    """What cannot be cleared up is told: what was found out is worth more."""
+    try:
         scene.close(keep_files=keep_files)
+    except KoboshiError as error:
+        say(f"the drill could not clear up after itself: {error}")
 
 
 def _perform(

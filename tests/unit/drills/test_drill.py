@@ -141,6 +141,18 @@ def test_refuted_when_something_of_the_users_changed() -> None:
     assert outcome.reasons == ["dataset changed during the drill"]
 
 
+def test_a_scene_that_cannot_be_cleared_up_costs_no_verdict() -> None:
+    """A topic that cannot be deleted, since the broker is gone: it is told, and the verdict stands."""
+
+    class Sticky(Toy):
+        def close(self, *, keep_files: bool) -> None:  # noqa: ARG002
+            raise Unavailable("Kafka does not answer")
+
+    said: list[str] = []
+    assert run(drill(), Sticky(), said.append).verdict == "proved"
+    assert said[-1] == "the drill could not clear up after itself: Kafka does not answer"
+
+
 def test_closed_when_it_is_interrupted() -> None:
     def interrupted(_scene: Toy) -> Sequence[Strike]:
         raise KeyboardInterrupt

@@ -7,12 +7,12 @@ import shutil
 import subprocess
 import sys
 import time
-import uuid
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from koboshi.drills.evidence import Event, EventKind, Evidence, Finding
 from koboshi.drills.faults.flipped_byte import flip_byte
+from koboshi.drills.run_folder import leave, new_run_folder
 from koboshi.drills.scenes.confluent_topic import OwnTopic
 from koboshi.drills.scenes.small_stages import NUMBERS, RESULT, TABLE, TOTAL, table_numbers
 from koboshi.drills.strike import Strike
@@ -48,7 +48,7 @@ class DatasetScene:
     def __init__(self, settings: Settings, say: Callable[[str], None], reader: Sequence[str] = READER) -> None:
         """Nothing is done yet; `reader` are the arguments for Python of the stage that reads the table."""
         self.settings, self._say, self._reader = settings, say, tuple(reader)
-        self.folder = settings.state_dir / "drills" / "runs" / uuid.uuid4().hex[:12]
+        self.folder = new_run_folder(settings)
         self.project, self.state_dir = self.folder / "project", self.folder / "state"
         self.told: dict[str, Told] = {}
         self.audits: dict[str, list[str]] = {}
@@ -136,12 +136,9 @@ class DatasetScene:
 
     def close(self, *, keep_files: bool) -> None:
         """Delete the topic, and the folder unless it is to be looked at."""
+        leave(self.folder, keep_files=keep_files, say=self._say)
         if self._topic is not None:
             self._topic.delete()
-        if keep_files:
-            self._say(f"the files of the refuted run are in {self.folder}")
-        else:
-            shutil.rmtree(self.folder, ignore_errors=True)
 
     def _run(self, *words: str) -> Told:
         """A command in the drill's project, as a person would give it there."""

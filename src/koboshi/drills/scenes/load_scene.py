@@ -1,10 +1,9 @@
 """What the serving drills have in common: predictions asked for through a gateway, while something is struck."""
 
-import shutil
 import time
-import uuid
 from collections.abc import Callable, Collection, Mapping
 
+from koboshi.drills.run_folder import leave, new_run_folder
 from koboshi.drills.scenes.aiohttp_load import Load, Questions
 from koboshi.drills.scenes.answers import OK, Answer, failures, percentile_ms
 from koboshi.drills.scenes.envoy_gateway import Gateway, MakeGateway
@@ -25,7 +24,7 @@ class LoadScene:
         """Nothing is done yet."""
         self.settings, self.say = settings, say
         self.requests, self._rate, self._make_gateway = requests, rate, gateway
-        self.folder = settings.state_dir / "drills" / "runs" / uuid.uuid4().hex[:12]
+        self.folder = new_run_folder(settings)
         self._gateway: Gateway | None = None
         self._load: Load | None = None
         self.version = ""  # what may answer, for people
@@ -77,10 +76,7 @@ class LoadScene:
         self.end_load()
         if self._gateway:
             self._gateway.close()
-        if keep_files:
-            self.say(f"the files of the refuted run are in {self.folder}")
-        else:
-            shutil.rmtree(self.folder, ignore_errors=True)
+        leave(self.folder, keep_files=keep_files, say=self.say)
 
 
 def _has_all(gateway: Gateway, ports: Collection[int]) -> bool:

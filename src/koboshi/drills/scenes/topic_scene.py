@@ -1,10 +1,9 @@
 """What the scenes of the ingest share: a topic of the drill's own, a folder, and landers in processes of their own."""
 
-import shutil
-import uuid
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from koboshi.drills.run_folder import leave, new_run_folder
 from koboshi.drills.scenes.confluent_topic import OwnTopic
 from koboshi.drills.scenes.lander_order import Order
 from koboshi.drills.scenes.lander_run import KOBOSHI, LanderKind, LanderRun
@@ -27,10 +26,9 @@ class TopicScene:
     ) -> None:
         """`lander` is what is put to the test."""
         self.settings, self.say, self.kind = settings, say, lander
-        name = uuid.uuid4().hex[:12]
-        self.folder = settings.state_dir / "drills" / "runs" / name
+        self.folder = new_run_folder(settings)
         self.bootstrap_servers = required(settings.kafka.bootstrap_servers, "Kafka")
-        self.topic = OwnTopic(self.bootstrap_servers, f"drill-{name}", partitions, topic_settings or {})
+        self.topic = OwnTopic(self.bootstrap_servers, f"drill-{self.folder.name}", partitions, topic_settings or {})
         self.runs: list[LanderRun] = []
         self._tally: Tally | None = None
 
@@ -68,7 +66,4 @@ class TopicScene:
             self.topic.delete()
         except Unavailable as error:  # what was found out is worth more than a clean broker
             self.say(str(error))
-        if keep_files:
-            self.say(f"the files of the refuted run are in {self.folder}")
-        else:
-            shutil.rmtree(self.folder, ignore_errors=True)
+        leave(self.folder, keep_files=keep_files, say=self.say)

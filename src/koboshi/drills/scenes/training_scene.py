@@ -1,8 +1,6 @@
 """The scene of the training drills: a small training of the drill's own, each unit beside an undisturbed control."""
 
-import shutil
 import time
-import uuid
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
@@ -13,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from koboshi.drills.evidence import Event, EventKind, Evidence, Finding
+from koboshi.drills.run_folder import leave, new_run_folder
 from koboshi.drills.scenes.ray_witness import Actor, RayWitness
 from koboshi.drills.scenes.step_files import StepFiles
 from koboshi.drills.strike import Strike
@@ -41,7 +40,7 @@ class TrainingScene:
         """Nothing is done yet; `job` is the script of the training job, when it is not the project's own."""
         self.settings, self._say = settings, say
         self._job = job or settings.project / settings.drills.job
-        self.folder = settings.state_dir / "drills" / "runs" / uuid.uuid4().hex[:12]
+        self.folder = new_run_folder(settings)
         self._workload: Workload = load_workload(settings.drills.workload)
         url = required(settings.ray.jobs_url, "Ray")
         self._jobs, self.ray = RayJobs(url, settings.ray.token_path), RayWitness(url, settings.ray.token_path)
@@ -163,10 +162,7 @@ class TrainingScene:
         """The training ends by itself; the run's folder goes, unless it is to be looked at."""
         if self._training is not None:
             self.files.stop()
-        if keep_files:
-            self._say(f"the files of the refuted run are in {self.folder}")
-        else:
-            shutil.rmtree(self.folder, ignore_errors=True)
+        leave(self.folder, keep_files=keep_files, say=self._say)
 
     def _specification(self, table: DatasetRef, units: Mapping[str, UnitSpec]) -> TrainingSpec:
         """The salt is the folder's name, so that no run is ever taken for another."""
