@@ -26,6 +26,7 @@ from koboshi.settings import Settings, load_settings
 from pipelines.columns import KEYS, LABEL, TABLE
 from pipelines.judging import Judgement, judge
 from pipelines.published import comparison
+from pipelines.recording import deliver_first
 from pipelines.splits import Split, test_rows
 
 METRICS_FILE = "metrics.json"
@@ -99,7 +100,10 @@ def curves_of(evaluation: Evaluation, curve: str) -> pl.DataFrame:
 
 
 def record_in_mlflow(evaluation: Evaluation, settings: Settings) -> None:
-    """Add metrics and pictures to each candidate's run; where there is no MLflow, say so and go on."""
+    """Add metrics and pictures to each candidate's run; where there is no MLflow, say so and go on.
+
+    What waits in the outbox is delivered first. Raises `Unavailable` while MLflow is away.
+    """
     if settings.mlflow.tracking_uri is None:
         sys.stdout.write("MLflow has no address (`koboshi up` starts it): the numbers are only in metrics.json.\n")
         return
@@ -107,6 +111,7 @@ def record_in_mlflow(evaluation: Evaluation, settings: Settings) -> None:
     from koboshi.registry.mlflow_runs import log_evaluation
     from pipelines.pictures import draw
 
+    deliver_first(settings, settings.mlflow.tracking_uri)
     with tempfile.TemporaryDirectory() as folder:
         for name, judgement in evaluation.judgements.items():
             figures = draw(name, judgement, Path(folder))

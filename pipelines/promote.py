@@ -33,6 +33,7 @@ from pipelines.candidates import features_of, probability
 from pipelines.columns import TABLE
 from pipelines.evaluate import EVALUATION, EvaluateParams
 from pipelines.judging import judge
+from pipelines.recording import deliver_first
 from pipelines.splits import Split, test_rows
 
 SLOT = "champion"
@@ -78,6 +79,7 @@ def main() -> None:
     verb = _verb()
     settings = load_settings()
     registry = MlflowRegistry(required(settings.mlflow.tracking_uri, "MLflow"), settings.serving.model)
+    deliver_first(settings, registry.tracking_uri)
     best = best_candidate(settings.project)
     candidate, made = registry.register(settings.serving.model, best.key, best.unit)
     _say(f"Candidate {best.unit} of training {best.key[:8]} {'is now' if made else 'was already'} {_named(candidate)}.")

@@ -7,8 +7,8 @@ attaches to it.
 
 import hashlib
 import json
-import sys
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,8 @@ from koboshi.files import sha256_of
 from koboshi.journal import Journal
 from koboshi.ledger import Ledger
 from koboshi.ledger.steps import CommittedStep
+from koboshi.registry.outbox import Outbox
+from koboshi.registry.records import StepRecord, TrainingRecord, UnitRecord
 from koboshi.settings import Settings, load_settings, required
 from koboshi.training import TrainingSpec, UnitSpec, Workplace
 from koboshi.training.attach import Attained, attain
@@ -36,6 +38,7 @@ from koboshi.training.unit import make_unit
 from koboshi.training.worker import read_checkpoint
 from pipelines.candidates import features_of, fitted_model, probability
 from pipelines.columns import KEYS, TABLE
+from pipelines.recording import say
 from pipelines.splits import Split, test_week
 
 CODE = (
@@ -123,21 +126,17 @@ def write_training(folder: Path, spec: TrainingSpec, scores: pl.DataFrame) -> No
 def record(
     settings: Settings, spec: TrainingSpec, attained: Attained, models: Mapping[str, Any], rows: pl.DataFrame
 ) -> None:
-    """Write the training into MLflow, unless it is there."""
-    from koboshi.registry.mlflow_runs import UnitRecord, record_training, recorded_model
+    """Have the training in MLflow, or in the outbox while MLflow is away: that is no reason to train again."""
+    from koboshi.registry.mlflow_outbox import hand_over
 
-    uri, experiment = required(settings.mlflow.tracking_uri, "MLflow"), settings.serving.model
-    if all(recorded_model(uri, experiment, spec.key, name) for name in spec.units):
-        _say("It is recorded in MLflow already.")
-        return
     example, told = features_of(rows.head(EXAMPLE_ROWS)), recoveries(Journal(spec.place.journal), spec.key)
     units = [
         UnitRecord(name, _flat(spec.units[name]), _steps(attained.units[name]), told.get(name, ()), model, example)
         for name, model in models.items()
     ]
-    split = next(iter(spec.units.values())).params["split"]
-    runs = record_training(uri, experiment, spec.key, {**split, "threads": spec.threads}, units)
-    _say(f"Recorded in MLflow, experiment {experiment}: run {runs.parent} with {len(runs.units)} candidates.")
+    training = TrainingRecord(settings.serving.model, spec.key, _shared(spec), units)
+    with closing(Ledger(settings.ledger_url)) as ledger:
+        hand_over(Outbox.of(settings.state_dir), ledger, settings.mlflow.tracking_uri, training, say)
 
 
 def main() -> None:
@@ -148,30 +147,27 @@ def main() -> None:
     jobs = RayJobs(required(settings.ray.jobs_url, "Ray"), settings.ray.token_path)
     features = open_verified(settings.project / "data" / "features")
     spec = training_spec(settings, features, params, split)
-    _say(f"Training {spec.key[:16]}: {', '.join(f'{name} ({unit.steps} steps)' for name, unit in spec.units.items())}.")
-    attained = attain(spec, jobs, Ledger(settings.ledger_url), submission(spec, settings.project / JOB), _say)
+    say(f"Training {spec.key[:16]}: {', '.join(f'{name} ({unit.steps} steps)' for name, unit in spec.units.items())}.")
+    attained = attain(spec, jobs, Ledger(settings.ledger_url), submission(spec, settings.project / JOB), say)
     if not attained.trained:
-        _say("All its steps are committed already: nothing is trained.")
+        say("All its steps are committed already: nothing is trained.")
     rows, models = test_week(pl.read_parquet(features.path(TABLE)), split), final_models(spec, attained)
     record(settings, spec, attained, models, rows)
     with building(settings.project / "data" / "training") as folder:
         write_training(folder, spec, score(rows, models, spec.threads))
-    _say(f"data/training has {rows.height:,} scores of the test week for each of {len(models)} candidates.")
+    say(f"data/training has {rows.height:,} scores of the test week for each of {len(models)} candidates.")
 
 
 def _flat(unit: UnitSpec) -> dict[str, Any]:
     return {**{name: value for name, value in unit.params.items() if name != "split"}, "steps": unit.steps}
 
 
-def _steps(committed: list[CommittedStep]) -> list[Any]:
-    from koboshi.registry.mlflow_runs import StepRecord
+def _shared(spec: TrainingSpec) -> dict[str, Any]:
+    return {**next(iter(spec.units.values())).params["split"], "threads": spec.threads}
 
+
+def _steps(committed: list[CommittedStep]) -> list[StepRecord]:
     return [StepRecord(step.checkpoint.step, step.metrics, step.committed_at) for step in committed]
-
-
-def _say(line: str) -> None:
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -39,6 +39,7 @@ def pieces(settings: Settings) -> tuple[Piece, ...]:
         Piece(f"{MLFLOW}/artifacts", state / "mlflow" / "artifacts"),
         Piece(f"{MLFLOW}/mlflow.db", state / "mlflow" / "mlflow.db", is_database=True),
         Piece("state/journal", state / "journal"),
+        Piece("state/outbox", state / "outbox"),
         Piece("state/checkpoints", state / "checkpoints"),
         Piece(SPANS, state / "spans"),
     ]

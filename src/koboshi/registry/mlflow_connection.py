@@ -1,6 +1,7 @@
 """The way to MLflow: patience that fits a task which is retried anyway, and errors in koboshi's words."""
 
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -8,11 +9,12 @@ import requests
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
-from koboshi.errors import Conflict, Unavailable
+from koboshi.errors import Conflict, NotConfigured, Unavailable
 
+_RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
 # MLflow's own defaults are 7 retries of up to 120 s: a dead server would hold a task for minutes.
 _ENVIRONMENT = {
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
+    _RETRIES: "3",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
@@ -20,6 +22,8 @@ _ENVIRONMENT = {
 }
 FAILURES = (MlflowException, requests.RequestException)
 _TRANSIENT = frozenset({"INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED", "DEADLINE_EXCEEDED"})
+_STRANGERS = frozenset({"UNAUTHENTICATED", "PERMISSION_DENIED"})
+_asking_once = threading.RLock()
 
 
 def connect(tracking_uri: str) -> MlflowClient:
@@ -30,8 +34,29 @@ def connect(tracking_uri: str) -> MlflowClient:
 
 
 @contextmanager
+def asking_once() -> Iterator[None]:
+    """Let no request of this block be repeated by MLflow's client: it would, also one that makes something.
+
+    The client knows only a setting for the whole process, so other threads have less patience meanwhile.
+    """
+    with _asking_once:
+        before = os.environ.get(_RETRIES)
+        os.environ[_RETRIES] = "0"
+        try:
+            yield
+        finally:
+            if before is None:
+                del os.environ[_RETRIES]
+            else:
+                os.environ[_RETRIES] = before
+
+
+@contextmanager
 def answering(tracking_uri: str) -> Iterator[None]:
-    """Raise `Unavailable` where MLflow does not answer or fails inside, `Conflict` where it refuses."""
+    """Raise `Unavailable` where MLflow does not answer or fails inside, `Conflict` where it refuses.
+
+    `NotConfigured` where it does not know who asks.
+    """
     try:
         yield
     except requests.RequestException as error:
@@ -39,6 +64,10 @@ def answering(tracking_uri: str) -> Iterator[None]:
     except MlflowException as error:
         if error.error_code in _TRANSIENT:
             raise Unavailable(f"MLflow at {tracking_uri} does not answer ({_brief(error)}): try again.") from error
+        if error.error_code in _STRANGERS:
+            raise NotConfigured(
+                f"MLflow at {tracking_uri} lets nobody in ({_brief(error)}): set its user and password."
+            ) from error
         raise Conflict(f"MLflow at {tracking_uri} refuses ({error.error_code}): {_brief(error)}.") from error
 
 

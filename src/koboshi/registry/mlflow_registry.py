@@ -1,6 +1,7 @@
 """Versions and aliases in MLflow's registry: a version carries the key of its training and its artefact's digest."""
 
 import tempfile
+from functools import partial
 from pathlib import Path
 
 from mlflow import MlflowClient
@@ -9,9 +10,10 @@ from mlflow.exceptions import MlflowException
 
 from koboshi.errors import Conflict
 from koboshi.refs import ModelRef
-from koboshi.registry.mlflow_connection import FAILURES, answering, connect
+from koboshi.registry.mlflow_connection import answering, connect
+from koboshi.registry.mlflow_lookup import KEY_TAG, UNIT_TAG, made_once
 from koboshi.registry.mlflow_model import check_digest, download
-from koboshi.registry.mlflow_runs import KEY_TAG, SHA256_TAG, UNIT_TAG, recorded_model
+from koboshi.registry.mlflow_runs import SHA256_TAG, recorded_model
 
 NOT_THERE = frozenset({"RESOURCE_DOES_NOT_EXIST", "NOT_FOUND"})
 
@@ -44,14 +46,8 @@ class MlflowRegistry:
         tags = {KEY_TAG: key, UNIT_TAG: unit, SHA256_TAG: model.sha256}
         with answering(self.tracking_uri):
             self._ensure_model()
-            try:
-                self._client.create_model_version(
-                    self.name, model.source, model.run_id, tags=tags, model_id=model.model_id, await_creation_for=0
-                )
-            except FAILURES:
-                # An answer that got lost may hide a version that was made.
-                if not self.find(key, unit):
-                    raise
+            make = partial(self._client.create_model_version, self.name, model.source, model.run_id, tags=tags)
+            made_once(partial(make, model_id=model.model_id, await_creation_for=0), lambda: self.find(key, unit))
         registered = self.find(key, unit)
         if registered is None:
             raise Conflict(
@@ -102,13 +98,8 @@ class MlflowRegistry:
             check_digest(download(self.tracking_uri, source, Path(folder)), sha256, what)
 
     def _ensure_model(self) -> None:
-        if self._model() is not None:
-            return
-        try:
-            self._client.create_registered_model(self.name)
-        except FAILURES:
-            if self._model() is None:
-                raise
+        if self._model() is None:
+            made_once(lambda: self._client.create_registered_model(self.name), self._model)
 
     def _model(self) -> RegisteredModel | None:
         try:

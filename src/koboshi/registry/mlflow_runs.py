@@ -3,62 +3,32 @@
     parent  tag koboshi.key
     └── child  tags koboshi.key, koboshi.unit, koboshi.sha256 (digest of its model), koboshi.model_id
 
-MLflow has no unique keys, and a client that tries a request again can make a second run: so runs are searched again
-after each making, and of several the finished one counts, then the oldest, then the lowest id.
+How a run is found and made once: `mlflow_lookup`. How metrics are there once: `mlflow_metrics`.
 """
 
 import dataclasses
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from mlflow import MlflowClient
-from mlflow.entities import LoggedModel, LoggedModelOutput, LoggedModelStatus, Metric, Param, Run
+from mlflow.entities import LoggedModel, LoggedModelOutput, LoggedModelStatus, Metric, Run
 from mlflow.models import Model
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME, MLFLOW_RUN_NOTE
 
 from koboshi.errors import Conflict
-from koboshi.registry.mlflow_connection import FAILURES, answering, connect
+from koboshi.registry import mlflow_lookup
+from koboshi.registry.mlflow_connection import answering, connect
+from koboshi.registry.mlflow_lookup import FINISHED, KEY_TAG, UNIT_TAG, experiment_id, made_once, the_run
+from koboshi.registry.mlflow_metrics import by_step, log_missing_metrics, log_params
 from koboshi.registry.mlflow_model import write_model
+from koboshi.registry.records import UnitRecord
 
-KEY_TAG = "koboshi.key"
-UNIT_TAG = "koboshi.unit"
 SHA256_TAG = "koboshi.sha256"
 MODEL_TAG = "koboshi.model_id"
 MODEL_NAME = "model"
-FINISHED = "FINISHED"
-
-_METRICS_A_REQUEST = 1000
-_PARAMS_A_REQUEST = 100
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class StepRecord:
-    """What a step measured, and when it was committed (`at_s`, seconds since 1970)."""
-
-    step: int
-    metrics: Mapping[str, float]
-    at_s: float
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class UnitRecord:
-    """One trained unit: a fitted scikit-learn `model`, some rows of its input as `example`.
-
-    `recoveries` are sentences, one for each time that training went on after a failure; they are counted as a metric
-    and can be read in the run's description.
-    """
-
-    name: str
-    params: Mapping[str, Any]
-    steps: Sequence[StepRecord]
-    recoveries: Sequence[str]
-    model: Any
-    example: pd.DataFrame
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -80,33 +50,38 @@ class TrainingRuns:
 
 
 def record_training(
-    tracking_uri: str, experiment: str, key: str, params: Mapping[str, Any], units: Sequence[UnitRecord]
+    tracking_uri: str,
+    experiment: str,
+    key: str,
+    params: Mapping[str, Any],
+    units: Sequence[UnitRecord],
+    between: Callable[[], None] = lambda: None,
 ) -> TrainingRuns:
     """Record a training with its units, metrics and models; the same key again changes nothing that is there.
 
     Key: `key`, and the unit's name. Commit of a unit: its run becomes FINISHED, after its model is READY and its digest
-    is a tag. Under a crash anywhere before, the next call finds the run by its tags and completes it: metrics carry
-    their steps' own times, so that none is written twice, and a half uploaded model is dropped for a new one.
-    Raises `Unavailable` (try again) and `Conflict` (MLflow refuses).
+    is a tag; the parent's comes last. Under a crash anywhere before, the next call finds the run by its tags and
+    completes it: of metrics it writes those that are missing, and a half uploaded model is dropped for a new one.
+    `between` is called before each unit. Raises `Unavailable` (try again) and `Conflict` (MLflow refuses).
     """
     client = connect(tracking_uri)
     with answering(tracking_uri):
-        experiment_id = _experiment(client, experiment)
-        started = min((step.at_s for unit in units for step in unit.steps), default=0.0)
-        ended = max((step.at_s for unit in units for step in unit.steps), default=0.0)
-        parent = _run(client, experiment_id, {KEY_TAG: key, MLFLOW_RUN_NAME: key[:8]}, started)
-        children = {unit.name: _record_unit(client, experiment_id, parent, key, unit) for unit in units}
-        _log_params(client, parent, params)
-        _finish(client, parent, ended)
+        where = experiment_id(client, experiment)
+        times = [step.at_s for unit in units for step in unit.steps]
+        parent = the_run(client, where, parent_tags(key), min(times, default=0.0))
+        children = {}
+        for unit in units:
+            between()
+            children[unit.name] = _record_unit(client, where, parent, key, unit)
+        log_params(client, parent, params)
+        _finish(client, parent, max(times, default=0.0))
     return TrainingRuns(parent.info.run_id, children)
 
 
 def find_run(tracking_uri: str, experiment: str, key: str, unit: str | None = None) -> str | None:
     """The id of the run that counts for a key (and a unit; without it the parent), or None."""
-    client = connect(tracking_uri)
     with answering(tracking_uri):
-        found = client.get_experiment_by_name(experiment)
-        run = _find(client, found.experiment_id, key, unit) if found else None
+        run = mlflow_lookup.find_run(connect(tracking_uri), experiment, key, unit)
     return run.info.run_id if run else None
 
 
@@ -114,8 +89,7 @@ def recorded_model(tracking_uri: str, experiment: str, key: str, unit: str) -> R
     """The model of a unit whose record is complete, or None."""
     client = connect(tracking_uri)
     with answering(tracking_uri):
-        found = client.get_experiment_by_name(experiment)
-        run = _find(client, found.experiment_id, key, unit) if found else None
+        run = mlflow_lookup.find_run(client, experiment, key, unit)
         if run is None or run.info.status != FINISHED:
             return None
         model = client.get_logged_model(run.data.tags[MODEL_TAG])
@@ -137,8 +111,7 @@ def log_evaluation(
     """
     client = connect(tracking_uri)
     with answering(tracking_uri):
-        found = client.get_experiment_by_name(experiment)
-        run = _find(client, found.experiment_id, key, unit) if found else None
+        run = mlflow_lookup.find_run(client, experiment, key, unit)
         if run is None:
             raise Conflict(f"MLflow has no run of unit {unit} of training {key[:12]}: run the train stage first.")
         at_ms = run.info.end_time or run.info.start_time
@@ -149,17 +122,28 @@ def log_evaluation(
                 client.log_artifact(run.info.run_id, str(named), "evaluation")
 
 
-def _record_unit(client: MlflowClient, experiment_id: str, parent: Run, key: str, unit: UnitRecord) -> str:
-    tags = {KEY_TAG: key, UNIT_TAG: unit.name, MLFLOW_RUN_NAME: unit.name, MLFLOW_PARENT_RUN_ID: parent.info.run_id}
-    run = _run(client, experiment_id, tags, min((step.at_s for step in unit.steps), default=0.0))
+def parent_tags(key: str) -> dict[str, str]:
+    """What the run of a training is known by."""
+    return {KEY_TAG: key, MLFLOW_RUN_NAME: key[:8]}
+
+
+def child_tags(key: str, unit: str, parent: Run) -> dict[str, str]:
+    """What the run of a unit is known by, and whose it is."""
+    return {KEY_TAG: key, UNIT_TAG: unit, MLFLOW_RUN_NAME: unit, MLFLOW_PARENT_RUN_ID: parent.info.run_id}
+
+
+def _record_unit(client: MlflowClient, experiment: str, parent: Run, key: str, unit: UnitRecord) -> str:
+    started = min((step.at_s for step in unit.steps), default=0.0)
+    run = the_run(client, experiment, child_tags(key, unit.name, parent), started)
     run_id = str(run.info.run_id)
     if run.info.status == FINISHED:
         return run_id
     ended = max((step.at_s for step in unit.steps), default=0.0)
-    _log_params(client, run, unit.params)
-    _log_metrics(client, run, unit, ended)
+    log_params(client, run, unit.params)
+    recoveries = Metric("recoveries", float(len(unit.recoveries)), round(ended * 1000), 0)
+    log_missing_metrics(client, run, [*by_step(unit.steps), recoveries])
     client.set_tag(run_id, MLFLOW_RUN_NOTE, _note(unit))
-    model = _record_model(client, experiment_id, run, key, unit)
+    model = _record_model(client, experiment, run, key, unit)
     linked = {output.model_id for output in run.outputs.model_outputs} if run.outputs else set()
     if model.model_id not in linked:
         client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=len(unit.steps))])
@@ -169,15 +153,13 @@ def _record_unit(client: MlflowClient, experiment_id: str, parent: Run, key: str
     return run_id
 
 
-def _record_model(client: MlflowClient, experiment_id: str, run: Run, key: str, unit: UnitRecord) -> LoggedModel:
+def _record_model(client: MlflowClient, experiment: str, run: Run, key: str, unit: UnitRecord) -> LoggedModel:
     """The READY model of this unit, or a new one; READY comes last, so one that is still PENDING was interrupted."""
-    for model in _models(client, experiment_id, key, unit.name):
+    for model in _models(client, experiment, key, unit.name):
         if model.status == LoggedModelStatus.READY:
             return model
         client.delete_logged_model(model.model_id)
-    tags = {KEY_TAG: key, UNIT_TAG: unit.name}
-    params = {name: str(value) for name, value in unit.params.items()}
-    made = client.create_logged_model(experiment_id, MODEL_NAME, run.info.run_id, tags, params, "classifier")
+    made = _made_model(client, experiment, run, key, unit)
     identity = Model(made.artifact_location, run.info.run_id, model_uuid=made.model_id, model_id=made.model_id)
     with tempfile.TemporaryDirectory(prefix="koboshi-model-") as scratch:
         folder = Path(scratch) / MODEL_NAME
@@ -188,66 +170,19 @@ def _record_model(client: MlflowClient, experiment_id: str, run: Run, key: str, 
     return client.get_logged_model(made.model_id)
 
 
-def _models(client: MlflowClient, experiment_id: str, key: str, unit: str) -> list[LoggedModel]:
-    """The models of a unit, oldest first."""
-    found = client.search_logged_models([experiment_id], f"tags.`{KEY_TAG}` = '{key}' AND tags.`{UNIT_TAG}` = '{unit}'")
-    return sorted(found, key=lambda model: (model.creation_timestamp, model.model_id))
-
-
-def _experiment(client: MlflowClient, name: str) -> str:
-    found = client.get_experiment_by_name(name)
-    if found is None:
-        _tolerating_a_race(lambda: client.create_experiment(name), lambda: client.get_experiment_by_name(name))
-        found = client.get_experiment_by_name(name)
-    return str(found.experiment_id)
-
-
-def _run(client: MlflowClient, experiment_id: str, tags: Mapping[str, str], started_s: float) -> Run:
-    """The run that counts for these tags, made when there is none."""
-
-    def find() -> Run | None:
-        return _find(client, experiment_id, tags[KEY_TAG], tags.get(UNIT_TAG))
-
-    if run := find():
-        return run
-    made = _tolerating_a_race(lambda: client.create_run(experiment_id, round(started_s * 1000), tags), find)
-    return find() or made
-
-
-def _tolerating_a_race(make: Callable[[], Any], find: Callable[[], Any]) -> Any:
-    """Make a thing; if that fails, somebody else or an earlier try of our own request may have made it."""
-    try:
-        return make()
-    except FAILURES:
-        if found := find():
-            return found
-        raise
-
-
-def _find(client: MlflowClient, experiment_id: str, key: str, unit: str | None) -> Run | None:
-    """Of the runs with these tags: a finished one before others, then the oldest, then the lowest id."""
-    runs = client.search_runs([experiment_id], f"tags.`{KEY_TAG}` = '{key}'")
-    ours = [run for run in runs if run.data.tags.get(UNIT_TAG) == unit]
-    return min(ours, key=lambda run: (run.info.status != FINISHED, run.info.start_time, run.info.run_id), default=None)
-
-
-def _log_params(client: MlflowClient, run: Run, params: Mapping[str, Any]) -> None:
-    """Log what is not there yet: MLflow refuses to change a parameter, and so do we."""
-    entries = [Param(name, str(value)) for name, value in params.items()]
-    for start in range(0, len(entries), _PARAMS_A_REQUEST):
-        client.log_batch(run.info.run_id, params=entries[start : start + _PARAMS_A_REQUEST])
-
-
-def _log_metrics(client: MlflowClient, run: Run, unit: UnitRecord, ended_s: float) -> None:
-    """Each with its step's own time: MLflow keeps one entry for the same name, time, step and value."""
-    by_step = (
-        Metric(name, value, round(step.at_s * 1000), step.step)
-        for step in unit.steps
-        for name, value in step.metrics.items()
+def _made_model(client: MlflowClient, experiment: str, run: Run, key: str, unit: UnitRecord) -> LoggedModel:
+    tags = {KEY_TAG: key, UNIT_TAG: unit.name}
+    params = {name: str(value) for name, value in unit.params.items()}
+    return made_once(
+        lambda: client.create_logged_model(experiment, MODEL_NAME, run.info.run_id, tags, params, "classifier"),
+        lambda: next(iter(_models(client, experiment, key, unit.name)), None),
     )
-    entries = list(chain(by_step, [Metric("recoveries", float(len(unit.recoveries)), round(ended_s * 1000), 0)]))
-    for start in range(0, len(entries), _METRICS_A_REQUEST):
-        client.log_batch(run.info.run_id, entries[start : start + _METRICS_A_REQUEST])
+
+
+def _models(client: MlflowClient, experiment: str, key: str, unit: str) -> list[LoggedModel]:
+    """The models of a unit, oldest first."""
+    found = client.search_logged_models([experiment], f"tags.`{KEY_TAG}` = '{key}' AND tags.`{UNIT_TAG}` = '{unit}'")
+    return sorted(found, key=lambda model: (model.creation_timestamp, model.model_id))
 
 
 def _note(unit: UnitRecord) -> str:

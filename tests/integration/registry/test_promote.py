@@ -18,7 +18,8 @@ from koboshi.datasets.build import building
 from koboshi.errors import BadInput
 from koboshi.ledger import Ledger, intents
 from koboshi.registry.mlflow_registry import MlflowRegistry
-from koboshi.registry.mlflow_runs import StepRecord, UnitRecord, record_training
+from koboshi.registry.mlflow_runs import record_training
+from koboshi.registry.records import StepRecord, UnitRecord
 from pipelines import promote
 from pipelines.columns import FEATURES, LABEL, TABLE
 from pipelines.evaluate import EVALUATION

@@ -19,7 +19,8 @@ from koboshi.errors import KoboshiError
 from koboshi.files import tree_digest
 from koboshi.registry.mlflow_connection import answering
 from koboshi.registry.mlflow_registry import MlflowRegistry
-from koboshi.registry.mlflow_runs import SHA256_TAG, StepRecord, UnitRecord, record_training
+from koboshi.registry.mlflow_runs import SHA256_TAG, record_training
+from koboshi.registry.records import StepRecord, UnitRecord
 
 MODEL_FILE = "model.skops"
 UNIT = "small"

@@ -133,7 +133,7 @@ class TrackerScene(TrainingScene):
                 return
 
     def _unit_records(self) -> list[Any]:
-        from koboshi.registry.mlflow_runs import StepRecord, UnitRecord
+        from koboshi.registry.records import StepRecord, UnitRecord
 
         ledger = Ledger(self.spec.place.ledger_url)
         done = final_steps(self.spec, ledger) or {}

@@ -1,0 +1,25 @@
+"""How stages write to MLflow: trainings by way of the outbox, which those who need them there deliver first."""
+
+import sys
+from contextlib import closing
+
+from koboshi.ledger import Ledger
+from koboshi.registry.outbox import Outbox
+from koboshi.settings import Settings
+
+
+def deliver_first(settings: Settings, tracking_uri: str) -> None:
+    """Have everything in MLflow that was trained; raises `Unavailable` while MLflow is away and something waits."""
+    outbox = Outbox.of(settings.state_dir)
+    if not outbox.entries():
+        return  # MLflow's client takes seconds to import
+    from koboshi.registry.mlflow_outbox import deliver
+
+    with closing(Ledger(settings.ledger_url)) as ledger:
+        deliver(outbox, ledger, tracking_uri, say)
+
+
+def say(line: str) -> None:
+    """A line of progress, at once."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()

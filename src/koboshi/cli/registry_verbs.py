@@ -1,0 +1,62 @@
+"""Verbs of the outbox: status, deliver."""
+
+import json
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from koboshi.settings import load_settings, required
+
+if TYPE_CHECKING:
+    from koboshi.registry.outbox import Entry, Outbox
+
+app = typer.Typer(no_args_is_help=True, help="Trainings that MLflow has not taken yet, because it was away.")
+
+
+@app.command()
+def status(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+    """Show what waits for MLflow, oldest first, and what was set aside for a person to look at."""
+    outbox = _outbox()
+    waiting, refused = outbox.entries(), outbox.refused()
+    if as_json:
+        typer.echo(json.dumps({"waiting": [_fields(entry) for entry in waiting], "refused": dict(refused)}, indent=2))
+        return
+    for entry in waiting:
+        typer.echo(f"{entry.number:>4}  training {entry.key}  {entry.size_bytes / 1e6:,.1f} MB  waits {_age(entry)}")
+    typer.echo("`koboshi outbox deliver` delivers it now." if waiting else "Nothing waits for MLflow.")
+    for name, reason in refused.items():
+        typer.echo(f"set aside: {outbox.folder / 'refused' / name}.zip: {reason}")
+
+
+@app.command()
+def deliver() -> None:
+    """Record in MLflow what waits, in its order and once. Safe to run again, at once with others, after any crash."""
+    from koboshi.ledger import Ledger
+    from koboshi.registry import mlflow_outbox
+
+    settings = load_settings()
+    uri = required(settings.mlflow.tracking_uri, "MLflow")
+    delivered = mlflow_outbox.deliver(_outbox(), Ledger(settings.ledger_url), uri, typer.echo)
+    typer.echo(f"{delivered} {'training' if delivered == 1 else 'trainings'} delivered.")
+
+
+def _outbox() -> "Outbox":
+    from koboshi.registry.outbox import Outbox
+
+    return Outbox.of(load_settings().state_dir)
+
+
+def _fields(entry: "Entry") -> dict[str, object]:
+    return {
+        "number": entry.number,
+        "key": entry.key,
+        "path": str(entry.path),
+        "size_bytes": entry.size_bytes,
+        "since_s": entry.since_s,
+    }
+
+
+def _age(entry: "Entry") -> str:
+    minutes, seconds = divmod(round(time.time() - entry.since_s), 60)
+    return f"since {minutes:,} min {seconds} s"
