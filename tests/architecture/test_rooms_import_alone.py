@@ -18,7 +18,7 @@ ROOMS = {
     "cli": (),
     "ingest": ("kafka", "audit"),
     "datasets": ("datasets",),
-    "training": ("ray", "sklearn"),
+    "training": ("ray", "sklearn", "storage"),
     "registry": ("registry",),
     "serving": ("serving",),
     "orchestration": ("airflow",),
