@@ -85,6 +85,12 @@ class Serving(_Section):
     model: str = "koboshi"
 
 
+class Scoring(_Section):
+    """Batch scoring: the script of its job."""
+
+    job: Path = Path("ray_jobs/score_batch.py")
+
+
 class Drills(_Section):
     """What drills work on: the project's workload and stream (`package.module:name`), the script of a training job."""
 
@@ -116,6 +122,7 @@ class Settings(BaseSettings):
     ingest: Ingest = Ingest()
     training: Training = Training()
     serving: Serving = Serving()
+    scoring: Scoring = Scoring()
     drills: Drills = Drills()
     stack: Stack = Stack()
 

@@ -21,6 +21,7 @@ ROOMS = {
     "training": ("ray", "sklearn", "storage"),
     "registry": ("registry",),
     "serving": ("serving",),
+    "scoring": ("datasets", "ray", "registry", "serving"),
     "orchestration": ("airflow",),
     "stack": ("stack", "kafka", "ray", "airflow"),  # it starts their programs
     "backup": ("datasets", "stack"),

@@ -12,6 +12,7 @@ from koboshi.cli import (
     drill_verbs,
     ingest_verbs,
     ledger_verbs,
+    scoring_verbs,
     serving_verbs,
     stack_verbs,
 )
@@ -33,6 +34,7 @@ app.command()(dataset_verbs.pin)
 app.command()(backup_verbs.backup)
 app.command()(backup_verbs.restore)
 app.command()(serving_verbs.serve)
+app.command()(scoring_verbs.score)
 app.add_typer(ingest_verbs.app, name="ingest")
 app.add_typer(ledger_verbs.app, name="ledger")
 app.add_typer(drill_verbs.app, name="drill")

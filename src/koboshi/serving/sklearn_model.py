@@ -1,7 +1,7 @@
 """A scikit-learn model out of its artefact, without MLflow: loaded, and asked again what it was asked when recorded."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import skops.io
 import yaml
+from numpy.typing import NDArray
 
 from koboshi.errors import BadInput, Corrupt
 from koboshi.serving.protocol import TYPES, BadRequest, Column, Columns, parse
@@ -27,11 +28,15 @@ class ScikitModel:
 
     def predict(self, columns: Columns) -> list[Any]:
         """One answer for each row: a number, a label, or a list of probabilities."""
-        frame = pd.DataFrame({name: self._array(name, values) for name, values in columns.items()})
-        answers: list[Any] = np.asarray(self._predict(frame)).tolist()
+        answers: list[Any] = self.answers(columns).tolist()
         return answers
 
-    def _array(self, name: str, values: list[Any]) -> Any:
+    def answers(self, columns: Mapping[str, Any]) -> NDArray[Any]:
+        """The same answers as an array; columns may be arrays, too."""
+        frame = pd.DataFrame({name: self._array(name, values) for name, values in columns.items()})
+        return np.asarray(self._predict(frame))
+
+    def _array(self, name: str, values: Any) -> Any:
         kind = next(column.type for column in self.signature if column.name == name)
         return np.asarray(values, dtype=_DTYPES[kind]) if kind in _DTYPES else values
 

@@ -1,0 +1,55 @@
+"""`koboshi score`: a dataset, scored by a registered version."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from koboshi.settings import load_settings, required
+
+PARTITION_ROWS = 100_000
+
+
+def score(
+    dataset: Annotated[Path, typer.Option(help="The dataset's folder; all its Parquet files are scored.")],
+    to: Annotated[Path, typer.Option(help="Where the scores go: a folder with a manifest.")],
+    model: Annotated[str | None, typer.Option(help="The registered model.  [default: serving.model]")] = None,
+    version: Annotated[
+        int | None, typer.Option(min=1, help="Its version; without it, what the slot points at.")
+    ] = None,
+    slot: Annotated[str, typer.Option(help="The alias to look up once, now.")] = "champion",
+    keep: Annotated[
+        list[str] | None, typer.Option(help="A column that goes with the scores, an id for example (repeatable).")
+    ] = None,
+    rows: Annotated[int, typer.Option(min=1, help="The most rows of a partition.")] = PARTITION_ROWS,
+) -> None:
+    """Score a dataset on Ray, in parallel, with the answers that a replica would give.
+
+    Safe to run again and by many at once: the same dataset and version are scored once. Killed workers cost the
+    partition in hand; interrupted (Ctrl-C), it leaves the job running, and the next run attaches to it.
+    """
+    from koboshi.registry.mlflow_registry import MlflowRegistry
+    from koboshi.scoring import batch
+    from koboshi.scoring.mlflow_version import find_version
+    from koboshi.training import Workplace
+    from koboshi.training.ray_submit import RayJobs
+
+    settings = load_settings()
+    jobs = RayJobs(required(settings.ray.jobs_url, "Ray"), settings.ray.token_path)
+    registry = MlflowRegistry(required(settings.mlflow.tracking_uri, "MLflow"), model or settings.serving.model)
+    found = find_version(registry, version, slot, settings.state_dir / "serving" / "models")
+    order = batch.Order(dataset.resolve(), found, to.resolve(), tuple(keep or ()), rows)
+    place = Workplace(
+        project=str(settings.project),
+        state_dir=str(settings.state_dir),
+        ledger_url=settings.ledger_url,
+        actors=settings.training.actors,
+        lease_s=settings.training.lease_s,
+    )
+    batch.score(order, place, jobs, settings.project / settings.scoring.job, _say)
+
+
+def _say(line: str) -> None:
+    typer.echo(line)
+    sys.stdout.flush()

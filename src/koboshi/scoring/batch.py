@@ -1,0 +1,108 @@
+"""A dataset scored by a registered model on Ray, in one call."""
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import stamina
+
+from koboshi.datasets.manifest import Dataset, open_verified
+from koboshi.errors import LeaseTaken
+from koboshi.ledger import Ledger
+from koboshi.refs import DatasetRef
+from koboshi.scoring.mlflow_version import Version, model_of
+from koboshi.scoring.partition_unit import FACTORY, unit_params
+from koboshi.scoring.partitions import ROWS, Partition, plan_partitions, scoring_key
+from koboshi.scoring.polars_partition import check_columns, tables
+from koboshi.scoring.scored import check_place, holds, publish
+from koboshi.training import TrainingSpec, UnitSpec, Workplace
+from koboshi.training.attach import Attained, Jobs, attain
+from koboshi.training.ray_submit import submission
+from koboshi.training.worker import read_checkpoint
+
+PUBLISHING_S = 120.0  # for another one who publishes the same just now
+
+Say = Callable[[str], None]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Order:
+    """What is scored (`dataset`, a folder), by which version, and where to; paths are absolute.
+
+    `keep` are columns that go with the scores; a partition has at most `rows` rows, which the model gets in one call.
+    """
+
+    dataset: Path
+    version: Version
+    to: Path
+    keep: tuple[str, ...] = ()
+    rows: int = ROWS
+
+
+def score(order: Order, place: Workplace, jobs: Jobs, job: Path, say: Say) -> None:
+    """Have a dataset scored by the job script `job`, and publish the scores; does nothing where they are already.
+
+    Key: the dataset's manifest digest, the version and its artefact's digest, and how the scores are written. Commit of
+    a partition: its row in the ledger, which names the file by its digest; the job's driver makes it under its lease
+    (`koboshi.training.driver`). Commit of the whole: the rename of the folder (`scored.publish`). Under a crash of a
+    worker its partition is done again on a warm spare; of the job, the next attempt goes on with the partitions that
+    are committed and verify; of this call, the job runs on, and the next call attaches to it. Of two drivers at once
+    one has the lease, the other is fenced. What does not fit raises `BadInput` or `Corrupt` before a job is submitted.
+    """
+    dataset = open_verified(order.dataset)
+    check_place(order.to, order.dataset)
+    key = scoring_key(dataset.sha256, order.version.ref, order.keep, order.rows)
+    if holds(order.to, key):
+        say(f"{order.to} has these scores already (key {key[:16]}): nothing is scored.")
+        return
+    plan = _plan(order, dataset)
+    spec = _spec(order, dataset, key, plan, place)
+    say(f"Scoring {key[:16]}: {_rows(plan)} in {len(plan)} partitions, by {order.version.name}.")
+    attained = attain(spec, jobs, Ledger(place.ledger_url), submission(spec, job), say)
+    if not attained.trained:
+        say("All partitions are scored already.")
+    _publish(order, _described(order, dataset, key, plan), spec, attained)
+    say(f"{order.to} has the scores of {_rows(plan)} of {order.dataset}, by {order.version.name}.")
+
+
+def _plan(order: Order, dataset: Dataset) -> list[Partition]:
+    """The partitions, once it is sure that the model is the one that was registered, and that the columns fit it."""
+    files = tables(dataset)
+    check_columns(dataset, list(files), model_of(order.version).signature, order.keep)
+    return plan_partitions(files, order.rows)
+
+
+def _spec(order: Order, dataset: Dataset, key: str, plan: list[Partition], place: Workplace) -> TrainingSpec:
+    """Each partition is a unit of one step: so it is given out, watched, fenced and committed as a step is."""
+    units = {part.name: UnitSpec(FACTORY, unit_params(part, order.version, order.keep), 1) for part in plan}
+    return TrainingSpec(key, DatasetRef(str(order.dataset), dataset.sha256), units, place)
+
+
+def _described(order: Order, dataset: Dataset, key: str, plan: list[Partition]) -> dict[str, Any]:
+    """Nothing in it depends on where, when or how often it was tried."""
+    return {
+        "key": key,
+        "dataset": dataset.sha256,
+        "model": order.version.ref.as_json(),
+        "keep": list(order.keep),
+        "partitions": [dataclasses.asdict(part) for part in plan],
+    }
+
+
+def _publish(order: Order, description: dict[str, Any], spec: TrainingSpec, attained: Attained) -> None:
+    """Whoever wanted the same at the same time may have published it meanwhile, or is just at it."""
+    for attempt in stamina.retry_context(on=LeaseTaken, attempts=None, timeout=PUBLISHING_S, wait_max=1.0):
+        with attempt:
+            if not holds(order.to, description["key"]):
+                publish(order.to, description, _parts(spec, attained))
+
+
+def _parts(spec: TrainingSpec, attained: Attained) -> Iterator[tuple[str, bytes]]:
+    """One after the other, each verified: a partition that was changed meanwhile is not published."""
+    for name, steps in attained.units.items():
+        yield name, read_checkpoint(spec.place.checkpoints, steps[-1].checkpoint)
+
+
+def _rows(plan: list[Partition]) -> str:
+    return f"{sum(part.rows for part in plan):,} rows"

@@ -1,0 +1,102 @@
+"""A partition's rows out of the dataset's Parquet files, and what the model answers to them, as Parquet again."""
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from koboshi.datasets.manifest import Dataset
+from koboshi.datasets.polars_tables import write_table
+from koboshi.errors import BadInput
+from koboshi.scoring.partitions import Partition
+from koboshi.serving.protocol import REAL, WHOLE, Column
+from koboshi.serving.sklearn_model import ScikitModel
+
+PREDICTION = "prediction"
+_WHOLE = {"integer": pl.Int32, "long": pl.Int64}
+
+
+def tables(dataset: Dataset) -> dict[str, int]:
+    """The Parquet files of a dataset, and how many rows each has; raises `BadInput` when there are none."""
+    names = [name for name in dataset.files if name.endswith(".parquet")]
+    rows = {name: pl.scan_parquet(dataset.path(name), glob=False).select(pl.len()).collect().item() for name in names}
+    if not sum(rows.values()):
+        raise BadInput(f"{dataset.folder} has no rows in Parquet files: choose a dataset with a table.")
+    return rows
+
+
+def check_columns(dataset: Dataset, files: Sequence[str], signature: Sequence[Column], keep: Sequence[str]) -> None:
+    """Raise `BadInput`, naming the first column that the model or `keep` asks for and a file does not have so."""
+    for name in files:
+        schema = pl.read_parquet_schema(dataset.path(name))
+        for column in signature:
+            _check_column(dataset.folder / name, column, schema.get(column.name))
+        for wanted in keep:
+            if wanted not in schema or wanted.startswith(PREDICTION):
+                raise BadInput(f"column {wanted} cannot be kept: {dataset.folder / name} has {', '.join(schema)}.")
+
+
+def scored_partition(
+    path: Path, partition: Partition, model: ScikitModel, keep: Sequence[str]
+) -> tuple[bytes, Mapping[str, float]]:
+    """Score the rows of a partition in one call of the model: a Parquet file's bytes, and its number of rows.
+
+    Columns `keep` come as they are, then the answers: `prediction`, or `prediction_0` … where a row has several (as
+    `predict_proba` has). What the rows or the model refuse, they refuse each time: `BadInput`, naming the partition.
+    """
+    try:
+        table = pl.scan_parquet(path, glob=False).slice(partition.start, partition.rows)
+        wanted = [column for column in model.signature if column.required or column.name in table.collect_schema()]
+        rows = table.select({*keep, *(column.name for column in wanted)}).collect()
+        answers = model.answers({column.name: _values(rows[column.name], column) for column in wanted})
+        scored = rows.select(keep).with_columns(_predictions(answers))
+    except Exception as error:
+        where = f"{partition.name} (rows {partition.start:,} to {partition.start + partition.rows:,} of {path})"
+        raise BadInput(f"{where} cannot be scored: {type(error).__name__}: {_first_line(error)}.") from error
+    return _parquet(scored), {"rows": float(scored.height)}
+
+
+def _check_column(path: Path, column: Column, dtype: pl.DataType | None) -> None:
+    if dtype is None and column.required:
+        raise BadInput(f"the model needs column {column.name}, which {path} does not have: choose another dataset.")
+    if dtype is not None and not _fits(dtype, column.type):
+        raise BadInput(f"column {column.name} of {path} is {dtype}, and the model takes {column.type}.")
+
+
+def _fits(dtype: pl.DataType, kind: str) -> bool:
+    """What the scoring protocol takes for such a column, too."""
+    if kind in REAL:
+        return dtype.is_float() or dtype.is_integer() or dtype == pl.Boolean
+    if kind in WHOLE:
+        return dtype.is_integer()
+    return bool(dtype == (pl.Boolean if kind == "boolean" else pl.String))
+
+
+def _values(column: pl.Series, wanted: Column) -> Any:
+    """As the scoring protocol reads them: a missing number is not a number, anything else may not be missing."""
+    if wanted.type in REAL:
+        return column.cast(pl.Float64).fill_null(float("nan")).to_numpy()
+    if column.has_nulls():
+        raise ValueError(f"column {wanted.name} has missing values, which do not fit type {wanted.type}")
+    if wanted.type in WHOLE:
+        return column.cast(_WHOLE[wanted.type]).to_numpy()
+    return column.to_list()
+
+
+def _predictions(answers: Any) -> list[pl.Series]:
+    if answers.ndim == 1:
+        return [pl.Series(PREDICTION, answers.tolist())]
+    return [pl.Series(f"{PREDICTION}_{at}", answers[:, at]) for at in range(answers.shape[1])]
+
+
+def _parquet(table: pl.DataFrame) -> bytes:
+    with tempfile.TemporaryDirectory(prefix="koboshi-scoring-") as folder:
+        path = Path(folder) / "part.parquet"
+        write_table(table, path)
+        return path.read_bytes()
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error) or "no reason given").splitlines()[0].rstrip(".")
