@@ -1,17 +1,27 @@
 """A training job whose pool keeps the step counter and forgets the checkpoint: the negative control's only change."""
 
+import contextlib
 import dataclasses
+from collections.abc import Callable, Iterator
 
 from koboshi.exits import run_and_exit
 from koboshi.training.job import run_job
-from koboshi.training.ray_pool import RayPool
+from koboshi.training.ray_pool import RayPool, on_ray
+from koboshi.training.spec import TrainingSpec
 from koboshi.training.worker import StepOrder
 
 
-class ForgetfulPool(RayPool):
-    def begin(self, worker: str, order: StepOrder) -> None:
-        super().begin(worker, dataclasses.replace(order, resume=None))
+@contextlib.contextmanager
+def forgetful_pool(spec: TrainingSpec, name: str, say: Callable[[str], None]) -> Iterator[RayPool]:
+    with on_ray(spec, name, say) as pool:
+        given = pool.begin
+
+        def begin(worker: str, order: StepOrder) -> None:
+            given(worker, dataclasses.replace(order, resume=None))
+
+        pool.begin = begin  # type: ignore[method-assign]
+        yield pool
 
 
 if __name__ == "__main__":
-    run_and_exit(lambda: run_job(ForgetfulPool), "train")
+    run_and_exit(lambda: run_job(forgetful_pool), "train")

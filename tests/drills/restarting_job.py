@@ -1,22 +1,27 @@
 """A training job that forgets what was committed and begins at step 1: the negative control's only change."""
 
+import contextlib
+from collections.abc import Callable, Iterator
+
 from koboshi.exits import run_and_exit
 from koboshi.ledger import Ledger, leases, steps
 from koboshi.training.job import run_job
 from koboshi.training.pool import Pool
-from koboshi.training.ray_pool import RayPool
+from koboshi.training.ray_pool import ray_pool
 from koboshi.training.spec import TrainingSpec
 
 
-def forget_then_open(spec: TrainingSpec, name: str) -> Pool:
+@contextlib.contextmanager
+def forget_then_open(spec: TrainingSpec, name: str, say: Callable[[str], None]) -> Iterator[Pool]:
     """The pool joins the cluster first, so that the driver before has ended; then every step is set aside."""
-    pool, ledger = RayPool(spec, name), Ledger(spec.place.ledger_url)
-    lease = leases.acquire(ledger, f"forgetting {name}", name, 60.0)
-    for unit in spec.units:
-        for step in steps.committed(ledger, spec.key, unit):
-            steps.set_aside(ledger, lease, step.checkpoint, "forgotten")
-    ledger.close()
-    return pool
+    with ray_pool(spec, name, say) as pool:
+        ledger = Ledger(spec.place.ledger_url)
+        lease = leases.acquire(ledger, f"forgetting {name}", name, 60.0)
+        for unit in spec.units:
+            for step in steps.committed(ledger, spec.key, unit):
+                steps.set_aside(ledger, lease, step.checkpoint, "forgotten")
+        ledger.close()
+        yield pool
 
 
 if __name__ == "__main__":

@@ -6,13 +6,14 @@ from pathlib import Path
 import pytest
 
 from koboshi import files
-from koboshi.errors import Fenced, LeaseTaken, Permanent, Transient
+from koboshi.errors import BadInput, Fenced, LeaseTaken, Permanent, Transient
 from koboshi.ledger import leases, steps
 from koboshi.training import driver
 from koboshi.training.checkpoints import KEPT, final_steps
 from koboshi.training.driver import train
+from koboshi.training.pool import step_failed
 from koboshi.training.recoveries import recoveries
-from koboshi.training.restart import TRIES
+from koboshi.training.restart import MEMORY_TRIES, TRIES
 from koboshi.training.spec import TrainingSpec
 from tests.support.chain_unit import Chain
 from tests.support.local_pool import AFTER, BEFORE, LocalPool
@@ -35,7 +36,6 @@ def test_an_undisturbed_run_commits_each_step_once_and_keeps_the_metrics(tmp_pat
     committed = steps.committed(ledger_of(spec), spec.key, "a")
     assert [step.checkpoint.step for step in committed] == [1, 2, 3, 4]
     assert committed[-1].metrics == {"first_byte": float(undisturbed(spec)["a"][0])}
-    assert pool.closed
     assert any(line.startswith("a: step 4/4 first_byte") for line in said)
 
 
@@ -73,7 +73,7 @@ def test_a_second_run_does_nothing(tmp_path: Path) -> None:
 def test_another_driver_goes_on_from_the_committed_steps(tmp_path: Path) -> None:
     """A driver that gives up leaves its commits to the next one, which takes them up and says so."""
     spec = chain_spec(tmp_path, steps={"a": 4})
-    with pytest.raises(Permanent, match="step 3 of a failed"):
+    with pytest.raises(Permanent, match="0 of 1 units are trained: a was set aside, step 3 came to nothing"):
         run(spec, LocalPool([("a", 3, BEFORE)] * TRIES))
     pool = LocalPool()
     said = run(spec, pool)
@@ -83,14 +83,72 @@ def test_another_driver_goes_on_from_the_committed_steps(tmp_path: Path) -> None
     assert "another driver went on from step 2" in recoveries(journal_of(spec), spec.key)["a"]
 
 
-def test_a_step_that_raises_each_time_stops_the_run_and_names_the_reason(tmp_path: Path) -> None:
-    spec = chain_spec(tmp_path, steps={"a": 3})
+def test_a_unit_that_always_raises_is_set_aside_and_the_others_are_trained(tmp_path: Path) -> None:
+    """The run ends partial (65), names the unit, its step and its reason, and keeps what was done."""
+    spec, pool = chain_spec(tmp_path, steps={"a": 3, "b": 4}), LocalPool()
     object.__setattr__(spec.units["a"], "params", {"seed": "a", "fails_at": 2})
-    pool = LocalPool()
-    with pytest.raises(Permanent, match="step 2 of a failed 4 times, last because ZeroDivisionError: this step can"):
+    reason = r"1 of 2 units are trained: a was set aside, step 2 .* last because ZeroDivisionError: this step can .*\.$"
+    with pytest.raises(Permanent, match=reason):
         run(spec, pool)
     assert pool.begun.count(("a", 2)) == TRIES
-    assert pool.closed
+    assert [step.checkpoint.step for step in steps.committed(ledger_of(spec), spec.key, "a")] == [1]
+    assert steps.committed(ledger_of(spec), spec.key, "b")[-1].checkpoint.step == 4
+    (aside,) = events_of(spec, "unit set aside")
+    assert (aside["unit"], aside["step"]) == ("a", 2)
+
+
+@pytest.mark.parametrize(
+    ("error", "tried"), [(TypeError("no such parameter"), 1), (BadInput("no"), 1), (MemoryError(), MEMORY_TRIES)]
+)
+def test_what_must_come_again_is_not_tried_again(tmp_path: Path, error: Exception, tried: int) -> None:
+    spec = chain_spec(tmp_path, steps={"a": 3})
+
+    class Raising(LocalPool):
+        def begin(self, worker, order):  # type: ignore[no-untyped-def]
+            self.begun.append((order.unit, order.step))
+            self.events.append(step_failed(worker, error))
+
+    pool = Raising()
+    with pytest.raises(Permanent, match="a was set aside, step 1"):
+        run(spec, pool)
+    assert len(pool.begun) == tried
+
+
+def test_a_worker_that_ran_out_of_memory_is_not_used_again(tmp_path: Path) -> None:
+    """What it has in memory may be what filled it: the unit goes on in a new process."""
+    spec = chain_spec(tmp_path, steps={"a": 3})
+
+    class Full(LocalPool):
+        def begin(self, worker, order):  # type: ignore[no-untyped-def]
+            if order.step == 2 and not self.ended:
+                self.events.append(step_failed(worker, MemoryError()))
+            else:
+                super().begin(worker, order)
+
+    pool = Full()
+    run(spec, pool)
+    assert final_states(spec) == undisturbed(spec)
+    assert len(pool.ended) == 1
+
+
+def test_steps_that_come_together_are_committed_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """I5: as many as came count, or none does; 1,000 small units cost no transaction each."""
+    spec, commit, together = chain_spec(tmp_path, steps={"a": 2, "b": 2}), steps.commit, []
+
+    def counted(ledger, lease, done):  # type: ignore[no-untyped-def]
+        together.append(len(done))
+        commit(ledger, lease, done)
+
+    class Together(LocalPool):
+        def next_events(self, timeout_s):  # type: ignore[no-untyped-def]  # noqa: ARG002
+            events = list(self.events)
+            self.events.clear()
+            return events
+
+    monkeypatch.setattr(steps, "commit", counted)
+    run(spec, Together())
+    assert final_states(spec) == undisturbed(spec)
+    assert together == [2, 2]
 
 
 def test_a_full_disk_stops_the_run_for_now(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,7 +160,7 @@ def test_a_full_disk_stops_the_run_for_now(tmp_path: Path, monkeypatch: pytest.M
 
     with monkeypatch.context() as patch:
         patch.setattr(files, "_fsync", full)
-        with pytest.raises(Transient, match=r"step 1 of a failed 4 times.* is full .*[^.]\.$"):
+        with pytest.raises(Transient, match=r"a was set aside, step 1 .* is full .*[^.]\.$"):
             run(spec, LocalPool())
     run(spec, LocalPool())
     assert final_states(spec) == undisturbed(spec)

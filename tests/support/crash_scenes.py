@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -108,6 +109,8 @@ class CommitOneStep:
     def _train(self, folder: Path, pool: LocalPool) -> None:
         spec = self._spec(folder)
         train(spec, pool, Ledger(spec.place.ledger_url), Journal(spec.place.journal), lambda _line: None)
+        if isinstance(pool, _FileLater):
+            pool.show()
 
 
 class OpenTheLedger:
@@ -157,7 +160,7 @@ class LandTheRowFirst(LandOneSpan):
 
 
 class _FileLater(LocalPool):
-    """Tells of a step while its file has another name, and gives the name when it is asked for the next event."""
+    """Tells of a step while its file has another name, and gives the name when it is asked for the next events."""
 
     hidden: tuple[Path, Path] | None = None
     told = False
@@ -169,17 +172,13 @@ class _FileLater(LocalPool):
             path = Path(order.store) / event.result.checkpoint.path
             self.hidden = path.rename(path.with_name("early")), path
 
-    def next_event(self, timeout_s: float) -> PoolEvent | None:
-        self._show()
-        event = super().next_event(timeout_s)
-        self.told = isinstance(event, StepDone)
-        return event
+    def next_events(self, timeout_s: float) -> Sequence[PoolEvent]:
+        self.show()
+        events = super().next_events(timeout_s)
+        self.told = any(isinstance(event, StepDone) for event in events)
+        return events
 
-    def close(self) -> None:
-        self._show()
-        super().close()
-
-    def _show(self) -> None:
+    def show(self) -> None:
         if self.hidden and self.told:
             self.hidden[0].rename(self.hidden[1])
             self.hidden = None

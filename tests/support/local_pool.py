@@ -1,10 +1,9 @@
 """A pool in this process, whose workers die when the test says so: faults are items of the input."""
 
 from collections import Counter, deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from koboshi.errors import Transient
-from koboshi.training.pool import PoolEvent, StepDone, StepFailed, WorkerDied, WorkerReady
+from koboshi.training.pool import PoolEvent, StepDone, WorkerDied, WorkerReady, step_failed
 from koboshi.training.worker import StepOrder, UnitWorker
 
 BEFORE, AFTER = "before the file is written", "after the file is written, before its commit"
@@ -19,7 +18,8 @@ class LocalPool:
         self.events: deque[PoolEvent] = deque()
         self.begun: list[tuple[str, int]] = []
         self.started = 0
-        self.closed = False
+        self.ended: list[str] = []
+        self.places = 99
 
     def grow(self) -> None:
         self.started += 1
@@ -37,20 +37,19 @@ class LocalPool:
         try:
             result = self.workers[worker].run_step(order)
         except Exception as error:  # noqa: BLE001 (as Ray does: whatever a step raises comes back to the driver)
-            reason = f"{type(error).__name__}: {error}"
-            self.events.append(StepFailed(worker, reason, again=isinstance(error, Transient)))
+            self.events.append(step_failed(worker, error))
             return None
         if self._dies(order, AFTER):
             return self._die(worker)
         self.events.append(StepDone(worker, result))
         return None
 
-    def next_event(self, timeout_s: float) -> PoolEvent | None:  # noqa: ARG002 (nothing here takes time)
-        return self.events.popleft() if self.events else None
+    def end(self, worker: str) -> None:
+        del self.workers[worker]
+        self.ended.append(worker)
 
-    def close(self) -> None:
-        self.closed = True
-        self.workers.clear()
+    def next_events(self, timeout_s: float) -> Sequence[PoolEvent]:  # noqa: ARG002 (nothing here takes time)
+        return [self.events.popleft()] if self.events else ()
 
     def _dies(self, order: StepOrder, when: str) -> bool:
         key = (order.unit, order.step, when)

@@ -10,6 +10,7 @@ class MemoryBeats:
         self.address = Address("memory", 0, "secret")
         self.waiting: list[Arrival] = []
         self.now = 0.0
+        self.killed: list[str] = []
 
     def receive(self, data: bytes) -> None:
         if (beat := Beat.from_bytes(data, self.address.secret)) is not None:
@@ -18,6 +19,9 @@ class MemoryBeats:
     def arrived(self) -> Sequence[Arrival]:
         found, self.waiting = self.waiting, []
         return found
+
+    def kill(self, worker: str) -> None:
+        self.killed.append(worker)
 
     def close(self) -> None:
         self.waiting = []

@@ -56,3 +56,13 @@ class Beat:
             return cls(**{**fields, "doing": Doing(**fields["doing"])})
         except (ValueError, KeyError, TypeError, AttributeError):
             return None
+
+
+def kill_order(worker: str, secret: str) -> bytes:
+    """The datagram back to a sender that has it kill its worker."""
+    return json.dumps({"v": FORMAT_VERSION, "secret": secret, "kill": worker}).encode()
+
+
+def is_kill_order(data: bytes, worker: str, secret: str) -> bool:
+    """Whether a datagram is the order to kill this worker, by somebody who knows the secret."""
+    return hmac.compare_digest(data, kill_order(worker, secret))

@@ -4,10 +4,12 @@
 
 The pipe's first line is the order, each one after it says what the worker is at. The sender reads the worker's state
 from the kernel, so it needs nothing of the worker's interpreter: a step that holds it for minutes beats on, and a
-stopped process shows as stopped. It hangs on to the process itself (a pidfd), neither to its number, which may be given
-again, nor to the thread that started it, at whose end a death signal would come too soon.
+stopped process shows as stopped. It hangs on to the process itself (a pidfd), neither to its number, which may be
+given again, nor to the thread that started it, at whose end a death signal would come too soon. By it the sender also
+kills the worker, when the listener orders so: it is the one that is surely on the same machine.
 """
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -20,7 +22,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Self
 
-from koboshi.heartbeat.beat import DEAD, Address, Beat, Doing
+from koboshi.heartbeat.beat import DEAD, Address, Beat, Doing, is_kill_order
 
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 _CHUNK = 65_536
@@ -82,6 +84,7 @@ class _Sender:
         self._poll = select.poll()
         self._poll.register(process, select.POLLIN)
         self._poll.register(pipe.descriptor, select.POLLIN)
+        self._poll.register(out, select.POLLIN)
         self._doing = Doing()
 
     def run(self, lines: list[str]) -> None:
@@ -95,6 +98,8 @@ class _Sender:
             ready = {descriptor for descriptor, _ in self._poll.poll(max(0.0, due - time.monotonic()) * 1000)}
             if self._process in ready:
                 return self._send(DEAD, 0.0)
+            if self._out.fileno() in ready:
+                self._obey()
             lines = self._heard() if self._pipe.descriptor in ready else []
 
     def _heard(self) -> list[str]:
@@ -102,6 +107,13 @@ class _Sender:
         if (lines := self._pipe.read()) is None:
             self._poll.unregister(self._pipe.descriptor)
         return lines or []
+
+    def _obey(self) -> None:
+        """Kill the worker if the listener says so; SIGKILL ends a stopped process, too."""
+        order, address = self._order, self._order.address
+        with contextlib.suppress(OSError):  # a port that nobody listens at shows here, and ends nothing
+            if is_kill_order(self._out.recv(_CHUNK, socket.MSG_DONTWAIT), order.worker, address.secret):
+                signal.pidfd_send_signal(self._process, signal.SIGKILL)
 
     def _send(self, state: str, cpu_s: float) -> None:
         beat = Beat(self._order.worker, self._doing, state, cpu_s, time.monotonic())

@@ -25,5 +25,11 @@ class Beats(Protocol):
     def arrived(self) -> Sequence[Arrival]:
         """All that has arrived since the last call, in order; never waits."""
 
+    def kill(self, worker: str) -> None:
+        """Have the process beside a worker kill it, on whatever machine; of no effect for one that never beat.
+
+        It may get lost, as a beat may: a worker that beats on is to be killed again.
+        """
+
     def close(self) -> None:
         """Listen no more."""

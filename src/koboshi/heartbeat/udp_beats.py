@@ -1,12 +1,13 @@
 """Beats as datagrams: nobody waits for anybody, and a lost one is what the detector is made for."""
 
+import contextlib
 import secrets
 import socket
 import struct
 import time
 from collections.abc import Sequence
 
-from koboshi.heartbeat.beat import Address, Beat
+from koboshi.heartbeat.beat import Address, Beat, kill_order
 from koboshi.heartbeat.beats import Arrival
 
 _SO_TIMESTAMPNS = 35  # Linux; Python's socket module does not name it
@@ -23,6 +24,7 @@ class UdpBeats:
         self._socket.setblocking(False)
         self._socket.bind((host, 0))
         self._address = Address(host, self._socket.getsockname()[1], secrets.token_hex(8))
+        self._senders: dict[str, tuple[str, int]] = {}
 
     @property
     def address(self) -> Address:
@@ -37,11 +39,18 @@ class UdpBeats:
         found: list[Arrival] = []
         while True:
             try:
-                data, ancillary, _, _ = self._socket.recvmsg(_LARGEST, socket.CMSG_SPACE(_TIMESTAMP.size))
+                data, ancillary, _, sender = self._socket.recvmsg(_LARGEST, socket.CMSG_SPACE(_TIMESTAMP.size))
             except BlockingIOError:
                 return found
             if (beat := Beat.from_bytes(data, self._address.secret)) is not None:
+                self._senders[beat.worker] = sender
                 found.append(Arrival(beat, time.monotonic() - _age_s(ancillary)))
+
+    def kill(self, worker: str) -> None:
+        """A datagram back to where the worker's newest beat came from."""
+        if (sender := self._senders.get(worker)) is not None:
+            with contextlib.suppress(OSError):
+                self._socket.sendto(kill_order(worker, self._address.secret), sender)
 
     def close(self) -> None:
         """Listen no more."""

@@ -2,7 +2,7 @@
 
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from koboshi.errors import Permanent, Transient
@@ -14,7 +14,8 @@ from koboshi.ledger.steps import CommittedStep
 from koboshi.refs import DatasetRef
 from koboshi.training import checkpoints
 from koboshi.training.pool import Pool, PoolEvent, StepDone, StepFailed, WorkerDied, WorkerReady
-from koboshi.training.restart import (
+from koboshi.training.restart import decide_restart
+from koboshi.training.run_state import (
     Action,
     Begun,
     Committed,
@@ -24,10 +25,12 @@ from koboshi.training.restart import (
     Interrupted,
     Lost,
     Order,
+    Poisoned,
     Ready,
+    Retire,
     RunState,
+    SetAside,
     UnitState,
-    decide_restart,
 )
 from koboshi.training.spec import TrainingSpec
 from koboshi.training.worker import StepOrder, StepResult
@@ -39,15 +42,13 @@ def train(spec: TrainingSpec, pool: Pool, ledger: Ledger, journal: Journal, say:
     """Do all steps of all units that are not committed yet.
 
     Key: the spec's key. Under a crash of a worker: its unit goes on elsewhere from the newest committed step that
-    verifies. Under a crash of this driver: the next one waits for the lease and goes on in the same way. Raises
-    `Fenced` when another driver took over, `Permanent` when a unit fails each time, `Transient` when no worker starts.
+    verifies. Under a crash of this driver: the next one waits for the lease and goes on in the same way. A unit whose
+    step comes to nothing each time is set aside, and the others go on. Raises `Fenced` when another driver took over,
+    `Permanent` when a unit was set aside, `Transient` when no worker starts, or a unit may fare better later.
     """
     holder = f"{uuid.uuid4().hex[:8]}.{this_process()}"
     with holding(ledger, f"training/{spec.key}", holder, spec.place.lease_s, TAKEOVER_S) as held:
-        try:
-            _Driver(spec, pool, ledger, journal, say, held).run()
-        finally:
-            pool.close()
+        _Driver(spec, pool, ledger, journal, say, held).run()
 
 
 class _Driver:
@@ -64,7 +65,7 @@ class _Driver:
         self._held = held
         self._good = {name: self._newest_good(name) for name in spec.units}
         units = {name: UnitState(unit.steps, self._done(name)) for name, unit in spec.units.items()}
-        self._state = RunState(spec.place.actors, units)
+        self._state = RunState.of(min(spec.place.actors, pool.places), units)
         self._suspected_at: dict[str, float] = {}
 
     def run(self) -> None:
@@ -76,8 +77,15 @@ class _Driver:
         self._decide(Begun())
         while not self._state.finished:
             self._held.keep()
-            if (event := self._pool.next_event(self._spec.place.lease_s / 4)) is not None:
-                self._decide(self._taken_in(event))
+            self._take_in(self._pool.next_events(self._spec.place.lease_s / 4))
+        if poisoned := self._state.poisoned:
+            raise _partial(poisoned, len(self._state.units))
+
+    def _take_in(self, events: Sequence[PoolEvent]) -> None:
+        """Steps that come together are committed together; what each event means is decided in the order they came."""
+        self._commit([event for event in events if isinstance(event, StepDone)])
+        for event in events:
+            self._decide(self._taken_in(event))
 
     def _decide(self, event: Event) -> None:
         self._state, actions = decide_restart(self._state, event)
@@ -90,9 +98,19 @@ class _Driver:
                 self._pool.begin(action.worker, self._step_order(action))
             case Grow():
                 self._pool.grow()
+            case Retire():
+                self._retire(action)
+            case SetAside(unit, poisoned):
+                self._record("unit set aside", unit=unit, step=poisoned.step, reason=poisoned.reason)
+                self._say(f"{unit}: set aside, {_told(poisoned)}; the others go on")
             case GiveUp():
                 self._record("given up", reason=action.reason)
-                raise (Transient if action.again else Permanent)(f"{action.reason.rstrip('.')}.")
+                raise Transient(f"{action.reason.rstrip('.')}.")
+
+    def _retire(self, action: Retire) -> None:
+        self._record("worker retired", unit=action.unit, worker=action.worker, reason=action.reason)
+        self._say(f"{action.unit}: {action.worker} is used no more ({action.reason})")
+        self._pool.end(action.worker)
 
     def _taken_in(self, event: PoolEvent) -> Event:
         """What a pool's event means for the run, once the ledger knows of it."""
@@ -102,17 +120,25 @@ class _Driver:
                 self._say(f"{worker} is ready (pid {pid} on {node})")
                 return Ready(worker)
             case StepDone(worker, result):
-                self._commit(result, worker)
-                return Committed(worker)
+                self._tell(result, worker)
+                return Committed(worker, result.seconds)
             case WorkerDied() | StepFailed():
                 return self._interrupted(event)
 
-    def _commit(self, result: StepResult, worker: str) -> None:
+    def _commit(self, done: Sequence[StepDone]) -> None:
         """The commit point of table → checkpoint is `steps.commit`; files of older steps go only after it."""
+        if not done:
+            return
+        results = [event.result for event in done]
+        steps.commit(self._ledger, self._held.lease, [(result.checkpoint, result.metrics) for result in results])
+        for result in results:
+            checkpoint = result.checkpoint
+            self._good[checkpoint.unit] = CommittedStep(checkpoint, result.metrics, time.time())
+            committed = steps.committed(self._ledger, checkpoint.run_key, checkpoint.unit)
+            checkpoints.drop_old(self._spec.place.checkpoints, committed)
+
+    def _tell(self, result: StepResult, worker: str) -> None:
         done = result.checkpoint
-        steps.commit(self._ledger, self._held.lease, [(done, result.metrics)])
-        self._good[done.unit] = CommittedStep(done, result.metrics, time.time())
-        checkpoints.drop_old(self._spec.place.checkpoints, steps.committed(self._ledger, done.run_key, done.unit))
         metrics = " ".join(f"{name} {value:.4f}" for name, value in result.metrics.items())
         total = self._state.units[done.unit].total
         self._say(f"{done.unit}: step {done.step}/{total} {metrics} ({result.seconds:.2f} s, {worker})")
@@ -123,7 +149,7 @@ class _Driver:
 
     def _interrupted(self, event: WorkerDied | StepFailed) -> Event:
         worker, reason, alive = event.worker, event.reason, isinstance(event, StepFailed)
-        unit = self._state.unit_of(worker)
+        unit = self._state.at.get(worker)
         what = "step failed" if alive else "worker died"
         if unit is None:
             self._record(what, worker=worker, reason=reason)
@@ -133,8 +159,7 @@ class _Driver:
         self._record(what, unit=unit, step=step, worker=worker, reason=reason)
         self._good[unit] = self._newest_good(unit)
         self._say(f"{unit}: {what} at step {step} on {worker} ({reason}); it goes on from step {self._done(unit)}")
-        again = isinstance(event, StepFailed) and event.again
-        return Interrupted(worker, self._done(unit), alive, reason, again)
+        return Interrupted(worker, self._done(unit), alive, reason, event.kind)
 
     def _step_order(self, order: Order) -> StepOrder:
         spec, place = self._spec, self._spec.place
@@ -160,3 +185,14 @@ class _Driver:
 
     def _record(self, event: str, **facts: object) -> None:
         self._journal.record(event, run=self._spec.key, **facts)
+
+
+def _partial(poisoned: Mapping[str, Poisoned], units: int) -> Permanent | Transient:
+    """How a run ends that could not do all: 75 if every unit that is missing may fare better later, 65 otherwise."""
+    told = "; ".join(f"{name} was set aside, {_told(reason)}" for name, reason in poisoned.items())
+    later = all(reason.again for reason in poisoned.values())
+    return (Transient if later else Permanent)(f"{units - len(poisoned)} of {units} units are trained: {told}.")
+
+
+def _told(poisoned: Poisoned) -> str:
+    return f"step {poisoned.step} came to nothing each time, last because {poisoned.reason.rstrip('.')}"

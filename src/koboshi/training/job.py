@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import typer
@@ -14,8 +15,10 @@ from koboshi.training.driver import train
 from koboshi.training.pool import Pool
 from koboshi.training.spec import TrainingSpec
 
+OpenPool = Callable[[TrainingSpec, str, Callable[[str], None]], AbstractContextManager[Pool]]
 
-def run_job(open_pool: Callable[[TrainingSpec, str], Pool]) -> None:
+
+def run_job(open_pool: OpenPool) -> None:
     """Train what the file in argv[1] specifies; argv[2] is the job's name.
 
     A driver that was fenced ends with 75, not 65: *it* may commit nothing more, but the training goes on under the
@@ -26,7 +29,8 @@ def run_job(open_pool: Callable[[TrainingSpec, str], Pool]) -> None:
     ledger, journal = Ledger(spec.place.ledger_url), Journal(spec.place.journal)
     journal.record("job began", run=spec.key, job=name, pid=os.getpid())
     try:
-        train(spec, open_pool(spec, name), ledger, journal, _say)
+        with open_pool(spec, name, _say) as pool:
+            train(spec, pool, ledger, journal, _say)
     except Fenced as error:
         raise LeaseTaken(str(error)) from error
     journal.record("job done", run=spec.key, job=name)

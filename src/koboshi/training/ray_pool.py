@@ -1,24 +1,59 @@
-"""The pool on Ray: named actors on all nodes, one of them a warm spare. Ray starts and watches; it never restarts."""
+"""The pool on Ray: named actors on all nodes, one of them a warm spare. Ray starts and tells; it never restarts."""
 
+import contextlib
 import re
 import time
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import ray
-from ray.exceptions import RayActorError, RayTaskError
+from ray.exceptions import OutOfMemoryError, RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from koboshi.errors import Transient, Unavailable
-from koboshi.training.pool import PoolEvent, StepDone, StepFailed, WorkerDied, WorkerReady
+from koboshi.errors import Unavailable
+from koboshi.heartbeat import Rhythm, Watch
+from koboshi.heartbeat.udp_beats import UdpBeats
+from koboshi.training.pool import Pool, PoolEvent, StepDone, WorkerDied, WorkerReady, step_failed
 from koboshi.training.ray_names import actor_name, step_name
 from koboshi.training.spec import TrainingSpec
+from koboshi.training.watched_pool import WatchedPool
 from koboshi.training.worker import StepOrder, StepResult, UnitWorker
 
 NAMESPACE = "koboshi"
+RHYTHM = Rhythm()
 WARM_UP_S = 120.0  # after which a worker that never answered counts as dead
 NODES_S = 90.0  # a head that was restarted has its nodes back well before
 NO_NODES = "no Ray node with a CPU is alive: see `koboshi status`."
 MATHS_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+Say = Callable[[str], None]
+
+
+@contextlib.contextmanager
+def ray_pool(spec: TrainingSpec, job: str, say: Say) -> Iterator[Pool]:
+    """The pool of a job, watched, for as long as the context lasts; all its workers are gone afterwards.
+
+    Raises `Unavailable` when the cluster that `RAY_ADDRESS` names has no nodes in time.
+    """
+    with on_ray(spec, job, say) as pool:
+        yield WatchedPool(pool, pool.beats, Watch(RHYTHM, time.monotonic()))
+
+
+@contextlib.contextmanager
+def on_ray(spec: TrainingSpec, job: str, say: Say) -> Iterator["RayPool"]:
+    """The pool that nobody watches: it tells of deaths alone."""
+    ray.init(namespace=NAMESPACE, log_to_driver=False, logging_level="WARNING")
+    try:
+        _wait_for_nodes(say)
+        pool = RayPool(spec, job)
+        if pool.places < spec.place.actors:
+            wanted = f"{spec.place.actors} workers at once with {spec.threads} threads each"
+            say(f"The cluster is too small for {wanted}: {pool.places} at once are started.")
+        yield pool
+        pool.close()
+    finally:
+        ray.shutdown()
 
 
 class RayPool:
@@ -30,15 +65,21 @@ class RayPool:
     """
 
     def __init__(self, spec: TrainingSpec, job: str) -> None:
-        """Join the cluster that `RAY_ADDRESS` names; raises `Unavailable` when it gets no nodes in time."""
-        ray.init(namespace=NAMESPACE, log_to_driver=False, logging_level="WARNING")
-        _wait_for_nodes()
+        """Ray is initialised, and has nodes."""
         self._job, self._factories, self._started = job, spec.factories, 0
         self._env = {"env_vars": dict.fromkeys(MATHS_THREADS, str(spec.threads))}
+        self._places = max(1, int(sum(node["Resources"]["CPU"] for node in _nodes()) // spec.threads))
         self._actors: dict[str, Any] = {}
         self._nodes: dict[str, str] = {}
+        self._ended: list[Any] = []  # a handle that is dropped would be the actor's end in Ray's records
         self._waiting: dict[Any, str] = {}
         self._warm_by: dict[Any, float] = {}
+        self.beats = UdpBeats(ray.util.get_node_ip_address())
+
+    @property
+    def places(self) -> int:
+        """As many as the nodes had CPUs for at the beginning, at least one."""
+        return self._places
 
     def grow(self) -> None:
         """Start a worker on the next node."""
@@ -51,7 +92,7 @@ class RayPool:
             runtime_env=self._env,
             scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False),
         )
-        self._actors[name] = actor.remote(self._factories)
+        self._actors[name] = actor.remote(self._factories, name, self.beats.address, RHYTHM.interval_s)
         self._nodes[name] = node["NodeName"]
         hello = self._actors[name].hello.remote()
         self._waiting[hello] = name
@@ -62,30 +103,44 @@ class RayPool:
         call = self._actors[worker].run_step.options(name=step_name(order.unit, order.step))
         self._waiting[call.remote(order)] = worker
 
-    def next_event(self, timeout_s: float) -> PoolEvent | None:
-        """The next answer, death or failure."""
-        done, _ = ray.wait(list(self._waiting), timeout=timeout_s)
+    def end(self, worker: str) -> None:
+        """Have Ray kill the actor; what it was called for is not waited for any more."""
+        self._waiting = {call: name for call, name in self._waiting.items() if name != worker}
+        if (actor := self._actors.pop(worker, None)) is not None:
+            ray.kill(actor)
+            self._ended.append(actor)
+
+    def next_events(self, timeout_s: float) -> Sequence[PoolEvent]:
+        """The answers, deaths and failures that have come, in one go."""
+        calls = list(self._waiting)
+        if not calls:
+            time.sleep(timeout_s)
+            return ()
+        done, _ = ray.wait(calls, timeout=timeout_s)
         if not done:
             return self._overdue()
-        worker = self._waiting.pop(done[0])
-        self._warm_by.pop(done[0], None)
-        try:
-            answer = ray.get(done[0])
-        except RayActorError as error:
-            self._actors.pop(worker, None)
-            return WorkerDied(worker, _gist(error))
-        except RayTaskError as error:
-            reason = f"{type(error.cause).__name__}: {error.cause}"
-            return StepFailed(worker, reason, again=isinstance(error.cause, Transient))
-        if isinstance(answer, StepResult):
-            return StepDone(worker, answer)
-        return WorkerReady(worker, answer, self._nodes[worker])
+        done, _ = ray.wait(calls, num_returns=len(calls), timeout=0)
+        return [self._event(call) for call in done]
 
     def close(self) -> None:
         """Kill all workers."""
-        for actor in self._actors.values():
-            ray.kill(actor)
-        ray.shutdown()
+        for worker in tuple(self._actors):
+            self.end(worker)
+        self.beats.close()
+
+    def _event(self, call: Any) -> PoolEvent:
+        worker = self._waiting.pop(call)
+        self._warm_by.pop(call, None)
+        try:
+            answer = ray.get(call)
+        except RayTaskError as error:
+            return step_failed(worker, error.cause)
+        except RayError as error:
+            self.end(worker)
+            return WorkerDied(worker, _gist(error), "memory" if isinstance(error, OutOfMemoryError) else "")
+        if isinstance(answer, StepResult):
+            return StepDone(worker, answer)
+        return WorkerReady(worker, answer, self._nodes[worker])
 
     def _next_node(self) -> dict[str, Any]:
         """The nodes in turn; a node that dies before its worker is there shows as that worker's death."""
@@ -94,14 +149,13 @@ class RayPool:
         chosen: dict[str, Any] = sorted(nodes, key=lambda node: str(node["NodeName"]))[self._started % len(nodes)]
         return chosen
 
-    def _overdue(self) -> PoolEvent | None:
-        late = next((hello for hello, by in self._warm_by.items() if by < time.monotonic()), None)
-        if late is None:
-            return None
-        worker = self._waiting.pop(late)
-        del self._warm_by[late]
-        ray.kill(self._actors.pop(worker))
-        return WorkerDied(worker, f"it was not ready after {WARM_UP_S:.0f} s")
+    def _overdue(self) -> Sequence[PoolEvent]:
+        now = time.monotonic()
+        late = [self._waiting[hello] for hello, by in self._warm_by.items() if by < now and hello in self._waiting]
+        for worker in late:
+            self.end(worker)
+        self._warm_by = {hello: by for hello, by in self._warm_by.items() if by >= now}
+        return [WorkerDied(worker, f"it was not ready after {WARM_UP_S:.0f} s") for worker in late]
 
 
 def _nodes() -> list[dict[str, Any]]:
@@ -109,9 +163,11 @@ def _nodes() -> list[dict[str, Any]]:
     return [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU", 0) > 0]
 
 
-def _wait_for_nodes() -> None:
+def _wait_for_nodes(say: Say) -> None:
     """Before the run's lease is taken: nobody should hold a lease while there is nobody to do the work."""
     deadline = time.monotonic() + NODES_S
+    if not _nodes():
+        say(f"No Ray node with a CPU is alive yet: waiting for at most {NODES_S:.0f} s.")
     while not _nodes():
         if time.monotonic() > deadline:
             raise Unavailable(NO_NODES)

@@ -15,11 +15,23 @@ FORMAT_VERSION = 1
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class UnitSpec:
-    """One unit: the factory that makes it (`package.module:name`), its parameters, and how many steps it takes."""
+    """One unit: the factory that makes it (`package.module:name`), its parameters, and how many steps it takes.
+
+    A worker that is at one step for longer than `step_limit_s`, and than three times the longest step before, is taken
+    for hung, however well it beats. The limit decides nothing of the outcome, so it is no part of the key.
+    The members of a `gang` do each step together: none begins it before all have committed the one before.
+    """
 
     factory: str
     params: Mapping[str, Any]
     steps: int
+    step_limit_s: float = 600.0
+    gang: str = ""
+
+    def facts(self) -> dict[str, Any]:
+        """What decides the outcome."""
+        facts = {"factory": self.factory, "params": self.params, "steps": self.steps}
+        return {**facts, "gang": self.gang} if self.gang else facts
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -85,7 +97,7 @@ def training_key(table: DatasetRef, units: Mapping[str, UnitSpec], **digests: st
     """
     facts = {
         "table": table.manifest_sha256,
-        "units": {name: dataclasses.asdict(unit) for name, unit in units.items()},
+        "units": {name: unit.facts() for name, unit in units.items()},
         **digests,
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()

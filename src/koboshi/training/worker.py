@@ -9,6 +9,8 @@ from pathlib import Path
 
 from koboshi.errors import BadInput
 from koboshi.files import publish, verified_bytes
+from koboshi.heartbeat.beat import Address, Doing
+from koboshi.heartbeat.companion import Companion
 from koboshi.journal import Journal
 from koboshi.refs import CheckpointRef, DatasetRef
 from koboshi.training.spec import UnitSpec
@@ -43,8 +45,11 @@ class StepResult:
 class UnitWorker:
     """Keeps the unit that it worked on last, so that an unbroken run never reads its checkpoints back."""
 
-    def __init__(self, factories: Iterable[str]) -> None:
-        """Be warm: import what the factories need, so that taking over costs no imports."""
+    def __init__(
+        self, factories: Iterable[str], name: str = "", beats: Address | None = None, interval_s: float = 0.5
+    ) -> None:
+        """Beat from now on, if somebody listens; be warm: import what the factories need, before it is needed."""
+        self._companion = Companion(name, beats, interval_s) if beats else None
         for factory in factories:
             __import__(factory.partition(":")[0])
         self._unit: Unit | None = None
@@ -63,11 +68,18 @@ class UnitWorker:
         unit = self._continued(order)
         self._unit, self._done = None, None
         Journal(Path(order.journal)).record("step started", **_names(order), pid=os.getpid())
+        self._tell(Doing(order.unit, order.step, "step"))
         began = time.monotonic()
         metrics = {name: float(value) for name, value in unit.step(order.step).items()}
+        self._tell(Doing(order.unit, order.step, "checkpoint"))
         checkpoint = _write(order, unit.dump())
+        self._tell(Doing())
         self._unit, self._done = unit, (order.run_key, order.unit, order.step)
         return StepResult(checkpoint, metrics, time.monotonic() - began)
+
+    def _tell(self, doing: Doing) -> None:
+        if self._companion is not None:
+            self._companion.tell(doing)
 
     def _continued(self, order: StepOrder) -> Unit:
         """The unit as it stands before the step: at hand from the step before, or taken up from the checkpoint."""

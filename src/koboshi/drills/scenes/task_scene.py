@@ -16,6 +16,7 @@ from koboshi.drills.scenes.training_scene import TrainingScene
 from koboshi.drills.scenes.workspace import STAGE, make_workspace
 from koboshi.drills.strike import Strike
 from koboshi.errors import KoboshiError, Permanent
+from koboshi.journal import Journal
 from koboshi.orchestration.airflow_client import AirflowClient, Run, TaskState, connect
 from koboshi.refs import DatasetRef
 from koboshi.settings import Settings, required
@@ -33,8 +34,9 @@ class TaskScene(TrainingScene):
     """A run of the DAG `drill_train` in a workspace of its own.
 
     Airflow takes half a minute to miss a killed supervisor, which the training has to outlast on any machine: so the
-    worker that is at a step is held there (SIGSTOP) until the next try has found the job or made another. One unit is
-    trained, without a control beside it: what is asked here is how often it was trained, not to what bits.
+    job's driver is held in the middle of a step (SIGSTOP) until the next try has found the job or made another; a
+    stopped worker would be replaced. One unit is trained, without a control beside it: what is asked here is how often
+    it was trained, not to what bits.
     """
 
     def __init__(
@@ -73,15 +75,20 @@ class TaskScene(TrainingScene):
         return [strike] if strike else []
 
     def hold(self) -> bool:
-        """Keep the worker where it is, in the middle of a step; False when the training was over first."""
+        """Keep the job where it is, in the middle of a step; False when the training was over first."""
         caught = caught_in_the_middle(self.doing, self.pids, lambda: self.over)
         if caught is None:
             return False
-        self._held = [caught.process.pid]
-        return stop(self.doing, self._held) is not None
+        self._held = self._drivers()
+        return stop("the job's driver", self._held) is not None
+
+    def _drivers(self) -> list[int]:
+        """The processes in which the run's jobs have begun."""
+        events = Journal(self.spec.place.journal).events()
+        return [event["pid"] for event in events if event["event"] == "job began"]
 
     def finish(self, limit_s: float) -> Finding:
-        """Let the worker go on once a later try follows a job, then wait for the run's end."""
+        """Let the driver go on once a later try follows a job, then wait for the run's end."""
         struck = time.monotonic()
         deadline = struck + limit_s
         while not self.over and not self._is_followed() and time.monotonic() < deadline:

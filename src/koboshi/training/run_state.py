@@ -1,0 +1,150 @@
+"""The state of a run, and the small values that go in and out of `restart.decide_restart`."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Literal, Self
+
+Kind = Literal["", "transient", "permanent", "memory"]  # why a step came to nothing, as far as it is known
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class UnitState:
+    """A unit: `done` is its newest committed step that verifies, `seconds` what its newest steps took.
+
+    `failures` counts those of the step that is next, `memory_failures` those of them that were for lack of memory.
+    """
+
+    total: int
+    done: int = 0
+    failures: int = 0
+    memory_failures: int = 0
+    recovering: bool = False
+    seconds: tuple[float, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Poisoned:
+    """A unit that was set aside: its next step came to nothing each time. `again` if a later run may fare better."""
+
+    step: int
+    reason: str
+    again: bool
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class RunState:
+    """The whole run: `actors` is how many units may be at work at once.
+
+    Each unit with steps left is in one of three places: `waiting` (interrupted ones first), `at` (by the worker that
+    is at its step `done + 1`), or `poisoned`. So no decision looks through all the units.
+    """
+
+    actors: int
+    units: Mapping[str, UnitState]
+    waiting: tuple[str, ...] = ()
+    at: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    poisoned: Mapping[str, Poisoned] = dataclasses.field(default_factory=dict)
+    idle: tuple[str, ...] = ()
+    starting: int = 0
+    stillborn: int = 0
+
+    @classmethod
+    def of(cls, actors: int, units: Mapping[str, UnitState]) -> Self:
+        """A run in which nobody is at work yet."""
+        return cls(actors, units, tuple(name for name, unit in units.items() if unit.done < unit.total))
+
+    @property
+    def finished(self) -> bool:
+        """Whether each unit has done all its steps, or is set aside."""
+        return not self.waiting and not self.at
+
+    def with_unit(self, name: str, unit: UnitState) -> Self:
+        """The state with one unit changed."""
+        return dataclasses.replace(self, units={**self.units, name: unit})
+
+    def without(self, worker: str) -> Self:
+        """The state in which a worker is at nothing."""
+        return dataclasses.replace(self, at={w: unit for w, unit in self.at.items() if w != worker})
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Begun:
+    """The driver holds the lease; no worker is there yet."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Ready:
+    """A worker is warm."""
+
+    worker: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Committed:
+    """The step that a worker was at is committed; it took `seconds`."""
+
+    worker: str
+    seconds: float = 0.0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Interrupted:
+    """A step came to nothing: its worker died, or the step raised. `done` is where the unit can go on from."""
+
+    worker: str
+    done: int
+    alive: bool
+    reason: str
+    kind: Kind = ""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Lost:
+    """A worker died that was at no step: before it was warm, or idle."""
+
+    worker: str
+    reason: str
+
+
+Event = Begun | Ready | Committed | Interrupted | Lost
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Order:
+    """Let `worker` do step `step` of `unit`."""
+
+    worker: str
+    unit: str
+    step: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Grow:
+    """Start one more worker, in the background."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Retire:
+    """End a worker that is of no use any more; `unit` goes on without it."""
+
+    worker: str
+    unit: str
+    reason: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SetAside:
+    """Try this unit no more; the others go on."""
+
+    unit: str
+    poisoned: Poisoned
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class GiveUp:
+    """Stop the run: there is nobody to do the work; another attempt may fare better."""
+
+    reason: str
+
+
+Action = Order | Grow | Retire | SetAside | GiveUp
