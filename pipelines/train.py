@@ -8,7 +8,7 @@ attaches to it.
 import hashlib
 import json
 from collections.abc import Mapping
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,8 @@ from koboshi.journal import Journal
 from koboshi.ledger import Ledger
 from koboshi.ledger.steps import CommittedStep
 from koboshi.registry.outbox import Outbox
-from koboshi.registry.records import StepRecord, TrainingRecord, UnitRecord
+from koboshi.registry.progress import telling, to_mlflow
+from koboshi.registry.records import StepRecord, TrainingPlan, TrainingRecord, UnitRecord
 from koboshi.settings import Settings, load_settings, required
 from koboshi.training import TrainingSpec, UnitSpec, Workplace
 from koboshi.training.attach import Attained, attain
@@ -139,6 +140,15 @@ def record(
         hand_over(Outbox.of(settings.state_dir), ledger, settings.mlflow.tracking_uri, training, say)
 
 
+def told_of(settings: Settings, spec: TrainingSpec) -> AbstractContextManager[None]:
+    """While the block runs, the training's steps appear in MLflow soon after they are committed."""
+    if (uri := settings.mlflow.tracking_uri) is None:
+        return nullcontext()
+    units = {name: _flat(unit) for name, unit in spec.units.items()}
+    plan = TrainingPlan(settings.serving.model, spec.key, _shared(spec), units)
+    return telling(settings.ledger_url, lambda ledger: to_mlflow(ledger, uri, plan), say)
+
+
 def main() -> None:
     """Have the candidates trained, record them, publish data/training."""
     settings = load_settings()
@@ -148,7 +158,8 @@ def main() -> None:
     features = open_verified(settings.project / "data" / "features")
     spec = training_spec(settings, features, params, split)
     say(f"Training {spec.key[:16]}: {', '.join(f'{name} ({unit.steps} steps)' for name, unit in spec.units.items())}.")
-    attained = attain(spec, jobs, Ledger(settings.ledger_url), submission(spec, settings.project / JOB), say)
+    with told_of(settings, spec):
+        attained = attain(spec, jobs, Ledger(settings.ledger_url), submission(spec, settings.project / JOB), say)
     if not attained.trained:
         say("All its steps are committed already: nothing is trained.")
     rows, models = test_week(pl.read_parquet(features.path(TABLE)), split), final_models(spec, attained)

@@ -40,6 +40,14 @@ def claim(ledger: Ledger, key: str) -> Attempt:
         return Attempt(key, number, "open")
 
 
+def is_known(ledger: Ledger, key: str) -> bool:
+    """Whether there ever was an attempt at this job."""
+    with ledger.snapshot() as connection:
+        return (
+            connection.execute(sa.select(attempts.c.number).where(attempts.c.key == key).limit(1)).first() is not None
+        )
+
+
 def close(ledger: Ledger, attempt: Attempt, state: Literal["succeeded", "failed"], detail: str = "") -> None:
     """Write down how an attempt ended. The first word counts; the same word again changes nothing."""
     with ledger.transaction() as connection:

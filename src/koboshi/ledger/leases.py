@@ -59,6 +59,13 @@ def release(ledger: Ledger, lease: Lease) -> None:
         )
 
 
+def is_held(ledger: Ledger, name: str) -> bool:
+    """Whether somebody holds a lease just now, as far as one can tell."""
+    with ledger.snapshot() as connection:
+        row = connection.execute(sa.select(leases).where(leases.c.name == name)).one_or_none()
+    return row is not None and row.expires_at > time.time() and not is_dead(row.holder)
+
+
 def check(connection: LedgerConnection, lease: Lease) -> None:
     """The guard of every commit, inside its transaction: raise `Fenced` unless this is the newest token (I3)."""
     newest = connection.execute(sa.select(leases.c.token).where(leases.c.name == lease.name)).scalar()

@@ -3,6 +3,7 @@
 import dataclasses
 import time
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
@@ -27,8 +28,12 @@ def commit(ledger: Ledger, lease: Lease, done: Iterable[tuple[CheckpointRef, Map
     """The only commit of table → checkpoint: rows for steps whose files are on disk, under the run's lease.
 
     Key: run key, unit, step. Under a crash: all of them or none; what is lost is done again from the step before.
-    Raises `Conflict` when a step is committed already (I5), `Fenced` when another driver took the run over (I3).
+    A step whose state was not kept has a row for its metrics, and is committed only together with a later one of its
+    unit that has a file. Raises `Conflict` when a step is committed already (I5), or has no such file; `Fenced` when
+    another driver took the run over (I3).
     """
+    done = list(done)
+    _check_files(checkpoint for checkpoint, _ in done)
     with ledger.transaction() as connection:
         check(connection, lease)
         for checkpoint, metrics in done:
@@ -37,6 +42,13 @@ def commit(ledger: Ledger, lease: Lease, done: Iterable[tuple[CheckpointRef, Map
                 connection.execute(steps.insert().values(**row, committed_at=time.time()))
             except IntegrityError as error:
                 raise Conflict(f"step {checkpoint.step} of {checkpoint.unit} is committed already.") from error
+
+
+def _check_files(checkpoints: Iterable[CheckpointRef]) -> None:
+    newest = {checkpoint.unit: checkpoint for checkpoint in sorted(checkpoints, key=lambda one: one.step)}
+    for checkpoint in newest.values():
+        if not checkpoint.path:
+            raise Conflict(f"step {checkpoint.step} of {checkpoint.unit} has no file: it cannot be committed.")
 
 
 def set_aside(ledger: Ledger, lease: Lease, checkpoint: CheckpointRef, reason: str) -> None:
@@ -58,9 +70,26 @@ def set_aside(ledger: Ledger, lease: Lease, checkpoint: CheckpointRef, reason: s
 def committed(ledger: Ledger, run_key: str, unit: str) -> list[CommittedStep]:
     """The committed steps of a unit, oldest first."""
     query = sa.select(steps).where(steps.c.run_key == run_key, steps.c.unit == unit, steps.c.set_aside.is_(None))
+    return _found(ledger, query.order_by(steps.c.step))
+
+
+def committed_of_run(ledger: Ledger, run_key: str) -> list[CommittedStep]:
+    """The committed steps of all units of a run, oldest first."""
+    query = sa.select(steps).where(steps.c.run_key == run_key, steps.c.set_aside.is_(None))
+    return _found(ledger, query.order_by(steps.c.step, steps.c.unit))
+
+
+def _found(ledger: Ledger, query: sa.Select[Any]) -> list[CommittedStep]:
     with ledger.snapshot() as connection:
-        rows = connection.execute(query.order_by(steps.c.step)).all()
+        rows = connection.execute(query).all()
     return [
         CommittedStep(CheckpointRef(r.run_key, r.unit, r.step, r.path, r.sha256), r.metrics, r.committed_at)
         for r in rows
     ]
+
+
+def paths(ledger: Ledger, run_key: str) -> set[str]:
+    """All files of a run that a row names, also those that were set aside."""
+    query = sa.select(steps.c.path).where(steps.c.run_key == run_key, steps.c.path != "")
+    with ledger.snapshot() as connection:
+        return set(connection.scalars(query))

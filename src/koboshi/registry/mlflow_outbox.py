@@ -5,9 +5,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from koboshi.errors import Conflict, Corrupt, Fenced, NotConfigured, Transient
-from koboshi.ledger import Ledger
+from koboshi.ledger import Ledger, attempts
 from koboshi.ledger.held_lease import HeldLease, holding
 from koboshi.ledger.holders import this_process
+from koboshi.ledger.leases import is_held
+from koboshi.registry.mlflow_closing import close_abandoned
+from koboshi.registry.mlflow_connection import answering, connect
+from koboshi.registry.mlflow_lookup import experiment_id
 from koboshi.registry.mlflow_runs import record_training
 from koboshi.registry.outbox import Outbox
 from koboshi.registry.records import TrainingRecord
@@ -29,7 +33,7 @@ def deliver(outbox: Outbox, ledger: Ledger, tracking_uri: str, say: Say) -> int:
     """
     if not outbox.entries():
         return 0
-    with delivering(ledger) as held:
+    with delivering(ledger, TURN_S) as held:
         return _deliver(outbox, held, tracking_uri, say)
 
 
@@ -43,10 +47,11 @@ def hand_over(outbox: Outbox, ledger: Ledger, tracking_uri: str | None, training
     try:
         if tracking_uri is None:
             raise NotConfigured("it has no address")
-        with delivering(ledger) as held:
+        with delivering(ledger, TURN_S) as held:
             _deliver(outbox, held, tracking_uri, say)
             given = (training.experiment, training.key, training.params, training.units)
             runs = record_training(tracking_uri, *given, between=held.keep)
+            _close_abandoned(tracking_uri, training.experiment, ledger)
     except (Transient, Fenced, NotConfigured) as error:
         outbox.add(training)
         waiting = len(outbox.entries())
@@ -57,7 +62,7 @@ def hand_over(outbox: Outbox, ledger: Ledger, tracking_uri: str | None, training
 
 
 @contextmanager
-def delivering(ledger: Ledger, wait_s: float = TURN_S) -> Iterator[HeldLease]:
+def delivering(ledger: Ledger, wait_s: float) -> Iterator[HeldLease]:
     """Be the one who writes to MLflow. Raises `LeaseTaken` when somebody else is for longer than `wait_s`."""
     with holding(ledger, LEASE, f"{uuid.uuid4().hex[:8]}.{this_process()}", LEASE_S, wait_s) as held:
         yield held
@@ -78,6 +83,17 @@ def _deliver(outbox: Outbox, held: HeldLease, tracking_uri: str, say: Say) -> in
         delivered += 1
         say(f"Delivered from the outbox: training {entry.key} with {len(kept.units)} units is in MLflow.")
     return delivered
+
+
+def _close_abandoned(tracking_uri: str, experiment: str, ledger: Ledger) -> None:
+    """Of the trainings that this ledger knows: in the same experiment there may be those of other clones."""
+
+    def is_abandoned(key: str) -> bool:
+        return attempts.is_known(ledger, key) and not is_held(ledger, f"training/{key}")
+
+    client = connect(tracking_uri)
+    with answering(tracking_uri):
+        close_abandoned(client, experiment_id(client, experiment), is_abandoned)
 
 
 def _counted(entries: int) -> str:

@@ -11,6 +11,7 @@ import dataclasses
 import json
 import pickle
 import re
+import time
 import zipfile
 from collections.abc import Mapping
 from contextlib import suppress
@@ -18,12 +19,13 @@ from pathlib import Path
 from typing import Any, Self
 
 from koboshi.errors import BadInput, Conflict
-from koboshi.files import naming_disk_failures, publish, publish_bytes, sha256_of, verify
+from koboshi.files import TEMPORARY_PREFIX, naming_disk_failures, publish, publish_bytes, sha256_of, verify
 from koboshi.registry.records import StepRecord, TrainingRecord, UnitRecord
 
 FORMAT_VERSION = 1
 RECORD = "record.json"
 REFUSED = "refused"
+GRACE_S = 3_600.0
 _NAME = re.compile(r"(?P<number>\d{8})-(?P<key>\w{1,16})-(?P<sha256>[0-9a-f]{64})\.v(?P<format>\d+)\.zip")
 
 
@@ -57,6 +59,7 @@ class Outbox:
         """
         if waiting := next((entry for entry in self.entries() if self._is_of(entry, training.key)), None):
             return waiting
+        self._sweep()
         number = max((entry.number for entry in self.entries()), default=0) + 1
         beginning = f"{number:08d}-{training.key[:16]}"
         published = publish(
@@ -102,6 +105,13 @@ class Outbox:
         publish_bytes(kept.with_suffix(".txt"), f"{reason}\n".encode())
         with naming_disk_failures(self.folder):
             entry.path.replace(kept)
+
+    def _sweep(self) -> None:
+        """Remove what somebody who was killed has left half written."""
+        for path in self.folder.glob(f"{TEMPORARY_PREFIX}*"):
+            with naming_disk_failures(self.folder), suppress(FileNotFoundError):
+                if path.stat().st_mtime < time.time() - GRACE_S:
+                    path.unlink()
 
     def _is_of(self, entry: Entry, key: str) -> bool:
         """Whether it is this training's, and not harmed."""

@@ -41,3 +41,13 @@ class TrainingRecord:
     key: str
     params: Mapping[str, Any]
     units: Sequence[UnitRecord]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class TrainingPlan:
+    """A training that is under way: its experiment, key and parameters, and by unit those of its units."""
+
+    experiment: str
+    key: str
+    params: Mapping[str, Any]
+    units: Mapping[str, Mapping[str, Any]]
