@@ -10,9 +10,10 @@ unexport VIRTUAL_ENV
 
 .DEFAULT_GOAL := help
 .PHONY: help setup up demo compose-test drills test test-unit lint format stop clean tools lock
+.PHONY: benchmark-recovery benchmark-training nemesis-training
 
 help: ## Show this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-19s %s\n", $$1, $$2}'
 	@echo "  PYTHON=python3.13 chooses another interpreter (3.11 to 3.13)."
 
 setup: ## Make the environment from the hashed lock; does nothing when it is up to date
@@ -28,6 +29,15 @@ drills: setup ## Every drill on the running stack, then every negative control; 
 	@koboshi up
 	@koboshi drill run --all; ended=$$?; koboshi drill report; exit $$ended
 	@python -m pytest -q -m drills tests/drills
+
+benchmark-recovery: setup ## How soon a training goes on after a fault, beside its peers on Ray; on a cluster of its own
+	@python -m benchmarks.recovery
+
+benchmark-training: setup ## What the machinery costs while nothing goes wrong; on a cluster of its own
+	@python -m benchmarks.training
+
+nemesis-training: setup ## Two hundred faults, drawn from a seed, over every ready-made unit; SEED=7 replays a schedule
+	@python -m benchmarks.nemesis $(if $(SEED),--seed $(SEED))
 
 test: setup ## Every test, on a real stack, with branch coverage (REQUIRE_TOOLS=1: an absent tool is a failure)
 	@python tools/run_tests.py

@@ -1,0 +1,1 @@
+"""koboshi beside its peers, and beside the work without any machinery: `make benchmark-recovery`, `-training`."""

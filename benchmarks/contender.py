@@ -1,0 +1,71 @@
+"""One training by koboshi or by a peer, as a Ray job: started, and watched from outside."""
+
+import dataclasses
+import time
+from collections.abc import Mapping
+
+from benchmarks.peers import ray_train
+from benchmarks.witness import Witness
+from koboshi.errors import Transient, Unavailable
+from koboshi.settings import Settings, required
+from koboshi.training import TrainingSpec
+from koboshi.training.ray_submit import RayJobs, submission
+
+POLL_S = 0.02
+ENDED = ("SUCCEEDED", "FAILED", "STOPPED")
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Contender:
+    """A way to train: the job's script, and what is set in its environment."""
+
+    name: str
+    script: str
+    env: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    ours: bool = False
+
+
+OURS = Contender("koboshi", "ray_jobs/train.py", ours=True)
+PEERS = (
+    Contender("Ray Train v2", "benchmarks/peers/ray_train.py", ray_train.DEFAULTS),
+    Contender("Ray Train v2, tuned", "benchmarks/peers/ray_train.py", ray_train.TUNED),
+    Contender("Ray Tune", "benchmarks/peers/ray_tune.py"),
+    Contender("restarted actor", "benchmarks/peers/restarted_actor.py"),
+    Contender("retried task", "benchmarks/peers/retried_task.py"),
+)
+
+
+class Run(Witness):
+    """A job that was submitted; everything is read from outside of it."""
+
+    def __init__(self, settings: Settings, contender: Contender, spec: TrainingSpec) -> None:
+        """Submit it."""
+        super().__init__(spec, ours=contender.ours)
+        self.contender, self._name = contender, spec.job_name(1)
+        self._jobs = RayJobs(required(settings.ray.jobs_url, "Ray"), settings.ray.token_path)
+        ordered = submission(spec, settings.project / contender.script)
+        env = {**ordered.env, **ONE_THREAD, **contender.env}
+        self.submitted_s = time.time()
+        self._jobs.submit(self._name, ordered.entrypoint(self._name), env)
+
+    @property
+    def over(self) -> bool:
+        """Whether the job has ended, well or not."""
+        job = self._jobs.find(self._name)
+        return job is not None and job.status in ENDED
+
+    def wait(self, limit_s: float) -> None:
+        """Until it has ended well; raises with its last words."""
+        deadline = time.monotonic() + limit_s
+        while not self.over:
+            if time.monotonic() > deadline:
+                raise Unavailable(f"{self.contender.name} has not ended after {limit_s:.0f} s: {self._last_words()}.")
+            time.sleep(0.3)
+        job = self._jobs.find(self._name)
+        if job is None or job.status != "SUCCEEDED":
+            raise Transient(f"{self.contender.name} failed: {self._last_words()}")
+
+    def _last_words(self) -> str:
+        lines = [line for line in self._jobs.log(self._name).splitlines() if line.strip()]
+        return lines[-1].strip() if lines else "it has written nothing"

@@ -1,0 +1,51 @@
+"""A stack of the benchmark's own: Ray's head without CPUs and two nodes, as `koboshi up` starts them."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+from koboshi.settings import Settings, load_settings
+from koboshi.stack.operate import known_parts
+from koboshi.stack.places import find_places
+from koboshi.stack.ray_parts import NODES
+
+PROJECT = Path(__file__).parents[1]
+KOBOSHI = Path(sys.executable).with_name("koboshi")
+
+
+@contextmanager
+def own_stack(*groups: str) -> Iterator[Settings]:
+    """Some parts on free ports, in a temporary state folder; all of it is gone afterwards, also after Ctrl-C."""
+    state = Path(tempfile.mkdtemp(prefix="koboshi-bench-"))
+    os.environ |= {"KOBOSHI_PROJECT": str(PROJECT), "KOBOSHI_STATE_DIR": str(state)}
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        _koboshi("up", *groups)
+        yield load_settings(PROJECT)
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C would leave processes behind
+        _koboshi("down")
+        shutil.rmtree(state, ignore_errors=True)
+
+
+def ray_environment(settings: Settings) -> Mapping[str, str]:
+    """What a process of this stack needs to talk to Ray."""
+    return known_parts(find_places(settings.project, settings.state_dir))[NODES[0]].environment
+
+
+def _koboshi(*words: str) -> None:
+    """In a session of its own: the terminal's Ctrl-C is for the benchmark, which then ends the stack in order."""
+    subprocess.run([KOBOSHI, *words], cwd=PROJECT, start_new_session=True, stdin=subprocess.DEVNULL, check=True)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt

@@ -1,0 +1,177 @@
+"""What the machinery costs while nothing goes wrong: `make benchmark-training`.
+
+The same units' steps, in the same rounds: in a bare loop in Ray tasks, by koboshi, and by koboshi without checkpoints;
+then many small units at once. Figures and machine go to benchmarks/results/training.json; a missed bar is exit code 1.
+"""
+
+import dataclasses
+import random
+import statistics
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import psutil
+import typer
+
+from benchmarks import bars
+from benchmarks.bars import Bar, all_of, at_most
+from benchmarks.contender import OURS, Contender, Run
+from benchmarks.own_stack import PROJECT, own_stack
+from benchmarks.peers.peer_steps import BEGAN, ENDED
+from benchmarks.workload import new_spec, predicted, steady_unit, straight, tiny_unit, write_rows
+from koboshi.refs import DatasetRef
+from koboshi.settings import Settings, load_settings
+from koboshi.training import UnitSpec
+
+BARE = Contender("bare loop", "benchmarks/peers/bare_loop.py")
+FORGETFUL = Contender("without checkpoints", "benchmarks/peers/no_checkpoints.py", ours=True)
+SIDE_BY_SIDE = 2
+TINY_STEPS, CROWD = 10, (10, 100, 1000)
+ENDS_WITHIN_S = 900.0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Took:
+    """One run: from the first step's begin to the end of the last, and from the submit on."""
+
+    contender: str
+    units: int
+    steps: int
+    work_s: float
+    whole_s: float
+    driver_mb: float = 0.0
+    same: bool = True
+
+    @property
+    def per_step_s(self) -> float:
+        """A unit's step, with as many at once as there are workers."""
+        return self.work_s / self.steps
+
+
+def say(line: str) -> None:
+    """Progress."""
+    print(f"{time.strftime('%H:%M:%S')} {line}", flush=True)
+
+
+def timed(settings: Settings, contender: Contender, table: DatasetRef, units: Mapping[str, UnitSpec]) -> Took:
+    """Run it to its end, undisturbed."""
+    run = Run(settings, contender, new_spec(settings, table, units, actors=SIDE_BY_SIDE))
+    peak_mb = _watched_memory(run)
+    run.wait(ENDS_WITHIN_S)
+    if contender.ours:
+        began, ended = min(b.at_s for b in run.begun()), max(c.at_s for c in run.committed())
+    else:
+        began, ended = min(e["at"] for e in run.told(BEGAN)), max(e["at"] for e in run.told(ENDED))
+    name, unit = next(iter(units.items()))
+    same = contender != OURS or (predicted(run.final_states()[name], table, unit) == straight(unit, table).predictions)
+    run.close()
+    steps = sum(unit.steps for unit in units.values())
+    took = Took(contender.name, len(units), steps, ended - began, ended - run.submitted_s, peak_mb, same)
+    say(f"  {took.contender}, {took.units} units: {took.steps} steps in {took.work_s:.2f} s, driver {peak_mb:.0f} MB")
+    return took
+
+
+def _watched_memory(run: Run) -> float:
+    """The driver's highest memory so far, each time it is looked at until it ends."""
+    peak, deadline = 0.0, time.monotonic() + ENDS_WITHIN_S
+    while time.monotonic() < deadline:
+        began = run.told("job began")
+        if began and not psutil.pid_exists(began[0]["pid"]):
+            break
+        if began:
+            peak = max(peak, _high_water_mb(began[0]["pid"]))
+        time.sleep(0.2)
+    return peak
+
+
+def _high_water_mb(pid: int) -> float:
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return 0.0
+    return next((float(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM")), 0.0)
+
+
+def measured(settings: Settings, rounds: int, steps: int, crowd: Sequence[int], seed: int) -> list[Took]:
+    """All rounds; the order within a round is drawn."""
+    table = write_rows(settings.state_dir / "runs" / "table")
+    tiny = write_rows(settings.state_dir / "runs" / "tiny", rows=200, columns=4)
+    pair = {f"model-{i}": steady_unit(steps) for i in range(SIDE_BY_SIDE)}
+    found = []
+    for number in range(1, rounds + 1):
+        order = [BARE, OURS, FORGETFUL]
+        random.Random(f"{seed}/{number}").shuffle(order)
+        say(f"round {number}/{rounds}")
+        found += [timed(settings, contender, table, pair) for contender in order]
+        found += [
+            timed(settings, OURS, tiny, {f"unit-{i:04d}": tiny_unit(TINY_STEPS) for i in range(count)})
+            for count in crowd
+        ]
+    return found
+
+
+def judged(found: Sequence[Took]) -> list[Bar]:
+    """The bars of an undisturbed training, pure; ratios are within a round, so that a busy minute is nobody's fault."""
+    bare, ours, forgetful = (_costs(found, name, SIDE_BY_SIDE) for name in (BARE.name, OURS.name, FORGETFUL.name))
+    few, many = _costs(found, OURS.name, CROWD[0]), _costs(found, OURS.name, CROWD[-1])
+    crowd = [took for took in found if took.units == CROWD[-1]]
+    rates = [took.steps / took.work_s for took in crowd]
+    rate = f"{statistics.median(rates):.0f}/s (n={len(rates)})" if rates else "nothing"
+    return [
+        at_most("machinery, against the bare loop", 5, _more(ours, bare), "%"),
+        at_most("checkpoints, one each step", 3, _more(ours, forgetful), "%"),
+        Bar(
+            "a step in those runs",
+            "≥ 0.2 s",
+            f"{_middle(bare) * SIDE_BY_SIDE:.3f} s",
+            _middle(bare) >= 0.2 / SIDE_BY_SIDE,
+        ),
+        Bar(
+            "1,000 units of 10 tiny steps: committed", "≥ 300/s", rate, bool(rates) and statistics.median(rates) >= 300
+        ),
+        at_most("cost by step, 1,000 units against 10", 25, _more(many, few), "% more"),
+        at_most("memory of the driver of 1,000 units", 300, [took.driver_mb for took in crowd], "MB"),
+        all_of("the model of the undisturbed run", [took.same for took in found if took.contender == OURS.name]),
+    ]
+
+
+def _costs(found: Sequence[Took], contender: str, units: int) -> list[float]:
+    return [took.per_step_s for took in found if (took.contender, took.units) == (contender, units)]
+
+
+def _more(ours: Sequence[float], theirs: Sequence[float]) -> list[float]:
+    """How many per cent more, by the medians over all rounds."""
+    return [100 * (_middle(ours) / _middle(theirs) - 1)] if ours and theirs else []
+
+
+def _middle(values: Sequence[float]) -> float:
+    return statistics.median(values) if values else 0.0
+
+
+def main(
+    rounds: Annotated[int, typer.Option(help="Each has the bare loop, koboshi, and koboshi without checkpoints.")] = 5,
+    steps: Annotated[int, typer.Option(help="Steps of about 0.2 s in each of two units side by side.")] = 75,
+    seed: Annotated[int, typer.Option(help="Decides the order.")] = 1,
+    quick: Annotated[bool, typer.Option(help="One round of few steps: to see that it runs.")] = False,
+    here: Annotated[bool, typer.Option(help="On the stack of this project that runs already.")] = False,
+    results: Annotated[Path, typer.Option(help="Where the figures go.")] = bars.RESULTS,
+) -> None:
+    """Measure, show the table, keep the figures; exit 1 when a bar is missed (with --quick: when the model differs)."""
+    plan = (1, 3, CROWD[:1], seed) if quick else (rounds, steps, CROWD, seed)
+    if here:
+        found = measured(load_settings(PROJECT), *plan)
+    else:
+        with own_stack("ray") as settings:
+            found = measured(settings, *plan)
+    listed = judged(found)
+    bars.show("Training without faults", listed)
+    kept = bars.save("training", results, listed, PROJECT, raw=[dataclasses.asdict(took) for took in found])
+    say(f"the figures are in {kept}")
+    sys.exit(1 if bars.missed(listed[-1:] if quick else listed) else 0)
+
+
+if __name__ == "__main__":
+    typer.run(main)

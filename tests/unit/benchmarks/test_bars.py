@@ -1,0 +1,111 @@
+"""A bar that was missed, or not measured, is never told as met."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from benchmarks import bars, recovery, training
+from benchmarks.bars import Bar, all_of, at_most, missed, times_sooner
+from benchmarks.contender import OURS, PEERS
+from benchmarks.strikes import Recovery
+from benchmarks.training import BARE, FORGETFUL, Took
+
+
+def test_the_worst_value_decides() -> None:
+    assert at_most("pause", 1.0, [0.2, 0.9]).met
+    assert not at_most("pause", 1.0, [0.2, 1.1]).met
+
+
+def test_the_ratio_is_of_medians() -> None:
+    assert times_sooner("peer", 40, [0.3, 0.4, 9.0], [16.0]).met
+    assert not times_sooner("peer", 40, [0.4], [15.9]).met
+
+
+def test_nothing_measured_is_a_miss() -> None:
+    listed = [at_most("pause", 1.0, []), times_sooner("peer", 1, [], [1.0]), all_of("same", [])]
+    assert [bar.met for bar in listed] == [None, None, None]
+    assert missed(listed) == listed
+
+
+def test_one_differing_model_is_a_miss() -> None:
+    assert all_of("same", [True, True]).met
+    assert all_of("same", [True, False]) == Bar("same", "all", "1 of 2", met=False)
+
+
+def recovered(contender: str, fault: str, seconds: float) -> Recovery:
+    return Recovery(contender, fault, 0.0, seconds - 0.2, seconds, 1, 0.2)
+
+
+def good() -> list[Recovery]:
+    """Figures that meet each bar."""
+    ours = [recovered(OURS.name, recovery.SIGKILL, 0.4)] * 30
+    others = [recovered(OURS.name, fault, 2.0) for fault in (recovery.TWO_KILLS, recovery.SIGSTOP, recovery.NODE)]
+    return [*ours, *others, *(recovered(peer.name, recovery.SIGKILL, 20.0) for peer in PEERS)]
+
+
+def missing(recoveries: list[Recovery]) -> list[str]:
+    same = {OURS.name: [True]}
+    return [bar.what for bar in missed(recovery.judged(recoveries, same, [peer.name for peer in PEERS]))]
+
+
+def test_good_figures_of_recovery_meet_every_bar() -> None:
+    assert missing(good()) == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "seconds", "what"),
+    [
+        (recovery.SIGKILL, 3.3, "SIGKILL → next committed step, worst"),
+        (recovery.TWO_KILLS, 31.0, "two kills within 2 s"),
+        (recovery.SIGSTOP, 3.3, "SIGSTOP → replaced"),
+        (recovery.NODE, 5.3, "node killed → next committed step"),
+    ],
+)
+def test_one_slow_recovery_misses_its_bar(fault: str, seconds: float, what: str) -> None:
+    assert missing([*good(), recovered(OURS.name, fault, seconds)]) == [what]
+
+
+def test_a_peer_that_is_as_soon_misses_its_bar() -> None:
+    assert missing([*good(), *[recovered("retried task", recovery.SIGKILL, 0.3)] * 2]) == ["sooner than retried task"]
+
+
+def took(contender: str, units: int, work_s: float, *, driver_mb: float = 200.0, same: bool = True) -> Took:
+    steps = 150 if units == training.SIDE_BY_SIDE else units * training.TINY_STEPS
+    return Took(contender, units, steps, work_s, work_s, driver_mb, same)
+
+
+PAIR = [took(BARE.name, 2, 16.0), took(FORGETFUL.name, 2, 16.2), took(OURS.name, 2, 16.5)]
+CROWDS = [took(OURS.name, 10, 0.25), took(OURS.name, 1000, 25.0)]
+
+
+def test_good_figures_of_training_meet_every_bar() -> None:
+    assert missed(training.judged([*PAIR, *CROWDS])) == []
+
+
+@pytest.mark.parametrize(
+    ("bad", "what"),
+    [
+        (
+            [*PAIR[:2], took(OURS.name, 2, 17.0), *CROWDS],
+            {"machinery, against the bare loop", "checkpoints, one each step"},
+        ),
+        (
+            [*PAIR, CROWDS[0], took(OURS.name, 1000, 40.0)],
+            {"1,000 units of 10 tiny steps: committed", "cost by step, 1,000 units against 10"},
+        ),
+        ([*PAIR, CROWDS[0], took(OURS.name, 1000, 25.0, driver_mb=301)], {"memory of the driver of 1,000 units"}),
+        ([*PAIR, *CROWDS, took(OURS.name, 2, 16.5, same=False)], {"the model of the undisturbed run"}),
+    ],
+)
+def test_bad_figures_of_training_miss_their_bars(bad: list[Took], what: set[str]) -> None:
+    assert {bar.what for bar in missed(training.judged(bad))} == what
+
+
+def test_the_figures_are_kept_with_the_machine(tmp_path: Path) -> None:
+    path = bars.save("recovery", tmp_path, [all_of("same", [True])], tmp_path, raw=[1.5])
+    kept = json.loads(path.read_text())
+    assert kept["raw"] == [1.5]
+    assert kept["bars"][0]["met"] is True
+    assert {"cores", "processor", "load"} <= set(kept["machine"])
+    assert kept["versions"]["ray"]
