@@ -16,7 +16,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from koboshi.errors import BadInput
-from koboshi.training.pandas_rows import Rows
+from koboshi.training.pandas_rows import Labels, Rows
 
 Params = Mapping[str, Any]
 
@@ -47,6 +47,7 @@ def _trees_of(name: str) -> _Trees:
     return _Trees(make, "n_estimators", lambda model: len(getattr(model, "estimators_", ())))
 
 
+_SEEDS_END = np.iinfo(np.int32).max  # what a forest draws its trees' seeds below
 _KINDS = ("HistGradientBoosting", "GradientBoosting", "RandomForest", "ExtraTrees")
 TREES = {f"{kind}{task}": _trees_of(f"{kind}{task}") for kind in _KINDS for task in ("Classifier", "Regressor")}
 EPOCHS: Mapping[str, Callable[..., Any]] = {
@@ -68,17 +69,31 @@ class TreesByWarmStart:
         if self._kind.total in params:
             raise BadInput(f"{self._kind.total} of {estimator} follows from trees_a_step and the steps: leave it out.")
         fixed = {"early_stopping": False} if estimator.startswith("Hist") else {}
-        self._params, self._trees_a_step = {**fixed, **params, "warm_start": True}, trees_a_step
-        _refuse_inexact(estimator, params, _made(estimator, self._kind.make, self._params))
+        self.estimator, self.trees_a_step = estimator, trees_a_step
+        self.params = {**fixed, **params, "warm_start": True}
+        _refuse_inexact(estimator, params, _made(estimator, self._kind.make, self.params))
 
     def fresh(self, rows: Rows) -> Any:  # noqa: ARG002 (trees take the rows as they are)
         """A model without trees."""
-        return self._kind.make(**self._params)
+        return self._kind.make(**self.params)
 
     def advance(self, model: Any, number: int, rows: Rows) -> None:  # noqa: ARG002 (what is there is the number)
         """Add trees."""
-        trees = self._kind.there(model) + self._trees_a_step
+        trees = self._kind.there(model) + self.trees_a_step
         model.set_params(**{self._kind.total: trees}).fit(rows.features, rows.labels)
+
+    def grow(self, model: Any, first: int, count: int, rows: Rows) -> None:
+        """Add to a forest only trees `first` to `first + count - 1`, as the forest of all trees has them.
+
+        A tree follows from its seed, and a forest draws one seed for each tree, in their order.
+        """
+        seeds = np.random.RandomState(self.params["random_state"])
+        seeds.randint(_SEEDS_END, size=first)
+        grown = self._kind.make(**{**self.params, "warm_start": False, "n_estimators": count, "random_state": seeds})
+        grown.fit(rows.features, rows.labels)
+        before = getattr(model, "estimators_", [])
+        vars(model).update(vars(grown), estimators_=[*before, *grown.estimators_])
+        model.set_params(**{**self.params, "n_estimators": len(model.estimators_)})
 
 
 class EpochsByPartialFit:
@@ -98,31 +113,34 @@ class EpochsByPartialFit:
         classes: Sequence[Any] | None = None,
     ) -> None:
         """Raises `BadInput` for a model or a parameter that cannot go on exactly. `classes`: those of the rows."""
-        self._make, self._params = _known(estimator, EPOCHS), dict(params)
+        self._make = _known(estimator, EPOCHS)
+        self.estimator, self.params = estimator, dict(params)
         _at_least_one("epochs_a_step", epochs_a_step)
         _at_least_one("rows_a_batch", 1 if rows_a_batch is None else rows_a_batch)
         self._epochs_a_step, self._rows_a_batch, self._order_seed = epochs_a_step, rows_a_batch, order_seed
         self._scale, self._classes = scale, classes
-        _refuse_inexact(estimator, params, _made(estimator, self._make, self._params))
+        _refuse_inexact(estimator, params, _made(estimator, self._make, self.params))
 
     def fresh(self, rows: Rows) -> Any:
         """A model that has seen no row, behind its scaler."""
-        model = self._make(**self._params)
+        model = self._make(**self.params)
         return make_pipeline(StandardScaler().fit(rows.features), model) if self._scale else model
 
-    def advance(self, model: Any, number: int, rows: Rows) -> None:
-        """Some epochs more."""
+    def advance(self, model: Any, number: int, rows: Rows, classes: Labels | None = None) -> None:
+        """Some epochs more. `classes`: all that there are, where these rows may lack some."""
         learner = model[-1] if self._scale else model
         features = model[0].transform(rows.features) if self._scale else rows.features
-        known = {"classes": self._classes_of(rows)} if is_classifier(learner) else {}
+        known = (
+            {"classes": self._classes_of(rows.labels if classes is None else classes)} if is_classifier(learner) else {}
+        )
         for epoch in range((number - 1) * self._epochs_a_step, number * self._epochs_a_step):
             order = np.random.default_rng([self._order_seed, epoch]).permutation(len(rows.labels))
             size = self._rows_a_batch or len(order)
             for batch in (order[at : at + size] for at in range(0, len(order), size)):
                 learner.partial_fit(_take(features, batch), rows.labels[batch], **known)
 
-    def _classes_of(self, rows: Rows) -> Any:
-        return np.unique(rows.labels) if self._classes is None else np.array(self._classes)
+    def _classes_of(self, labels: Labels) -> Any:
+        return np.unique(labels) if self._classes is None else np.array(self._classes)
 
 
 def _refuse_inexact(estimator: str, given: Params, model: Any) -> None:

@@ -27,17 +27,17 @@ class SklearnUnit:
     """A `koboshi.training.Unit`: rows, a recipe that adds to a model, and what is measured after each step."""
 
     def __init__(self, load: Callable[[DatasetRef], Views], recipe: Recipe, measure: Measure) -> None:
-        self._load, self._recipe, self._measure = load, recipe, measure
+        self.views_of, self.recipe, self.measure = load, recipe, measure
 
     def start(self, table: DatasetRef) -> None:
         """Read the rows, and make the model that stands before step 1."""
-        self._views = self._load(table)
-        self._model = self._recipe.fresh(self._views.learn)
+        self._views = self.views_of(table)
+        self._model = self.recipe.fresh(self._views.learn)
 
     def step(self, number: int) -> Mapping[str, float]:
         """Learn, then look at the rows that are watched."""
-        self._recipe.advance(self._model, number, self._views.learn)
-        return self._measure(self._model, self._views.watch)
+        self.recipe.advance(self._model, number, self._views.learn)
+        return self.measure(self._model, self._views.watch)
 
     def dump(self) -> bytes:
         """The model, pickled: the digest in the ledger guards it against corruption, not against an attacker."""

@@ -1,7 +1,7 @@
 """A unit: something that learns in steps and can be put down and taken up again between any two of them."""
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from koboshi.errors import BadInput
@@ -27,6 +27,17 @@ class Unit(Protocol):
 
     def load(self, state: bytes) -> None:
         """Take up the state that `dump` gave; called after `start`."""
+
+
+class GangUnit(Unit, Protocol):
+    """A unit that does each step together with the other members of its gang (`UnitSpec.gang`)."""
+
+    def join(self, states: Sequence[bytes]) -> None:
+        """Stand before the next step, with what every member of the gang dumped after the step before.
+
+        Called after `start`, instead of `load`, and before every step but the first; also on a unit that did the step
+        before itself. The states come in the order of the members' names, this unit's own among them.
+        """
 
 
 def make_unit(factory: str, params: Mapping[str, Any]) -> Unit:

@@ -4,17 +4,20 @@
 
     test_my_units_resume_exactly = contract_of({"forest": UnitSpec("my.units:forest", {...}, steps=4)}, my_table)
 
-A unit that is not exact fails with one sentence that names the first step that differs, and why.
+A unit that is not exact fails with one sentence that names the first step that differs, and why. The shares of one
+model are checked together: `in_rounds(data_parallel(...))` is a unit whose step is a round of all of them.
 
 check.py            runs the experiments that are needed, and no more
 diagnosis.py        decides, pure: from the outcomes of experiments to the sentence
 experiment.py       runs of a unit in a process of its own, under conditions that the check chooses
 other_clock.py      a clock that tells what it is told
+rounds.py           all shares of one model as one unit
 normal_form.py      the same value gives the same bytes: what a dump is compared by
 subprocess_runs.py  starts experiments
 """
 
 from koboshi.training.testing.check import assert_exact, check_unit, contract_of
 from koboshi.training.testing.diagnosis import Cause, Verdict
+from koboshi.training.testing.rounds import in_rounds
 
-__all__ = ["Cause", "Verdict", "assert_exact", "check_unit", "contract_of"]
+__all__ = ["Cause", "Verdict", "assert_exact", "check_unit", "contract_of", "in_rounds"]

@@ -5,6 +5,7 @@ in which a set happened to be filled, and what was left in the padding of a reco
 can be asked of a value does, floats to the last bit.
 """
 
+import hashlib
 import io
 import pickle
 import sys
@@ -37,11 +38,18 @@ def _pickled(value: Any, *, shared: bool) -> bytes:
     return out.getvalue()
 
 
+def _digest(value: Any) -> str:
+    """Of a part: what stands for a value is itself looked at again, so it may be no pickle."""
+    return hashlib.sha256(normal_form(value)).hexdigest()
+
+
 class _Normal(pickle.Pickler):
     def persistent_id(self, value: Any) -> Any:
         """What stands for a value that has more than one way to be written."""
         if type(value) in (set, frozenset):
-            return type(value).__name__, sorted(normal_form([element]) for element in value)
+            return type(value).__name__, sorted(_digest([element]) for element in value)
+        if type(value) is bytes and _is_pickle(value):
+            return "pickle", _digest(value)
         numpy = sys.modules.get("numpy")
         if numpy is not None and type(value) is numpy.ndarray:
             return _array(numpy, value)
@@ -51,7 +59,7 @@ class _Normal(pickle.Pickler):
 def _array(numpy: Any, array: Any) -> Any:
     """Values by position, however they lie in memory."""
     if array.dtype.hasobject:
-        return "array", str(array.dtype), array.shape, normal_form(array.tolist())
+        return "array", str(array.dtype), array.shape, _digest(array.tolist())
     if array.dtype.names:
-        return "array", [(name, array[name].shape, normal_form([array[name]])) for name in array.dtype.names]
+        return "array", [(name, array[name].shape, _digest([array[name]])) for name in array.dtype.names]
     return "array", array.dtype.str, array.shape, numpy.ascontiguousarray(array).tobytes()
