@@ -12,6 +12,7 @@ from koboshi.cli import (
     drill_verbs,
     ingest_verbs,
     ledger_verbs,
+    registry_verbs,
     scoring_verbs,
     serving_verbs,
     stack_verbs,
@@ -37,6 +38,7 @@ app.command()(serving_verbs.serve)
 app.command()(scoring_verbs.score)
 app.add_typer(ingest_verbs.app, name="ingest")
 app.add_typer(ledger_verbs.app, name="ledger")
+app.add_typer(registry_verbs.app, name="outbox")
 app.add_typer(drill_verbs.app, name="drill")
 app.add_typer(compose_verbs.app, name="compose")
 app.add_typer(dataset_verbs.app, name="dataset")
