@@ -93,7 +93,7 @@ def measure(scene: Scene, rounds: Rounds, peers: Sequence[Contender]) -> None:
             try:
                 scene.struck(contender, faults, rng)
             except KoboshiError as error:
-                say(f"  {contender.name} is left out of this round: {error}")
+                say(f"  {contender.name} is left out of this round: {str(error)[:300]}")
 
 
 def judged(recoveries: Sequence[Recovery], same: dict[str, list[bool]], peers: Sequence[str]) -> list[Bar]:

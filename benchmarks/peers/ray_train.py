@@ -10,7 +10,7 @@ from typing import Any
 
 import ray.train
 from ray.train import Checkpoint, FailureConfig, RunConfig, ScalingConfig
-from ray.train.data_parallel_trainer import DataParallelTrainer
+from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 
 from benchmarks.peers.peer_steps import PeerSteps, begin, read_order
 

@@ -1,0 +1,117 @@
+"""Sends the faults of a schedule into a running training, each proved to have taken, and sees each recovered from."""
+
+import dataclasses
+import time
+from collections.abc import Callable, Collection
+
+from benchmarks.nemesis.schedule import DRIVER, FLIP, KILL, NODE, STOP, Fault
+from benchmarks.timeline import Begun, Cost, cost
+from benchmarks.witness import Witness
+from koboshi.drills.faults.flipped_byte import flip_byte
+from koboshi.drills.faults.parts import kill_part, why_not_healthy
+from koboshi.drills.faults.signals import kill, resume, stop
+from koboshi.drills.strike import Strike
+from koboshi.ledger import steps
+from koboshi.settings import Settings
+
+POLL_S = 0.02
+USUAL_STEP_S = 0.15
+RECOVERED_WITHIN_S = 240.0
+WHOLE_WITHIN_S = 180.0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Struck:
+    """A fault that took: `recovered_s` is None when nothing was left to be done after it."""
+
+    number: int
+    kind: str
+    target: str
+    at_s: float
+    recovered_s: float | None
+    redone: int = 0
+
+
+class NeverRecoveredError(Exception):
+    """No step was committed for minutes after a fault."""
+
+
+class Striker:
+    """Strikes one training; `over` says that it has ended."""
+
+    def __init__(self, settings: Settings, witness: Witness, over: Callable[[], bool]) -> None:
+        self._settings, self._witness, self._over = settings, witness, over
+
+    def strike(self, fault: Fault) -> Struck | None:
+        """Wait for the fault's moment, send it, wait for recovery; None when the training had ended before."""
+        if not self._rest(fault.after_steps):
+            return None
+        if fault.kind == NODE and (reason := why_not_healthy(self._settings, "ray", WHOLE_WITHIN_S)):
+            raise NeverRecoveredError(f"the cluster is not whole: {reason}")
+        victim = self._victim(fault.pick)
+        if victim is None:
+            return None
+        time.sleep(fault.moment * USUAL_STEP_S)
+        unit, begun = victim
+        strike, struck = self._send(fault.kind, unit, begun)
+        if strike is None or not strike.took:
+            return None
+        paid = self._recovered(None if fault.kind in (DRIVER, NODE) else unit, strike, struck)
+        if fault.kind == STOP:
+            resume(struck)  # what wakes up late has to be of no consequence
+        target = f"{unit} step {begun.step}, {strike}"
+        after_s, redone = (paid.committed_s, paid.redone) if paid else (None, 0)
+        return Struck(fault.number, fault.kind, target, strike.at_s, after_s, redone)
+
+    def _send(self, kind: str, unit: str, begun: Begun) -> tuple[Strike | None, set[int]]:
+        if kind == KILL:
+            return kill("worker", [begun.pid]), {begun.pid}
+        if kind == STOP:
+            return stop("worker", [begun.pid]), {begun.pid}
+        if kind == FLIP:
+            return self._flip(unit, begun.pid), {begun.pid}
+        if kind == DRIVER:
+            driver = self._witness.told("job began")[-1]["pid"]
+            return kill("driver", [driver]), set(self._witness.warm())
+        nodes = self._witness.warm()
+        there = nodes.get(begun.pid)
+        return (kill_part(self._settings, there) if there else None), {p for p, node in nodes.items() if node == there}
+
+    def _flip(self, unit: str, pid: int) -> Strike | None:
+        """The newest committed checkpoint rots, and the worker that does not need it dies: the next one reads it."""
+        done = steps.committed(self._witness.ledger, self._witness.spec.key, unit)
+        if done:
+            path = self._witness.spec.place.checkpoints / done[-1].checkpoint.path
+            flipped = flip_byte(path, f"checkpoint {done[-1].checkpoint.step}")
+            if not flipped.took:
+                return None
+        return kill("worker", [pid], f"checkpoint {done[-1].checkpoint.step} flipped" if done else "nothing to flip")
+
+    def _rest(self, commits: int) -> bool:
+        """Wait for so many commits more."""
+        first = len(self._witness.committed())
+        while len(self._witness.committed()) < first + commits:
+            if self._over():
+                return False
+            time.sleep(POLL_S)
+        return True
+
+    def _victim(self, pick: float) -> tuple[str, Begun] | None:
+        """One of those at work, and never a process that has none of the run's work in hand."""
+        while not self._over():
+            if at_work := sorted(self._witness.at_work().items()):
+                return at_work[int(pick * len(at_work))]
+            time.sleep(POLL_S)
+        return None
+
+    def _recovered(self, unit: str | None, strike: Strike, struck: Collection[int]) -> Cost | None:
+        """Until another process has done a step, of the unit that was struck; None when there was none left to do."""
+        deadline = time.monotonic() + RECOVERED_WITHIN_S
+        while time.monotonic() < deadline:
+            found = cost(self._witness.begun(unit), self._witness.committed(unit), strike.at_s, struck)
+            if found is not None:
+                return found
+            if self._over():
+                return None
+            time.sleep(POLL_S)
+        raise NeverRecoveredError(f"nothing was committed for {RECOVERED_WITHIN_S:.0f} s after {strike}")

@@ -1,0 +1,37 @@
+"""The benchmarks and the nemesis run at all: few rounds on the shared stack. What they find is theirs to say."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.support.running_stack import RunningStack
+
+pytestmark = [pytest.mark.stack]
+StackOf = Callable[..., RunningStack]
+
+
+def results(stack: RunningStack, folder: Path, module: str, *words: str) -> dict[str, object]:
+    stack.python("-m", module, "--here", "--results", str(folder), *words, timeout_s=400)
+    (file,) = folder.iterdir()
+    return dict(json.loads(file.read_text()))
+
+
+def test_three_faults_leave_the_undisturbed_model(stack_of: StackOf, tmp_path: Path) -> None:
+    """I5: the whole nemesis, small: it exits 0 only when every training came out as the undisturbed one."""
+    kinds = ["--kind", "kill worker", "--kind", "flip checkpoint"]
+    few = ["--seed", "3", "--faults", "3", "--kit", "folds", *kinds]
+    told = results(stack_of("ray"), tmp_path, "benchmarks.nemesis", *few)
+    assert told["seed"] == 3
+    assert told["differing"] == []
+    assert len(told["raw"]) == 3  # type: ignore[arg-type]
+
+
+@pytest.mark.drills
+@pytest.mark.parametrize("module", ["benchmarks.recovery", "benchmarks.training"])
+def test_a_quick_benchmark_keeps_its_figures(stack_of: StackOf, tmp_path: Path, module: str) -> None:
+    """With --quick a missed time is no failure, but a differing model is."""
+    told = results(stack_of("ray"), tmp_path, module, "--quick")
+    assert told["raw"]
+    assert told["machine"]
