@@ -1,7 +1,8 @@
 """The scoring room: a whole dataset scored by a registered model, partition by partition, whatever is killed meanwhile.
 
 partitions.py        decides, pure: which rows make a partition, and under which key
-mlflow_version.py    which version is asked for, and its verified model
+mlflow_version.py    which version is asked for
+model_version.py     the version, and its verified model
 polars_partition.py  rows of a partition out of the dataset, and their scores into Parquet
 partition_unit.py    a partition as a unit of one step, for the training room's pool
 scored.py            the folder that comes out of it

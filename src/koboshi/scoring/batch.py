@@ -11,7 +11,7 @@ from koboshi.datasets.manifest import Dataset, open_verified
 from koboshi.errors import LeaseTaken
 from koboshi.ledger import Ledger
 from koboshi.refs import DatasetRef
-from koboshi.scoring.mlflow_version import Version, model_of
+from koboshi.scoring.model_version import Version, model_of
 from koboshi.scoring.partition_unit import FACTORY, unit_params
 from koboshi.scoring.partitions import ROWS, Partition, plan_partitions, scoring_key
 from koboshi.scoring.polars_partition import check_columns, tables

@@ -8,7 +8,7 @@ from typing import Any
 from koboshi.datasets.manifest import Dataset, open_verified
 from koboshi.errors import Corrupt
 from koboshi.refs import DatasetRef, ModelRef
-from koboshi.scoring.mlflow_version import Version, model_of
+from koboshi.scoring.model_version import Version, model_of
 from koboshi.scoring.partitions import Partition
 from koboshi.scoring.polars_partition import scored_partition
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from koboshi.scoring.batch import Order
-from koboshi.scoring.mlflow_version import Version, model_of
+from koboshi.scoring.model_version import Version, model_of
 from koboshi.training import attach
 from tests.support.scorings import recorded_version, small_order
 

@@ -17,7 +17,8 @@ from koboshi.errors import BadInput, Corrupt, LeaseTaken, Permanent
 from koboshi.refs import ModelRef
 from koboshi.scoring import batch
 from koboshi.scoring.batch import Order, score
-from koboshi.scoring.mlflow_version import Version, find_version
+from koboshi.scoring.mlflow_version import find_version
+from koboshi.scoring.model_version import Version
 from koboshi.serving.sklearn_model import load
 from tests.support.artefacts import flip_a_byte
 from tests.support.local_pool import AFTER, BEFORE, LocalPool
