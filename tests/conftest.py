@@ -9,7 +9,7 @@ from typing import NoReturn
 import pytest
 from hypothesis import Phase, settings
 
-from tests.support.running_stack import RunningStack, project_copy
+from tests.support.running_stack import UNMEASURED, RunningStack, project_copy
 
 # Debian keeps PostgreSQL's programs where the path does not lead.
 PATH = os.pathsep.join([os.environ["PATH"], *map(str, Path("/usr/lib/postgresql").glob("*/bin"))])
@@ -42,6 +42,13 @@ def stack_of(stack_project: RunningStack) -> Callable[..., RunningStack]:
 def stack(stack_of: Callable[..., RunningStack]) -> RunningStack:
     """The shared stack with all its parts, healthy."""
     return stack_of()
+
+
+@pytest.fixture
+def unmeasured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the test starts runs without coverage: for many processes that import much, of code that others measure."""
+    for name, value in UNMEASURED.items():
+        monkeypatch.setenv(name, value)
 
 
 @pytest.fixture(scope="session")

@@ -38,7 +38,9 @@ UNITS = {
     "a fold": folds(trees("RandomForestClassifier"), 3, seed=1)["fold-2"],
 }
 
-test_ready_made_units = contract_of(UNITS, small_table, predict="koboshi.training.sklearn_units:predictions")
+test_ready_made_units = pytest.mark.usefixtures("unmeasured")(
+    contract_of(UNITS, small_table, predict="koboshi.training.sklearn_units:predictions")
+)
 
 
 @pytest.mark.parametrize("name", UNITS)

@@ -24,7 +24,9 @@ UNITS = {
     for name, own in CANDIDATES.items()
 }
 
-test_candidates = contract_of(UNITS, candidate_table, predict="tests.support.candidate_table:predictions")
+test_candidates = pytest.mark.usefixtures("unmeasured")(
+    contract_of(UNITS, candidate_table, predict="tests.support.candidate_table:predictions")
+)
 
 
 @pytest.fixture(scope="module")

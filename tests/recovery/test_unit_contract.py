@@ -27,6 +27,7 @@ def test_an_exact_unit_passes() -> None:
     assert_exact(UnitSpec("tests.support.chain_unit:Chain", {"seed": "a"}, 3), TABLE)
 
 
+@pytest.mark.usefixtures("unmeasured")  # seven to nine processes for each; the exact unit above is measured
 @pytest.mark.parametrize(
     ("name", "cause", "step", "said"),
     [
