@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.support.running_stack import UNMEASURED
+
 ROOT = Path(__file__).resolve().parents[2]
 PARTS = ("dvc.yaml", "params.yaml", "koboshi.toml", "requirements.lock", ".dvc/config", ".dvcignore", ".gitignore")
 FOLDERS = ("pipelines", "ray_jobs", "src", ".dvc/plots")
@@ -23,14 +25,24 @@ def copy_project(folder: Path) -> Path:
 
 
 def run(project: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run a command of the environment in a project, with nothing of the surrounding session's state."""
+    """Run a command of the environment in a project, with nothing of the surrounding session's state.
+
+    Without coverage: most of what `dvc repro` does is to import, and the datasets' code is measured in-process.
+    """
     scripts = Path(sys.executable).parent
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("KOBOSHI_", "DVC_"))}
     path = f"{scripts}{os.pathsep}{os.environ['PATH']}"
     return subprocess.run(
         words,
         cwd=project,
-        env={**clean, "PATH": path, "HOME": str(project / "home"), "PYTHONPATH": str(project), **environment},
+        env={
+            **clean,
+            "PATH": path,
+            "HOME": str(project / "home"),
+            "PYTHONPATH": str(project),
+            **UNMEASURED,
+            **environment,
+        },
         capture_output=True,
         text=True,
         check=False,
