@@ -3,10 +3,12 @@
 import dataclasses
 import statistics
 
+from koboshi.training.barrier import fallen, placed
 from koboshi.training.run_state import (
     Action,
     Begun,
     Committed,
+    Decided,
     Event,
     GiveUp,
     Grow,
@@ -30,8 +32,6 @@ SLOW_FACTOR = 3.0  # times what the unit's steps took before; so slow is no nois
 SLOW_STEPS = 2  # in a row
 REMEMBERED = 7  # steps of a unit, by which its next ones are judged
 MOVE_S = 1.0  # what it costs to take a unit up elsewhere, beside its first step there
-
-Decided = tuple[RunState, tuple[Action, ...]]
 
 
 def decide_restart(state: RunState, event: Event) -> Decided:
@@ -57,7 +57,8 @@ def _apply(state: RunState, event: Event) -> Decided:
             starting = max(0, state.starting - 1)
             return dataclasses.replace(state, idle=(*state.idle, worker), starting=starting, stillborn=0), ()
         case Lost(worker) if worker in state.idle:
-            return dataclasses.replace(state, idle=tuple(w for w in state.idle if w != worker)), ()
+            at_hand = {w: unit for w, unit in state.at_hand.items() if w != worker}
+            return dataclasses.replace(state, idle=tuple(w for w in state.idle if w != worker), at_hand=at_hand), ()
         case Lost():
             starting = max(0, state.starting - 1)
             return dataclasses.replace(state, starting=starting, stillborn=state.stillborn + 1), ()
@@ -70,15 +71,21 @@ def _apply(state: RunState, event: Event) -> Decided:
 
 
 def _committed(state: RunState, event: Committed, name: str) -> Decided:
-    """A worker stays with its unit to the end: what it has in memory need not be read back."""
+    """A worker stays with its unit to the end: what it has in memory need not be read back.
+
+    Only where others of a gang have to do their step first, it does something else meanwhile.
+    """
     before = state.units[name]
     seconds = (*before.seconds, event.seconds)[-REMEMBERED:]
     unit = UnitState(before.total, before.done + 1, seconds=seconds)
     state = state.with_unit(name, unit)
-    if unit.done == unit.total:
-        return dataclasses.replace(state.without(event.worker), idle=(*state.idle, event.worker)), ()
-    if state.idle and pays_to_move(unit):
+    if state.idle and unit.done < unit.total and pays_to_move(unit):
         return _moved(state, event.worker, name)
+    if unit.done == unit.total or name in state.gangs:
+        state = dataclasses.replace(state.without(event.worker), idle=(*state.idle, event.worker))
+        if name in state.gangs:
+            state = dataclasses.replace(state, at_hand={**state.at_hand, event.worker: name})
+        return placed(state, name)
     return state, (Order(event.worker, name, unit.done + 1),)
 
 
@@ -100,36 +107,52 @@ def _moved(state: RunState, worker: str, name: str) -> Decided:
     state = state.without(worker).with_unit(name, unit)
     slow_s, usual_s = min(unit.seconds[-SLOW_STEPS:]), statistics.median(unit.seconds[:-SLOW_STEPS])
     reason = f"its steps take {slow_s:.1f} s instead of {usual_s:.1f} s"
-    return dataclasses.replace(state, waiting=(name, *state.waiting)), (Retire(worker, name, reason),)
+    state, actions = placed(state, name)
+    return state, (Retire(worker, name, reason), *actions)
 
 
 def _interrupted(state: RunState, event: Interrupted, name: str) -> Decided:
     """The unit comes first among those that wait, or is set aside; a worker without memory left is not used again."""
     before = state.units[name]
-    kind = event.kind if event.done >= before.done else ""  # it was the checkpoint that was bad, not the step
+    went_back = event.done < before.done or event.fell
+    kind = "" if went_back else event.kind  # it was a checkpoint that was bad, not the step
     of_memory = kind == "memory"
     unit = UnitState(
         before.total, event.done, before.failures + 1, before.memory_failures + of_memory, True, before.seconds
     )
     state = state.without(event.worker).with_unit(name, unit)
-    actions: tuple[Action, ...] = ()
+    state, actions = fallen(state, event.fell)
     if event.alive and of_memory:
-        actions = (Retire(event.worker, name, event.reason),)
+        actions = (*actions, Retire(event.worker, name, event.reason))
     elif event.alive:
         state = dataclasses.replace(state, idle=(*state.idle, event.worker))
-    if (unit.memory_failures if of_memory else unit.failures) < tries(kind):
-        return dataclasses.replace(state, waiting=(name, *state.waiting)), actions
-    poisoned = Poisoned(unit.done + 1, event.reason, again=kind == "transient")
-    return dataclasses.replace(state, poisoned={**state.poisoned, name: poisoned}), (*actions, SetAside(name, poisoned))
+    poisoned: tuple[Action, ...] = ()
+    if (unit.memory_failures if of_memory else unit.failures) >= tries(kind):
+        evidence = Poisoned(unit.done + 1, event.reason, again=kind == "transient")
+        state = dataclasses.replace(state, poisoned={**state.poisoned, name: evidence})
+        poisoned = (SetAside(name, evidence),)
+    state, placing = placed(state, name, *event.fell)
+    return state, (*actions, *poisoned, *placing)
 
 
 def _give_out(state: RunState) -> Decided:
-    """Idle workers take waiting units, as long as no more than `actors` are at work."""
+    """Idle workers take waiting units, those that they have at hand, as long as no more than `actors` are at work."""
     count = max(0, min(len(state.idle), len(state.waiting), state.actors - len(state.at)))
-    taken = dict(zip(state.idle[:count], state.waiting[:count], strict=True))
+    if not count:
+        return state, ()
+    units = state.waiting[:count]
+    keepers = {unit: worker for worker, unit in state.at_hand.items() if unit in units}
+    others = (worker for worker in state.idle if worker not in keepers.values())
+    free = iter(sorted(others, key=lambda worker: worker in state.at_hand))
+    taken = {keepers.get(unit) or next(free): unit for unit in units}
     orders = tuple(Order(worker, name, state.units[name].done + 1) for worker, name in taken.items())
-    idle, waiting = state.idle[count:], state.waiting[count:]
-    return dataclasses.replace(state, idle=idle, waiting=waiting, at={**state.at, **taken}), orders
+    return dataclasses.replace(
+        state,
+        idle=tuple(worker for worker in state.idle if worker not in taken),
+        waiting=state.waiting[count:],
+        at={**state.at, **taken},
+        at_hand={worker: unit for worker, unit in state.at_hand.items() if worker not in taken},
+    ), orders
 
 
 def _grow(state: RunState) -> Decided:

@@ -35,8 +35,10 @@ class Poisoned:
 class RunState:
     """The whole run: `actors` is how many units may be at work at once.
 
-    Each unit with steps left is in one of three places: `waiting` (interrupted ones first), `at` (by the worker that
-    is at its step `done + 1`), or `poisoned`. So no decision looks through all the units.
+    Each unit with steps left is in one of four places: `waiting` (interrupted ones first), `at` (by the worker that
+    is at its step `done + 1`), `held` (until others of its gang have done their step), or `poisoned`. So no decision
+    looks through all the units. `gangs` has all members of each member's gang; `at_hand` says which unit of a gang an
+    idle worker still has in memory.
     """
 
     actors: int
@@ -47,16 +49,24 @@ class RunState:
     idle: tuple[str, ...] = ()
     starting: int = 0
     stillborn: int = 0
+    gangs: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    held: frozenset[str] = frozenset()
+    at_hand: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @classmethod
-    def of(cls, actors: int, units: Mapping[str, UnitState]) -> Self:
+    def of(
+        cls, actors: int, units: Mapping[str, UnitState], gangs: Mapping[str, tuple[str, ...]] | None = None
+    ) -> Self:
         """A run in which nobody is at work yet."""
-        return cls(actors, units, tuple(name for name, unit in units.items() if unit.done < unit.total))
+        gangs = gangs or {}
+        left = [name for name, unit in units.items() if unit.done < unit.total]
+        held = frozenset(m for m in left if units[m].done > min(units[other].done for other in gangs.get(m, (m,))))
+        return cls(actors, units, tuple(name for name in left if name not in held), gangs=gangs, held=held)
 
     @property
     def finished(self) -> bool:
         """Whether each unit has done all its steps, or is set aside."""
-        return not self.waiting and not self.at
+        return not self.waiting and not self.at and not self.held
 
     def with_unit(self, name: str, unit: UnitState) -> Self:
         """The state with one unit changed."""
@@ -89,13 +99,17 @@ class Committed:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Interrupted:
-    """A step came to nothing: its worker died, or the step raised. `done` is where the unit can go on from."""
+    """A step came to nothing: its worker died, or the step raised. `done` is where the unit can go on from.
+
+    `fell` has other members of its gang that have to go back, too: a state that they had committed is bad.
+    """
 
     worker: str
     done: int
     alive: bool
     reason: str
     kind: Kind = ""
+    fell: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -148,3 +162,4 @@ class GiveUp:
 
 
 Action = Order | Grow | Retire | SetAside | GiveUp
+Decided = tuple[RunState, tuple[Action, ...]]
