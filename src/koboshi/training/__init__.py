@@ -4,7 +4,9 @@ spec.py        what is trained, and where: the job's whole input
 unit.py        what a candidate has to be able to do
 worker.py      one step of one unit: resume, step, checkpoint file
 restart.py     decides, pure: who does what next, and what a death means
+run_state.py   the state of a run, and what goes in and out of the decisions
 pool.py        the seam to the machines: workers that do steps and may die
+watched_pool.py              a pool whose workers are listened to
 driver.py      acts: orders steps, commits them under the run's lease
 checkpoints.py which committed step still verifies
 attach.py      one job for each key: submit it or attach to it, follow it to its end

@@ -16,7 +16,6 @@ from koboshi.drills.scenes.training_scene import TrainingScene
 from koboshi.drills.scenes.workspace import STAGE, make_workspace
 from koboshi.drills.strike import Strike
 from koboshi.errors import KoboshiError, Permanent
-from koboshi.journal import Journal
 from koboshi.orchestration.airflow_client import AirflowClient, Run, TaskState, connect
 from koboshi.refs import DatasetRef
 from koboshi.settings import Settings, required
@@ -79,13 +78,8 @@ class TaskScene(TrainingScene):
         caught = caught_in_the_middle(self.doing, self.pids, lambda: self.over)
         if caught is None:
             return False
-        self._held = self._drivers()
+        self._held = self.drivers()
         return stop("the job's driver", self._held) is not None
-
-    def _drivers(self) -> list[int]:
-        """The processes in which the run's jobs have begun."""
-        events = Journal(self.spec.place.journal).events()
-        return [event["pid"] for event in events if event["event"] == "job began"]
 
     def finish(self, limit_s: float) -> Finding:
         """Let the driver go on once a later try follows a job, then wait for the run's end."""

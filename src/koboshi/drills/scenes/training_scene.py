@@ -132,6 +132,11 @@ class TrainingScene:
         """The processes of this run's living workers; none while they are starting."""
         return [actor.pid for actor in self.actors() if actor.state == "ALIVE"]
 
+    def drivers(self) -> list[int]:
+        """The processes in which the run's jobs have begun."""
+        events = Journal(self.spec.place.journal).events()
+        return [event["pid"] for event in events if event["event"] == "job began"]
+
     def predictions(self, unit: str) -> NDArray[np.float64]:
         """What the unit's final model predicts: read from its file and asked here, not from any record of the trainer.
 
