@@ -69,7 +69,7 @@ class RayHeadScene(RayPartScene):
         moments = {"detected_after_s": suspected[:1], "recovered_after_s": good[:1]}
         after = {name: at[0] - struck_s for name, at in moments.items() if at}
         events = [
-            *(Event(at, "suspicion", "the jobs API does not answer") for at in suspected[:1]),
+            *(Event(at, "suspicion", "the follower misses the job") for at in suspected[:1]),
             *(Event(at, "recovery", "the next attempt has done a step") for at in good[:1]),
         ]
         measures = {**told.measures, **after, "redone": float(self._begun_again())}
