@@ -6,40 +6,58 @@ seeded moments. The figures and the machine are kept in benchmarks/results/recov
 
 import dataclasses
 import random
-import statistics
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from benchmarks import bars
-from benchmarks.bars import Bar, all_of, at_most, times_sooner
+from benchmarks.attained import AttainedRun
 from benchmarks.contender import OURS, PEERS, Contender, Run
 from benchmarks.own_stack import PROJECT, own_stack
-from benchmarks.strikes import Fault, Recovery, kill_worker, kill_worker_and_spare, node_killer, stop_worker, strike
-from benchmarks.workload import Control, new_spec, predicted, steady_unit, straight, write_rows
+from benchmarks.recovery_bars import ATTAINED, GANG, HEAD_KILLED, NODE, SIGKILL, SIGSTOP, TWO_KILLS, judged
+from benchmarks.strikes import (
+    Fault,
+    Recovery,
+    head_killer,
+    kill_worker,
+    kill_worker_and_spare,
+    node_killer,
+    stop_worker,
+    strike,
+)
+from benchmarks.undisturbed import Kit, Undisturbed, separate, together, undisturbed
+from benchmarks.workload import new_spec, steady_unit, write_rows
 from koboshi.drills.faults.parts import why_not_healthy
 from koboshi.errors import KoboshiError
 from koboshi.refs import DatasetRef
 from koboshi.settings import Settings, load_settings
+from koboshi.training.data_parallel import data_parallel
 
-BEATS_S = 0.5
-STEPS_A_FAULT, STEPS_OF_PEER = 70, 25
-SIGKILL, TWO_KILLS, SIGSTOP, NODE = "SIGKILL", "two kills", "SIGSTOP", "node killed"
-ENDS_WITHIN_S = 600.0
+STEPS_A_FAULT, STEPS_OF_PEER, STEPS_AFTER = 50, 15, 5
+ENDS_WITHIN_S, WHOLE_WITHIN_S = 600.0, 180.0
 
 
 @dataclasses.dataclass(frozen=True)
 class Rounds:
-    """How much is done: in each round so many kills of our worker, and these other faults; one kill of each peer's."""
+    """How much is done: in each round so many kills of our worker, and of a peer's."""
 
     count: int
     kills: int
-    others: tuple[str, ...]
+    peer_kills: int
     seed: int
+    others: bool = True
+
+    def turns(self, peers: Sequence[Contender]) -> list[tuple[Contender, list[str]]]:
+        """Who is struck in a round, and by what."""
+        struck = [(OURS, [SIGKILL] * self.kills), *((peer, [SIGKILL] * self.peer_kills) for peer in peers)]
+        if self.others:
+            struck[0][1].extend((TWO_KILLS, SIGSTOP, NODE))
+            struck += [(GANG, [SIGKILL] * self.peer_kills), (ATTAINED, [HEAD_KILLED])]
+        return struck
 
 
 @dataclasses.dataclass
@@ -48,32 +66,46 @@ class Scene:
 
     settings: Settings
     table: DatasetRef
-    controls: dict[int, Control] = dataclasses.field(default_factory=dict)
+    controls: dict[tuple[str, int], Undisturbed] = dataclasses.field(default_factory=dict)
     recoveries: list[Recovery] = dataclasses.field(default_factory=list)
     same: dict[str, list[bool]] = dataclasses.field(default_factory=dict)
 
-    def faults(self) -> dict[str, Fault]:
-        """By name."""
-        node = node_killer(self.settings)
-        return {SIGKILL: kill_worker, TWO_KILLS: kill_worker_and_spare, SIGSTOP: stop_worker, NODE: node}
-
     def struck(self, contender: Contender, faults: Sequence[str], rng: random.Random) -> None:
         """One run of one contender, struck by these faults one after another, and compared with the control."""
-        steps = STEPS_A_FAULT * len(faults) if contender == OURS else STEPS_OF_PEER
-        unit = steady_unit(steps)
-        run = Run(self.settings, contender, new_spec(self.settings, self.table, {"model": unit}, actors=1))
+        kit = kit_of(contender, (STEPS_A_FAULT if contender.ours else STEPS_OF_PEER) * len(faults) + STEPS_AFTER)
+        run = self._begun(contender, kit)
         for name in faults:
-            found = strike(run, name, self.faults()[name], rng)
+            found = strike(run, contender.name, name, self._fault(name), rng)
             say(f"  {contender.name}, {name}: {_told(found)}")
             self.recoveries += [found] if found else []
-            if name == NODE and (reason := why_not_healthy(self.settings, "ray", 180)):
+            if name in (NODE, HEAD_KILLED) and (reason := why_not_healthy(self.settings, "ray", WHOLE_WITHIN_S)):
                 say(f"  the cluster is not whole again: {reason}")
         run.wait(ENDS_WITHIN_S)
-        if steps not in self.controls:
-            self.controls[steps] = straight(unit, self.table)
-        alike = predicted(run.final_states()["model"], self.table, unit) == self.controls[steps].predictions
+        alike = kit.predictions(run.final_states(), self.table) == self._control(kit).predictions
         self.same.setdefault(contender.name, []).append(alike)
         run.close()
+
+    def _begun(self, contender: Contender, kit: Kit) -> Run | AttainedRun:
+        spec = new_spec(self.settings, self.table, kit.units, actors=len(kit.units))
+        return AttainedRun(self.settings, spec) if contender == ATTAINED else Run(self.settings, contender, spec)
+
+    def _fault(self, name: str) -> Fault:
+        known: dict[str, Fault] = {SIGKILL: kill_worker, TWO_KILLS: kill_worker_and_spare, SIGSTOP: stop_worker}
+        return {**known, NODE: node_killer(self.settings), HEAD_KILLED: head_killer(self.settings)}[name]
+
+    def _control(self, kit: Kit) -> Undisturbed:
+        key = kit.name, next(iter(kit.units.values())).steps
+        if key not in self.controls:
+            self.controls[key] = undisturbed(kit, self.table)
+        return self.controls[key]
+
+
+def kit_of(contender: Contender, steps: int) -> Kit:
+    """One model: as one unit, or by two workers in rounds."""
+    unit = steady_unit(steps)
+    if contender == GANG:
+        return Kit("gang", data_parallel(unit, 2), together, unit.params["rows"])
+    return Kit("model", {"model": unit}, separate, unit.params["rows"])
 
 
 def say(line: str) -> None:
@@ -85,49 +117,15 @@ def measure(scene: Scene, rounds: Rounds, peers: Sequence[Contender]) -> None:
     """All rounds; who comes first changes from round to round."""
     for number in range(1, rounds.count + 1):
         rng = random.Random(f"{rounds.seed}/{number}")
-        ours = [SIGKILL] * rounds.kills + list(rounds.others)
-        order = [(OURS, ours), *((peer, [SIGKILL]) for peer in peers)]
+        order = rounds.turns(peers)
         rng.shuffle(order)
         for contender, faults in order:
             say(f"round {number}/{rounds.count}: {contender.name}")
             try:
                 scene.struck(contender, faults, rng)
             except KoboshiError as error:
-                say(f"  {contender.name} is left out of this round: {str(error)[:300]}")
-
-
-def judged(recoveries: Sequence[Recovery], same: dict[str, list[bool]], peers: Sequence[str]) -> list[Bar]:
-    """The bars of recovery, pure."""
-    ours = _of(recoveries, OURS.name, SIGKILL)
-    step = statistics.median(r.step_s for r in ours) if ours else 0.0
-    taken = [r.committed_s for r in ours]
-    middle = [statistics.median(taken)] if taken else []
-    listed = [
-        at_most(f"SIGKILL → next committed step, median of {len(taken)}", 0.5 + step, middle),
-        at_most("SIGKILL → next committed step, worst", 3.0 + step, taken),
-        Bar("kills of our worker", "≥ 30", str(len(taken)), len(taken) >= 30),
-        *_against_peers(recoveries, taken, peers),
-        at_most("two kills within 2 s", 30 + step, _committed(recoveries, TWO_KILLS)),
-        at_most("SIGSTOP → replaced", 5 * BEATS_S + 0.5, [r.begun_s for r in _of(recoveries, OURS.name, SIGSTOP)]),
-        at_most("node killed → next committed step", 5 + step, _committed(recoveries, NODE)),
-        at_most("steps done again by a kill", 2, [float(r.redone) for r in ours], "steps"),
-    ]
-    return [*listed, all_of("the model of the undisturbed run", same.get(OURS.name, []))]
-
-
-def _against_peers(recoveries: Sequence[Recovery], ours: list[float], peers: Sequence[str]) -> Iterator[Bar]:
-    for peer in peers:
-        factor = 40.0 if peer.startswith("Ray Train") else 1.0
-        theirs = [r.committed_s for r in _of(recoveries, peer, SIGKILL)]
-        yield times_sooner(f"sooner than {peer}", factor, ours, theirs)
-
-
-def _committed(recoveries: Sequence[Recovery], fault: str) -> list[float]:
-    return [r.committed_s for r in _of(recoveries, OURS.name, fault)]
-
-
-def _of(recoveries: Sequence[Recovery], contender: str, fault: str) -> list[Recovery]:
-    return [r for r in recoveries if (r.contender, r.fault) == (contender, fault)]
+                say(f"  {contender.name} came to nothing in this round: {str(error)[:300]}")
+                scene.same.setdefault(contender.name, []).append(False)
 
 
 def _told(found: Recovery | None) -> str:
@@ -137,16 +135,16 @@ def _told(found: Recovery | None) -> str:
 
 
 def main(
-    rounds: Annotated[int, typer.Option(help="Rounds; each has one kill of every peer's worker.")] = 6,
-    kills: Annotated[int, typer.Option(help="Kills of our worker in a round.")] = 5,
+    rounds: Annotated[int, typer.Option(help="In each, everybody trains once.")] = 3,
+    kills: Annotated[int, typer.Option(help="Kills of our worker in a round.")] = 10,
+    peer_kills: Annotated[int, typer.Option(help="Kills of each peer's worker in a round.")] = 2,
     seed: Annotated[int, typer.Option(help="Decides the moments and the order.")] = 1,
     quick: Annotated[bool, typer.Option(help="One round, one kill, one peer: to see that it runs.")] = False,
     here: Annotated[bool, typer.Option(help="On the stack of this project that runs already.")] = False,
     results: Annotated[Path, typer.Option(help="Where the figures go.")] = bars.RESULTS,
 ) -> None:
     """Measure, show the table, keep the figures; exit 1 when a bar is missed (with --quick: when the model differs)."""
-    others = () if quick else (TWO_KILLS, SIGSTOP, NODE)
-    plan = Rounds(1 if quick else rounds, 1 if quick else kills, others, seed)
+    plan = Rounds(1, 1, 1, seed, others=False) if quick else Rounds(rounds, kills, peer_kills, seed)
     peers = PEERS[-1:] if quick else PEERS
     if here:
         scene = _measured(load_settings(PROJECT), plan, peers)

@@ -5,6 +5,7 @@ import random
 import time
 from collections.abc import Callable
 
+from benchmarks.attained import AttainedRun
 from benchmarks.contender import POLL_S, Run
 from benchmarks.timeline import Begun, Cost, cost, in_hand, step_s
 from koboshi.drills.faults.parts import kill_part
@@ -12,6 +13,7 @@ from koboshi.drills.faults.signals import kill, resume, stop
 from koboshi.drills.strike import Strike
 from koboshi.errors import Unavailable
 from koboshi.settings import Settings
+from koboshi.stack.ray_parts import HEAD
 
 RECOVERED_WITHIN_S = 240.0
 SETTLED_WITHIN_S = 180.0
@@ -32,15 +34,16 @@ class Recovery:
     step_s: float
 
 
-Fault = Callable[[Run, random.Random, Begun], tuple[Strike | None, set[int]]]
+AnyRun = Run | AttainedRun
+Fault = Callable[[AnyRun, random.Random, Begun], tuple[Strike | None, set[int]]]
 
 
-def kill_worker(_run: Run, _rng: random.Random, worker: Begun) -> tuple[Strike | None, set[int]]:
+def kill_worker(_run: AnyRun, _rng: random.Random, worker: Begun) -> tuple[Strike | None, set[int]]:
     """SIGKILL to the worker that is at the step."""
     return kill("worker", [worker.pid]), {worker.pid}
 
 
-def kill_worker_and_spare(run: Run, rng: random.Random, worker: Begun) -> tuple[Strike | None, set[int]]:
+def kill_worker_and_spare(run: AnyRun, rng: random.Random, worker: Begun) -> tuple[Strike | None, set[int]]:
     """SIGKILL to the worker, and to those that could take over, less than two seconds later."""
     spares = set(run.warm()) - {worker.pid}
     kill("worker", [worker.pid])
@@ -48,7 +51,7 @@ def kill_worker_and_spare(run: Run, rng: random.Random, worker: Begun) -> tuple[
     return kill("spare", sorted(spares)), {worker.pid, *spares}
 
 
-def stop_worker(_run: Run, _rng: random.Random, worker: Begun) -> tuple[Strike | None, set[int]]:
+def stop_worker(_run: AnyRun, _rng: random.Random, worker: Begun) -> tuple[Strike | None, set[int]]:
     """SIGSTOP: it holds its step and says nothing more."""
     return stop("worker", [worker.pid]), {worker.pid}
 
@@ -56,7 +59,7 @@ def stop_worker(_run: Run, _rng: random.Random, worker: Begun) -> tuple[Strike |
 def node_killer(settings: Settings) -> Fault:
     """SIGKILL to every process of the node that is at the step."""
 
-    def kill_node(run: Run, _rng: random.Random, worker: Begun) -> tuple[Strike | None, set[int]]:
+    def kill_node(run: AnyRun, _rng: random.Random, worker: Begun) -> tuple[Strike | None, set[int]]:
         nodes = run.warm()
         node = nodes[worker.pid]
         there = {pid for pid, name in nodes.items() if name == node}
@@ -65,7 +68,17 @@ def node_killer(settings: Settings) -> Fault:
     return kill_node
 
 
-def strike(run: Run, name: str, fault: Fault, rng: random.Random) -> Recovery | None:
+def head_killer(settings: Settings) -> Fault:
+    """SIGKILL to every process of the head: the job's driver is one of them."""
+
+    def kill_head(run: AnyRun, _rng: random.Random, _worker: Begun) -> tuple[Strike | None, set[int]]:
+        there = set(run.warm())
+        return kill_part(settings, HEAD), there
+
+    return kill_head
+
+
+def strike(run: AnyRun, contender: str, name: str, fault: Fault, rng: random.Random) -> Recovery | None:
     """Send a fault at a random moment of a step of a run that has settled; None when the run ended before."""
     if not _settled(run):
         return None
@@ -77,15 +90,15 @@ def strike(run: Run, name: str, fault: Fault, rng: random.Random) -> Recovery | 
     sent, struck = fault(run, rng, worker)
     if sent is None or not sent.took:
         return None
-    found = _paid(run, sent, struck)
+    found = _paid(run, worker.unit, sent, struck)
     if found is None:
         return None
     if name == "SIGSTOP":
         resume(struck)  # a worker that wakes up late has to be of no consequence
-    return Recovery(run.contender.name, name, sent.at_s, found.begun_s, found.committed_s, found.redone, usual_s)
+    return Recovery(contender, name, sent.at_s, found.begun_s, found.committed_s, found.redone, usual_s)
 
 
-def _settled(run: Run) -> bool:
+def _settled(run: AnyRun) -> bool:
     """Whether some steps were committed since the last fault, and a spare is warm again where there is to be one."""
     first, deadline = len(run.committed()), time.monotonic() + SETTLED_WITHIN_S
     while time.monotonic() < deadline:
@@ -98,7 +111,7 @@ def _settled(run: Run) -> bool:
     raise Unavailable(f"{run.contender.name} had not settled after {SETTLED_WITHIN_S:.0f} s.")
 
 
-def _at_a_step(run: Run) -> Begun | None:
+def _at_a_step(run: AnyRun) -> Begun | None:
     """The worker that begins the next step: None when there is none any more."""
     known, deadline = len(run.begun()), time.monotonic() + SETTLED_WITHIN_S
     while time.monotonic() < deadline:
@@ -111,10 +124,10 @@ def _at_a_step(run: Run) -> Begun | None:
     return None
 
 
-def _paid(run: Run, sent: Strike, struck: set[int]) -> Cost | None:
+def _paid(run: AnyRun, unit: str, sent: Strike, struck: set[int]) -> Cost | None:
     deadline = time.monotonic() + RECOVERED_WITHIN_S
     while time.monotonic() < deadline:
-        if (found := cost(run.begun(), run.committed(), sent.at_s, struck)) is not None:
+        if (found := cost(run.begun(unit), run.committed(unit), sent.at_s, struck)) is not None:
             return found
         if run.over:
             return None

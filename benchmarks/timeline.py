@@ -8,11 +8,12 @@ from collections.abc import Collection, Sequence
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Begun:
-    """A worker began a step."""
+    """A worker began a step; a peer's has one unit, and no name for it."""
 
     step: int
     pid: int
     at_s: float
+    unit: str = ""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -13,7 +13,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
-import psutil
 import typer
 
 from benchmarks import bars
@@ -21,7 +20,8 @@ from benchmarks.bars import Bar, all_of, at_most
 from benchmarks.contender import OURS, Contender, Run
 from benchmarks.own_stack import PROJECT, own_stack
 from benchmarks.peers.peer_steps import BEGAN, ENDED
-from benchmarks.workload import new_spec, predicted, steady_unit, straight, tiny_unit, write_rows
+from benchmarks.undisturbed import Kit, separate, undisturbed
+from benchmarks.workload import new_spec, steady_unit, tiny_unit, write_rows
 from koboshi.refs import DatasetRef
 from koboshi.settings import Settings, load_settings
 from koboshi.training import UnitSpec
@@ -65,8 +65,7 @@ def timed(settings: Settings, contender: Contender, table: DatasetRef, units: Ma
         began, ended = min(b.at_s for b in run.begun()), max(c.at_s for c in run.committed())
     else:
         began, ended = min(e["at"] for e in run.told(BEGAN)), max(e["at"] for e in run.told(ENDED))
-    name, unit = next(iter(units.items()))
-    same = contender != OURS or (predicted(run.final_states()[name], table, unit) == straight(unit, table).predictions)
+    same = contender != OURS or _as_undisturbed(run, table)
     run.close()
     steps = sum(unit.steps for unit in units.values())
     took = Took(contender.name, len(units), steps, ended - began, ended - run.submitted_s, peak_mb, same)
@@ -74,16 +73,21 @@ def timed(settings: Settings, contender: Contender, table: DatasetRef, units: Ma
     return took
 
 
+def _as_undisturbed(run: Run, table: DatasetRef) -> bool:
+    """Units are alike, so one stands for all."""
+    name, unit = next(iter(run.spec.units.items()))
+    kit = Kit(name, {name: unit}, separate, unit.params["rows"])
+    found = kit.predictions({name: run.final_states()[name]}, table)
+    return found == undisturbed(kit, table).predictions
+
+
 def _watched_memory(run: Run) -> float:
-    """The driver's highest memory so far, each time it is looked at until it ends."""
-    peak, deadline = 0.0, time.monotonic() + ENDS_WITHIN_S
-    while time.monotonic() < deadline:
-        began = run.told("job began")
-        if began and not psutil.pid_exists(began[0]["pid"]):
-            break
-        if began:
-            peak = max(peak, _high_water_mb(began[0]["pid"]))
-        time.sleep(0.2)
+    """The driver's highest memory, looked at until the job has ended."""
+    peak = 0.0
+    while not run.over:
+        for began in run.told("job began"):
+            peak = max(peak, _high_water_mb(began["pid"]))
+        time.sleep(0.3)
     return peak
 
 

@@ -28,27 +28,28 @@ class Witness:
         """The events of one kind in the journal, oldest first."""
         return [e for e in self._journal.events() if e["event"] == event]
 
-    def begun(self, unit: str | None = None) -> list[Begun]:
+    def begun(self, unit: str = "") -> list[Begun]:
         """Steps as workers began them, of one unit or of all."""
-        return [Begun(e["step"], e["pid"], e["at"]) for e in self.told(STARTED) if unit in (None, e.get("unit"))]
+        told = (Begun(e["step"], e["pid"], e["at"], e.get("unit", "")) for e in self.told(STARTED))
+        return [begun for begun in told if unit in ("", begun.unit)]
 
     def at_work(self) -> dict[str, Begun]:
         """By unit, the step that was begun last, where its process is alive and the step is not committed yet."""
-        latest = {e["unit"]: Begun(e["step"], e["pid"], e["at"]) for e in self.told(STARTED)}
+        latest = {begun.unit: begun for begun in self.begun()}
         return {
             unit: begun
             for unit, begun in latest.items()
             if psutil.pid_exists(begun.pid) and begun.step not in {c.step for c in self.committed(unit)}
         }
 
-    def committed(self, unit: str | None = None) -> list[Committed]:
+    def committed(self, unit: str = "") -> list[Committed]:
         """Steps that count, in the order of time: by the ledger's rows, or by the peer's own report."""
         if not self.ours:
             return [Committed(e["step"], e["at"]) for e in self.told(COMMITTED)]
         asked = sa.select(steps.c.step, steps.c.committed_at).where(
             steps.c.run_key == self.spec.key, steps.c.set_aside.is_(None)
         )
-        if unit is not None:
+        if unit:
             asked = asked.where(steps.c.unit == unit)
         with self.ledger.snapshot() as connection:
             rows = connection.execute(asked.order_by(steps.c.committed_at)).all()

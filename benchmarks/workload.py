@@ -1,15 +1,12 @@
 """What is trained: one scikit-learn model, in steps that take equally long, so that a pause shows as a pause."""
 
-import dataclasses
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 from sklearn.datasets import make_classification
-from threadpoolctl import threadpool_limits
 
 from koboshi.datasets.manifest import seal
 from koboshi.datasets.polars_tables import write_table
@@ -17,9 +14,7 @@ from koboshi.files import sha256_of
 from koboshi.refs import DatasetRef
 from koboshi.settings import Settings
 from koboshi.training import TrainingSpec, UnitSpec, Workplace
-from koboshi.training.sklearn_units import predictions
 from koboshi.training.spec import training_key
-from koboshi.training.unit import make_unit
 
 FILE = "rows.parquet"
 ROWS, COLUMNS = 20_000, 15
@@ -61,26 +56,3 @@ def new_spec(settings: Settings, table: DatasetRef, units: Mapping[str, UnitSpec
     folder.mkdir(parents=True)
     place = Workplace(str(settings.project), str(folder), f"sqlite:///{folder / 'ledger.db'}", actors)
     return TrainingSpec(training_key(table, units, salt=name), table, units, place)
-
-
-@dataclasses.dataclass(frozen=True)
-class Control:
-    """What the undisturbed work comes to: the metrics of each step, and the last model's predictions."""
-
-    metrics: list[dict[str, float]]
-    predictions: bytes
-
-
-def straight(unit: UnitSpec, table: DatasetRef) -> Control:
-    """The unit's steps one after another in this process: no worker, no checkpoint, no fault."""
-    with threadpool_limits(limits=1):
-        done = make_unit(unit.factory, unit.params)
-        done.start(table)
-        metrics = [dict(done.step(number)) for number in range(1, unit.steps + 1)]
-        return Control(metrics, predicted(done.dump(), table, unit))
-
-
-def predicted(state: bytes, table: DatasetRef, unit: UnitSpec) -> bytes:
-    """The predictions of a final state for all rows, to be compared bit by bit."""
-    with threadpool_limits(limits=1):
-        return np.ascontiguousarray(predictions(state, table, unit.params)).tobytes()

@@ -16,21 +16,24 @@ from typing import Annotated
 import typer
 
 from benchmarks import bars
+from benchmarks.attained import AttainedRun
 from benchmarks.nemesis import recording
+from benchmarks.nemesis.orphans import orphans
 from benchmarks.nemesis.report import judged
 from benchmarks.nemesis.schedule import SHARES, RunPlan, draw, left_over
 from benchmarks.nemesis.striker import NeverRecoveredError, Striker, Struck
-from benchmarks.nemesis.training import AttainedTraining, orphans
-from benchmarks.nemesis.trainings import COLUMNS, Kit, Undisturbed, kits, undisturbed
+from benchmarks.nemesis.trainings import COLUMNS, kits
 from benchmarks.nemesis.verdicts import Outcome, differences, differences_in_mlflow
 from benchmarks.own_stack import PROJECT, own_stack
+from benchmarks.undisturbed import Kit, Undisturbed, undisturbed
 from benchmarks.witness import Witness
 from benchmarks.workload import new_spec, write_rows
 from koboshi.drills.faults.parts import why_not_healthy
+from koboshi.errors import KoboshiError
 from koboshi.ledger import steps
 from koboshi.settings import Settings, load_settings, required
 
-FAULTS, FAULTS_A_RUN, ROWS, ACTORS = 200, 16, 8_000, 2
+FAULTS, FAULTS_A_RUN, HEIGHT, ACTORS = 200, 16, 8_000, 2
 ENDS_WITHIN_S = 400.0
 NOT_IN_MLFLOW = "data-parallel"  # its units are shares, and no models of their own
 
@@ -45,7 +48,7 @@ class Nemesis:
 
     def __init__(self, settings: Settings, wanted: int) -> None:
         self._settings, self._wanted = settings, wanted
-        self._table = write_rows(settings.state_dir / "runs" / "table", ROWS, COLUMNS)
+        self._table = write_rows(settings.state_dir / "runs" / "table", HEIGHT, COLUMNS)
         self._controls: dict[str, Undisturbed] = {}
         self.struck: list[Struck] = []
         self.differing: list[str] = []
@@ -65,19 +68,17 @@ class Nemesis:
         """One training, struck and judged; how many of its faults took."""
         kit = kits()[plan.kit]
         say(f"run {plan.number}: {kit.name}, {len(kit.units)} units, {len(plan.faults)} faults")
-        witness = Witness(new_spec(self._settings, self._table, kit.units, ACTORS))
-        heard: list[str] = []
-        training = AttainedTraining(self._settings, witness.spec, heard.append)
+        run = AttainedRun(self._settings, new_spec(self._settings, self._table, kit.units, ACTORS))
         done, told = 0, []
         try:
-            done = self._strike_all(plan, Striker(self._settings, witness, lambda: training.over))
-        except NeverRecoveredError as error:
-            told.append(str(error))
-        training.wait(ENDS_WITHIN_S)
-        told += [f"the training failed: {training.failure}"] if training.failure else self._compared(kit, witness)
+            done = self._strike_all(plan, Striker(self._settings, run))
+            run.wait(ENDS_WITHIN_S)
+            told = self._compared(kit, run)
+        except (NeverRecoveredError, KoboshiError) as error:
+            told = [str(error)]
         self.runs[kit.name] += 1
-        self._tell(plan, told, heard)
-        witness.close()
+        self._tell(plan, told, run.heard)
+        run.close()
         return done
 
     def _strike_all(self, plan: RunPlan, striker: Striker) -> int:

@@ -1,9 +1,8 @@
 """Writes a training into MLflow as a pipeline does, and asks MLflow's server by other means what is there."""
 
-from benchmarks.nemesis.trainings import COLUMNS, Kit
 from benchmarks.nemesis.verdicts import Recorded
+from benchmarks.undisturbed import Kit
 from benchmarks.witness import Witness
-from benchmarks.workload import rows_of
 from koboshi.drills.scenes.tracker_witness import TrackerWitness
 from koboshi.journal import Journal
 from koboshi.ledger import steps
@@ -19,7 +18,7 @@ def record(url: str, kit: Kit, witness: Witness) -> None:
     """Parameters, every step's metrics, the recoveries and the models, under the training's key."""
     spec, models = witness.spec, kit.models(witness.final_states())
     told = recoveries(Journal(spec.place.journal), spec.key)
-    example = views(spec.table, rows_of(COLUMNS)).learn.features.head(5)
+    example = views(spec.table, kit.rows).learn.features.head(5)
     units = [
         UnitRecord(name, {"steps": unit.steps}, _steps(witness, name), told.get(name, ()), models[name], example)
         for name, unit in spec.units.items()

@@ -2,11 +2,11 @@
 
 import dataclasses
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 
+from benchmarks.attained import AttainedRun
 from benchmarks.nemesis.schedule import DRIVER, FLIP, KILL, NODE, STOP, Fault
 from benchmarks.timeline import Begun, Cost, cost
-from benchmarks.witness import Witness
 from koboshi.drills.faults.flipped_byte import flip_byte
 from koboshi.drills.faults.parts import kill_part, why_not_healthy
 from koboshi.drills.faults.signals import kill, resume, stop
@@ -37,10 +37,10 @@ class NeverRecoveredError(Exception):
 
 
 class Striker:
-    """Strikes one training; `over` says that it has ended."""
+    """Strikes one training."""
 
-    def __init__(self, settings: Settings, witness: Witness, over: Callable[[], bool]) -> None:
-        self._settings, self._witness, self._over = settings, witness, over
+    def __init__(self, settings: Settings, run: AttainedRun) -> None:
+        self._settings, self._run = settings, run
 
     def strike(self, fault: Fault) -> Struck | None:
         """Wait for the fault's moment, send it, wait for recovery; None when the training had ended before."""
@@ -56,7 +56,7 @@ class Striker:
         strike, struck = self._send(fault.kind, unit, begun)
         if strike is None or not strike.took:
             return None
-        paid = self._recovered(None if fault.kind in (DRIVER, NODE) else unit, strike, struck)
+        paid = self._recovered("" if fault.kind in (DRIVER, NODE) else unit, strike, struck)
         if fault.kind == STOP:
             resume(struck)  # what wakes up late has to be of no consequence
         target = f"{unit} step {begun.step}, {strike}"
@@ -71,17 +71,17 @@ class Striker:
         if kind == FLIP:
             return self._flip(unit, begun.pid), {begun.pid}
         if kind == DRIVER:
-            driver = self._witness.told("job began")[-1]["pid"]
-            return kill("driver", [driver]), set(self._witness.warm())
-        nodes = self._witness.warm()
+            driver = self._run.told("job began")[-1]["pid"]
+            return kill("driver", [driver]), set(self._run.warm())
+        nodes = self._run.warm()
         there = nodes.get(begun.pid)
         return (kill_part(self._settings, there) if there else None), {p for p, node in nodes.items() if node == there}
 
     def _flip(self, unit: str, pid: int) -> Strike | None:
         """The newest committed checkpoint rots, and the worker that does not need it dies: the next one reads it."""
-        done = steps.committed(self._witness.ledger, self._witness.spec.key, unit)
+        done = steps.committed(self._run.ledger, self._run.spec.key, unit)
         if done:
-            path = self._witness.spec.place.checkpoints / done[-1].checkpoint.path
+            path = self._run.spec.place.checkpoints / done[-1].checkpoint.path
             flipped = flip_byte(path, f"checkpoint {done[-1].checkpoint.step}")
             if not flipped.took:
                 return None
@@ -89,29 +89,29 @@ class Striker:
 
     def _rest(self, commits: int) -> bool:
         """Wait for so many commits more."""
-        first = len(self._witness.committed())
-        while len(self._witness.committed()) < first + commits:
-            if self._over():
+        first = len(self._run.committed())
+        while len(self._run.committed()) < first + commits:
+            if self._run.over:
                 return False
             time.sleep(POLL_S)
         return True
 
     def _victim(self, pick: float) -> tuple[str, Begun] | None:
         """One of those at work, and never a process that has none of the run's work in hand."""
-        while not self._over():
-            if at_work := sorted(self._witness.at_work().items()):
+        while not self._run.over:
+            if at_work := sorted(self._run.at_work().items()):
                 return at_work[int(pick * len(at_work))]
             time.sleep(POLL_S)
         return None
 
-    def _recovered(self, unit: str | None, strike: Strike, struck: Collection[int]) -> Cost | None:
+    def _recovered(self, unit: str, strike: Strike, struck: Collection[int]) -> Cost | None:
         """Until another process has done a step, of the unit that was struck; None when there was none left to do."""
         deadline = time.monotonic() + RECOVERED_WITHIN_S
         while time.monotonic() < deadline:
-            found = cost(self._witness.begun(unit), self._witness.committed(unit), strike.at_s, struck)
+            found = cost(self._run.begun(unit), self._run.committed(unit), strike.at_s, struck)
             if found is not None:
                 return found
-            if self._over():
+            if self._run.over:
                 return None
             time.sleep(POLL_S)
         raise NeverRecoveredError(f"nothing was committed for {RECOVERED_WITHIN_S:.0f} s after {strike}")

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 
-from benchmarks.nemesis.trainings import Undisturbed
+from benchmarks.undisturbed import Undisturbed
 
 Metrics = Mapping[str, float]
 

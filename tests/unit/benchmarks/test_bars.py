@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import bars, recovery, training
+from benchmarks import bars, training
 from benchmarks.bars import Bar, all_of, at_most, missed, times_sooner
 from benchmarks.contender import OURS, PEERS
+from benchmarks.recovery_bars import ATTAINED, GANG, HEAD_KILLED, NODE, SIGKILL, SIGSTOP, TWO_KILLS, judged
 from benchmarks.strikes import Recovery
 from benchmarks.training import BARE, FORGETFUL, Took
 
@@ -39,14 +40,16 @@ def recovered(contender: str, fault: str, seconds: float) -> Recovery:
 
 def good() -> list[Recovery]:
     """Figures that meet each bar."""
-    ours = [recovered(OURS.name, recovery.SIGKILL, 0.4)] * 30
-    others = [recovered(OURS.name, fault, 2.0) for fault in (recovery.TWO_KILLS, recovery.SIGSTOP, recovery.NODE)]
-    return [*ours, *others, *(recovered(peer.name, recovery.SIGKILL, 20.0) for peer in PEERS)]
+    ours = [recovered(OURS.name, SIGKILL, 0.4)] * 30
+    others = [recovered(OURS.name, fault, 2.0) for fault in (TWO_KILLS, SIGSTOP, NODE)]
+    others += [recovered(GANG.name, SIGKILL, 0.8)] * 3
+    others += [recovered(ATTAINED.name, HEAD_KILLED, 40.0)]
+    return [*ours, *others, *(recovered(peer.name, SIGKILL, 20.0) for peer in PEERS)]
 
 
 def missing(recoveries: list[Recovery]) -> list[str]:
     same = {OURS.name: [True]}
-    return [bar.what for bar in missed(recovery.judged(recoveries, same, [peer.name for peer in PEERS]))]
+    return [bar.what for bar in missed(judged(recoveries, same, [peer.name for peer in PEERS]))]
 
 
 def test_good_figures_of_recovery_meet_every_bar() -> None:
@@ -56,18 +59,25 @@ def test_good_figures_of_recovery_meet_every_bar() -> None:
 @pytest.mark.parametrize(
     ("fault", "seconds", "what"),
     [
-        (recovery.SIGKILL, 3.3, "SIGKILL → next committed step, worst"),
-        (recovery.TWO_KILLS, 31.0, "two kills within 2 s"),
-        (recovery.SIGSTOP, 3.3, "SIGSTOP → replaced"),
-        (recovery.NODE, 5.3, "node killed → next committed step"),
+        (SIGKILL, 3.3, "SIGKILL → next committed step, worst"),
+        (TWO_KILLS, 31.0, "two kills within 2 s"),
+        (SIGSTOP, 3.3, "SIGSTOP → replaced"),
+        (NODE, 5.3, "node killed → next committed step"),
     ],
 )
 def test_one_slow_recovery_misses_its_bar(fault: str, seconds: float, what: str) -> None:
     assert missing([*good(), recovered(OURS.name, fault, seconds)]) == [what]
 
 
+def test_one_model_by_two_workers_and_the_head_have_bars_of_their_own() -> None:
+    slow = [recovered(GANG.name, SIGKILL, 1.3)]
+    late = [recovered(ATTAINED.name, HEAD_KILLED, 61.0)]
+    assert missing([*good(), *slow]) == ["the same with two workers for one model"]
+    assert missing([*good(), *late]) == ["head killed → next committed step"]
+
+
 def test_a_peer_that_is_as_soon_misses_its_bar() -> None:
-    assert missing([*good(), *[recovered("retried task", recovery.SIGKILL, 0.3)] * 2]) == ["sooner than retried task"]
+    assert missing([*good(), *[recovered("retried task", SIGKILL, 0.3)] * 2]) == ["sooner than retried task"]
 
 
 def took(contender: str, units: int, work_s: float, *, driver_mb: float = 200.0, same: bool = True) -> Took:

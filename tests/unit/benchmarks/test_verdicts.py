@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from benchmarks.nemesis.trainings import Undisturbed
 from benchmarks.nemesis.verdicts import Outcome, Recorded, differences, differences_in_mlflow
+from benchmarks.undisturbed import Undisturbed
 
 CONTROL = Undisturbed({"a": [{"auc": 0.5}, {"auc": 0.75}]}, {"a": b"bits"})
 GOOD = Outcome({"a": [(1, {"auc": 0.5}), (2, {"auc": 0.75})]}, {"a": b"bits"}, [])
