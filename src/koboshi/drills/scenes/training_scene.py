@@ -109,8 +109,9 @@ class TrainingScene:
             if any(_follows(e, event, strikes[0]) for e in told)
         }
         steps = {step_name(name, k) for name, unit in self.spec.units.items() for k in range(1, unit.steps + 1)}
-        redone = sum(task.name in steps and task.state != "FINISHED" for task in self.ray.tasks(self.actors()))
+        done = [task.name for task in self.ray.tasks(self.actors()) if task.name in steps]
         events = [Event(e["at"], KINDS.get(e["event"], "note"), _sentence(e)) for e in told]
+        redone = len(done) - len(set(done))
         counted = {"lost": len(self.missing_steps()), "doubled": len(self.done_again(strikes)), "redone": redone}
         return Evidence({**after, **{n: float(v) for n, v in counted.items()}}, events, [self.files.series()])
 
