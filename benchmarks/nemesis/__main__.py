@@ -33,7 +33,7 @@ from koboshi.errors import KoboshiError
 from koboshi.ledger import steps
 from koboshi.settings import Settings, load_settings, required
 
-FAULTS, FAULTS_A_RUN, HEIGHT, ACTORS = 200, 16, 8_000, 2
+FAULTS, FAULTS_A_RUN, HEIGHT, ACTORS = 200, 8, 8_000, 2
 ENDS_WITHIN_S = 400.0
 NOT_IN_MLFLOW = "data-parallel"  # its units are shares, and no models of their own
 
@@ -60,7 +60,7 @@ class Nemesis:
         while waiting:
             plan = waiting.pop(0)
             done = self.run(plan)
-            if done < len(plan.faults) and self.runs.total() < 2 * len(plans) + 2:
+            if done < len(plan.faults) and self.runs.total() < 3 * len(plans):
                 number += 1
                 waiting += [rest for rest in [left_over(plan, done, number)] if rest]
 

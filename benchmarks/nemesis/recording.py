@@ -1,5 +1,7 @@
 """Writes a training into MLflow as a pipeline does, and asks MLflow's server by other means what is there."""
 
+import logging
+
 from benchmarks.nemesis.verdicts import Recorded
 from benchmarks.undisturbed import Kit
 from benchmarks.witness import Witness
@@ -12,6 +14,7 @@ from koboshi.training.pandas_rows import views
 from koboshi.training.recoveries import recoveries
 
 EXPERIMENT = "nemesis"
+logging.getLogger("mlflow").setLevel(logging.ERROR)  # what it warns of for each model would drown the faults
 
 
 def record(url: str, kit: Kit, witness: Witness) -> None:

@@ -56,7 +56,7 @@ class Striker:
         strike, struck = self._send(fault.kind, unit, begun)
         if strike is None or not strike.took:
             return None
-        paid = self._recovered("" if fault.kind in (DRIVER, NODE) else unit, strike, struck)
+        paid = self._recovered("" if fault.kind == DRIVER else unit, strike, struck)
         if fault.kind == STOP:
             resume(struck)  # what wakes up late has to be of no consequence
         target = f"{unit} step {begun.step}, {strike}"
