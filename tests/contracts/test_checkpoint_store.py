@@ -3,7 +3,7 @@
 import hashlib
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
@@ -20,9 +20,7 @@ NAME = "0003-{:.16}.v1.ckpt".format
 
 
 @pytest.fixture(scope="module")
-def s3(lacking: Callable[[str], None]) -> Iterator[S3Server]:
-    for package in ("s3fs", "moto"):
-        pytest.importorskip(package, reason=f"{package} is not installed: checkpoints on S3 are not tested")
+def s3() -> Iterator[S3Server]:
     with s3_server() as server, pytest.MonkeyPatch.context() as patch:
         for name, value in server.env.items():
             patch.setenv(name, value)
