@@ -9,6 +9,8 @@ from koboshi.training.testing import check_unit, contract_of, in_rounds
 from tests.support.small_table import no_table, small_table
 from tests.support.splittable import SPLITTABLE
 
+pytestmark = pytest.mark.usefixtures("unmeasured")
+
 KINDS = ("averaged descent", "perceptron", "naive Bayes", "extra trees")
 ROUNDS = {name: in_rounds(data_parallel(SPLITTABLE[name], 3)) for name in KINDS}
 
