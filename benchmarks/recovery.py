@@ -18,7 +18,7 @@ from benchmarks import bars
 from benchmarks.attained import AttainedRun
 from benchmarks.contender import OURS, PEERS, Contender, Run
 from benchmarks.own_stack import PROJECT, own_stack
-from benchmarks.recovery_bars import ATTAINED, GANG, HEAD_KILLED, NODE, SIGKILL, SIGSTOP, TWO_KILLS, judged
+from benchmarks.recovery_bars import ATTAINED, GANG, HEAD_KILLED, NODE, SIGKILL, SIGSTOP, TWO_KILLS, judged, profile
 from benchmarks.strikes import (
     Fault,
     Recovery,
@@ -154,8 +154,13 @@ def main(
     found = judged(scene.recoveries, scene.same, [peer.name for peer in peers])
     raw = [dataclasses.asdict(r) for r in scene.recoveries]
     bars.show("Recovery", found)
+    where = profile(scene.recoveries)
+    for part, seconds in where.items():
+        say(f"{part}: {seconds:.3f} s")
     peers_set = {peer.name: {"script": peer.script, "env": dict(peer.env)} for peer in peers}
-    kept = bars.save("recovery", results, found, PROJECT, plan=dataclasses.asdict(plan), peers=peers_set, raw=raw)
+    kept = bars.save(
+        "recovery", results, found, PROJECT, plan=dataclasses.asdict(plan), peers=peers_set, profile=where, raw=raw
+    )
     say(f"the figures are in {kept}")
     failed = bars.missed(found[-1:] if quick else found)
     sys.exit(1 if failed else 0)

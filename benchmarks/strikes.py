@@ -23,7 +23,7 @@ SPARE_DIES_AFTER_S = (0.1, 1.5)
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Recovery:
-    """One fault, and what it cost; `step_s` is the run's own step before it."""
+    """One fault, and what it cost; `step_s` is the run's own step before it. A peer does not tell what it has seen."""
 
     contender: str
     fault: str
@@ -32,6 +32,7 @@ class Recovery:
     committed_s: float
     redone: int
     step_s: float
+    seen_s: float | None = None
 
 
 AnyRun = Run | AttainedRun
@@ -95,7 +96,8 @@ def strike(run: AnyRun, contender: str, name: str, fault: Fault, rng: random.Ran
         return None
     if name == "SIGSTOP":
         resume(struck)  # a worker that wakes up late has to be of no consequence
-    return Recovery(contender, name, sent.at_s, found.begun_s, found.committed_s, found.redone, usual_s)
+    seen = min((e["at"] - sent.at_s for e in run.told("worker died") if e["at"] > sent.at_s), default=None)
+    return Recovery(contender, name, sent.at_s, found.begun_s, found.committed_s, found.redone, usual_s, seen)
 
 
 def _settled(run: AnyRun) -> bool:

@@ -8,7 +8,7 @@ import pytest
 from benchmarks import bars, training
 from benchmarks.bars import Bar, all_of, at_most, missed, times_sooner
 from benchmarks.contender import OURS, PEERS
-from benchmarks.recovery_bars import ATTAINED, GANG, HEAD_KILLED, NODE, SIGKILL, SIGSTOP, TWO_KILLS, judged
+from benchmarks.recovery_bars import ATTAINED, GANG, HEAD_KILLED, NODE, SIGKILL, SIGSTOP, TWO_KILLS, judged, profile
 from benchmarks.strikes import Recovery
 from benchmarks.training import BARE, FORGETFUL, Took
 
@@ -74,6 +74,14 @@ def test_one_model_by_two_workers_and_the_head_have_bars_of_their_own() -> None:
     late = [recovered(ATTAINED.name, HEAD_KILLED, 61.0)]
     assert missing([*good(), *slow]) == ["the same with two workers for one model"]
     assert missing([*good(), *late]) == ["head killed → next committed step"]
+
+
+def test_the_profile_adds_up_to_the_recovery() -> None:
+    parts = profile(
+        [Recovery(OURS.name, SIGKILL, 0.0, 0.3, 0.7, 1, 0.25, 0.1), recovered("retried task", SIGKILL, 9.0)]
+    )
+    assert list(parts.values()) == pytest.approx([0.1, 0.2, 0.4, 0.25])
+    assert profile([recovered("retried task", SIGKILL, 9.0)]) == {}
 
 
 def test_a_peer_that_is_as_soon_misses_its_bar() -> None:
