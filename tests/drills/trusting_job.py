@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 
 from koboshi.exits import run_and_exit
-from koboshi.training import checkpoints
+from koboshi.training import resumption
 from koboshi.training.job import run_job
 from koboshi.training.pool import Pool
 from koboshi.training.ray_pool import ray_pool
@@ -13,7 +13,7 @@ from koboshi.training.spec import TrainingSpec
 
 @contextlib.contextmanager
 def trusting_pool(spec: TrainingSpec, name: str, say: Callable[[str], None]) -> Iterator[Pool]:
-    checkpoints._verify = lambda _store, _checkpoint: None  # type: ignore[assignment]
+    resumption.verify_state = lambda _store, _checkpoint: None  # type: ignore[assignment]
     with ray_pool(spec, name, say) as pool:
         yield pool
 

@@ -6,8 +6,10 @@ import pytest
 
 from koboshi.errors import Corrupt
 from koboshi.ledger import leases, steps
-from koboshi.training.checkpoints import KEPT, newest_good
+from koboshi.ledger.held_lease import HeldLease
+from koboshi.training.checkpoints import KEPT
 from koboshi.training.driver import train
+from koboshi.training.resumption import Resumption
 from koboshi.training.spec import TrainingSpec
 from koboshi.training.worker import read_checkpoint
 from tests.support.local_pool import BEFORE, LocalPool
@@ -68,9 +70,9 @@ def test_a_missing_file_is_as_bad_as_a_flipped_one(tmp_path: Path) -> None:
     newest = steps.committed(ledger_of(spec), spec.key, "a")[-1].checkpoint
     (spec.place.checkpoints / newest.path).unlink()
     lease, said = leases.acquire(ledger_of(spec), "x", "us", 60), list[str]()
-    good = newest_good(spec, "a", ledger_of(spec), lease, journal_of(spec), said.append)
-    assert good is not None
-    assert good.checkpoint.step == 2
+    held = HeldLease(ledger_of(spec), lease, 5.0)
+    found = Resumption(spec, ledger_of(spec), held, journal_of(spec), said.append)
+    assert found.done("a") == 2
     assert "missing" in said[0]
 
 

@@ -1,7 +1,7 @@
 """A unit whose state is a chain of digests: a step that is lost, doubled or out of order shows in the last link."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from koboshi.refs import DatasetRef
@@ -49,3 +49,24 @@ def straight(seed: str, table: DatasetRef, steps: int, rounds: int = 1) -> bytes
     for number in range(1, steps + 1):
         chain.step(number)
     return chain.dump()
+
+
+class GangChain(Chain):
+    """Begins each step with the links of all members: one that is missing, or of another step, shows in the last."""
+
+    def join(self, states: Sequence[bytes]) -> None:
+        self.link = hashlib.sha256(b"".join([self.seed.encode(), *states])).digest()
+
+
+def straight_gang(seeds: Sequence[str], table: DatasetRef, steps: int, rounds: int = 1) -> dict[str, bytes]:
+    """The last links of an undisturbed gang."""
+    members = {seed: GangChain(seed, rounds) for seed in seeds}
+    for member in members.values():
+        member.start(table)
+    for number in range(1, steps + 1):
+        states = [member.dump() for member in members.values()]
+        for member in members.values():
+            if number > 1:
+                member.join(states)
+            member.step(number)
+    return {seed: member.dump() for seed, member in members.items()}

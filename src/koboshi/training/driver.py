@@ -10,11 +10,11 @@ from koboshi.journal import Journal
 from koboshi.ledger import Ledger, steps
 from koboshi.ledger.held_lease import HeldLease, holding
 from koboshi.ledger.holders import this_process
-from koboshi.ledger.steps import CommittedStep
 from koboshi.refs import DatasetRef
 from koboshi.training import checkpoints
 from koboshi.training.pool import Pool, PoolEvent, StepDone, StepFailed, WorkerDied, WorkerReady
 from koboshi.training.restart import decide_restart
+from koboshi.training.resumption import Resumption
 from koboshi.training.run_state import (
     Action,
     Begun,
@@ -63,9 +63,9 @@ class _Driver:
     ) -> None:
         self._spec, self._pool, self._ledger, self._journal, self._say = spec, pool, ledger, journal, say
         self._held = held
-        self._good = {name: self._newest_good(name) for name in spec.units}
-        units = {name: UnitState(unit.steps, self._done(name)) for name, unit in spec.units.items()}
-        self._state = RunState.of(min(spec.place.actors, pool.places), units)
+        self._resumption = Resumption(spec, ledger, held, journal, say)
+        units = {name: UnitState(unit.steps, self._resumption.done(name)) for name, unit in spec.units.items()}
+        self._state = RunState.of(min(spec.place.actors, pool.places), units, self._resumption.gangs)
         self._suspected_at: dict[str, float] = {}
 
     def run(self) -> None:
@@ -133,7 +133,7 @@ class _Driver:
         steps.commit(self._ledger, self._held.lease, [(result.checkpoint, result.metrics) for result in results])
         for result in results:
             checkpoint = result.checkpoint
-            self._good[checkpoint.unit] = CommittedStep(checkpoint, result.metrics, time.time())
+            self._resumption.committed(checkpoint, result.metrics)
             committed = steps.committed(self._ledger, checkpoint.run_key, checkpoint.unit)
             checkpoints.drop_old(self._spec.place.checkpoints, committed)
 
@@ -157,13 +157,13 @@ class _Driver:
         self._suspected_at.setdefault(unit, time.monotonic())
         step = self._state.units[unit].done + 1
         self._record(what, unit=unit, step=step, worker=worker, reason=reason)
-        self._good[unit] = self._newest_good(unit)
-        self._say(f"{unit}: {what} at step {step} on {worker} ({reason}); it goes on from step {self._done(unit)}")
-        return Interrupted(worker, self._done(unit), alive, reason, event.kind)
+        done = self._resumption.look_again(unit)
+        self._say(f"{unit}: {what} at step {step} on {worker} ({reason}); it goes on from step {done[unit]}")
+        fell = {name: at for name, at in done.items() if name != unit and at < self._state.units[name].done}
+        return Interrupted(worker, done[unit], alive, reason, event.kind, fell)
 
     def _step_order(self, order: Order) -> StepOrder:
         spec, place = self._spec, self._spec.place
-        good = self._good[order.unit]
         table = DatasetRef(str(Path(place.project) / spec.table.path), spec.table.manifest_sha256)
         return StepOrder(
             run_key=spec.key,
@@ -171,17 +171,11 @@ class _Driver:
             spec=spec.units[order.unit],
             table=table,
             step=order.step,
-            resume=good.checkpoint if good else None,
+            resume=self._resumption.checkpoint(order.unit),
+            peers=self._resumption.peers(order.unit, order.step),
             store=str(place.checkpoints),
             journal=str(place.journal),
         )
-
-    def _newest_good(self, unit: str) -> CommittedStep | None:
-        return checkpoints.newest_good(self._spec, unit, self._ledger, self._held.lease, self._journal, self._say)
-
-    def _done(self, unit: str) -> int:
-        good = self._good[unit]
-        return good.checkpoint.step if good else 0
 
     def _record(self, event: str, **facts: object) -> None:
         self._journal.record(event, run=self._spec.key, **facts)

@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import cast
 
 from koboshi.errors import BadInput
 from koboshi.files import publish, verified_bytes
@@ -14,14 +15,17 @@ from koboshi.heartbeat.companion import Companion
 from koboshi.journal import Journal
 from koboshi.refs import CheckpointRef, DatasetRef
 from koboshi.training.spec import UnitSpec
-from koboshi.training.unit import Unit, make_unit
+from koboshi.training.unit import GangUnit, Unit, make_unit
 
 FORMAT_VERSION = 1  # of a checkpoint: the unit's own state, byte by byte
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class StepOrder:
-    """Do step `step` of a unit, going on from `resume` (None: from the start). Paths are absolute."""
+    """Do step `step` of a unit, going on from `resume` (None: from the start). Paths are absolute.
+
+    In a gang `peers` has the states of all members after the step before, in the order of their names.
+    """
 
     run_key: str
     unit: str
@@ -31,6 +35,7 @@ class StepOrder:
     resume: CheckpointRef | None
     store: str
     journal: str
+    peers: tuple[CheckpointRef, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -83,11 +88,18 @@ class UnitWorker:
 
     def _continued(self, order: StepOrder) -> Unit:
         """The unit as it stands before the step: at hand from the step before, or taken up from the checkpoint."""
-        if self._unit is not None and self._done == (order.run_key, order.unit, order.step - 1):
-            return self._unit
+        unit = self._unit
+        if unit is None or self._done != (order.run_key, order.unit, order.step - 1):
+            unit = self._taken_up(order)
+        if order.peers:
+            states = [read_checkpoint(Path(order.store), peer) for peer in order.peers]
+            cast(GangUnit, unit).join(states)
+        return unit
+
+    def _taken_up(self, order: StepOrder) -> Unit:
         unit = make_unit(order.spec.factory, order.spec.params)
         unit.start(order.table)
-        if order.resume is not None:
+        if order.resume is not None and not order.peers:
             unit.load(read_checkpoint(Path(order.store), order.resume))
         return unit
 
