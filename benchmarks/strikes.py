@@ -17,6 +17,7 @@ from koboshi.stack.ray_parts import HEAD
 
 RECOVERED_WITHIN_S = 240.0
 SETTLED_WITHIN_S = 180.0
+ASK_S = 0.5
 STEPS_BETWEEN = 3
 SPARE_DIES_AFTER_S = (0.1, 1.5)
 
@@ -115,15 +116,15 @@ def _settled(run: AnyRun) -> bool:
 
 def _at_a_step(run: AnyRun) -> Begun | None:
     """The worker that begins the next step: None when there is none any more."""
-    known, deadline = len(run.begun()), time.monotonic() + SETTLED_WITHIN_S
-    while time.monotonic() < deadline:
-        begun = run.begun()
-        if len(begun) > known:
-            return in_hand(begun, time.time())
-        if len(begun) % 50 == 0 and run.over:
+    known = len(run.begun())
+    while True:
+        asked_again = time.monotonic() + ASK_S
+        while time.monotonic() < asked_again:
+            if len(begun := run.begun()) > known:
+                return in_hand(begun, time.time())
+            time.sleep(POLL_S)
+        if run.over:
             return None
-        time.sleep(POLL_S)
-    return None
 
 
 def _paid(run: AnyRun, unit: str, sent: Strike, struck: set[int]) -> Cost | None:
