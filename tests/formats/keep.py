@@ -19,6 +19,8 @@ from koboshi.drills.strike import Strike
 from koboshi.ingest.landing import Lander
 from koboshi.journal import Journal
 from koboshi.ledger import Ledger, attempts, intents, leases, steps
+from koboshi.registry.outbox import Outbox
+from koboshi.registry.records import StepRecord, TrainingRecord, UnitRecord
 from koboshi.training.worker import StepOrder, UnitWorker
 from tests.support.backed_up import backup_of, filled_project
 from tests.support.memory_stream import MemoryStream
@@ -43,8 +45,16 @@ def keep(folder: Path) -> None:
     (folder / "dataset" / "rows.csv").write_text("hours,heat\n1.5,20.0\n")
     seal(folder / "dataset")
     save(folder / "drills", _drill_report())
+    Outbox.of(folder).add(_training_record())
     backup_of(filled_project(folder / "project"), folder / "new.backup")
     shutil.rmtree(folder / "project")
+
+
+def _training_record() -> TrainingRecord:
+    """With words in the place of a model and its rows, which libraries would not read for ever."""
+    done = [StepRecord(1, {"loss": 0.5}, 1_795_500_000.25)]
+    unit = UnitRecord("a", {"depth": "3"}, done, ["step 1 again"], "a model", "its rows")  # type: ignore[arg-type]
+    return TrainingRecord("readings", RUN, {"threads": "1"}, [unit])
 
 
 def _drill_report() -> Report:

@@ -27,6 +27,8 @@ from koboshi.ingest.rebuild import rebuild_spans
 from koboshi.journal import Journal
 from koboshi.ledger import Ledger, attempts, intents, leases, migrations, spans, steps
 from koboshi.ledger.tables import FORMAT_VERSION
+from koboshi.registry.outbox import Entry, Outbox
+from koboshi.registry.records import StepRecord
 from koboshi.training.worker import read_checkpoint
 from tests.formats.keep import RUN
 from tests.support.backed_up import CHECKPOINT, empty_project
@@ -124,6 +126,16 @@ def test_a_drills_journal_is_read(name: str) -> None:
     assert (report.drill, report.verdict, report.took_s) == ("ray-worker-killed", "proved", 20.5)
     assert report.measures == {"detected_after_s": 0.04, "recovered_after_s": 0.31, "redone": 1.0}
     assert [(strike["pid"], strike["took"]) for strike in report.outcome["strikes"]] == [(4711, True)]
+
+
+@pytest.mark.parametrize("entry", Outbox(KEPT / "outbox").entries(), ids=lambda entry: entry.path.name[-7:-4])
+def test_an_entry_of_the_outbox_is_read(entry: Entry) -> None:
+    kept = Outbox(KEPT / "outbox").read(entry)
+    [unit] = kept.units
+    assert (kept.experiment, kept.key, kept.params) == ("readings", RUN, {"threads": "1"})
+    assert unit.steps == [StepRecord(1, {"loss": 0.5}, 1_795_500_000.25)]
+    assert (unit.name, unit.params, unit.recoveries) == ("a", {"depth": "3"}, ["step 1 again"])
+    assert (unit.model, unit.example) == ("a model", "its rows")
 
 
 @pytest.mark.parametrize("backup", BACKUPS, ids=lambda path: path.stem)
@@ -253,6 +265,13 @@ def newer_checkpoint(folder: Path) -> Callable[[], object]:
     return lambda: read_checkpoint(folder / "checkpoints", later)
 
 
+def newer_outbox(folder: Path) -> Callable[[], object]:
+    shutil.copytree(KEPT / "outbox", folder / "outbox")
+    [path] = (folder / "outbox").glob("*.v1.zip")
+    path.rename(path.with_name(path.name.replace(".v1.", ".v99.")))
+    return Outbox.of(folder).entries
+
+
 def newer_journal(folder: Path) -> Callable[[], object]:
     with (folder / "journal.jsonl").open("a") as file:
         file.write('{"v": 99, "what": "recovered"}\n')
@@ -275,6 +294,7 @@ def newer_drill_journal(folder: Path) -> Callable[[], object]:
         newer_cut,
         newer_manifest,
         newer_checkpoint,
+        newer_outbox,
         newer_journal,
         newer_drill_journal,
     ],
