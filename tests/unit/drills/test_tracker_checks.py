@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 
+from koboshi.drills.catalogue.tracker_killed import DRILL
 from koboshi.drills.evidence import Finding
 from koboshi.drills.scenes import serving_checks, tracker_checks
 from koboshi.drills.scenes.tracker_checks import (
     all_answered,
-    all_right,
     champion_is_served,
     every_metric_is_there,
+    it_waited_in_the_outbox,
     mlflow_is_ours_and_well,
     one_run_each_and_no_ghost,
     tracker_died_twice,
@@ -42,6 +43,7 @@ class Scene:
         self.values = {"auc": [(1, 0.50001), (2, 0.75009)], "loss": [(1, 1.25), (2, 1.0)]}
         self.heard = [(float(at), line) for at, line in enumerate(LOG)]
         self.refusals, self.while_down = [1.0], 200
+        self.downs, self.trained_s, self.waited, self.left = [(100.0, 120.0), (130.0, 140.0)], 110.0, [1], 0
         self.witness = self.serving = self
 
     def runs(self) -> list[TrackedRun]:
@@ -52,6 +54,9 @@ class Scene:
 
     def history(self, _run: TrackedRun, metric: str) -> list[tuple[int, float]]:
         return self.values[metric]
+
+    def waiting(self) -> int:
+        return self.left
 
     def answered_while_down(self) -> int:
         return self.while_down
@@ -66,7 +71,7 @@ def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def test_all_checks_hold_on_good_evidence(scene: Any) -> None:
-    for check in (tracker_died_twice, all_answered, all_right, one_run_each_and_no_ghost, every_metric_is_there):
+    for check in DRILL.verdict:
         assert check(scene, STRIKES).holds, check(scene, STRIKES).said
     assert champion_is_served(scene).holds
 
@@ -82,6 +87,16 @@ def test_all_answered_fails_without_answers_while_it_was_away(scene: Any, monkey
     scene.while_down = 200
     monkeypatch.setattr(serving_checks, "all_answered", lambda *_: Finding("all_answered", False, "one failed"))
     assert not all_answered(scene, STRIKES).holds
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"trained_s": 121.0}, {"trained_s": 0.0}, {"waited": [0]}, {"waited": []}, {"left": 1}, {"downs": []}],
+    ids=str,
+)
+def test_it_waited_in_the_outbox_fails(scene: Any, changed: dict[str, Any]) -> None:
+    vars(scene).update(changed)
+    assert not it_waited_in_the_outbox(scene, STRIKES).holds
 
 
 def ghost(scene: Any, **changed: Any) -> list[TrackedRun]:

@@ -1,5 +1,8 @@
 """A part of the stack as the thing to be struck: all its processes die at once, and it comes back by itself."""
 
+from contextlib import suppress
+from xmlrpc.client import Fault
+
 from koboshi.drills.faults.signals import kill
 from koboshi.drills.strike import Strike
 from koboshi.errors import KoboshiError
@@ -7,6 +10,7 @@ from koboshi.settings import Settings
 from koboshi.stack.kill import find_victim
 from koboshi.stack.operate import known_parts
 from koboshi.stack.places import Places, find_places
+from koboshi.stack.supervisor_control import add_and_start, connected
 from koboshi.stack.until_healthy import wait_until_healthy
 
 
@@ -16,6 +20,17 @@ def kill_part(settings: Settings, part: str, detail: str = "") -> Strike | None:
     Raises `BadInput` for a part that this stack does not have, `Unavailable` when it does not run.
     """
     return kill(part, processes_of(settings, part), detail)
+
+
+def hold_down(settings: Settings, part: str) -> None:
+    """Have the supervisor leave a part off that was killed, until `let_up`."""
+    with connected(_places(settings)) as supervisor, suppress(Fault):
+        supervisor.stopProcess(part)
+
+
+def let_up(settings: Settings, part: str) -> None:
+    """Start a part again that was held down; one that runs goes on."""
+    add_and_start(_places(settings), [part])
 
 
 def processes_of(settings: Settings, part: str) -> tuple[int, ...]:

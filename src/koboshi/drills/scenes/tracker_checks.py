@@ -42,12 +42,22 @@ def all_right(scene: TrackerScene, strikes: Sequence[Strike]) -> Finding:
 
 
 def tracker_died_twice(scene: TrackerScene, strikes: Sequence[Strike]) -> Finding:
-    """Two processes of MLflow are gone. Where it is back within its client's patience, no record is refused."""
+    """Two processes of MLflow are gone. Where it is back within its client's patience, no delivery is refused."""
     pids = {strike.pid for strike in strikes}
     holds = all(strike.took for strike in strikes) and len(pids) == len(strikes)
-    refused = f"the record had to be tried again {len(scene.refusals)} times"
+    refused = f"the delivery had to be tried again {len(scene.refusals)} times"
     said = f"processes {', '.join(map(str, sorted(pids, key=str)))} are gone; {refused}"
     return Finding("tracker_died_twice", holds, said)
+
+
+def it_waited_in_the_outbox(scene: TrackerScene, _strikes: Sequence[Strike]) -> Finding:
+    """The training ended while MLflow was away, and its record was a file on disk until MLflow had it."""
+    (struck, back), *_ = [*scene.downs, (0.0, 0.0)]
+    early = back - scene.trained_s
+    holds = struck < scene.trained_s < back and scene.waited == [1] and scene.waiting() == 0
+    waited = f"{sum(scene.waited)} entries waited in the outbox then, {scene.waiting()} are there now"
+    said = f"the training ended {early:.1f} s before MLflow was back; {waited}"
+    return Finding("it_waited_in_the_outbox", holds, said)
 
 
 def one_run_each_and_no_ghost(scene: TrackerScene, _strikes: Sequence[Strike]) -> Finding:
