@@ -10,7 +10,7 @@ unexport VIRTUAL_ENV
 
 .DEFAULT_GOAL := help
 .PHONY: help setup up demo compose-test drills test test-unit lint format stop clean tools lock
-.PHONY: benchmark-recovery benchmark-training nemesis-training
+.PHONY: benchmark-recovery benchmark-training benchmark-detector nemesis-training
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-19s %s\n", $$1, $$2}'
@@ -35,6 +35,9 @@ benchmark-recovery: setup ## How soon a training goes on after a fault, beside i
 
 benchmark-training: setup ## What the machinery costs while nothing goes wrong; on a cluster of its own
 	@python -m benchmarks.training
+
+benchmark-detector: setup ## How soon silence is suspicious, and how often wrongly: beats of half an hour on a busy machine
+	@python -m benchmarks.detector
 
 nemesis-training: setup ## Two hundred faults, drawn from a seed, over every ready-made unit; SEED=7 replays a schedule
 	@python -m benchmarks.nemesis $(if $(SEED),--seed $(SEED))

@@ -1,0 +1,1 @@
+"""How honest the detector of silence is: `make benchmark-detector`."""
