@@ -70,3 +70,12 @@ def straight_gang(seeds: Sequence[str], table: DatasetRef, steps: int, rounds: i
                 member.join(states)
             member.step(number)
     return {seed: member.dump() for seed, member in members.items()}
+
+
+class Hungry(Chain):
+    """Wants more memory than any machine has, in its second step."""
+
+    def step(self, number: int) -> Mapping[str, float]:
+        if number == 2:
+            bytearray(1 << 50)
+        return super().step(number)
