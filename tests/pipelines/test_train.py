@@ -12,12 +12,17 @@ import pytest
 
 from koboshi.datasets.manifest import Dataset, open_verified, seal
 from koboshi.datasets.params import load_params
-from koboshi.errors import BadInput, NotConfigured
+from koboshi.errors import BadInput, NotConfigured, Unavailable
+from koboshi.ledger.steps import CommittedStep
+from koboshi.refs import CheckpointRef
+from koboshi.registry.outbox import Outbox
 from koboshi.settings import load_settings
+from koboshi.training.attach import Attained
 from pipelines import train
 from pipelines.candidates import CLASSES
 from pipelines.columns import FEATURES, KEYS, LABEL
 from pipelines.drill_workload import SMALL, STEPS, WORKLOAD
+from pipelines.recording import deliver_first
 from pipelines.splits import Split
 from pipelines.train import TrainParams, candidate_units, score, training_spec, write_training
 from tests.support.projects import ROOT, copy_project
@@ -138,6 +143,37 @@ def test_scores_are_by_transaction_and_their_bytes_depend_on_nothing_else(
 def test_without_ray_the_stage_says_how_to_start_it(project: Path) -> None:
     with pytest.raises(NotConfigured, match="koboshi up"):
         train.main()
+
+
+def test_a_training_that_ends_while_mlflow_is_away_is_done_all_the_same(
+    project: Path,
+    params: TrainParams,
+    split: Split,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """It is on disk, with models and metrics; those who need it in MLflow say 75."""
+    monkeypatch.setenv("KOBOSHI_MLFLOW__TRACKING_URI", "http://127.0.0.1:9")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    settings, features = load_settings(project), open_verified(project / "data" / "features")
+    spec = training_spec(settings, features, params, split)
+    step = CommittedStep(CheckpointRef(spec.key, "forest", 1, "1.ckpt", "0" * 64), {"auc": 0.75}, 1_800_000_000.5)
+    attained = Attained({name: [step] for name in spec.units}, trained=True)
+    rows = pl.DataFrame({name: [0.1] * 9 for name in FEATURES})
+    train.record(settings, spec, attained, dict.fromkeys(spec.units, Constant()), rows)
+    assert "MLflow is away" in (said := capsys.readouterr().out)
+    assert "1 entry waits in the outbox, delivered by the next train, evaluate or promote" in said
+    outbox = Outbox.of(settings.state_dir)
+    [entry] = outbox.entries()
+    kept = outbox.read(entry)
+    assert (kept.experiment, kept.key, kept.params["threads"]) == ("card-fraud", spec.key, "1")
+    assert {unit.name for unit in kept.units} == set(spec.units)
+    assert [(s.step, s.metrics, s.at_s) for s in kept.units[0].steps] == [(1, {"auc": 0.75}, 1_800_000_000.5)]
+    assert isinstance(kept.units[0].model, Constant)
+    assert kept.units[0].example.shape == (train.EXAMPLE_ROWS, len(FEATURES))
+    with pytest.raises(Unavailable):
+        deliver_first(settings, str(settings.mlflow.tracking_uri))
+    assert len(outbox.entries()) == 1
 
 
 def test_the_drill_needs_no_data_of_the_users(project: Path, tmp_path: Path, split: Split) -> None:
