@@ -41,6 +41,7 @@ def filled_project(folder: Path) -> Settings:
         f"checkpoints/{CHECKPOINT}": b"state" * 99,
         "kafka/t-0/00000000000000000000.log": b"records" * 999,
         "kafka/meta.properties": b"cluster.id=x\n",
+        f"outbox/00000001-runrunrunrunrunr-{'0' * 64}.v1.zip": b"a training" * 9,
         "mlflow/artifacts/1/models/model.skops": bytes(range(256)) * 40,
     }
     for name, data in files.items():
@@ -71,7 +72,7 @@ def backup_of(settings: Settings, target: Path, *, with_kafka: bool = True, watc
 def everything(settings: Settings) -> dict[str, object]:
     """What a restore has to bring: bytes of files by name, rows of databases but for leases and versions."""
     state = settings.state_dir
-    names = ("spans", "checkpoints", "kafka", "mlflow/artifacts", "journal")
+    names = ("spans", "checkpoints", "kafka", "mlflow/artifacts", "journal", "outbox")
     found: dict[str, object] = {
         path.relative_to(state).as_posix(): path.read_bytes()
         for name in names

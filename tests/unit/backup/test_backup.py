@@ -375,7 +375,7 @@ class TestWhileThingsGoOn:
         backup_of(elsewhere, tmp_path / "b", watch=Watch(say=said.append))
         assert said[:2] == [f"{name} runs elsewhere: it is not in the backup" for name in ("kafka", "mlflow")]
         held = read_header(tmp_path / "b")["pieces"]
-        assert held == ["state/journal", "state/checkpoints", "state/spans", "state/ledger.db"]
+        assert held == ["state/journal", "state/outbox", "state/checkpoints", "state/spans", "state/ledger.db"]
 
 
 def test_every_refusal_is_permanent() -> None:
