@@ -17,13 +17,15 @@ from koboshi.stack.kafka_jars import ensure_jars
 from koboshi.stack.leftovers import find_leftovers
 from koboshi.stack.places import Places, find_places
 from koboshi.stack.ports import USED_OFFSETS, is_free, kept_base
+from tests.support import later_coverage
+from tests.support.later_coverage import CONFIGURATION, LATER
 
 REPOSITORY = Path(__file__).parents[2]
 KOBOSHI = Path(sys.executable).with_name("koboshi")
 # What a developer's shell may hold, and the stack of a test must not see.
 FOREIGN = ("KOBOSHI_", "AIRFLOW", "MLFLOW_", "RAY_", "DVC_", "GIT_")
 # With coverage an import takes half as long again, and most of what Airflow, Ray and MLflow do in a test is to import.
-UNMEASURED = {"COVERAGE_PROCESS_CONFIG": ""}
+UNMEASURED = {CONFIGURATION: ""}
 
 
 def clean_environment(**own: str) -> dict[str, str]:
@@ -76,8 +78,8 @@ class RunningStack:
         return done
 
     def up(self, *groups: str) -> None:
-        """Start some parts, or all; those that run already go on. They are not measured: see `UNMEASURED`."""
-        self.run("up", *groups, timeout_s=420, **UNMEASURED)
+        """Start some parts, or all; those that run already go on. They are measured from when they import koboshi."""
+        self.run("up", *groups, timeout_s=420, **UNMEASURED, **{LATER: os.environ.get(CONFIGURATION, "")})
 
     def down(self) -> None:
         """Stop everything, and check that nothing is left: no process, no port, no runtime folder."""
@@ -142,6 +144,7 @@ def _copy_project(target: Path) -> None:
         if (REPOSITORY / name).is_file():
             (target / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(REPOSITORY / name, target / name)
+    shutil.copy2(later_coverage.__file__, target / "sitecustomize.py")
     _commit_all(target)
     jars = ensure_jars(REPOSITORY / ".koboshi" / "cache")
     shutil.copytree(jars, target / ".koboshi" / "cache" / "kafka" / jars.name)
