@@ -45,12 +45,14 @@ def the_run(client: MlflowClient, experiment: str, tags: Mapping[str, str], star
     key, unit = tags[KEY_TAG], tags.get(UNIT_TAG)
     started_ms = round((time.time() if started_s is None else started_s) * 1000)
 
-    def find() -> Run | None:
-        return next(iter(runs_of(client, experiment, key, unit)), None)
+    def find() -> list[Run]:
+        return runs_of(client, experiment, key, unit)
 
-    if find() is None:
-        made_once(lambda: client.create_run(experiment, started_ms, tags), find)
-    counts, *others = runs_of(client, experiment, key, unit)
+    runs = find()
+    if not runs:
+        made = made_once(lambda: client.create_run(experiment, started_ms, tags), lambda: next(iter(find()), None))
+        runs = find() or [made]
+    counts, *others = runs
     for ghost in others:
         if ghost.info.status != FINISHED:
             client.delete_run(ghost.info.run_id)
