@@ -1,7 +1,7 @@
 """Coverage in a process of a stack, from when it imports koboshi: other imports would take half as long again.
 
-A copy of the project has this file as its `sitecustomize.py`, which Python runs first where PYTHONPATH names the folder,
-as it is for Airflow's programs and tasks and for Ray's nodes and workers.
+A copy of the project has this file as its `sitecustomize.py`, which Python runs first where PYTHONPATH has the folder:
+in Airflow's programs and tasks, and in Ray's nodes and workers.
 """
 
 import os
