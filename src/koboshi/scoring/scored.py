@@ -23,11 +23,14 @@ def check_place(to: Path, dataset: Path) -> None:
 
 
 def holds(to: Path, key: str) -> bool:
-    """Whether the scores of this key are there, every byte as it was published."""
+    """Whether the scores of this key are there, every byte as it was published; raises `BadInput` for a newer format."""
     try:
         told = json.loads(open_verified(to).path(FILE).read_bytes())
     except (BadInput, Corrupt):
         return False
+    if told["format"] > FORMAT_VERSION:
+        newer = f"{to / FILE} has format {told['format']}, this koboshi knows {FORMAT_VERSION}"
+        raise BadInput(f"{newer}: upgrade koboshi, or choose another folder.")
     return bool(told["key"] == key)
 
 

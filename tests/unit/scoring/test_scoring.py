@@ -19,6 +19,7 @@ from koboshi.scoring import batch
 from koboshi.scoring.batch import Order, score
 from koboshi.scoring.mlflow_version import find_version
 from koboshi.scoring.model_version import Version
+from koboshi.scoring.partitions import FORMAT_VERSION
 from koboshi.serving.sklearn_model import load
 from tests.support.artefacts import flip_a_byte
 from tests.support.local_pool import AFTER, BEFORE, LocalPool
@@ -185,6 +186,15 @@ def test_scores_take_no_other_ones_place(order: Order) -> None:
     for to, said in ((order.dataset, "inside"), (order.dataset / "scored", "inside"), (other, "holds no scores")):
         with pytest.raises(BadInput, match=said):
             scored(dataclasses.replace(order, to=to), LocalJobs())
+
+
+def test_scores_of_a_newer_format_are_left_alone(order: Order) -> None:
+    with building(order.to) as folder:
+        (folder / "scoring.json").write_text(json.dumps({"format": FORMAT_VERSION + 1, "key": "k"}))
+    before = files_of(order.to)
+    with pytest.raises(BadInput, match="upgrade koboshi"):
+        scored(order, LocalJobs())
+    assert files_of(order.to) == before
 
 
 def test_an_artefact_with_a_flipped_byte_is_not_used(order: Order, tmp_path: Path) -> None:
