@@ -1,6 +1,6 @@
 """The curve as a picture: detection time against false suspicions."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import matplotlib as mpl
@@ -14,7 +14,7 @@ from benchmarks.detector.curve import Point
 NONE_SEEN = 0.5  # where "none in all these hours" stands on the logarithmic axis: half of what one would be
 
 
-def draw(series: dict[str, Sequence[Point]], path: Path, title: str) -> None:
+def draw(series: Mapping[str, Sequence[Point]], path: Path, title: str) -> None:
     """One line for each family of choices; where no suspicion was false the mark is hollow, at half a suspicion."""
     figure, axes = plt.subplots(figsize=(7.5, 4.8), layout="constrained")
     for name, points in series.items():
