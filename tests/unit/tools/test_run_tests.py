@@ -13,6 +13,8 @@ import pytest
 
 from tools.run_tests import ROOT, run, summary
 
+pytestmark = pytest.mark.usefixtures("unmeasured")
+
 DRIVER = """
 import sys
 from tools.run_tests import run
