@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from koboshi.errors import Permanent
+from koboshi.errors import Corrupt, Permanent
 from koboshi.ledger import steps
 from koboshi.training import TrainingSpec, UnitSpec
 from koboshi.training.driver import train
+from koboshi.training.pool import step_failed
 from koboshi.training.restart import TRIES
 from koboshi.training.worker import StepOrder
 from tests.support.chain_unit import straight_gang
@@ -98,4 +99,20 @@ def test_another_driver_goes_on_with_the_round(tmp_path: Path) -> None:
     done = {name: len(steps.committed(ledger_of(spec), spec.key, name)) for name in MEMBERS}
     assert done["g/1"] == 2
     run(spec, LocalPool())
+    assert final_states(spec) == undisturbed(spec)
+
+
+def test_a_state_that_was_made_again_before_its_reader_was_heard_is_no_reason_to_give_up(tmp_path: Path) -> None:
+    """Two members read a bad state; when the driver hears of the second one, the state is good again."""
+    spec = gang_spec(tmp_path)
+
+    class Late(LocalPool):
+        def begin(self, worker: str, order: StepOrder) -> None:
+            if (order.unit, order.step) == ("g/1", 3) and ("g/1", 3) not in self.begun:
+                self.begun.append(("g/1", 3))
+                self.events.append(step_failed(worker, Corrupt("checkpoint g/0/0002 is rotten")))
+            else:
+                super().begin(worker, order)
+
+    run(spec, Late())
     assert final_states(spec) == undisturbed(spec)

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Protocol
 
-from koboshi.errors import Permanent, Transient
+from koboshi.errors import Corrupt, Permanent, Transient
 from koboshi.training.run_state import Kind
 from koboshi.training.worker import StepOrder, StepResult
 
@@ -76,7 +76,12 @@ def step_failed(worker: str, error: BaseException) -> StepFailed:
 
 
 def kind_of(error: BaseException) -> Kind:
-    """Whether an error may be gone the next time (a full disk), must come again, or was for lack of memory."""
+    """Whether an error may be gone the next time (a full disk), must come again, or was for lack of memory.
+
+    Of bad bytes nobody knows: those of a state may have been made again by then.
+    """
+    if isinstance(error, Corrupt):
+        return ""
     if isinstance(error, Transient):
         return "transient"
     if isinstance(error, MemoryError):

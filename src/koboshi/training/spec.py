@@ -10,7 +10,7 @@ from typing import Any, Self
 from koboshi.errors import BadInput
 from koboshi.refs import DatasetRef
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -36,18 +36,30 @@ class UnitSpec:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Workplace:
-    """Where a training works; nothing of it is part of the key. Paths are absolute, and the same on every node."""
+    """Where a training works; nothing of it is part of the key. Paths are absolute, and the same on every node.
+
+    `store` is the URL of the checkpoint store, where it is not in the state folder. Of a unit's checkpoints the newest
+    `kept` are kept, as far as they are not older than `kept_s`; but the newest three in any case.
+    """
 
     project: str
     state_dir: str
     ledger_url: str
     actors: int = 2
     lease_s: float = 15.0
+    store: str = ""
+    kept: int = 3
+    kept_s: float = 30 * 86_400.0
 
     @property
     def checkpoints(self) -> Path:
-        """The checkpoint store."""
+        """The folder of the specifications, and of the checkpoints where `store` names nothing else."""
         return Path(self.state_dir) / "checkpoints"
+
+    @property
+    def store_url(self) -> str:
+        """The checkpoint store: see `checkpoint_store.store_at`."""
+        return self.store or str(self.checkpoints)
 
     @property
     def journal(self) -> Path:
@@ -73,7 +85,7 @@ class TrainingSpec:
     def from_json(cls, text: str) -> Self:
         """The specification that `to_json` wrote; another format is refused."""
         fields = json.loads(text)
-        if (found := fields.pop("format", None)) != FORMAT_VERSION:
+        if (found := fields.pop("format", None)) not in (1, FORMAT_VERSION):
             raise BadInput(f"the training specification has format {found}, not {FORMAT_VERSION}: submit it again.")
         units = {name: UnitSpec(**unit) for name, unit in fields["units"].items()}
         table, place = DatasetRef(**fields["table"]), Workplace(**fields["place"])
@@ -85,8 +97,15 @@ class TrainingSpec:
 
     @property
     def factories(self) -> tuple[str, ...]:
-        """What a worker imports to be warm."""
-        return tuple(sorted({unit.factory for unit in self.units.values()}))
+        """What a worker imports to be warm: also what a unit is made of, where it is a share of another one."""
+        inner = {found["factory"] for unit in self.units.values() if "factory" in (found := _inner(unit))}
+        return tuple(sorted({unit.factory for unit in self.units.values()} | inner))
+
+
+def _inner(unit: UnitSpec) -> Mapping[str, Any]:
+    """The unit that a unit is made of, if its parameters name one as `data_parallel` does."""
+    inner = unit.params.get("unit")
+    return inner if isinstance(inner, Mapping) else {}
 
 
 def training_key(table: DatasetRef, units: Mapping[str, UnitSpec], **digests: str | int) -> str:

@@ -7,8 +7,10 @@ import pytest
 
 from koboshi.errors import BadInput
 from koboshi.refs import DatasetRef
-from koboshi.training import TrainingSpec, UnitSpec
+from koboshi.training import TrainingSpec, UnitSpec, Workplace
+from koboshi.training.data_parallel import data_parallel
 from koboshi.training.spec import training_key
+from tests.support.candidate_table import SPLIT
 from tests.support.trainings import CHAIN, TABLE, chain_spec
 
 UNITS = {"a": UnitSpec(CHAIN, {"seed": "a"}, 3), "b": UnitSpec(CHAIN, {"seed": "b"}, 3)}
@@ -50,3 +52,9 @@ def test_the_same_inputs_have_the_same_key_whatever_their_order() -> None:
 )
 def test_whatever_decides_the_outcome_changes_the_key(table, units, digests) -> None:  # type: ignore[no-untyped-def]
     assert training_key(table, units, **digests) != training_key(TABLE, UNITS, code="c")
+
+
+def test_a_worker_is_warm_for_what_a_share_is_a_share_of() -> None:
+    units = data_parallel(UnitSpec("pipelines.candidates:forest", {"split": SPLIT, "seed": 7, "trees_a_step": 4}, 3), 2)
+    spec = TrainingSpec("k", TABLE, {**units, **UNITS}, Workplace("/p", "/s", "sqlite://"))
+    assert spec.factories == ("koboshi.training.data_parallel:share", "pipelines.candidates:forest", CHAIN)
