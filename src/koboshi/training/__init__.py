@@ -13,6 +13,9 @@ attach.py      one job for each key: submit it or attach to it, follow it to its
 ray_pool.py, ray_submit.py   the same on Ray
 sklearn_units.py, sklearn_recipes.py, sklearn_folds.py, pandas_rows.py   ready-made units for scikit-learn
 search_space.py              hyperparameter candidates as units
+data_parallel.py, sklearn_merging.py         one model trained by many workers: shares as units, merged
+gangs.py, barrier.py         units that do each step together: from which states, and who has to wait
+resumption.py                from where each unit can go on
 testing/                     the contract suite for a user's own units
 """
 
