@@ -48,7 +48,7 @@ class Striker:
             return None
         if fault.kind == NODE and (reason := why_not_healthy(self._settings, "ray", WHOLE_WITHIN_S)):
             raise NeverRecoveredError(f"the cluster is not whole: {reason}")
-        victim = self._victim(fault.pick)
+        victim = self._victim(fault)
         if victim is None:
             return None
         time.sleep(fault.moment * USUAL_STEP_S)
@@ -79,13 +79,9 @@ class Striker:
 
     def _flip(self, unit: str, pid: int) -> Strike | None:
         """The newest committed checkpoint rots, and the worker that does not need it dies: the next one reads it."""
-        done = steps.committed(self._run.ledger, self._run.spec.key, unit)
-        if done:
-            path = self._run.spec.place.checkpoints / done[-1].checkpoint.path
-            flipped = flip_byte(path, f"checkpoint {done[-1].checkpoint.step}")
-            if not flipped.took:
-                return None
-        return kill("worker", [pid], f"checkpoint {done[-1].checkpoint.step} flipped" if done else "nothing to flip")
+        newest = steps.committed(self._run.ledger, self._run.spec.key, unit)[-1].checkpoint
+        flipped = flip_byte(self._run.spec.place.checkpoints / newest.path, f"checkpoint {newest.step}")
+        return kill("worker", [pid], f"checkpoint {newest.step} flipped") if flipped.took else None
 
     def _rest(self, commits: int) -> bool:
         """Wait for so many commits more."""
@@ -96,11 +92,12 @@ class Striker:
             time.sleep(POLL_S)
         return True
 
-    def _victim(self, pick: float) -> tuple[str, Begun] | None:
-        """One of those at work, and never a process that has none of the run's work in hand."""
+    def _victim(self, fault: Fault) -> tuple[str, Begun] | None:
+        """One of those at work; where a checkpoint is to rot, one that has a checkpoint."""
         while not self._run.over:
-            if at_work := sorted(self._run.at_work().items()):
-                return at_work[int(pick * len(at_work))]
+            able = [one for one in sorted(self._run.at_work().items()) if fault.kind != FLIP or one[1].step > 1]
+            if able:
+                return able[int(fault.pick * len(able))]
             time.sleep(POLL_S)
         return None
 
