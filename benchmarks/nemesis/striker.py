@@ -95,7 +95,8 @@ class Striker:
     def _victim(self, fault: Fault) -> tuple[str, Begun] | None:
         """One of those at work; where a checkpoint is to rot, one that has a checkpoint."""
         while not self._run.over:
-            able = [one for one in sorted(self._run.at_work().items()) if fault.kind != FLIP or one[1].step > 1]
+            at_work = sorted(self._run.at_work().items())
+            able = [one for one in at_work if fault.kind != FLIP or self._run.committed(one[0])]
             if able:
                 return able[int(fault.pick * len(able))]
             time.sleep(POLL_S)

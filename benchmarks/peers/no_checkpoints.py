@@ -8,6 +8,7 @@ from unittest import mock
 
 from koboshi.exits import run_and_exit
 from koboshi.refs import CheckpointRef
+from koboshi.training.checkpoint_writer import Saved
 from koboshi.training.job import run_job
 from koboshi.training.ray_pool import ray_pool
 from koboshi.training.unit import Unit
@@ -19,8 +20,9 @@ NOTHING = hashlib.sha256(b"").hexdigest()
 class ForgetfulWorker(UnitWorker):
     """A worker that keeps no checkpoints."""
 
-    def _saved(self, order: StepOrder, unit: Unit) -> CheckpointRef:  # noqa: ARG002 (it is not even dumped)
-        return CheckpointRef(order.run_key, order.unit, order.step, f"nowhere/{order.unit}/{order.step}", NOTHING)
+    def _saved(self, order: StepOrder, unit: Unit) -> Saved:  # noqa: ARG002 (it is not even dumped)
+        nowhere = f"nowhere/{order.unit}/{order.step}"
+        return Saved(CheckpointRef(order.run_key, order.unit, order.step, nowhere, NOTHING), 0, "")
 
 
 if __name__ == "__main__":
