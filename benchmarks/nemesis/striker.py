@@ -12,6 +12,7 @@ from koboshi.drills.faults.parts import kill_part, why_not_healthy
 from koboshi.drills.faults.signals import kill, resume, stop
 from koboshi.drills.strike import Strike
 from koboshi.ledger import steps
+from koboshi.refs import CheckpointRef
 from koboshi.settings import Settings
 
 POLL_S = 0.02
@@ -79,9 +80,15 @@ class Striker:
 
     def _flip(self, unit: str, pid: int) -> Strike | None:
         """The newest committed checkpoint rots, and the worker that does not need it dies: the next one reads it."""
-        newest = steps.committed(self._run.ledger, self._run.spec.key, unit)[-1].checkpoint
+        if (newest := self._newest(unit)) is None:
+            return None
         flipped = flip_byte(self._run.spec.place.checkpoints / newest.path, f"checkpoint {newest.step}")
         return kill("worker", [pid], f"checkpoint {newest.step} flipped") if flipped.took else None
+
+    def _newest(self, unit: str) -> CheckpointRef | None:
+        """A step may be committed with a later one, and have no file of its own."""
+        rows = steps.committed(self._run.ledger, self._run.spec.key, unit)
+        return next((row.checkpoint for row in reversed(rows) if row.checkpoint.path), None)
 
     def _rest(self, commits: int) -> bool:
         """Wait for so many commits more."""
@@ -96,7 +103,7 @@ class Striker:
         """One of those at work; where a checkpoint is to rot, one that has a checkpoint."""
         while not self._run.over:
             at_work = sorted(self._run.at_work().items())
-            able = [one for one in at_work if fault.kind != FLIP or self._run.committed(one[0])]
+            able = [one for one in at_work if fault.kind != FLIP or self._newest(one[0])]
             if able:
                 return able[int(fault.pick * len(able))]
             time.sleep(POLL_S)
