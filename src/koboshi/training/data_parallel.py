@@ -27,7 +27,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
-from sklearn.pipeline import Pipeline
 
 from koboshi.errors import BadInput
 from koboshi.refs import DatasetRef
@@ -162,14 +161,7 @@ def merged(states: Sequence[bytes]) -> Any:
 
 
 def _merged(found: Sequence[ShareState]) -> Any:
-    """The first share's model, changed into that of all; behind the scaler that all of them have."""
-    models = [state.model for state in found]
-    learners = [model[-1] if isinstance(model, Pipeline) else model for model in models]
-    learner = merge(learners, [state.rows for state in found], found[0].step)
-    if not isinstance(models[0], Pipeline):
-        return learner
-    models[0].steps[-1] = (models[0].steps[-1][0], learner)
-    return models[0]
+    return merge([state.model for state in found], [state.rows for state in found], found[0].step)
 
 
 def _in_order(states: Sequence[bytes]) -> list[ShareState]:

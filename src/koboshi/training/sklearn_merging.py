@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from sklearn import ensemble, linear_model, naive_bayes, neural_network
+from sklearn.pipeline import Pipeline
 
 from koboshi.errors import BadInput
 
@@ -92,15 +93,14 @@ FORESTS = tuple(
 
 
 def merge(models: Sequence[Any], rows: Sequence[int], steps: int) -> Any:
-    """One model out of the shares' after step `steps`; the first is changed into it."""
-    if len(models) == 1:
-        return models[0]
-    name = type(models[0]).__name__
+    """One model out of the shares' after step `steps`: the first is changed into it, behind the scaler of all."""
+    learners = [model[-1] if isinstance(model, Pipeline) else model for model in models]
+    name = type(learners[0]).__name__
     if name in FORESTS:
-        return one_forest(models, steps)
-    if name == POOLED:
-        return pooled_bayes(models, rows)
-    return MEANS[name](models, rows)
+        one_forest(learners, steps)
+    elif len(models) > 1:
+        {**MEANS, POOLED: pooled_bayes}[name](learners, rows)
+    return models[0]
 
 
 def refuse_what_cannot_be_split(estimator: str, params: Mapping[str, Any]) -> None:
