@@ -12,6 +12,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
+from koboshi.errors import Unavailable
 from koboshi.settings import Settings, load_settings
 from koboshi.stack.operate import known_parts
 from koboshi.stack.places import find_places
@@ -28,12 +29,14 @@ def own_stack(*groups: str) -> Iterator[Settings]:
     os.environ |= {"KOBOSHI_PROJECT": str(PROJECT), "KOBOSHI_STATE_DIR": str(state)}
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        _koboshi("up", *groups)
+        if _koboshi("up", *groups) != 0:
+            raise Unavailable("the stack did not come up: see above.")
         yield load_settings(PROJECT)
     finally:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C would leave processes behind
-        _koboshi("down")
+        if _koboshi("down") != 0:
+            raise Unavailable(f"the stack is not down: run KOBOSHI_STATE_DIR={state} koboshi down, then remove it.")
         shutil.rmtree(state, ignore_errors=True)
 
 
@@ -42,9 +45,12 @@ def ray_environment(settings: Settings) -> Mapping[str, str]:
     return known_parts(find_places(settings.project, settings.state_dir))[NODES[0]].environment
 
 
-def _koboshi(*words: str) -> None:
+def _koboshi(*words: str) -> int:
     """In a session of its own: the terminal's Ctrl-C is for the benchmark, which then ends the stack in order."""
-    subprocess.run([KOBOSHI, *words], cwd=PROJECT, start_new_session=True, stdin=subprocess.DEVNULL, check=True)
+    command = [str(KOBOSHI), *words]
+    return subprocess.run(
+        command, cwd=PROJECT, start_new_session=True, stdin=subprocess.DEVNULL, check=False
+    ).returncode
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:

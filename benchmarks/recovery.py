@@ -33,6 +33,7 @@ from benchmarks.undisturbed import Kit, Undisturbed, separate, together, undistu
 from benchmarks.workload import new_spec, steady_unit, write_rows
 from koboshi.drills.faults.parts import why_not_healthy
 from koboshi.errors import KoboshiError
+from koboshi.exits import run_and_exit
 from koboshi.refs import DatasetRef
 from koboshi.settings import Settings, load_settings
 from koboshi.training.data_parallel import data_parallel
@@ -135,9 +136,9 @@ def _told(found: Recovery | None) -> str:
 
 
 def main(
-    rounds: Annotated[int, typer.Option(help="In each, everybody trains once.")] = 3,
-    kills: Annotated[int, typer.Option(help="Kills of our worker in a round.")] = 10,
-    peer_kills: Annotated[int, typer.Option(help="Kills of each peer's worker in a round.")] = 2,
+    rounds: Annotated[int, typer.Option(min=1, help="In each, everybody trains once.")] = 3,
+    kills: Annotated[int, typer.Option(min=1, help="Kills of our worker in a round.")] = 10,
+    peer_kills: Annotated[int, typer.Option(min=1, help="Kills of each peer's worker in a round.")] = 2,
     seed: Annotated[int, typer.Option(help="Decides the moments and the order.")] = 1,
     quick: Annotated[bool, typer.Option(help="One round, one kill, one peer: to see that it runs.")] = False,
     here: Annotated[bool, typer.Option(help="On the stack of this project that runs already.")] = False,
@@ -173,4 +174,4 @@ def _measured(settings: Settings, plan: Rounds, peers: Sequence[Contender]) -> S
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_and_exit(lambda: typer.run(main), "benchmark-recovery")

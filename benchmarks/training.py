@@ -22,6 +22,7 @@ from benchmarks.own_stack import PROJECT, own_stack
 from benchmarks.peers.peer_steps import BEGAN, ENDED
 from benchmarks.undisturbed import Kit, separate, undisturbed
 from benchmarks.workload import new_spec, steady_unit, tiny_unit, write_rows
+from koboshi.exits import run_and_exit
 from koboshi.refs import DatasetRef
 from koboshi.settings import Settings, load_settings
 from koboshi.training import UnitSpec
@@ -156,8 +157,10 @@ def _middle(values: Sequence[float]) -> float:
 
 
 def main(
-    rounds: Annotated[int, typer.Option(help="Each has the bare loop, koboshi, and koboshi without checkpoints.")] = 5,
-    steps: Annotated[int, typer.Option(help="Steps of about 0.2 s in each of two units side by side.")] = 75,
+    rounds: Annotated[
+        int, typer.Option(min=1, help="Each has the bare loop, koboshi, and koboshi without checkpoints.")
+    ] = 5,
+    steps: Annotated[int, typer.Option(min=1, help="Steps of about 0.2 s in each of two units side by side.")] = 75,
     seed: Annotated[int, typer.Option(help="Decides the order.")] = 1,
     quick: Annotated[bool, typer.Option(help="One round of few steps: to see that it runs.")] = False,
     here: Annotated[bool, typer.Option(help="On the stack of this project that runs already.")] = False,
@@ -178,4 +181,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_and_exit(lambda: typer.run(main), "benchmark-training")

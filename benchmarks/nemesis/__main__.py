@@ -10,6 +10,7 @@ import random
 import sys
 import time
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -29,7 +30,8 @@ from benchmarks.undisturbed import Kit, Undisturbed, undisturbed
 from benchmarks.witness import Witness
 from benchmarks.workload import new_spec, write_rows
 from koboshi.drills.faults.parts import why_not_healthy
-from koboshi.errors import KoboshiError
+from koboshi.errors import BadInput, KoboshiError
+from koboshi.exits import run_and_exit
 from koboshi.ledger import steps
 from koboshi.settings import Settings, load_settings, required
 
@@ -115,8 +117,8 @@ class Nemesis:
 
 def main(
     seed: Annotated[int, typer.Option(help="Replays a schedule; without it, one is drawn and printed.")] = 0,
-    faults: Annotated[int, typer.Option(help="How many faults strike.")] = FAULTS,
-    a_run: Annotated[int, typer.Option(help="How many of them strike one training.")] = FAULTS_A_RUN,
+    faults: Annotated[int, typer.Option(min=1, help="How many faults strike.")] = FAULTS,
+    a_run: Annotated[int, typer.Option(min=1, help="How many of them strike one training.")] = FAULTS_A_RUN,
     kind: Annotated[list[str] | None, typer.Option(help=f"Only these: {', '.join(SHARES)}.")] = None,
     kit: Annotated[list[str] | None, typer.Option(help="Only these kits of units.")] = None,
     mlflow: Annotated[bool, typer.Option(help="Record the first training of each kit, and look.")] = True,
@@ -125,7 +127,7 @@ def main(
 ) -> None:
     """Strike, compare, report; exit 1 on any difference."""
     seed = seed or random.SystemRandom().randrange(1, 1_000_000)
-    plans = draw(seed, faults, a_run, kit or list(kits()), kind or list(SHARES))
+    plans = draw(seed, faults, a_run, known(kit, kits(), "kit"), known(kind, SHARES, "kind of fault"))
     say(f"seed {seed}: {faults} faults over {len(plans)} trainings; `--seed {seed}` replays the schedule")
     if here:
         nemesis = _worked_off(load_settings(PROJECT), faults, plans)
@@ -140,6 +142,14 @@ def main(
     sys.exit(1 if bars.missed(listed) else 0)
 
 
+def known(chosen: list[str] | None, there: Mapping[str, object], what: str) -> list[str]:
+    """Those that were named, or all; raises `BadInput` for one that is not there."""
+    for name in chosen or ():
+        if name not in there:
+            raise BadInput(f"there is no {what} {name}: choose from {', '.join(there)}.")
+    return chosen or list(there)
+
+
 def _worked_off(settings: Settings, faults: int, plans: list[RunPlan]) -> Nemesis:
     required(settings.ray.jobs_url, "Ray")
     nemesis = Nemesis(settings, faults)
@@ -150,4 +160,4 @@ def _worked_off(settings: Settings, faults: int, plans: list[RunPlan]) -> Nemesi
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_and_exit(lambda: typer.run(main), "nemesis-training")
