@@ -157,9 +157,7 @@ def _middle(values: Sequence[float]) -> float:
 
 
 def main(
-    rounds: Annotated[
-        int, typer.Option(min=1, help="Each has the bare loop, koboshi, and koboshi without checkpoints.")
-    ] = 5,
+    rounds: Annotated[int, typer.Option(min=1, help="The bare loop, koboshi, and koboshi without checkpoints.")] = 5,
     steps: Annotated[int, typer.Option(min=1, help="Steps of about 0.2 s in each of two units side by side.")] = 75,
     seed: Annotated[int, typer.Option(help="Decides the order.")] = 1,
     quick: Annotated[bool, typer.Option(help="One round of few steps: to see that it runs.")] = False,
