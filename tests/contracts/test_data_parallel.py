@@ -11,7 +11,7 @@ from tests.support.splittable import SPLITTABLE
 
 pytestmark = pytest.mark.usefixtures("unmeasured")
 
-KINDS = ("averaged descent", "perceptron", "naive Bayes", "extra trees")
+KINDS = ("perceptron", "naive Bayes", "extra trees")
 ROUNDS = {name: in_rounds(data_parallel(SPLITTABLE[name], 3)) for name in KINDS}
 
 test_models_of_many_workers = contract_of(ROUNDS, small_table)
@@ -19,7 +19,7 @@ test_models_of_many_workers = contract_of(ROUNDS, small_table)
 
 def test_a_share_that_keeps_something_to_itself_is_found(tmp_path) -> None:  # type: ignore[no-untyped-def]
     """The contract above could not fail if the states made no difference."""
-    own = UnitSpec("tests.support.splittable:KeepsItsOwn", {}, 3, gang="g")
+    own = UnitSpec("tests.support.inexact_units:KeepsToItself", {}, 3, gang="g")
     verdict = check_unit(in_rounds({"g/0": own, "g/1": own}), no_table(tmp_path))
     assert (verdict.causes, verdict.step) == (("state not dumped",), 2)
 

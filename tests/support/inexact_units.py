@@ -6,7 +6,7 @@ import json
 import os
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from koboshi.refs import DatasetRef
@@ -167,3 +167,10 @@ class TwoFaults(Exact):
 
     def drawn(self, number: int) -> Any:
         return hash("a"), number > 2 and time.time()
+
+
+class KeepsToItself(Exact):
+    """A member of a gang that goes on from what it has at hand, and not only from the states that it is given."""
+
+    def join(self, states: Sequence[bytes]) -> None:
+        self.chain = _link(self.chain, *states)

@@ -1,6 +1,5 @@
 """Ready-made units of every kind that several workers can make one model of."""
 
-import hashlib
 from typing import Any
 
 from koboshi.training import UnitSpec
@@ -53,25 +52,3 @@ class Nothing:
 
 def of_a_recipe() -> SklearnUnit:
     return SklearnUnit(one, Nothing(), lambda _model, _rows: {})  # type: ignore[arg-type]
-
-
-class KeepsItsOwn:
-    """A member of a gang that goes on from what it has at hand, and not only from the states that it is given."""
-
-    link = b""
-
-    def start(self, table: Any) -> None:
-        self.link = table.manifest_sha256.encode()
-
-    def step(self, number: int) -> dict[str, float]:
-        self.link = hashlib.sha256(self.link + bytes([number])).digest()
-        return {}
-
-    def join(self, states: Any) -> None:
-        self.link = hashlib.sha256(self.link + b"".join(states)).digest()
-
-    def dump(self) -> bytes:
-        return self.link
-
-    def load(self, state: bytes) -> None:
-        self.link = state
