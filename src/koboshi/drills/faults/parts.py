@@ -1,17 +1,20 @@
 """A part of the stack as the thing to be struck: all its processes die at once, and it comes back by itself."""
 
+import time
 from contextlib import suppress
 from xmlrpc.client import Fault
 
 from koboshi.drills.faults.signals import kill
 from koboshi.drills.strike import Strike
-from koboshi.errors import KoboshiError
+from koboshi.errors import KoboshiError, Unavailable
 from koboshi.settings import Settings
 from koboshi.stack.kill import find_victim
 from koboshi.stack.operate import known_parts
 from koboshi.stack.places import Places, find_places
-from koboshi.stack.supervisor_control import add_and_start, connected
+from koboshi.stack.supervisor_control import add_and_start, connected, process_infos
 from koboshi.stack.until_healthy import wait_until_healthy
+
+HELD_WITHIN_S = 60.0
 
 
 def kill_part(settings: Settings, part: str, detail: str = "") -> Strike | None:
@@ -23,9 +26,17 @@ def kill_part(settings: Settings, part: str, detail: str = "") -> Strike | None:
 
 
 def hold_down(settings: Settings, part: str) -> None:
-    """Have the supervisor leave a part off that was killed, until `let_up`."""
-    with connected(_places(settings)) as supervisor, suppress(Fault):
-        supervisor.stopProcess(part)
+    """Have the supervisor leave a part off that was killed, until `let_up`. Raises `Unavailable` if it does not.
+
+    It is asked again until it says so: right after a death it is between seeing that and starting the part anew, and
+    refuses to stop what does not run.
+    """
+    places, deadline = _places(settings), time.monotonic() + HELD_WITHIN_S
+    while process_infos(places)[part]["statename"] != "STOPPED":
+        if time.monotonic() > deadline:
+            raise Unavailable(f"the supervisor does not leave {part} off: look at `koboshi status`.")
+        with connected(places) as supervisor, suppress(Fault):
+            supervisor.stopProcess(part)
 
 
 def let_up(settings: Settings, part: str) -> None:
