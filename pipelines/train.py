@@ -103,7 +103,7 @@ def training_spec(settings: Settings, features: Dataset, params: TrainParams, sp
 def final_models(spec: TrainingSpec, attained: Attained) -> dict[str, Any]:
     """The candidates' models, from their final checkpoints, whose digests are checked."""
     return {
-        name: fitted_model(read_checkpoint(spec.place.checkpoints, steps[-1].checkpoint))
+        name: fitted_model(read_checkpoint(spec.place.store_url, steps[-1].checkpoint))
         for name, steps in attained.units.items()
     }
 

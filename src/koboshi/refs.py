@@ -61,13 +61,16 @@ class DatasetRef(Ref):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class CheckpointRef(Ref):
-    """The state of one unit after step `step` (1 is the first), path relative to the checkpoint store."""
+    """The state of one unit after step `step` (1 is the first), path relative to the checkpoint store.
+
+    Without a path it stands for a step whose state was not kept, because that of a later step was.
+    """
 
     run_key: str
     unit: str
     step: int
-    path: str
-    sha256: str
+    path: str = ""
+    sha256: str = ""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -139,6 +139,31 @@ class TestSteps:
             (checkpoint(1), {"loss": 0.5})
         ]
 
+    def test_steps_whose_state_was_not_kept_are_committed_with_a_later_one(self, ledger: Ledger, lease: Lease) -> None:
+        """I2, I5: their metrics are there, and the newest committed step always has a file."""
+        lost = [CheckpointRef("run", "unit", step) for step in (1, 2)]
+        with pytest.raises(Conflict, match="step 2 of unit has no file"):
+            steps.commit(ledger, lease, [(lost[0], {}), (lost[1], {})])
+        with pytest.raises(Conflict, match="step 2 of unit has no file"):
+            steps.commit(ledger, lease, [(lost[1], {}), (checkpoint(1), {})])
+        assert steps.committed(ledger, "run", "unit") == []
+        steps.commit(
+            ledger, lease, [(lost[0], {"loss": 0.7}), (lost[1], {"loss": 0.6}), (checkpoint(3), {"loss": 0.5})]
+        )
+        assert [(s.checkpoint, s.metrics["loss"]) for s in steps.committed(ledger, "run", "unit")] == [
+            (lost[0], 0.7),
+            (lost[1], 0.6),
+            (checkpoint(3), 0.5),
+        ]
+
+    def test_all_files_that_a_row_names_are_told(self, ledger: Ledger, lease: Lease) -> None:
+        """Also what was set aside, so that nobody sweeps it."""
+        steps.commit(ledger, lease, [(CheckpointRef("run", "unit", 1), {}), (checkpoint(2, "bad"), {})])
+        steps.set_aside(ledger, lease, checkpoint(2, "bad"), "its file is torn")
+        steps.commit(ledger, lease, [(checkpoint(2, "good"), {})])
+        assert steps.paths(ledger, "run") == {"bad", "good"}
+        assert steps.paths(ledger, "another") == set()
+
     def test_a_step_that_was_set_aside_can_be_done_again(self, ledger: Ledger, lease: Lease) -> None:
         steps.commit(ledger, lease, [(checkpoint(1), {}), (checkpoint(2), {})])
         steps.set_aside(ledger, lease, checkpoint(2), "its file is torn")

@@ -7,9 +7,9 @@ import pytest
 from koboshi.errors import Corrupt
 from koboshi.ledger import leases, steps
 from koboshi.ledger.held_lease import HeldLease
-from koboshi.training.checkpoints import KEPT
 from koboshi.training.driver import train
 from koboshi.training.resumption import Resumption
+from koboshi.training.retention import LEAST
 from koboshi.training.spec import TrainingSpec
 from koboshi.training.worker import read_checkpoint
 from tests.support.local_pool import BEFORE, LocalPool
@@ -33,15 +33,15 @@ def trained(spec: TrainingSpec, pool: LocalPool | None = None) -> tuple[LocalPoo
     return pool, said
 
 
-@pytest.mark.parametrize("bad", [1, 2, KEPT])
+@pytest.mark.parametrize("bad", [1, 2, LEAST])
 def test_the_step_before_is_used_and_it_says_so(tmp_path: Path, bad: int) -> None:
     """Flip the newest checkpoints (all that are kept, at last): exactly the flipped steps are done again."""
-    spec = chain_spec(tmp_path, steps={"a": KEPT + 2, "b": 2})
+    spec = chain_spec(tmp_path, steps={"a": LEAST + 2, "b": 2})
     trained(spec)
-    last = KEPT + 2
+    last = LEAST + 2
     flipped = [flip(spec, "a", step) for step in range(last - bad + 1, last + 1)]
     pool, said = trained(spec)
-    first = last - bad + 1 if bad < KEPT else 1
+    first = last - bad + 1 if bad < LEAST else 1
     assert pool.begun == [("a", step) for step in range(first, last + 1)]
     assert final_states(spec) == undisturbed(spec)
     for path in flipped:

@@ -8,13 +8,15 @@ import pytest
 from koboshi import files
 from koboshi.errors import BadInput, Fenced, LeaseTaken, Permanent, Transient
 from koboshi.ledger import leases, steps
-from koboshi.training import driver
-from koboshi.training.checkpoints import KEPT, final_steps
+from koboshi.training import checkpoint_writer, driver
+from koboshi.training.checkpoints import final_steps
 from koboshi.training.driver import train
 from koboshi.training.pool import step_failed
 from koboshi.training.recoveries import recoveries
 from koboshi.training.restart import MEMORY_TRIES, TRIES
+from koboshi.training.retention import LEAST
 from koboshi.training.spec import TrainingSpec
+from koboshi.training.worker import StepOrder
 from tests.support.chain_unit import Chain
 from tests.support.local_pool import AFTER, BEFORE, LocalPool
 from tests.support.trainings import CHAIN, chain_spec, events_of, final_states, journal_of, ledger_of, undisturbed
@@ -158,12 +160,68 @@ def test_a_full_disk_stops_the_run_for_now(tmp_path: Path, monkeypatch: pytest.M
     def full(_path: Path) -> None:
         raise OSError(errno.ENOSPC, "full")
 
+    monkeypatch.setattr(checkpoint_writer, "LAST_PATIENCE_S", 0.0)
     with monkeypatch.context() as patch:
         patch.setattr(files, "_fsync", full)
         with pytest.raises(Transient, match=r"a was set aside, step 1 .* is full .*[^.]\.$"):
             run(spec, LocalPool())
     run(spec, LocalPool())
     assert final_states(spec) == undisturbed(spec)
+
+
+class FullFor(LocalPool):
+    """The disk is full while some steps are done."""
+
+    def __init__(self, patch: pytest.MonkeyPatch, steps: range, deaths: list[tuple[str, int, str]]) -> None:
+        super().__init__(deaths)
+        self.patch, self.full, self.fsync = patch, steps, files._fsync
+        patch.setattr(checkpoint_writer, "BACKOFF_S", (0.0, 0.0))
+
+    def begin(self, worker: str, order: StepOrder) -> None:
+        def fsync(path: Path) -> None:
+            if order.step in self.full:
+                raise OSError(errno.ENOSPC, "full")
+            self.fsync(path)
+
+        self.patch.setattr(files, "_fsync", fsync)
+        super().begin(worker, order)
+        self.patch.setattr(files, "_fsync", self.fsync)
+
+
+def test_a_disk_that_is_full_for_a_while_pauses_checkpoints_and_not_the_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """I5: no step is done twice, all metrics are kept, and the steps of the pause are committed with the next file."""
+    spec, pool = chain_spec(tmp_path, steps={"a": 7}), FullFor(monkeypatch, range(3, 6), [])
+    said = run(spec, pool)
+    assert final_states(spec) == undisturbed(spec)
+    assert [step for _, step in pool.begun] == [1, 2, 3, 4, 5, 6, 7]
+    rows = steps.committed(ledger_of(spec), spec.key, "a")
+    assert [(row.checkpoint.step, bool(row.checkpoint.path)) for row in rows] == [
+        (1, True),
+        (2, True),
+        (3, False),
+        (4, False),
+        (5, False),
+        (6, True),
+        (7, True),
+    ]
+    assert all(row.metrics for row in rows)
+    (paused,), (resumed,) = events_of(spec, "checkpoints paused"), events_of(spec, "checkpoints go on")
+    assert (paused["unit"], paused["at_risk"], resumed["unit"]) == ("a", 1, "a")
+    assert any("3 steps are in memory alone" in line and "is full" in line for line in said)
+
+
+@pytest.mark.parametrize("when", [BEFORE, AFTER])
+@pytest.mark.parametrize("step", [4, 5])
+def test_a_death_in_the_pause_costs_the_steps_at_risk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int, when: str
+) -> None:
+    """I5: what was in memory alone is done again, from the newest durable step."""
+    spec, pool = chain_spec(tmp_path, steps={"a": 7}), FullFor(monkeypatch, range(3, 6), [("a", step, when)])
+    run(spec, pool)
+    assert final_states(spec) == undisturbed(spec)
+    assert [number for _, number in pool.begun] == [*range(1, step + 1), *range(3, 8)]
 
 
 def test_gives_up_for_now_when_no_worker_comes_up(tmp_path: Path) -> None:
@@ -206,14 +264,14 @@ def test_waits_for_the_driver_before_it_but_not_for_ever(tmp_path: Path, monkeyp
 
 
 def test_keeps_the_newest_checkpoints_only(tmp_path: Path) -> None:
-    """What a resume may need stays: KEPT files of each unit; what the metrics need stays in the ledger."""
-    spec = chain_spec(tmp_path, steps={"a": KEPT + 4})
+    """What a resume may need stays: LEAST files of each unit; what the metrics need stays in the ledger."""
+    spec = chain_spec(tmp_path, steps={"a": LEAST + 4})
     run(spec, LocalPool())
     files = sorted(path.name[:4] for path in (spec.place.checkpoints / spec.key[:16] / "a").iterdir())
-    assert files == [f"{step:04d}" for step in range(5, KEPT + 5)]
+    assert files == [f"{step:04d}" for step in range(5, LEAST + 5)]
     done = final_steps(spec, ledger_of(spec))
     assert done is not None
-    assert len(done["a"]) == KEPT + 4
+    assert len(done["a"]) == LEAST + 4
 
 
 def test_a_unit_of_the_tests_is_really_told_apart_by_a_lost_step(tmp_path: Path) -> None:

@@ -101,7 +101,7 @@ def _publish(order: Order, description: dict[str, Any], spec: TrainingSpec, atta
 def _parts(spec: TrainingSpec, attained: Attained) -> Iterator[tuple[str, bytes]]:
     """One after the other, each verified: a partition that was changed meanwhile is not published."""
     for name, steps in attained.units.items():
-        yield name, read_checkpoint(spec.place.checkpoints, steps[-1].checkpoint)
+        yield name, read_checkpoint(spec.place.store_url, steps[-1].checkpoint)
 
 
 def _rows(plan: list[Partition]) -> str:

@@ -23,7 +23,7 @@ def check_place(to: Path, dataset: Path) -> None:
 
 
 def holds(to: Path, key: str) -> bool:
-    """Whether the scores of this key are there, every byte as it was published; raises `BadInput` for a newer format."""
+    """Whether the scores of this key are there, every byte as published; raises `BadInput` for a newer format."""
     try:
         told = json.loads(open_verified(to).path(FILE).read_bytes())
     except (BadInput, Corrupt):

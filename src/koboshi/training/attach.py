@@ -12,11 +12,10 @@ from collections.abc import Callable, Mapping
 from typing import Literal, Protocol, TypeVar
 
 from koboshi.errors import Conflict, Corrupt, Permanent, Transient, Unavailable
-from koboshi.files import verify
 from koboshi.ledger import Ledger, attempts
 from koboshi.ledger.attempts import Attempt
 from koboshi.ledger.steps import CommittedStep
-from koboshi.training.checkpoints import final_steps
+from koboshi.training.checkpoints import final_steps, verify_state
 from koboshi.training.spec import TrainingSpec
 
 ATTEMPTS = 3  # by one call, before it asks to be tried again later
@@ -146,7 +145,7 @@ def _complete(spec: TrainingSpec, ledger: Ledger, say: Say) -> Mapping[str, list
     try:
         for committed in (units or {}).values():
             last = committed[-1].checkpoint
-            verify(spec.place.checkpoints / last.path, last.sha256, "checkpoint", "it is made again")
+            verify_state(spec.place.store_url, last)
     except Corrupt as error:
         say(f"the training is not complete any more: {error}")
         return None

@@ -10,11 +10,13 @@ from koboshi.journal import Journal
 from koboshi.ledger import Ledger, steps
 from koboshi.ledger.held_lease import HeldLease, holding
 from koboshi.ledger.holders import this_process
+from koboshi.ledger.steps import CommittedStep
 from koboshi.refs import DatasetRef
-from koboshi.training import checkpoints
+from koboshi.training.checkpoint_store import store_at
 from koboshi.training.pool import Pool, PoolEvent, StepDone, StepFailed, WorkerDied, WorkerReady
 from koboshi.training.restart import decide_restart
 from koboshi.training.resumption import Resumption
+from koboshi.training.retention import Retention
 from koboshi.training.run_state import (
     Action,
     Begun,
@@ -33,7 +35,8 @@ from koboshi.training.run_state import (
     UnitState,
 )
 from koboshi.training.spec import TrainingSpec
-from koboshi.training.worker import StepOrder, StepResult
+from koboshi.training.uncommitted import Uncommitted
+from koboshi.training.worker import StepOrder, StepResult, run_folder
 
 TAKEOVER_S = 120.0  # how long to wait for the driver before us to end or to lose its lease
 
@@ -66,9 +69,24 @@ class _Driver:
         self._resumption = Resumption(spec, ledger, held, journal, say)
         units = {name: UnitState(unit.steps, self._resumption.done(name)) for name, unit in spec.units.items()}
         self._state = RunState.of(min(spec.place.actors, pool.places), units, self._resumption.gangs)
+        self._uncommitted, self._paused = Uncommitted(spec.key), set[str]()
+        self._retention = Retention(store_at(spec.place.store_url), spec.place.kept, spec.place.kept_s, say)
         self._suspected_at: dict[str, float] = {}
 
     def run(self) -> None:
+        self._sweep()
+        try:
+            self._run()
+        finally:
+            self._retention.close()
+
+    def _sweep(self) -> None:
+        """Leftovers of killed workers go, before any worker of ours is at work."""
+        key = self._spec.key
+        committed = {name: steps.committed(self._ledger, key, name) for name in self._spec.units}
+        self._retention.begin(run_folder(key), committed, steps.paths(self._ledger, key), time.time())
+
+    def _run(self) -> None:
         for name, unit in self._state.units.items():
             if unit.done:
                 self._say(f"{name}: {unit.done} of {unit.total} steps are committed already")
@@ -120,32 +138,48 @@ class _Driver:
                 self._say(f"{worker} is ready (pid {pid} on {node})")
                 return Ready(worker)
             case StepDone(worker, result):
-                self._tell(result, worker)
-                return Committed(worker, result.seconds)
+                if worker in self._state.at:  # and was not ended by what came with it
+                    self._tell(result, worker)
+                return Committed(worker, result.seconds, result.at_risk)
             case WorkerDied() | StepFailed():
                 return self._interrupted(event)
 
     def _commit(self, done: Sequence[StepDone]) -> None:
-        """The commit point of table → checkpoint is `steps.commit`; files of older steps go only after it."""
-        if not done:
+        """The commit point of table → checkpoint is `steps.commit`; files of older steps go only after it.
+
+        A step whose state is not durable is not committed before a later one of its unit is.
+        """
+        rows = [row for event in done for row in self._uncommitted.done(self._state, event)]
+        if not rows:
             return
-        results = [event.result for event in done]
-        steps.commit(self._ledger, self._held.lease, [(result.checkpoint, result.metrics) for result in results])
-        for result in results:
-            checkpoint = result.checkpoint
-            self._resumption.committed(checkpoint, result.metrics)
-            committed = steps.committed(self._ledger, checkpoint.run_key, checkpoint.unit)
-            checkpoints.drop_old(self._spec.place.checkpoints, committed)
+        steps.commit(self._ledger, self._held.lease, rows)
+        now = time.time()
+        for checkpoint, metrics in rows:
+            if checkpoint.path:
+                self._resumption.committed(checkpoint, metrics)
+                self._retention.committed(CommittedStep(checkpoint, metrics, now), now)
 
     def _tell(self, result: StepResult, worker: str) -> None:
-        done = result.checkpoint
+        unit = self._state.at[worker]
+        step, total = self._state.units[unit].next, self._state.units[unit].total
         metrics = " ".join(f"{name} {value:.4f}" for name, value in result.metrics.items())
-        total = self._state.units[done.unit].total
-        self._say(f"{done.unit}: step {done.step}/{total} {metrics} ({result.seconds:.2f} s, {worker})")
-        if (since := self._suspected_at.pop(done.unit, None)) is not None:
+        self._say(f"{unit}: step {step}/{total} {metrics} ({result.seconds:.2f} s, {worker})")
+        self._tell_of_pauses(unit, result)
+        if (since := self._suspected_at.pop(unit, None)) is not None:
             after = time.monotonic() - since
-            self._record("recovered", unit=done.unit, step=done.step, worker=worker, after_s=after)
-            self._say(f"{done.unit}: recovered, step {done.step} was done again on {worker} after {after:.2f} s")
+            self._record("recovered", unit=unit, step=step, worker=worker, after_s=after)
+            self._say(f"{unit}: recovered, step {step} was done again on {worker} after {after:.2f} s")
+
+    def _tell_of_pauses(self, unit: str, result: StepResult) -> None:
+        if result.trouble:
+            self._say(f"{unit}: {result.at_risk} steps are in memory alone, a death would cost them: {result.trouble}")
+        if result.trouble and unit not in self._paused:
+            self._paused.add(unit)
+            self._record("checkpoints paused", unit=unit, at_risk=result.at_risk, reason=result.trouble)
+        elif not result.at_risk and unit in self._paused:
+            self._paused.remove(unit)
+            self._record("checkpoints go on", unit=unit)
+            self._say(f"{unit}: checkpoints go on, all steps are committed")
 
     def _interrupted(self, event: WorkerDied | StepFailed) -> Event:
         worker, reason, alive = event.worker, event.reason, isinstance(event, StepFailed)
@@ -155,9 +189,12 @@ class _Driver:
             self._record(what, worker=worker, reason=reason)
             return Lost(worker, reason)
         self._suspected_at.setdefault(unit, time.monotonic())
-        step = self._state.units[unit].done + 1
+        step = self._state.units[unit].next
+        self._uncommitted.forget(unit)
         self._record(what, unit=unit, step=step, worker=worker, reason=reason)
         done = self._resumption.look_again(unit)
+        for name, at in done.items():
+            self._retention.resumed(name, at)
         self._say(f"{unit}: {what} at step {step} on {worker} ({reason}); it goes on from step {done[unit]}")
         fell = {name: at for name, at in done.items() if name != unit and at < self._state.units[name].done}
         return Interrupted(worker, done[unit], alive, reason, event.kind, fell)
@@ -173,7 +210,7 @@ class _Driver:
             step=order.step,
             resume=self._resumption.checkpoint(order.unit),
             peers=self._resumption.peers(order.unit, order.step),
-            store=str(place.checkpoints),
+            store=place.store_url,
             journal=str(place.journal),
         )
 

@@ -30,4 +30,4 @@ def train_on_ray(
     key = training_key(table, units, code=hashlib.sha256(code).hexdigest(), threads=1)
     spec = TrainingSpec(key, table, units, place)
     attained = attain(spec, jobs, Ledger(place.ledger_url), submission(spec, job), say)
-    return {name: read_checkpoint(place.checkpoints, steps[-1].checkpoint) for name, steps in attained.units.items()}
+    return {name: read_checkpoint(place.store_url, steps[-1].checkpoint) for name, steps in attained.units.items()}

@@ -77,16 +77,20 @@ def _committed(state: RunState, event: Committed, name: str) -> Decided:
     """
     before = state.units[name]
     seconds = (*before.seconds, event.seconds)[-REMEMBERED:]
-    unit = UnitState(before.total, before.done + 1, seconds=seconds)
+    done = before.next - event.at_risk
+    failed = (0, 0) if done > before.done else (before.failures, before.memory_failures)
+    unit = UnitState(before.total, done, event.at_risk, *failed, seconds=seconds)
+    if unit.done == before.done:  # nothing is durable that was not before, so nothing is forgiven
+        unit = dataclasses.replace(unit, failures=before.failures, memory_failures=before.memory_failures)
     state = state.with_unit(name, unit)
-    if state.idle and unit.done < unit.total and pays_to_move(unit):
+    if state.idle and unit.done < unit.total and not unit.ahead and pays_to_move(unit):
         return _moved(state, event.worker, name)
     if unit.done == unit.total or name in state.gangs:
         state = dataclasses.replace(state.without(event.worker), idle=(*state.idle, event.worker))
         if name in state.gangs:
             state = dataclasses.replace(state, at_hand={**state.at_hand, event.worker: name})
         return placed(state, name)
-    return state, (Order(event.worker, name, unit.done + 1),)
+    return state, (Order(event.worker, name, unit.next),)
 
 
 def pays_to_move(unit: UnitState) -> bool:
@@ -118,7 +122,7 @@ def _interrupted(state: RunState, event: Interrupted, name: str) -> Decided:
     kind = "" if bad_state else event.kind  # what it was to go on from was bad, not the step
     of_memory = kind == "memory"
     unit = UnitState(
-        before.total, event.done, before.failures + 1, before.memory_failures + of_memory, True, before.seconds
+        before.total, event.done, 0, before.failures + 1, before.memory_failures + of_memory, True, before.seconds
     )
     state = state.without(event.worker).with_unit(name, unit)
     state, actions = fallen(state, event.fell)
@@ -128,7 +132,7 @@ def _interrupted(state: RunState, event: Interrupted, name: str) -> Decided:
         state = dataclasses.replace(state, idle=(*state.idle, event.worker))
     poisoned: tuple[Action, ...] = ()
     if (unit.memory_failures if of_memory else unit.failures) >= tries(kind):
-        evidence = Poisoned(unit.done + 1, event.reason, again=kind == "transient")
+        evidence = Poisoned(unit.done + before.ahead + 1, event.reason, again=kind == "transient")
         state = dataclasses.replace(state, poisoned={**state.poisoned, name: evidence})
         poisoned = (SetAside(name, evidence),)
     state, placing = placed(state, name, *event.fell)

@@ -64,7 +64,7 @@ class Resumption:
         self._good[unit] = None
         for step in reversed(self._rows(unit)):
             try:
-                verify_state(self._spec.place.checkpoints, step.checkpoint)
+                verify_state(self._spec.place.store_url, step.checkpoint)
             except Corrupt as error:
                 self._set_aside(step.checkpoint, str(error))
             else:
@@ -75,7 +75,7 @@ class Resumption:
     def _is_good(self, member: str, step: int) -> bool:
         (row,) = [row for row in self._rows(member) if row.checkpoint.step == step]
         try:
-            verify_state(self._spec.place.checkpoints, row.checkpoint)
+            verify_state(self._spec.place.store_url, row.checkpoint)
         except Corrupt:
             return False
         return True

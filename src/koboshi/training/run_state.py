@@ -11,15 +11,22 @@ Kind = Literal["", "transient", "permanent", "memory"]  # why a step came to not
 class UnitState:
     """A unit: `done` is its newest committed step that verifies, `seconds` what its newest steps took.
 
+    `ahead` is how many steps more its worker has done, whose states are in memory alone: a death costs them.
     `failures` counts those of the step that is next, `memory_failures` those of them that were for lack of memory.
     """
 
     total: int
     done: int = 0
+    ahead: int = 0
     failures: int = 0
     memory_failures: int = 0
     recovering: bool = False
     seconds: tuple[float, ...] = ()
+
+    @property
+    def next(self) -> int:
+        """The step that comes next, where all that was done before is at hand."""
+        return self.done + self.ahead + 1
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -91,10 +98,11 @@ class Ready:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Committed:
-    """The step that a worker was at is committed; it took `seconds`."""
+    """The step that a worker was at is done, and took `seconds`; all but the unit's newest `at_risk` are committed."""
 
     worker: str
     seconds: float = 0.0
+    at_risk: int = 0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ class WatchedPool:
     def __init__(self, pool: Pool, beats: Beats, watch: Watch, now: Callable[[], float] = time.monotonic) -> None:
         self._pool, self._beats, self._watch, self._now = pool, beats, watch, now
         self._longest_s: dict[str, float] = {}
+        self._at: dict[str, str] = {}
         self._ended: set[str] = set()
 
     @property
@@ -35,6 +36,7 @@ class WatchedPool:
     def begin(self, worker: str, order: StepOrder) -> None:
         """Give a step; from now on the worker has to come to its end."""
         limit_s = progress_limit_s(order.spec.step_limit_s, self._longest_s.get(order.unit, 0.0))
+        self._at[worker] = order.unit
         self._watch.began(worker, order.unit, order.step, limit_s, self._now())
         self._pool.begin(worker, order)
 
@@ -63,7 +65,7 @@ class WatchedPool:
                 self._watch.ended(worker)
             case StepDone(worker, result):
                 self._watch.ended(worker)
-                unit = result.checkpoint.unit
+                unit = self._at[worker]
                 self._longest_s[unit] = max(result.seconds, self._longest_s.get(unit, 0.0))
         return event
 

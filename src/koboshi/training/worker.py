@@ -5,15 +5,17 @@ import os
 import re
 import time
 from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import cast
 
-from koboshi.errors import BadInput
-from koboshi.files import publish, verified_bytes
+from koboshi.errors import BadInput, Unavailable
 from koboshi.heartbeat.beat import Address, Doing
 from koboshi.heartbeat.companion import Companion
 from koboshi.journal import Journal
 from koboshi.refs import CheckpointRef, DatasetRef
+from koboshi.training.checkpoint_store import store_at
+from koboshi.training.checkpoint_writer import CheckpointWriter, Saved
 from koboshi.training.spec import UnitSpec
 from koboshi.training.unit import GangUnit, Unit, make_unit
 
@@ -25,6 +27,8 @@ class StepOrder:
     """Do step `step` of a unit, going on from `resume` (None: from the start). Paths are absolute.
 
     In a gang `peers` has the states of all members after the step before, in the order of their names.
+
+    `store` is the URL of the checkpoint store, or its folder.
     """
 
     run_key: str
@@ -40,11 +44,17 @@ class StepOrder:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class StepResult:
-    """A step that was done: its checkpoint file is on disk, and counts once the driver has committed it."""
+    """A step that was done; it counts once the driver has committed a checkpoint of it, or of a later one.
 
-    checkpoint: CheckpointRef
+    `checkpoint` is the unit's newest state that is durable, if it was not told of before: of this step, unless the
+    store was full or slow. `at_risk` is how many of the newest steps are in memory alone, and `trouble` why.
+    """
+
+    checkpoint: CheckpointRef | None
     metrics: Mapping[str, float]
     seconds: float
+    at_risk: int = 0
+    trouble: str = ""
 
 
 class UnitWorker:
@@ -59,13 +69,14 @@ class UnitWorker:
             __import__(factory.partition(":")[0])
         self._unit: Unit | None = None
         self._done: tuple[str, str, int] | None = None
+        self._writer = CheckpointWriter()
 
     def hello(self) -> int:
         """The process's id, as soon as the worker is warm."""
         return os.getpid()
 
     def run_step(self, order: StepOrder) -> StepResult:
-        """Do one step and write its checkpoint.
+        """Do one step and write its checkpoint; where the store does not take it, the state stays in memory.
 
         Under a crash: the checkpoint's final name holds the whole file or does not exist; nothing counts before the
         driver's commit. An exception leaves the worker without a unit, so that no half-done state is ever continued.
@@ -77,10 +88,18 @@ class UnitWorker:
         began = time.monotonic()
         metrics = {name: float(value) for name, value in unit.step(order.step).items()}
         self._tell(Doing(order.unit, order.step, "checkpoint"))
-        checkpoint = _write(order, unit.dump())
+        saved = self._saved(order, unit)
         self._tell(Doing())
         self._unit, self._done = unit, (order.run_key, order.unit, order.step)
-        return StepResult(checkpoint, metrics, time.monotonic() - began)
+        return StepResult(saved.checkpoint, metrics, time.monotonic() - began, saved.at_risk, saved.trouble)
+
+    def _saved(self, order: StepOrder, unit: Unit) -> Saved:
+        """The last step's state has to be durable, and any of a gang's, since the others go on from it."""
+        needed = order.step == order.spec.steps or bool(order.spec.gang)
+        saved = self._writer.save(order.step, unit.dump, partial(_write, order), last=needed)
+        if needed and saved.at_risk:
+            raise Unavailable(f"step {order.step} of {order.unit} has no checkpoint: {saved.trouble}")
+        return saved
 
     def _tell(self, doing: Doing) -> None:
         if self._companion is not None:
@@ -92,25 +111,26 @@ class UnitWorker:
         if unit is None or self._done != (order.run_key, order.unit, order.step - 1):
             unit = self._taken_up(order)
         if order.peers:
-            states = [read_checkpoint(Path(order.store), peer) for peer in order.peers]
+            states = [read_checkpoint(order.store, peer) for peer in order.peers]
             cast(GangUnit, unit).join(states)
         return unit
 
     def _taken_up(self, order: StepOrder) -> Unit:
+        store_at(order.store)  # opened now, its first write should not wait for imports
         unit = make_unit(order.spec.factory, order.spec.params)
         unit.start(order.table)
+        self._writer.take_up(order.resume.step if order.resume else 0)
         if order.resume is not None and not order.peers:
-            unit.load(read_checkpoint(Path(order.store), order.resume))
+            unit.load(read_checkpoint(order.store, order.resume))
         return unit
 
 
-def read_checkpoint(store: Path, checkpoint: CheckpointRef) -> bytes:
+def read_checkpoint(store: Path | str, checkpoint: CheckpointRef) -> bytes:
     """The bytes of a checkpoint, checked; raises `Corrupt`, and `BadInput` for a newer format."""
     if (version := format_version(checkpoint.path)) > FORMAT_VERSION:
-        path = store / checkpoint.path
+        path = f"{store}/{checkpoint.path}"
         raise BadInput(f"checkpoint {path} has format {version}, this koboshi knows {FORMAT_VERSION}: upgrade koboshi.")
-    repair = "run the training again, it goes on from the step before"
-    return verified_bytes(store / checkpoint.path, checkpoint.sha256, "checkpoint", repair)
+    return store_at(str(store)).read(checkpoint.path, checkpoint.sha256)
 
 
 def format_version(path: str) -> int:
@@ -120,15 +140,15 @@ def format_version(path: str) -> int:
 
 
 def _write(order: StepOrder, state: bytes) -> CheckpointRef:
-    """The file's name carries step, digest and format: two writers of one step never touch each other's file."""
-    folder = Path(order.run_key[:16]) / order.unit
-
-    def write(temporary: Path) -> None:
-        temporary.write_bytes(state)
-
+    """The file's name carries step, digest and format: two writers of one step write the same bytes."""
     name = f"{order.step:04d}-{{:.16}}.v{FORMAT_VERSION}.ckpt"
-    written = publish(Path(order.store) / folder, name.format, write)
-    return CheckpointRef(order.run_key, order.unit, order.step, str(folder / written.path.name), written.sha256)
+    written = store_at(order.store).write(run_folder(order.run_key, order.unit), name.format, state)
+    return CheckpointRef(order.run_key, order.unit, order.step, written.path, written.sha256)
+
+
+def run_folder(run_key: str, unit: str = "") -> str:
+    """Where a run keeps its checkpoints in the store, or one of its units."""
+    return f"{run_key[:16]}/{unit}" if unit else run_key[:16]
 
 
 def _names(order: StepOrder) -> dict[str, str | int]:

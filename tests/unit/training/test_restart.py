@@ -122,6 +122,45 @@ def test_a_committed_step_forgives_earlier_failures() -> None:
     assert state.units["a"].failures == 0
 
 
+def test_steps_at_risk_are_gone_on_with_and_a_death_costs_them() -> None:
+    """The worker does the step after those in its memory; whoever takes over, the one after the newest durable one."""
+    state = run_of({"one": "a"}, idle=("spare",), a=UnitState(9, done=2))
+    for at_risk in (1, 2):
+        state, actions = decide_restart(state, Committed("one", at_risk=at_risk))
+        assert actions[0] == Order("one", "a", 3 + at_risk)
+    assert (state.units["a"].done, state.units["a"].ahead) == (2, 2)
+    state, actions = decide_restart(state, Interrupted("one", 2, alive=False, reason="killed"))
+    assert actions[0] == Order("spare", "a", 3)
+    state, actions = decide_restart(state, Committed("spare"))
+    assert (state.units["a"].done, state.units["a"].ahead) == (3, 0)
+
+
+def test_a_state_that_never_gets_durable_does_not_spin_for_ever() -> None:
+    """Steps at risk forgive nothing: the last one, which insists on its file, has as many tries as any."""
+    state = run_of({"w0": "a"}, a=UnitState(2))
+    for number in range(TRIES):
+        state, _ = decide_restart(state, Committed(f"w{number}", at_risk=1))
+        state = dataclasses.replace(state, idle=(f"w{number + 1}",))
+        state, actions = decide_restart(state, Interrupted(f"w{number}", 0, True, "the disk is full", "transient"))
+    assert SetAside("a", Poisoned(2, "the disk is full", again=True)) in actions
+
+
+def test_only_what_is_durable_forgives_earlier_failures() -> None:
+    """Else a disk that stays full would let a unit do the same steps again for ever."""
+    state, actions = decide_restart(run_of({"one": "a"}, a=UnitState(9, done=1, failures=2)), Committed("one", 1.0, 1))
+    assert state.units["a"] == UnitState(9, 1, 1, 2, seconds=(1.0,))
+    assert actions[0] == Order("one", "a", 3)
+    state, actions = decide_restart(state, Committed("one", 1.0, 0))
+    assert state.units["a"] == UnitState(9, 3, 0, 0, seconds=(1.0, 1.0))
+    assert actions[0] == Order("one", "a", 4)
+
+
+def test_a_death_goes_back_to_what_is_durable() -> None:
+    state = run_of({"one": "a"}, idle=("spare",), a=UnitState(9, done=1, ahead=3))
+    state, actions = decide_restart(state, Interrupted("one", 1, alive=False, reason="killed"))
+    assert actions[0] == Order("spare", "a", 2)
+
+
 def test_gives_up_when_no_worker_ever_comes_up_and_may_be_tried_again() -> None:
     state = dataclasses.replace(run_of(a=UnitState(3)), starting=3)
     for _ in range(STILLBORN):

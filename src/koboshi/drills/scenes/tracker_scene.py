@@ -154,7 +154,7 @@ class TrackerScene(TrainingScene):
     def _unit_records(self, ledger: Ledger) -> list[UnitRecord]:
         records = []
         for name, steps in (final_steps(self.spec, ledger) or {}).items():
-            state = read_checkpoint(self.spec.place.checkpoints, steps[-1].checkpoint)
+            state = read_checkpoint(self.spec.place.store_url, steps[-1].checkpoint)
             model, example = self._workload.fitted(state, self.folder / "table")
             told = [StepRecord(step.checkpoint.step, step.metrics, step.committed_at) for step in steps]
             records.append(UnitRecord(name, {"steps": len(steps)}, told, (), model, example))
