@@ -163,7 +163,7 @@ def test_a_full_disk_stops_the_run_for_now(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(checkpoint_writer, "LAST_PATIENCE_S", 0.0)
     with monkeypatch.context() as patch:
         patch.setattr(files, "_fsync", full)
-        with pytest.raises(Transient, match=r"a was set aside, step 1 .* is full .*[^.]\.$"):
+        with pytest.raises(Transient, match=r"a was set aside, step 2 .* is full .*[^.]\.$"):
             run(spec, LocalPool())
     run(spec, LocalPool())
     assert final_states(spec) == undisturbed(spec)

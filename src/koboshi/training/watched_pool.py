@@ -9,6 +9,7 @@ from koboshi.training.pool import Pool, PoolEvent, StepDone, StepFailed, WorkerD
 from koboshi.training.worker import StepOrder
 
 LOOK_S = 0.1  # between two looks: a fifth of a beat
+TOLD_S = 1.0  # within which the pool itself tells of a process that is gone, and knows best why
 
 
 class WatchedPool:
@@ -23,6 +24,7 @@ class WatchedPool:
         self._longest_s: dict[str, float] = {}
         self._at: dict[str, str] = {}
         self._ended: set[str] = set()
+        self._gone_since: dict[str, float] = {}
 
     @property
     def places(self) -> int:
@@ -73,7 +75,12 @@ class WatchedPool:
         arrivals = self._beats.arrived()
         for worker in {arrival.beat.worker for arrival in arrivals if arrival.beat.state != DEAD} & self._ended:
             self._beats.kill(worker)
-        return [self._dead(suspicion) for suspicion in self._watch.look(arrivals, self._now())]
+        suspicions = self._watch.look(arrivals, self._now())
+        return [self._dead(suspicion) for suspicion in suspicions if not self._will_be_told(suspicion)]
+
+    def _will_be_told(self, suspicion: Suspicion) -> bool:
+        now = self._now()
+        return suspicion.cause == "dead" and now - self._gone_since.setdefault(suspicion.worker, now) < TOLD_S
 
     def _dead(self, suspicion: Suspicion) -> WorkerDied:
         self.end(suspicion.worker)

@@ -91,6 +91,17 @@ def test_a_stopped_or_silent_worker_is_ended_and_told_as_dead(
     assert world.inner.ended == world.beats.killed == ["one"]
 
 
+def test_a_process_that_is_gone_is_told_by_the_pool_or_after_a_second(world: World) -> None:
+    """The pool knows why it died; but where it says nothing, beats do."""
+    world.begin()
+    world.events(5.0, beating="R")
+    world.beat("X")
+    began = world.beats.now
+    (event,) = world.events(5.0)
+    assert isinstance(event, WorkerDied)
+    assert 1.0 <= world.beats.now - began <= 1.3
+
+
 def test_a_worker_that_beats_but_never_comes_to_the_end_of_its_step_is_ended(world: World) -> None:
     world.begin()
     (event,) = world.events(LIMIT_S + 2, beating="R")

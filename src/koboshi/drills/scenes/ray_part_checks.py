@@ -22,13 +22,15 @@ def ray_has_two_nodes_of_ours(scene: TrainingScene) -> Finding:
 def only_its_workers_died(scene: RayPartScene, strikes: Sequence[Strike]) -> Finding:
     """The node's processes are gone, and of the run's workers exactly those died that were on it.
 
-    One without a process was to be started there, and never was.
+    One without a process was to be started there, and never was. Of those on the node the pool may have heard no beat
+    before Ray knew of their end, and have ended them: so for these it does not count who was first.
     """
     (strike,) = strikes
-    died = [a for a in scene.actors() if a.pid and a.state == "DEAD" and a.death != ENDED_BY_POOL]
-    elsewhere = [actor.name for actor in died if actor.node != scene.struck.id]
-    holds = strike.took and bool(died) and not elsewhere
-    names = ", ".join(f"{actor.name} (pid {actor.pid})" for actor in died) or "none"
+    died = [actor for actor in scene.actors() if actor.pid and actor.state == "DEAD"]
+    with_it = [actor for actor in died if actor.node == scene.struck.id]
+    elsewhere = [a.name for a in died if a.node != scene.struck.id and a.death != ENDED_BY_POOL]
+    holds = strike.took and bool(with_it) and not elsewhere
+    names = ", ".join(f"{actor.name} (pid {actor.pid})" for actor in with_it) or "none"
     said = f"workers that died with {scene.struck.name}: {names}"
     return Finding("only_its_workers_died", holds, f"{said}; not on it: {', '.join(elsewhere)}" if elsewhere else said)
 

@@ -14,8 +14,8 @@ from koboshi.settings import Settings
 from koboshi.training import UnitSpec
 
 HANGING = "koboshi.drills.scenes.hanging_unit:Hanging"
-STEP_LIMIT_S = 30.0
-LONG_STEP_S = 8.0  # of processor time, in one call in C: long, and none the less legitimate
+STEP_LIMIT_S = 45.0
+LONG_STEP_S = 5.0  # of processor time, in one call in C: long, and none the less legitimate
 BURNT_S = 0.5  # of processor time, without a sign of an end
 END_S = 120.0
 POLL_S = 0.05
