@@ -96,6 +96,9 @@ def training_spec(settings: Settings, features: Dataset, params: TrainParams, sp
         ledger_url=settings.ledger_url,
         actors=settings.training.actors,
         lease_s=settings.training.lease_s,
+        store=settings.checkpoint_store,
+        kept=settings.training.checkpoints_kept,
+        kept_s=settings.training.checkpoints_age_s,
     )
     return TrainingSpec(key, table, units, place, params.threads)
 

@@ -73,10 +73,17 @@ class Ingest(_Section):
 
 
 class Training(_Section):
-    """The pool: how many actors work, and how long a driver's lease lasts without a sign of life."""
+    """The pool: how many actors work, and how long a driver's lease lasts without a sign of life.
+
+    `checkpoints` is a folder (relative to the project) or a URL (`s3://bucket/prefix`); empty: in the state folder. Of
+    a unit's checkpoints the newest `checkpoints_kept` stay, unless older than `checkpoints_age_s`; three always do.
+    """
 
     actors: int = Field(default=2, ge=1)
     lease_s: float = Field(default=15.0, gt=0)
+    checkpoints: str = ""
+    checkpoints_kept: int = Field(default=3, ge=3)
+    checkpoints_age_s: float = Field(default=30 * 86_400.0, gt=0)
 
 
 class Serving(_Section):
@@ -130,6 +137,12 @@ class Settings(BaseSettings):
         """Make the state folder absolute, and put the ledger into it unless it is elsewhere."""
         object.__setattr__(self, "state_dir", (self.project / self.state_dir).resolve())
         object.__setattr__(self, "ledger_url", self.ledger_url or f"sqlite:///{self.state_dir / 'ledger.db'}")
+
+    @property
+    def checkpoint_store(self) -> str:
+        """`training.checkpoints`, a folder made absolute; empty if it is to be in the state folder."""
+        found = self.training.checkpoints
+        return str((self.project / found).resolve()) if found and "://" not in found else found
 
     @classmethod
     def settings_customise_sources(

@@ -34,11 +34,25 @@ def test_state_lives_in_one_folder_that_a_setting_moves(project: Path, monkeypat
     assert load_settings(project).ledger_url == f"sqlite:///{project / 'elsewhere' / 'ledger.db'}"
 
 
+def test_checkpoints_are_in_the_state_folder_or_a_folder_or_at_a_url(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder is one of the project, wherever a command is called."""
+    assert load_settings(project).checkpoint_store == ""
+    for told, meant in [("big/disk", str(project / "big/disk")), ("/mnt/x", "/mnt/x"), ("s3://b/p", "s3://b/p")]:
+        monkeypatch.setenv("KOBOSHI_TRAINING__CHECKPOINTS", told)
+        assert load_settings(project).checkpoint_store == meant
+
+
 @pytest.mark.parametrize(
     ("toml", "said"),
     [
         ("[stack]\nbase_port = 80\n", "setting stack.base_port: Input should be greater than or equal to 1024"),
         ("[stack]\nbase_prot = 8000\n", "setting stack.base_prot: Extra inputs are not permitted"),
+        (
+            "[training]\ncheckpoints_kept = 2\n",
+            "setting training.checkpoints_kept: Input should be greater than or equal",
+        ),
         ("[stack\n", "koboshi.toml cannot be read"),
     ],
 )

@@ -46,6 +46,9 @@ def score(
         ledger_url=settings.ledger_url,
         actors=settings.training.actors,
         lease_s=settings.training.lease_s,
+        store=settings.checkpoint_store,
+        kept=settings.training.checkpoints_kept,
+        kept_s=settings.training.checkpoints_age_s,
     )
     batch.score(order, place, jobs, settings.project / settings.scoring.job, _say)
 
