@@ -57,7 +57,11 @@ def test_whatever_was_heard_before_a_silence_is_suspected_within_five_beats(inte
     assert suspicious(arrivals, arrivals.last_s + 5 * RHYTHM.interval_s + 1e-9, RHYTHM)
 
 
-@given(st.floats(0.05, 10.0), st.lists(st.floats(0.1, 3.0), max_size=30))
+# A silence of just five beats is suspicious or not by a rounding, which is not the same at every scale.
+BEATS_S = st.floats(0.1, 3.0).filter(lambda seconds: abs(seconds - RHYTHM.longest_s) > 1e-6)
+
+
+@given(st.floats(0.05, 10.0), st.lists(BEATS_S, max_size=30))
 def test_all_scales_with_the_interval(scale: float, beats: list[float]) -> None:
     slower = Rhythm(interval_s=RHYTHM.interval_s * scale)
     one, other = after(beats), after([interval * scale for interval in beats], slower)
