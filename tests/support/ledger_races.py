@@ -215,6 +215,12 @@ def acquiring(ledger: Ledger, key: str, _prepared: Any) -> str:
     return f"token {leases.acquire(ledger, key, _me(), 60).token}"
 
 
+def asking_who_holds(ledger: Ledger, key: str, _prepared: Any) -> str:
+    """It is free until it is taken, and taken from then on."""
+    seen = [leases.is_held(ledger, key) for _ in range(TURNS)]
+    return "no way back" if seen == sorted(seen) else f"saw {seen}"
+
+
 def renewing(ledger: Ledger, _key: str, lease: leases.Lease) -> str:
     leases.renew(ledger, lease, 60)
     return "renewed"
@@ -364,7 +370,8 @@ def set_aside_then_done(ledger: Ledger, key: str, outcomes: Outcomes) -> bool:
 
 def committing_in_pairs(ledger: Ledger, key: str, lease: leases.Lease) -> str:
     for step in range(1, 2 * TURNS, 2):
-        steps.commit(ledger, lease, [(checkpoint(key, step), {}), (checkpoint(key, step + 1), {})])
+        pair = [checkpoint(key, number, path=f"{number}") for number in (step, step + 1)]
+        steps.commit(ledger, lease, [(one, {}) for one in pair])
     return "went on"
 
 
@@ -373,6 +380,9 @@ def watching_steps(ledger: Ledger, key: str, _prepared: Any) -> str:
         seen = [step.checkpoint.step for step in steps.committed(ledger, key, "unit")]
         if seen != list(range(1, len(seen) + 1)) or len(seen) % 2:
             return f"saw {seen}"
+        counted = len(steps.committed_of_run(ledger, key)), len(steps.paths(ledger, key))
+        if any(count % 2 for count in counted) or not len(seen) <= counted[0] <= counted[1]:
+            return f"saw {counted} after {len(seen)}"
     return "saw pairs"
 
 
@@ -385,6 +395,16 @@ def claiming(ledger: Ledger, key: str, _prepared: Any) -> str:
 
 def claimed_alike(ledger: Ledger, key: str, outcomes: Outcomes) -> bool:
     return outcomes == (str(attempts.Attempt(key, 1, "open")),) * 2
+
+
+def claimed_and_seen(_ledger: Ledger, key: str, outcomes: Outcomes) -> bool:
+    return outcomes == (str(attempts.Attempt(key, 1, "open")), "no way back")
+
+
+def asking_for_attempts(ledger: Ledger, key: str, _prepared: Any) -> str:
+    """An attempt that was seen once stays."""
+    seen = [attempts.is_known(ledger, key) for _ in range(TURNS)]
+    return "no way back" if seen == sorted(seen) else f"saw {seen}"
 
 
 def succeeding(ledger: Ledger, _key: str, attempt: attempts.Attempt) -> str:
@@ -549,6 +569,9 @@ RACES = {
         ("Ledger.snapshot",), (moving, looking_twice), both("moved", "saw one state"), two_steps, rounds=FEW
     ),
     "both acquire": Race(("leases.acquire",), (acquiring, acquiring), one_wins("token 1", "LeaseTaken")),
+    "one acquires, one asks": Race(
+        ("leases.is_held",), (acquiring, asking_who_holds), both("token 1", "no way back"), rounds=FEW
+    ),
     "one renews, one takes over": Race(("leases.renew",), (renewing, acquiring), renewed_or_taken_over, _expired),
     "one releases late": Race(("leases.release",), (releasing, acquiring), the_newer_holder_keeps_it, _expired),
     "one commits, one takes over": Race(
@@ -572,9 +595,14 @@ RACES = {
         ("steps.set_aside", "steps.commit"), (setting_aside, doing_again), set_aside_then_done, two_steps
     ),
     "one commits pairs, one looks": Race(
-        ("steps.committed",), (committing_in_pairs, watching_steps), both("went on", "saw pairs"), held, rounds=FEW
+        ("steps.committed", "steps.committed_of_run", "steps.paths"),
+        (committing_in_pairs, watching_steps),
+        both("went on", "saw pairs"),
+        held,
+        rounds=FEW,
     ),
     "both claim": Race(("attempts.claim",), (claiming, claiming), claimed_alike),
+    "one claims, one asks": Race(("attempts.is_known",), (claiming, asking_for_attempts), claimed_and_seen, rounds=FEW),
     "one succeeds, one fails": Race(
         ("attempts.close",), (succeeding, failing), closed_as_the_winner_says, attempts.claim
     ),
