@@ -1,6 +1,7 @@
 """The benchmarks and the nemesis run at all: few rounds on the shared stack. What they find is theirs to say."""
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,6 +27,17 @@ def test_three_faults_leave_the_undisturbed_model(stack_of: StackOf, tmp_path: P
     assert told["seed"] == 3
     assert told["differing"] == []
     assert len(told["raw"]) == 3  # type: ignore[arg-type]
+
+
+@pytest.mark.drills
+def test_a_training_that_forgets_is_told_apart(stack_of: StackOf, tmp_path: Path) -> None:
+    """The negative control: workers that begin a unit anew in the place of its checkpoint."""
+    few = ["--seed", "3", "--faults", "2", "--kit", "folds", "--kind", "kill worker", "--results", str(tmp_path)]
+    stack, forgetful = stack_of("ray"), {"KOBOSHI_DRILLS__JOB": "tests/drills/forgetful_job.py"}
+    command = [sys.executable, "-m", "benchmarks.nemesis", "--here", *few]
+    assert stack.call(*command, timeout_s=400, check=False, **forgetful).returncode == 1
+    (told,) = json.loads((tmp_path / "nemesis.json").read_text())["differing"]
+    assert "differ from the undisturbed run's" in told
 
 
 @pytest.mark.drills
