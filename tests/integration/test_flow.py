@@ -44,12 +44,22 @@ class Flow:
     airflow: AirflowClient
     runs: dict[str, Run]
     counts: Counts
+    files: list[bytes]
 
     def run(self, dag_id: str, **conf: Any) -> Outcome:
         """Trigger a run and follow it; dots in names are given as two underscores."""
+        return self.follow(self.trigger(dag_id, **conf))
+
+    def trigger(self, dag_id: str, **conf: Any) -> Run:
         run = Run(dag_id, f"test-{uuid.uuid4().hex[:8]}")
-        self.airflow.trigger(run, {name.replace("__", "."): value for name, value in conf.items()})
-        return self.airflow.follow(run, within_s=WITHIN_S)
+        return self.airflow.trigger(run, {name.replace("__", "."): value for name, value in conf.items()})
+
+    def follow(self, run: Run, **options: Any) -> Outcome:
+        return self.airflow.follow(run, within_s=WITHIN_S, **options)
+
+    def after(self, train: Outcome) -> Outcome:
+        """What became of the run of `promote` that a training has started."""
+        return self.follow(run_dag(self.airflow, "promote", "never-used", train.run, lambda _: None))
 
     def last_words(self, outcome: Outcome, task_id: str) -> str:
         """The log of a task's newest try."""
@@ -72,10 +82,45 @@ def flow(stack: RunningStack, tmp_path_factory: pytest.TempPathFactory) -> Itera
     cause = None
     for dag_id in DAGS:
         cause = runs[dag_id] = run_dag(airflow, dag_id, "test-flow", cause, lambda _: None)
-    yield Flow(stack, airflow, runs, count(stack.settings))
+    yield Flow(stack, airflow, runs, count(stack.settings), pinned_files(project))
     airflow.close()
     shutil.rmtree(project / "data")
     subprocess.run(["git", "checkout", "--quiet", "--", "."], cwd=project, check=True)
+
+
+def pinned_files(project: Path) -> list[bytes]:
+    return [(project / name).read_bytes() for name in PINNED]
+
+
+@dataclasses.dataclass(frozen=True)
+class Second:
+    """What each DAG came to, triggered a second time, and what there was then."""
+
+    ingest: Outcome
+    train: Outcome
+    promote: Outcome
+    tries: list[TaskState]
+    counts: Counts
+    files: list[bytes]
+
+
+@pytest.fixture(scope="module")
+def second(flow: Flow) -> Second:
+    """The second time, and `train` while somebody else is at work in the project, until it has been tried in vain."""
+    tries: list[TaskState] = []
+    ingest = flow.run("ingest")
+    ledger = Ledger(flow.stack.settings.ledger_url)
+    lease = leases.acquire(ledger, f"workspace {flow.stack.project}", "somebody else", WITHIN_S)
+
+    def changed(task: TaskState) -> None:
+        tries.append(task)
+        if task.state == "up_for_retry":
+            leases.release(ledger, lease)
+
+    train = flow.follow(flow.trigger("train"), on_change=changed)
+    ledger.close()
+    promote = flow.after(train)
+    return Second(ingest, train, promote, tries, count(flow.stack.settings), pinned_files(flow.stack.project))
 
 
 def small_stream(folder: Path) -> Path:
@@ -120,36 +165,30 @@ def pinned_and_landed(flow: Flow) -> tuple[dict[tuple[str, int], int], dict[tupl
     return landed, pinned
 
 
-def test_a_second_run_changes_nothing(flow: Flow) -> None:
+def test_a_second_run_changes_nothing(flow: Flow, second: Second) -> None:
     """Triggered twice: nothing is landed, trained or registered again, the pin is skipped, the champion stays."""
-    files = [flow.stack.project / name for name in PINNED]
-    before = [file.read_bytes() for file in files]
-    ingest = flow.run("ingest")
-    assert states(ingest)["pin"] == "skipped"
-    assert flow.airflow.started_by(ingest.run) is None
-    train = flow.run("train")
-    assert train.state == "success"
-    assert "snapshot: nothing changed" in flow.last_words(train, "snapshot")
-    promote = flow.airflow.follow(run_after(flow, train), within_s=WITHIN_S)
-    assert (promote.state, states(promote)["served"]) == ("success", "success")
-    assert count(flow.stack.settings) == flow.counts
-    assert [file.read_bytes() for file in files] == before
+    assert states(second.ingest)["pin"] == "skipped"
+    assert flow.airflow.started_by(second.ingest.run) is None
+    assert second.train.state == "success"
+    assert "snapshot: nothing changed" in flow.last_words(second.train, "snapshot")
+    assert (second.promote.state, states(second.promote)["served"]) == ("success", "success")
+    assert second.counts == flow.counts
+    assert second.files == flow.files
 
 
-def run_after(flow: Flow, outcome: Outcome) -> Run:
-    """The run of `promote` that a training has started."""
-    return run_dag(flow.airflow, "promote", "never-used", outcome.run, lambda _: None)
+def test_what_may_pass_is_tried_again(second: Second) -> None:
+    """Somebody else worked in the project: exit code 75, another try, success."""
+    assert second.train.tasks["snapshot"].try_number > 1
+    assert "up_for_retry" in {task.state for task in second.tries}
 
 
 def test_changed_parameters_are_an_experiment_that_ends_in_a_candidate(flow: Flow) -> None:
     """What the change does not touch comes from the cache; the committed files stay; the candidate is registered."""
-    files = [flow.stack.project / name for name in PINNED]
-    before = [file.read_bytes() for file in files]
     outcome = flow.run("train", train__candidates__logistic__alpha=1.0e-4)
     assert outcome.state == "success"
     assert "checking out outputs" in flow.last_words(outcome, "features")
-    assert [file.read_bytes() for file in files] == before
-    promote = flow.airflow.follow(run_after(flow, outcome), within_s=WITHIN_S)
+    assert pinned_files(flow.stack.project) == flow.files
+    promote = flow.after(outcome)
     assert promote.state == "success"
     [experiment] = (flow.stack.settings.state_dir / "workspaces").iterdir()
     assert f'"workspace": "{experiment.name}"' in flow.last_words(promote, "register").replace("'", '"')
@@ -162,19 +201,6 @@ def test_a_parameter_that_is_not_there_fails_at_once(flow: Flow) -> None:
     assert (states(outcome)["snapshot"], outcome.tasks["snapshot"].try_number) == ("failed", 1)
 
 
-def test_what_may_pass_is_tried_again(flow: Flow) -> None:
-    """Somebody else works in the project for a moment: exit code 75, another try, success."""
-    ledger = Ledger(flow.stack.settings.ledger_url)
-    leases.acquire(ledger, f"workspace {flow.stack.project}", "somebody else", 8.0)
-    ledger.close()
-    told: list[TaskState] = []
-    run = flow.airflow.trigger(Run("train", f"test-{uuid.uuid4().hex[:8]}"))
-    outcome = flow.airflow.follow(run, within_s=WITHIN_S, on_change=told.append)
-    assert outcome.state == "success"
-    assert outcome.tasks["snapshot"].try_number > 1
-    assert "up_for_retry" in {task.state for task in told}
-
-
 def test_a_flipped_byte_in_a_landed_span_fails_the_tasks_without_retries(flow: Flow) -> None:
     """Found before use, named, exit code 65 through DVC and Airflow (I2); repaired, the same bytes come out (I4)."""
     state_dir = flow.stack.settings.state_dir
@@ -182,10 +208,9 @@ def test_a_flipped_byte_in_a_landed_span_fails_the_tasks_without_retries(flow: F
     damaged = next((state_dir / "spans/transactions").rglob("*.parquet"))
     flip_a_byte(damaged)
     forget_what_was_made(flow)
-    train = flow.run("train")
+    train, ingest = map(flow.follow, [flow.trigger("train"), flow.trigger("ingest")])
     assert (states(train)["snapshot"], train.tasks["snapshot"].try_number) == ("failed", 1)
     assert damaged.name in flow.last_words(train, "snapshot")
-    ingest = flow.run("ingest")
     assert (states(ingest)["audit"], ingest.tasks["audit"].try_number) == ("failed", 1)
     assert states(ingest)["pin"] == "upstream_failed"
     flow.stack.run("ingest", "repair")
