@@ -15,8 +15,8 @@ def loop(spec: TrainingSpec, name: str) -> None:
     """All steps of one unit."""
     journal, ordered = Journal(spec.place.journal), spec.units[name]
     unit = make_unit(ordered.factory, ordered.params)
-    journal.record(BEGAN, unit=name, pid=os.getpid())
     unit.start(spec.table)
+    journal.record(BEGAN, unit=name, pid=os.getpid())  # where koboshi's worker says that it begins its first step
     for number in range(1, ordered.steps + 1):
         unit.step(number)
     journal.record(ENDED, unit=name)
