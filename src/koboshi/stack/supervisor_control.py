@@ -105,14 +105,14 @@ def recorded_supervisor(places: Places) -> tuple[int, int] | None:
 
 
 def answers(places: Places) -> bool:
-    """Whether the recorded supervisor lives and answers."""
+    """Whether the recorded supervisor lives and answers; one that is about to end says so, and no longer answers."""
     recorded = recorded_supervisor(places)
     if recorded is None or start_ticks(recorded[0]) != recorded[1]:
         return False
     try:
         with connected(places) as supervisor:
             return bool(supervisor.getPID() == recorded[0])
-    except OSError:
+    except (OSError, Fault):
         return False
 
 

@@ -1,9 +1,15 @@
 """The supervisor's configuration and the environment that the parts get."""
 
+import contextlib
+import os
 from pathlib import Path
+from xmlrpc.client import Fault
 
+import pytest
+
+from koboshi.stack import supervisor_control
 from koboshi.stack.places import Places
-from koboshi.stack.process_table import TAG
+from koboshi.stack.process_table import TAG, start_ticks
 from koboshi.stack.supervisor_control import configuration, environment_of_parts
 
 PLACES = Places(Path("/p 100%"), Path("/p 100%/.koboshi"), Path("/tmp/koboshi-0/0a1b2c3d"))
@@ -20,3 +26,17 @@ def test_parts_get_no_settings_of_the_callers_shell_but_those_of_koboshi() -> No
     """An AIRFLOW__ or RAY_ variable would set up the stack behind its back; KOBOSHI_… says where external parts are."""
     shell = {"RAY_ADDRESS": "x", "AIRFLOW__CORE__X": "y", "PYTHONDONTWRITEBYTECODE": "1", "KOBOSHI_KAFKA__X": "z"}
     assert environment_of_parts(shell, PLACES) == {"KOBOSHI_KAFKA__X": "z", TAG: "0a1b2c3d"}
+
+
+def test_a_supervisor_that_is_about_to_end_does_not_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So `koboshi down` during a shutdown goes on with what is left, and ends without a stack trace."""
+
+    class Ending:
+        def getPID(self) -> int:  # noqa: N802 (as the supervisor calls it)
+            raise Fault(6, "SHUTDOWN_STATE")
+
+    pid, places = os.getpid(), Places(tmp_path, tmp_path, tmp_path)
+    places.own.mkdir(parents=True, exist_ok=True)
+    (places.own / "supervisor.start").write_text(f"{pid} {start_ticks(pid)}")
+    monkeypatch.setattr(supervisor_control, "connected", lambda _places: contextlib.nullcontext(Ending()))
+    assert not supervisor_control.answers(places)
