@@ -23,13 +23,15 @@ class Counts:
         """What came in between, in a sentence."""
         if self == before:
             return "Nothing was landed, trained or registered again: all of it was there already."
-        new = dataclasses.asdict(
-            Counts(*(getattr(self, f.name) - getattr(before, f.name) for f in dataclasses.fields(self)))
-        )
+        new = dataclasses.asdict(self.minus(before))
         return (
             "New: {records:,} records landed in {spans} spans, {steps} training steps committed by {attempts} jobs, "
             "{versions} model versions registered.".format(**new)
         )
+
+    def minus(self, before: "Counts") -> "Counts":
+        """How many of each are new."""
+        return Counts(*(getattr(self, f.name) - getattr(before, f.name) for f in dataclasses.fields(self)))
 
 
 def count(settings: Settings) -> Counts:
