@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.running_stack import RunningStack
 
-pytestmark = [pytest.mark.stack]
+pytestmark = [pytest.mark.stack, pytest.mark.drills]
 StackOf = Callable[..., RunningStack]
 
 
@@ -29,7 +29,6 @@ def test_three_faults_leave_the_undisturbed_model(stack_of: StackOf, tmp_path: P
     assert len(told["raw"]) == 3  # type: ignore[arg-type]
 
 
-@pytest.mark.drills
 def test_a_training_that_forgets_is_told_apart(stack_of: StackOf, tmp_path: Path) -> None:
     """The negative control: workers that begin a unit anew in the place of its checkpoint."""
     few = ["--seed", "3", "--faults", "2", "--kit", "folds", "--kind", "kill worker", "--results", str(tmp_path)]
@@ -40,7 +39,6 @@ def test_a_training_that_forgets_is_told_apart(stack_of: StackOf, tmp_path: Path
     assert "differ from the undisturbed run's" in told
 
 
-@pytest.mark.drills
 @pytest.mark.parametrize("module", ["benchmarks.recovery", "benchmarks.training"])
 def test_a_quick_benchmark_keeps_its_figures(stack_of: StackOf, tmp_path: Path, module: str) -> None:
     """With --quick a missed time is no failure, but a differing model is."""

@@ -33,10 +33,10 @@ def test_a_stopped_worker_is_missed_and_that_is_proved(project: RunningStack) ->
 def test_a_pool_that_hears_no_beats_waits_for_a_stopped_worker(project: RunningStack) -> None:
     """Refuted, since the training has not ended; once the worker is let go on it ends, and Ray is idle again."""
     scene = partial(SilentWorkerScene, job=JOB)
-    drill = dataclasses.replace(ray_worker_stopped.DRILL, scene=scene, within_s=45)
+    drill = dataclasses.replace(ray_worker_stopped.DRILL, scene=scene, within_s=30)
     report, _ = perform(drill, project.settings, lambda _: None)
     assert report.verdict == "refuted"
-    assert report.reasons == ["the training had not ended after 45 s"]
+    assert report.reasons == ["the training had not ended after 30 s"]
 
 
 @pytest.mark.drills
