@@ -1,6 +1,7 @@
 """What every checkpoint store promises (I2): a local folder, fsspec in memory, and S3 over real HTTP."""
 
 import hashlib
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -10,7 +11,8 @@ from uuid import uuid4
 import fsspec
 import pytest
 
-from koboshi.errors import Corrupt, Unavailable
+from koboshi.errors import Corrupt, NotConfigured, Unavailable
+from koboshi.training import fsspec_store
 from koboshi.training.checkpoint_store import CheckpointStore, store_at
 from tests.support.s3_server import S3Server, s3_server
 
@@ -129,3 +131,29 @@ def test_all_files_below_a_folder_are_listed_with_their_times(store: CheckpointS
     assert [file.path for file in found] == ["run/a/.part-1", *names[:2]]
     assert all(before - 2 <= file.modified_at <= time.time() + 2 for file in found)
     assert store.listed("no-such-run") == []
+
+
+def test_a_server_that_is_silent_is_not_waited_for_for_ever(s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stopped, it keeps its connections; each call ends, and works again once the server does."""
+    store = store_at(f"s3://bucket/{uuid4().hex}")
+    written = store.write("run/a", NAME, STATE)
+    monkeypatch.setattr(fsspec_store, "SILENCE_S", 1.0)
+    s3.process.send_signal(signal.SIGSTOP)
+    try:
+        for call in (
+            lambda: store.write("run/b", NAME, STATE),
+            lambda: store.read(written.path, SHA256),
+            lambda: store.remove(written.path),
+            lambda: store.listed("run"),
+        ):
+            with pytest.raises(Unavailable, match=r"did not (take|give|remove|list) .*Timeout.*: try again\."):
+                call()
+    finally:
+        s3.process.send_signal(signal.SIGCONT)
+    monkeypatch.undo()
+    assert store.write("run/c", NAME, STATE).sha256 == SHA256
+
+
+def test_a_bucket_that_is_not_there_is_not_made(s3: S3Server) -> None:
+    with pytest.raises(NotConfigured, match=r"refuses to take .* see to address and rights\."):
+        store_at("s3://no-such-bucket/x").write("run/a", NAME, STATE)

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 import fsspec
+from fsspec.asyn import AsyncFileSystem, sync
 
 from koboshi.errors import KoboshiError, NotConfigured, Unavailable
 from koboshi.training.checkpoint_store import StoredFile, Written, aside, checked
@@ -16,6 +17,8 @@ _BUCKETS = frozenset({"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "o
 # Without them a server that is gone would keep a writer for minutes.
 _LIMITS = {"config_kwargs": {"connect_timeout": 5, "read_timeout": 20, "retries": {"max_attempts": 1}}}
 _OPTIONS: Mapping[str, Mapping[str, Any]] = {"s3": _LIMITS, "s3a": _LIMITS}
+# For a whole call: the limits above do not hold while S3 waits for a "100 Continue".
+SILENCE_S = 120.0
 _TIMES = ("LastModified", "last_modified", "mtime", "updated", "created")  # by backend
 _REFUSALS = ("NoCredentialsError", "PartialCredentialsError")  # botocore's, which is not imported here
 
@@ -42,9 +45,9 @@ class FsspecStore:
         path = f"{folder}/{name(sha256)}"
         with self._naming_failures("take", path):
             if self._makes_folders:
-                self._storage.makedirs(self._full(folder), exist_ok=True)
+                self._ask("makedirs", self._full(folder), exist_ok=True)
             try:
-                self._storage.pipe_file(self._full(path), data, mode="create")
+                self._ask("pipe_file", self._full(path), data, mode="create")
             except FileExistsError:
                 self._replace_other(path, sha256, data)
         return Written(path, sha256)
@@ -53,10 +56,10 @@ class FsspecStore:
         """Raises `Unavailable` when the whole store is missing: then its files are not lost, but somewhere else."""
         with self._naming_failures("give", path):
             try:
-                data = self._storage.cat_file(self._full(path))
+                data = self._ask("cat_file", self._full(path))
             except FileNotFoundError:
                 data = None
-                if not self._storage.exists(self._root):
+                if not self._ask("exists", self._root):
                     raise Unavailable(
                         f"the checkpoint store {self._url} is not there: see that it is the one."
                     ) from None
@@ -66,21 +69,28 @@ class FsspecStore:
         """Remove it; that somebody else did is as good."""
         with self._naming_failures("remove", path):
             try:
-                self._storage.rm_file(self._full(path))
+                self._ask("rm_file", self._full(path))
             except FileNotFoundError:
                 return
 
     def listed(self, folder: str) -> Sequence[StoredFile]:
         """What is below a prefix. A backend that tells no time tells of files that are never old."""
         with self._naming_failures("list", folder):
-            found = self._storage.find(self._full(folder), detail=True)
+            found = self._ask("find", self._full(folder), detail=True)
         return [StoredFile(self._relative(path), _modified_at(about)) for path, about in sorted(found.items())]
 
     def _replace_other(self, path: str, sha256: str, data: bytes) -> None:
-        found = hashlib.sha256(self._storage.cat_file(self._full(path))).hexdigest()
+        found = hashlib.sha256(self._ask("cat_file", self._full(path))).hexdigest()
         if found != sha256:
-            self._storage.cp_file(self._full(path), self._full(aside(path, found)))
-            self._storage.pipe_file(self._full(path), data)
+            self._ask("cp_file", self._full(path), self._full(aside(path, found)))
+            self._ask("pipe_file", self._full(path), data)
+
+    def _ask(self, call: str, *words: Any, **options: Any) -> Any:
+        """Call the backend, for at most `SILENCE_S` if it is an asynchronous one; others have limits of their own."""
+        if isinstance(self._storage, AsyncFileSystem):
+            coroutine = getattr(self._storage, f"_{call}")
+            return sync(self._storage.loop, coroutine, *words, timeout=SILENCE_S, **options)
+        return getattr(self._storage, call)(*words, **options)
 
     def _full(self, path: str) -> str:
         return f"{self._root}/{path}"
