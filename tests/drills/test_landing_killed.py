@@ -41,12 +41,12 @@ def test_killed_landers_are_survived_and_that_is_proved(project: RunningStack) -
 
 
 def test_a_lander_that_lets_its_client_commit_is_refuted_for_that_reason(project: RunningStack) -> None:
-    """What was committed before its file was whole is missing; what was not yet when its file stood is doubled."""
+    """What was committed before its file was whole is missing. (What was not yet when its file stood is doubled, if the
+    client's clock had not come round: that is told, too, and not in every run.)"""
     report, _ = perform(control(), project.settings, [].append)
     assert report.verdict == "refuted"
     lost_or_doubled, other_files = report.reasons
     assert re.search(r"partition \d: offset \d+ is missing", lost_or_doubled)
-    assert re.search(r"partition \d: offset \d+ is doubled", lost_or_doubled)
     assert "files are not those of the undisturbed lander" in other_files
     held = {finding["check"] for finding in report.outcome["findings"] if finding["holds"]}
     assert {"kafka_works", "landing_ended", "struck_where_it_hurts", "bystanders_untouched"} <= held

@@ -6,27 +6,27 @@ from collections.abc import Sequence
 from koboshi.drills.evidence import Finding
 from koboshi.drills.faults.signals import kill, resume, stop
 from koboshi.drills.scenes.lander_order import told_in
-from koboshi.drills.scenes.lander_run import LanderRun, is_whole
+from koboshi.drills.scenes.lander_run import LanderRun
 from koboshi.drills.scenes.landing_scene import LandingScene
 from koboshi.drills.strike import Strike
 
 IN_A_FILE, BEFORE_THE_ROW, AFTER_THE_ROW = "in a file", "between a file and its row", "after a row"
-POLL_S = 0.001
+MOMENT_S = 0.003
 
 
 def kill_in_a_file(scene: LandingScene, lander: LanderRun) -> Strike | None:
-    """SIGKILL while a file has its beginning and not its end: stopped first, so that there is time to look.
+    """SIGKILL while a file has its beginning and not its end.
 
-    None when the lander ended before it was caught.
+    Once it reads it is let run for a moment at a time (SIGSTOP, SIGCONT), less than a file takes: however fast the
+    machine is, no file comes and goes between two looks. None when the lander ended before it was caught.
     """
     while not lander.over:
-        part = lander.growing()
-        if part is None:
-            time.sleep(POLL_S)
-        elif stop("lander", [lander.pid]) and not is_whole(part):
+        time.sleep(MOMENT_S)
+        if not told_in(scene.state_dir).path.is_file() or stop("lander", [lander.pid]) is None:
+            continue
+        if part := lander.growing():
             return _kill(scene, lander, f"{IN_A_FILE}, {part.stat().st_size:,} bytes into it")
-        else:
-            resume([lander.pid])
+        resume([lander.pid])
     return None
 
 
