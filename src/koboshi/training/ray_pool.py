@@ -46,12 +46,11 @@ def on_ray(spec: TrainingSpec, job: str, say: Say) -> Iterator["RayPool"]:
     ray.init(namespace=NAMESPACE, log_to_driver=False, logging_level="WARNING")
     try:
         _wait_for_nodes(say)
-        pool = RayPool(spec, job)
-        if pool.places < spec.place.actors:
-            wanted = f"{spec.place.actors} workers at once with {spec.threads} threads each"
-            say(f"The cluster is too small for {wanted}: {pool.places} at once are started.")
-        yield pool
-        pool.close()
+        with contextlib.closing(RayPool(spec, job)) as pool:
+            if pool.places < spec.place.actors:
+                wanted = f"{spec.place.actors} workers at once with {spec.threads} threads each"
+                say(f"The cluster is too small for {wanted}: {pool.places} at once are started.")
+            yield pool
     finally:
         ray.shutdown()
 

@@ -78,10 +78,9 @@ def _committed(state: RunState, event: Committed, name: str) -> Decided:
     before = state.units[name]
     seconds = (*before.seconds, event.seconds)[-REMEMBERED:]
     done = before.next - event.at_risk
+    # Only what is durable forgives: else a store that stays full would let the same steps be done for ever.
     failed = (0, 0) if done > before.done else (before.failures, before.memory_failures)
     unit = UnitState(before.total, done, event.at_risk, *failed, seconds=seconds)
-    if unit.done == before.done:  # nothing is durable that was not before, so nothing is forgiven
-        unit = dataclasses.replace(unit, failures=before.failures, memory_failures=before.memory_failures)
     state = state.with_unit(name, unit)
     if state.idle and unit.done < unit.total and not unit.ahead and pays_to_move(unit):
         return _moved(state, event.worker, name)
