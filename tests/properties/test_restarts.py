@@ -1,13 +1,13 @@
-"""I5, the pure half: whatever dies whenever, no step is ordered twice at once, and a run is never stuck."""
+"""I5, the pure half: whatever dies or goes bad, nobody does a step twice or before it may, or waits for ever."""
+
+import dataclasses
 
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from koboshi.training.restart import (
-    SPARES,
-    STILLBORN,
-    TRIES,
+from koboshi.training.restart import SPARES, STILLBORN, TRIES, decide_restart
+from koboshi.training.run_state import (
     Begun,
     Committed,
     Event,
@@ -17,75 +17,94 @@ from koboshi.training.restart import (
     Lost,
     Order,
     Ready,
+    Retire,
     RunState,
+    SetAside,
     UnitState,
-    decide_restart,
 )
+
+GANGS = dict.fromkeys(("g/0", "g/1", "g/2"), ("g/0", "g/1", "g/2"))
 
 
 class RestartMachine(RuleBasedStateMachine):
-    """A cluster that does what it is ordered to do, and in which anything may die at any moment."""
+    """A gang of three beside two units of their own, on fewer workers than units or more; its books are kept apart."""
 
     def __init__(self) -> None:
         super().__init__()
         self.started = self.starting = self.stillborn = 0
+        self.given_up = False
         self.idle: set[str] = set()
         self.at_work: dict[str, Order] = {}
+        self.done: dict[str, int] = {}
+        self.ahead: dict[str, int] = {}
         self.failures: dict[str, int] = {}
-        self.given_up: GiveUp | None = None
+        self.lost: set[str] = set()
 
     @initialize(
-        totals=st.lists(st.tuples(st.integers(1, 4), st.integers(0, 4)), min_size=1, max_size=4),
-        actors=st.integers(1, 3),
+        total=st.integers(1, 4),
+        done=st.lists(st.integers(0, 4), min_size=3, max_size=3),
+        alone=st.lists(st.integers(1, 3), max_size=2),
+        actors=st.integers(1, 4),
     )
-    def begin(self, totals: list[tuple[int, int]], actors: int) -> None:
-        """Any driver's first look: some units are done already, in part or whole."""
-        units = {f"u{number}": UnitState(total, min(done, total)) for number, (total, done) in enumerate(totals)}
-        self.state = RunState(actors, units)
-        self.failures = dict.fromkeys(units, 0)
+    def begin(self, total: int, done: list[int], alone: list[int], actors: int) -> None:
+        """Any driver's first look: members are at different steps, where some had to go back."""
+        members = {name: UnitState(total, min(total, step)) for name, step in zip(GANGS, done, strict=True)}
+        units = {**members, **{f"u{number}": UnitState(steps) for number, steps in enumerate(alone)}}
+        self.state = RunState.of(actors, units, GANGS)
+        self.done = {name: unit.done for name, unit in units.items()}
+        self.failures, self.ahead = dict.fromkeys(units, 0), dict.fromkeys(units, 0)
         self._decide(Begun())
 
-    @precondition(lambda self: self.going_on() and self.starting)
+    @precondition(lambda self: self.starting and not self.given_up)
     @rule()
     def worker_is_ready(self) -> None:
         self.starting, self.stillborn, self.started = self.starting - 1, 0, self.started + 1
         self.idle.add(f"w{self.started}")
         self._decide(Ready(f"w{self.started}"))
 
-    @precondition(lambda self: self.going_on() and self.starting)
+    @precondition(lambda self: self.starting and not self.given_up)
     @rule()
     def worker_never_comes_up(self) -> None:
         self.starting, self.stillborn = self.starting - 1, self.stillborn + 1
         self._decide(Lost("nobody", "it was never there"))
 
-    @precondition(lambda self: self.going_on() and self.idle)
+    @precondition(lambda self: self.idle and not self.given_up)
     @rule(data=st.data())
     def idle_worker_dies(self, data: st.DataObject) -> None:
+        """Also one that waits with a member at hand."""
         worker = data.draw(st.sampled_from(sorted(self.idle)))
         self.idle.discard(worker)
         self._decide(Lost(worker, "killed"))
 
-    @precondition(lambda self: self.going_on() and self.at_work)
+    @precondition(lambda self: self.at_work and not self.given_up)
     @rule(data=st.data())
     def step_is_committed(self, data: st.DataObject) -> None:
+        """Or done, and in memory alone, where nobody waits for its state."""
         worker, order = self._somebody_at_work(data)
-        self.failures[order.unit] = 0
-        if order.step == self.state.units[order.unit].total:
-            self.idle.add(worker)
-        self._decide(Committed(worker))
+        last = order.step == self.state.units[order.unit].total
+        at_risk = 0 if last or order.unit in GANGS else data.draw(st.integers(0, self.ahead[order.unit] + 1))
+        if order.step - at_risk > self.done[order.unit]:
+            self.failures[order.unit] = 0
+        self.done[order.unit], self.ahead[order.unit] = order.step - at_risk, at_risk
+        self.idle.add(worker)  # where it goes on at once, the order takes it from here
+        self._decide(Committed(worker, at_risk=at_risk))
 
-    @precondition(lambda self: self.going_on() and self.at_work)
+    @precondition(lambda self: self.at_work and not self.given_up)
     @rule(data=st.data(), alive=st.booleans())
     def step_comes_to_nothing(self, data: st.DataObject, alive: bool) -> None:
-        """Its worker dies, or it raises; of the checkpoints before it any number may be bad."""
+        """Its worker dies, or it raises; of its own checkpoints and its peers' any number may be bad."""
         worker, order = self._somebody_at_work(data)
-        done = data.draw(st.integers(max(0, order.step - 3), order.step - 1))
-        self.failures[order.unit] += 1
         if alive:
             self.idle.add(worker)
-        self._decide(Interrupted(worker, done, alive, "drawn"))
+        gang = GANGS.get(order.unit, (order.unit,))
+        back = {name: data.draw(st.integers(max(0, self.done[name] - 2), self.done[name]), name) for name in gang}
+        fell = {name: step for name, step in back.items() if step < self.done[name] and name != order.unit}
+        self.done.update(back)
+        self.ahead[order.unit] = 0
+        self.failures[order.unit] += 1
+        self._decide(Interrupted(worker, back[order.unit], alive, "drawn", fell=fell))
 
-    @precondition(lambda self: not self.going_on())
+    @precondition(lambda self: self.state.finished or self.given_up)
     @rule()
     def stranger_speaks(self) -> None:
         """At the end, events of workers that nobody knows change nothing."""
@@ -95,26 +114,55 @@ class RestartMachine(RuleBasedStateMachine):
 
     @invariant()
     def a_run_is_never_stuck(self) -> None:
-        """As long as there is work, somebody does it or is on the way."""
-        if self.failures and self.going_on():
+        if self.done and not self.state.finished and not self.given_up:
             assert self.at_work or self.starting
 
     @invariant()
+    def it_gives_up_when_nobody_comes_up_and_not_before(self) -> None:
+        assert self.given_up == (self.stillborn >= STILLBORN)
+
+    @invariant()
+    def a_run_ends_when_nothing_is_left(self) -> None:
+        if self.done and self.state.finished:
+            assert all(self.done[name] == unit.total or name in self.lost for name, unit in self.state.units.items())
+
+    @invariant()
+    def each_unit_is_in_one_place(self) -> None:
+        if not self.done:
+            return
+        places = [*self.state.waiting, *self.state.at.values(), *self.state.held, *self.state.poisoned]
+        left = [name for name, unit in self.state.units.items() if unit.done < unit.total]
+        assert sorted(place for place in places if place in left) == sorted(left)
+        assert set(places) - set(left) <= self.lost
+
+    @invariant()
+    def who_waits_may_begin_and_who_is_held_may_not(self) -> None:
+        if not self.done:
+            return
+        slowest = min(self.done[name] for name in GANGS)
+        assert all(self.done[name] == slowest for name in self.state.waiting if name in GANGS)
+        assert all(self.done[name] > slowest for name in self.state.held)
+
+    @invariant()
     def the_books_are_right(self) -> None:
-        if self.failures and self.going_on():
+        if self.done and not self.state.finished and not self.given_up:
+            assert {name: unit.ahead for name, unit in self.state.units.items()} == self.ahead
+            assert {name: unit.done for name, unit in self.state.units.items()} == self.done
             assert set(self.state.idle) == self.idle
-            assert self.state.starting == self.starting
-            assert {unit.worker for unit in self.state.units.values() if unit.worker} == set(self.at_work)
+            assert len(set(self.state.idle)) == len(self.state.idle)
+            assert set(self.state.at_hand) <= self.idle
+            assert {worker: order.unit for worker, order in self.at_work.items()} == dict(self.state.at)
             assert len(self.at_work) <= self.state.actors
             assert len(self.at_work) + len(self.idle) + self.starting <= self.state.actors + SPARES
 
     @invariant()
-    def it_gives_up_when_it_has_to_and_not_before(self) -> None:
-        hopeless = TRIES in self.failures.values() or self.stillborn >= STILLBORN
-        assert (self.given_up is not None) == hopeless
-
-    def going_on(self) -> bool:
-        return self.given_up is None and not self.state.finished
+    def who_fails_each_time_is_set_aside_with_all_that_need_it(self) -> None:
+        if not self.done:
+            return
+        failed = {name for name, count in self.failures.items() if count >= TRIES}
+        needing = {m for name in failed for m in GANGS.get(name, ()) if self.done[m] < self.state.units[m].total}
+        assert self.lost >= failed
+        assert self.lost | set(self.state.at.values()) >= needing
 
     def _somebody_at_work(self, data: st.DataObject) -> tuple[str, Order]:
         worker = data.draw(st.sampled_from(sorted(self.at_work)))
@@ -128,18 +176,41 @@ class RestartMachine(RuleBasedStateMachine):
                     self._take(action)
                 case Grow():
                     self.starting += 1
+                case Retire(worker):
+                    self.idle.discard(worker)
+                    self.at_work.pop(worker, None)
+                case SetAside(unit):
+                    self.lost.add(unit)
                 case GiveUp():
-                    self.given_up = action
+                    self.given_up = True
 
     def _take(self, order: Order) -> None:
-        """A worker that has its unit in memory goes on with it; any other one is idle, and reads it back."""
-        assert order.step == self.state.units[order.unit].done + 1
+        """Nobody begins a step before all members of its gang have committed the step before."""
+        assert order.step == self.done[order.unit] + self.ahead[order.unit] + 1
+        assert all(self.done[member] >= order.step - 1 for member in GANGS.get(order.unit, ()))
         assert order.unit not in {other.unit for other in self.at_work.values()}
-        assert order.worker not in self.at_work
-        assert order.fresh == (order.worker in self.idle)
+        assert order.unit not in self.lost
+        assert order.worker in self.idle
         self.idle.discard(order.worker)
         self.at_work[order.worker] = order
 
 
-RestartMachine.TestCase.settings = settings(max_examples=100, stateful_step_count=30)
+RestartMachine.TestCase.settings = settings(max_examples=100, stateful_step_count=40)
 TestRestarts = RestartMachine.TestCase
+
+
+def test_a_gang_of_many_rounds_without_faults_costs_no_step_twice() -> None:
+    """Three members on two workers and a spare: each step is ordered once, and who has a unit at hand gets it again."""
+    state = RunState.of(3, {name: UnitState(5) for name in GANGS}, GANGS)
+    state, _ = decide_restart(dataclasses.replace(state, starting=4), Begun())
+    orders: list[Order] = []
+    for number in range(4):
+        state, actions = decide_restart(state, Ready(f"w{number}"))
+        orders += [action for action in actions if isinstance(action, Order)]
+    for done in range(15):
+        state, actions = decide_restart(state, Committed(orders[done].worker))
+        orders += [action for action in actions if isinstance(action, Order)]
+    assert state.finished
+    assert [(order.unit, order.step) for order in orders[:6]] == [(name, step) for step in (1, 2) for name in GANGS]
+    assert len(orders) == 15
+    assert len({(order.unit, order.worker) for order in orders}) == 3
