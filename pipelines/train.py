@@ -30,7 +30,7 @@ from koboshi.registry.outbox import Outbox
 from koboshi.registry.progress import telling, to_mlflow
 from koboshi.registry.records import StepRecord, TrainingPlan, TrainingRecord, UnitRecord
 from koboshi.settings import Settings, load_settings, required
-from koboshi.training import TrainingSpec, UnitSpec, Workplace
+from koboshi.training import TrainingSpec, UnitSpec
 from koboshi.training.attach import Attained, attain
 from koboshi.training.ray_submit import RayJobs, submission
 from koboshi.training.recoveries import recoveries
@@ -90,17 +90,7 @@ def training_spec(settings: Settings, features: Dataset, params: TrainParams, sp
     units, table = candidate_units(params, split), features.ref(project)
     code = hashlib.sha256("".join(sha256_of(project / name) for name in CODE).encode()).hexdigest()
     key = training_key(table, units, code=code, lock=sha256_of(project / LOCK), threads=params.threads)
-    place = Workplace(
-        project=str(project),
-        state_dir=str(settings.state_dir),
-        ledger_url=settings.ledger_url,
-        actors=settings.training.actors,
-        lease_s=settings.training.lease_s,
-        store=settings.checkpoint_store,
-        kept=settings.training.checkpoints_kept,
-        kept_s=settings.training.checkpoints_age_s,
-    )
-    return TrainingSpec(key, table, units, place, params.threads)
+    return TrainingSpec(key, table, units, settings.workplace, params.threads)
 
 
 def final_models(spec: TrainingSpec, attained: Attained) -> dict[str, Any]:

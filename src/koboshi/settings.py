@@ -22,6 +22,7 @@ from pydantic_settings import (
 )
 
 from koboshi.errors import NotConfigured
+from koboshi.training import Workplace
 
 FILE = "koboshi.toml"
 
@@ -143,6 +144,20 @@ class Settings(BaseSettings):
         """`training.checkpoints`, a folder made absolute; empty if it is to be in the state folder."""
         found = self.training.checkpoints
         return str((self.project / found).resolve()) if found and "://" not in found else found
+
+    @property
+    def workplace(self) -> Workplace:
+        """Where this project's jobs on Ray work, for the room that trains."""
+        return Workplace(
+            project=str(self.project),
+            state_dir=str(self.state_dir),
+            ledger_url=self.ledger_url,
+            actors=self.training.actors,
+            lease_s=self.training.lease_s,
+            store=self.checkpoint_store,
+            kept=self.training.checkpoints_kept,
+            kept_s=self.training.checkpoints_age_s,
+        )
 
     @classmethod
     def settings_customise_sources(

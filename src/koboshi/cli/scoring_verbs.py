@@ -32,7 +32,6 @@ def score(
     from koboshi.registry.mlflow_registry import MlflowRegistry
     from koboshi.scoring import batch
     from koboshi.scoring.mlflow_version import find_version
-    from koboshi.training import Workplace
     from koboshi.training.ray_submit import RayJobs
 
     settings = load_settings()
@@ -40,17 +39,7 @@ def score(
     registry = MlflowRegistry(required(settings.mlflow.tracking_uri, "MLflow"), model or settings.serving.model)
     found = find_version(registry, version, slot, settings.state_dir / "serving" / "models")
     order = batch.Order(dataset.resolve(), found, to.resolve(), tuple(keep or ()), rows)
-    place = Workplace(
-        project=str(settings.project),
-        state_dir=str(settings.state_dir),
-        ledger_url=settings.ledger_url,
-        actors=settings.training.actors,
-        lease_s=settings.training.lease_s,
-        store=settings.checkpoint_store,
-        kept=settings.training.checkpoints_kept,
-        kept_s=settings.training.checkpoints_age_s,
-    )
-    batch.score(order, place, jobs, settings.project / settings.scoring.job, _say)
+    batch.score(order, settings.workplace, jobs, settings.project / settings.scoring.job, _say)
 
 
 def _say(line: str) -> None:
