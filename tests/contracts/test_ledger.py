@@ -1,3 +1,4 @@
+import dataclasses
 import multiprocessing
 import os
 import random
@@ -170,6 +171,29 @@ class TestSteps:
         assert [s.checkpoint.step for s in steps.committed(ledger, "run", "unit")] == [1]
         steps.commit(ledger, lease, [(checkpoint(2, "again"), {})])
         assert [s.checkpoint.path for s in steps.committed(ledger, "run", "unit")] == ["p", "again"]
+
+    def test_how_far_each_run_is_and_how_its_attempts_ended(self, ledger: Ledger, lease: Lease) -> None:
+        """What was set aside is not counted; other runs are kept apart."""
+        done = [(checkpoint(step), {"loss": 1.0 / step}) for step in (1, 2, 3)]
+        steps.commit(ledger, lease, [*done, (dataclasses.replace(done[0][0], run_key="other"), {})])
+        steps.set_aside(ledger, lease, done[2][0], "bad")
+        far = {found.run_key: found for found in steps.progress(ledger)}
+        run = done[0][0].run_key
+        assert {key: found.done for key, found in far.items()} == {run: 2, "other": 1}
+        assert far[run].first_at <= far[run].last_at
+        newest = steps.newest_of_run(ledger, run)
+        assert [(unit, step.checkpoint.step, step.metrics) for unit, step in newest.items()] == [
+            (done[0][0].unit, 2, {"loss": 0.5})
+        ]
+        first = attempts.claim(ledger, run)
+        attempts.close(ledger, first, "failed", "why")
+        attempts.claim(ledger, run)
+        attempts.claim(ledger, "other")
+        assert [(one.number, one.state, one.detail) for one in attempts.recorded(ledger, run)] == [
+            (1, "failed", "why"),
+            (2, "open", ""),
+        ]
+        assert [one.key for one in attempts.recorded(ledger)] == sorted([run, run, "other"])
 
 
 class TestIntents:

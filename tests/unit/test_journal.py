@@ -25,3 +25,20 @@ def test_writers_do_not_mix(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda n: journal.record("beat", n=n, padding="x" * 2000), range(200)))
     assert sorted(e["n"] for e in journal.events()) == list(range(200))
+
+
+def test_who_looks_again_reads_only_what_is_new(tmp_path: Path) -> None:
+    """A line that is being written is read once it is whole."""
+    journal = Journal(tmp_path / "journal.jsonl")
+    assert journal.since(0) == ([], 0)
+    journal.record("fault")
+    events, offset = journal.since(0)
+    assert [e["event"] for e in events] == ["fault"]
+    with journal.path.open("a") as file:
+        file.write('{"v": 1, "event": "reco')
+    assert journal.since(offset) == ([], offset)
+    with journal.path.open("a") as file:
+        file.write('very"}\n')
+    events, offset = journal.since(offset)
+    assert [e["event"] for e in events] == ["recovery"]
+    assert offset == journal.path.stat().st_size

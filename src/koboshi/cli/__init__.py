@@ -16,6 +16,7 @@ from koboshi.cli import (
     scoring_verbs,
     serving_verbs,
     stack_verbs,
+    training_verbs,
 )
 from koboshi.errors import NotConfigured
 from koboshi.exits import run_and_exit
@@ -39,6 +40,7 @@ app.command()(scoring_verbs.score)
 app.add_typer(ingest_verbs.app, name="ingest")
 app.add_typer(ledger_verbs.app, name="ledger")
 app.add_typer(registry_verbs.app, name="outbox")
+app.add_typer(training_verbs.app, name="train")
 app.add_typer(drill_verbs.app, name="drill")
 app.add_typer(compose_verbs.app, name="compose")
 app.add_typer(dataset_verbs.app, name="dataset")

@@ -139,6 +139,11 @@ class Watch:
         watched = self._workers.get(worker, Watched())
         return phi(watched.arrivals, now, self._rhythm) if watched.arrivals else 0.0
 
+    def silence_s(self, worker: str, now: float) -> float | None:
+        """How long ago a worker was heard; None for one that is not watched, or has not beaten yet."""
+        arrivals = self._workers.get(worker, Watched()).arrivals
+        return now - arrivals.last_s if arrivals else None
+
     def newest(self, worker: str) -> Beat | None:
         """The newest beat of a worker, to show."""
         return self._workers.get(worker, Watched()).beat

@@ -40,6 +40,26 @@ def claim(ledger: Ledger, key: str) -> Attempt:
         return Attempt(key, number, "open")
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Recorded:
+    """An attempt as it stands in the ledger, for people: `detail` says how it ended. Times are seconds since 1970."""
+
+    key: str
+    number: int
+    state: State
+    detail: str
+    opened_at: float
+    closed_at: float | None
+
+
+def recorded(ledger: Ledger, key: str | None = None) -> list[Recorded]:
+    """All attempts at a job, or at all jobs, by key and number."""
+    query = sa.select(attempts).order_by(attempts.c.key, attempts.c.number)
+    with ledger.snapshot() as connection:
+        rows = connection.execute(query if key is None else query.where(attempts.c.key == key)).all()
+    return [Recorded(row.key, row.number, row.state, row.detail, row.opened_at, row.closed_at) for row in rows]
+
+
 def is_known(ledger: Ledger, key: str) -> bool:
     """Whether there ever was an attempt at this job."""
     with ledger.snapshot() as connection:

@@ -79,6 +79,40 @@ def committed_of_run(ledger: Ledger, run_key: str) -> list[CommittedStep]:
     return _found(ledger, query.order_by(steps.c.step, steps.c.unit))
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a unit is: `done` is its newest committed step; times are seconds since 1970."""
+
+    run_key: str
+    unit: str
+    done: int
+    first_at: float
+    last_at: float
+
+
+def progress(ledger: Ledger) -> list[Progress]:
+    """How far each unit of each run is, as far as it has committed steps; computed by the database."""
+    committed_at = steps.c.committed_at
+    query = (
+        sa.select(steps.c.run_key, steps.c.unit, sa.func.max(steps.c.step), sa.func.min(committed_at))
+        .add_columns(sa.func.max(committed_at))
+        .where(steps.c.set_aside.is_(None))
+        .group_by(steps.c.run_key, steps.c.unit)
+        .order_by(steps.c.run_key, steps.c.unit)
+    )
+    with ledger.snapshot() as connection:
+        return [Progress(*row) for row in connection.execute(query)]
+
+
+def newest_of_run(ledger: Ledger, run_key: str) -> dict[str, CommittedStep]:
+    """The newest committed step of each unit of a run."""
+    here = (steps.c.run_key == run_key, steps.c.set_aside.is_(None))
+    newest = sa.select(steps.c.unit, sa.func.max(steps.c.step).label("step")).where(*here).group_by(steps.c.unit)
+    last = newest.subquery()
+    query = sa.select(steps).join(last, sa.and_(steps.c.unit == last.c.unit, steps.c.step == last.c.step))
+    return {step.checkpoint.unit: step for step in _found(ledger, query.where(*here).order_by(steps.c.unit))}
+
+
 def _found(ledger: Ledger, query: sa.Select[Any]) -> list[CommittedStep]:
     with ledger.snapshot() as connection:
         rows = connection.execute(query).all()

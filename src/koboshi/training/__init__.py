@@ -9,6 +9,10 @@ pool.py        the seam to the machines: workers that do steps and may die
 watched_pool.py              a pool whose workers are listened to
 driver.py      acts: orders steps, commits them under the run's lease
 checkpoints.py which committed step still verifies
+standing.py, status_file.py  how a run stands just now, and the file in which its driver shows it
+story.py, overview.py, observer.py           what is told of a training
+watching.py, rich_overview.py                following it to its end
+specification.py             one that a person hands over, checked
 attach.py      one job for each key: submit it or attach to it, follow it to its end
 ray_pool.py, ray_submit.py   the same on Ray
 sklearn_units.py, sklearn_recipes.py, sklearn_folds.py, pandas_rows.py   ready-made units for scikit-learn

@@ -35,23 +35,33 @@ from koboshi.training.run_state import (
     UnitState,
 )
 from koboshi.training.spec import TrainingSpec
+from koboshi.training.status_file import unseen
 from koboshi.training.uncommitted import Uncommitted
 from koboshi.training.worker import StepOrder, StepResult, run_folder
 
 TAKEOVER_S = 120.0  # how long to wait for the driver before us to end or to lose its lease
+SHOWN_S = 1.0  # who watches sees at least that often how the run stands
 
 
-def train(spec: TrainingSpec, pool: Pool, ledger: Ledger, journal: Journal, say: Callable[[str], None]) -> None:
+def train(
+    spec: TrainingSpec,
+    pool: Pool,
+    ledger: Ledger,
+    journal: Journal,
+    say: Callable[[str], None],
+    show: Callable[[RunState], None] = unseen,
+) -> None:
     """Do all steps of all units that are not committed yet.
 
     Key: the spec's key. Under a crash of a worker: its unit goes on elsewhere from the newest committed step that
     verifies. Under a crash of this driver: the next one waits for the lease and goes on in the same way. A unit whose
     step comes to nothing each time is set aside, and the others go on. Raises `Fenced` when another driver took over,
-    `Permanent` when a unit was set aside, `Transient` when no worker starts, or a unit may fare better later.
+    `Permanent` when a unit was set aside, `Transient` when no worker starts, or a unit may fare better later. `show` is
+    called before each wait for the workers, and has to be cheap.
     """
     holder = f"{uuid.uuid4().hex[:8]}.{this_process()}"
     with holding(ledger, f"training/{spec.key}", holder, spec.place.lease_s, TAKEOVER_S) as held:
-        _Driver(spec, pool, ledger, journal, say, held).run()
+        _Driver(spec, pool, ledger, journal, say, held, show).run()
 
 
 class _Driver:
@@ -63,9 +73,10 @@ class _Driver:
         journal: Journal,
         say: Callable[[str], None],
         held: HeldLease,
+        show: Callable[[RunState], None],
     ) -> None:
         self._spec, self._pool, self._ledger, self._journal, self._say = spec, pool, ledger, journal, say
-        self._held = held
+        self._held, self._show = held, show
         self._resumption = Resumption(spec, ledger, held, journal, say)
         units = {name: UnitState(unit.steps, self._resumption.done(name)) for name, unit in spec.units.items()}
         self._state = RunState.of(min(spec.place.actors, pool.places), units, self._resumption.gangs)
@@ -95,7 +106,9 @@ class _Driver:
         self._decide(Begun())
         while not self._state.finished:
             self._held.keep()
-            self._take_in(self._pool.next_events(self._spec.place.lease_s / 4))
+            self._show(self._state)
+            self._take_in(self._pool.next_events(min(self._spec.place.lease_s / 4, SHOWN_S)))
+        self._show(self._state)
         if poisoned := self._state.poisoned:
             raise _partial(poisoned, len(self._state.units))
 

@@ -14,6 +14,8 @@ from koboshi.ledger import Ledger
 from koboshi.training.driver import train
 from koboshi.training.pool import Pool
 from koboshi.training.spec import TrainingSpec
+from koboshi.training.status_file import StatusFile, status_path
+from koboshi.training.watched_pool import WatchedPool
 
 OpenPool = Callable[[TrainingSpec, str, Callable[[str], None]], AbstractContextManager[Pool]]
 
@@ -30,7 +32,9 @@ def run_job(open_pool: OpenPool) -> None:
     journal.record("job began", run=spec.key, job=name, pid=os.getpid())
     try:
         with open_pool(spec, name, _say) as pool:
-            train(spec, pool, ledger, journal, _say)
+            seen = pool.seen if isinstance(pool, WatchedPool) else tuple
+            status = StatusFile(status_path(Path(spec.place.state_dir), spec.key), spec.key, name, seen)
+            train(spec, pool, ledger, journal, _say, status.show)
     except Fenced as error:
         raise LeaseTaken(str(error)) from error
     journal.record("job done", run=spec.key, job=name)

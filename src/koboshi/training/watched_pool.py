@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from koboshi.heartbeat import Beats, Suspicion, Watch, progress_limit_s
 from koboshi.heartbeat.beat import DEAD
 from koboshi.training.pool import Pool, PoolEvent, StepDone, StepFailed, WorkerDied, WorkerReady
+from koboshi.training.standing import Seen
 from koboshi.training.worker import StepOrder
 
 LOOK_S = 0.1  # between two looks: a fifth of a beat
@@ -25,6 +26,7 @@ class WatchedPool:
         self._at: dict[str, str] = {}
         self._ended: set[str] = set()
         self._gone_since: dict[str, float] = {}
+        self._ready: dict[str, WorkerReady] = {}
 
     @property
     def places(self) -> int:
@@ -45,9 +47,20 @@ class WatchedPool:
     def end(self, worker: str) -> None:
         """End a worker in both ways: Ray asks it, which a stopped process does not hear; the kernel does not ask."""
         self._watch.remove(worker)
+        self._ready.pop(worker, None)
         self._ended.add(worker)
         self._beats.kill(worker)
         self._pool.end(worker)
+
+    def seen(self) -> list[Seen]:
+        """What is known of each warm worker just now, for people to look at."""
+        now, watch = self._now(), self._watch
+        return [
+            Seen(
+                name, ready.pid, ready.node, watch.newest(name), watch.silence_s(name, now), watch.suspicion(name, now)
+            )
+            for name, ready in self._ready.items()
+        ]
 
     def next_events(self, timeout_s: float) -> Sequence[PoolEvent]:
         """The pool's events and the deaths of those that were suspected."""
@@ -60,8 +73,10 @@ class WatchedPool:
     def _noted(self, event: PoolEvent) -> PoolEvent:
         match event:
             case WorkerReady(worker):
+                self._ready[worker] = event
                 self._watch.add(worker)
             case WorkerDied(worker):
+                self._ready.pop(worker, None)
                 self._watch.remove(worker)
             case StepFailed(worker):
                 self._watch.ended(worker)

@@ -136,3 +136,26 @@ def test_one_that_was_ended_and_beats_again_is_killed_then(world: World) -> None
     assert world.beats.killed == ["one", "one", "one"]
     world.events(1.0, beating="X")
     assert len(world.beats.killed) == 3
+
+
+def test_what_was_seen_of_a_worker_is_told_until_it_is_gone(world: World) -> None:
+    (seen,) = world.pool.seen()
+    assert (seen.worker, seen.pid, seen.node, seen.beat, seen.silence_s, seen.phi) == ("one", 1, "here", None, None, 0)
+    world.begin()
+    world.events(3.0, beating="R")
+    (seen,) = world.pool.seen()
+    assert seen.beat is not None
+    assert (seen.beat.state, seen.beat.doing.unit) == ("R", "a")
+    assert seen.silence_s == pytest.approx(0.5)
+    world.beats.now += 1.5
+    (later,) = world.pool.seen()
+    assert later.silence_s == pytest.approx(2.0)
+    assert later.phi > seen.phi
+    world.pool.end("one")
+    assert world.pool.seen() == []
+
+
+def test_a_worker_that_died_is_not_told_of_any_more(world: World) -> None:
+    world.inner.events = [WorkerDied("one", "killed")]
+    world.events(0.5)
+    assert world.pool.seen() == []

@@ -1,0 +1,129 @@
+"""The verbs of training: run, watch, history."""
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from koboshi.settings import load_settings, required
+
+if TYPE_CHECKING:
+    from koboshi.training.observer import Observer
+
+app = typer.Typer(no_args_is_help=True, help="Have a training done, watch it, or see how all of them ended.")
+
+AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
+NONE_YET = "No training was done here yet: `koboshi train run SPECIFICATION`, or the DAG `train`."
+
+
+@app.command()
+def run(
+    specification: Annotated[
+        Path, typer.Argument(help="What TrainingSpec.to_json writes; see above where each training leaves its own.")
+    ],
+    job: Annotated[Path, typer.Option(help="The script that works on it, in the project.")] = Path("ray_jobs/train.py"),
+) -> None:
+    """Have a training done on Ray, and follow it; what is committed already is not done again.
+
+    Each training that was submitted has left its specification in the state folder, as
+    checkpoints/KEY/specification.json: KEY is the first 16 digits of its key, as `koboshi train history` shows it.
+
+    Safe to run again and by many at once, and beside the DAG: the same key is trained once. Interrupted (Ctrl-C), it
+    leaves the job running. Scores, and what MLflow is told, are the pipeline's: `python -m pipelines.train`.
+
+    Exit 0: all units are trained. 65: a unit cannot be trained. 75: try again later.
+    """
+    from koboshi.errors import BadInput
+    from koboshi.ledger import Ledger
+    from koboshi.training.attach import attain
+    from koboshi.training.ray_submit import RayJobs, submission
+    from koboshi.training.specification import read_specification
+
+    spec, settings = read_specification(specification), load_settings()
+    if not (script := Path(spec.place.project) / job).is_file():
+        raise BadInput(f"there is no script {script}: name the one that works on trainings by --job.")
+    jobs = RayJobs(required(settings.ray.jobs_url, "Ray"), settings.ray.token_path)
+    try:
+        start = submission(spec, script)
+        attained = attain(spec, jobs, Ledger(spec.place.ledger_url), start, _say)
+    except KeyboardInterrupt:
+        again = f"`koboshi train run {specification}` attaches to it, `koboshi train watch {spec.key[:16]}` shows it"
+        typer.echo(f"The job runs on: {again}.", err=True)
+        raise typer.Exit(130) from None
+    if not attained.trained:
+        _say("All its steps are committed already: nothing is trained.")
+    for name, steps in attained.units.items():
+        _say(f"{name}: {steps[-1].checkpoint.step} steps, final state {steps[-1].checkpoint.sha256}")
+
+
+@app.command()
+def watch(
+    key: Annotated[
+        str | None, typer.Argument(help="A key's beginning, or a job's name.  [default: the newest]")
+    ] = None,
+    once: Annotated[bool, typer.Option("--once", help="One picture, then end.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show a training while it runs: units, workers, beats and suspicion, recoveries; ends when it ends.
+
+    It reads what others have written, and disturbs nobody. Over a pipe it writes a line for each change; with --json
+    an object for each. Of a training that has ended it shows how.
+    """
+    from rich.console import Console
+
+    from koboshi.training.rich_overview import picture
+    from koboshi.training.watching import ChangedJson, ChangedLines, follow, watch_live
+    from koboshi.training.watching import as_json as fields_of
+
+    observer, console = _observer(), Console()
+    if (found := observer.chosen(key)) is None:
+        typer.echo("null" if as_json else NONE_YET)
+        return
+    try:
+        if once:
+            seen = observer.look(found)
+            typer.echo(json.dumps(fields_of(seen))) if as_json else console.print(picture(seen), highlight=False)
+        elif as_json:
+            follow(lambda: observer.look(found), ChangedJson(_say).show)
+        elif console.is_terminal:
+            watch_live(lambda: observer.look(found), console)
+        else:
+            follow(lambda: observer.look(found), ChangedLines(_say).show)
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+
+
+@app.command()
+def history(
+    last: Annotated[int, typer.Option("-n", min=1, help="How many of the newest.")] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """All trainings that the ledger knows, the newest last: attempts, units, steps, recoveries, how each ended."""
+    from rich.console import Console
+
+    from koboshi.training.rich_overview import history as table
+    from koboshi.training.watching import as_json as fields_of
+
+    observer = _observer()
+    seen = [observer.look(key) for key in observer.keys()[-last:]]
+    if as_json:
+        typer.echo(json.dumps([fields_of(one) for one in seen], indent=1))
+    elif seen:
+        Console().print(table(seen), highlight=False)
+    else:
+        typer.echo(NONE_YET)
+
+
+def _observer() -> "Observer":
+    from koboshi.ledger import Ledger
+    from koboshi.training.observer import Observer
+
+    settings = load_settings()
+    return Observer(settings.state_dir, Ledger(settings.ledger_url))
+
+
+def _say(line: str) -> None:
+    typer.echo(line)
+    sys.stdout.flush()
