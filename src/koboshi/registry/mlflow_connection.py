@@ -59,16 +59,22 @@ def answering(tracking_uri: str) -> Iterator[None]:
     """
     try:
         yield
-    except requests.RequestException as error:
-        raise Unavailable(f"MLflow at {tracking_uri} does not answer ({_brief(error)}): try again.") from error
-    except MlflowException as error:
-        if error.error_code in _TRANSIENT:
+    except FAILURES as error:
+        if _is_transient(error):
             raise Unavailable(f"MLflow at {tracking_uri} does not answer ({_brief(error)}): try again.") from error
         if error.error_code in _STRANGERS:
             raise NotConfigured(
                 f"MLflow at {tracking_uri} lets nobody in ({_brief(error)}): set its user and password."
             ) from error
         raise Conflict(f"MLflow at {tracking_uri} refuses ({error.error_code}): {_brief(error)}.") from error
+
+
+def _is_transient(error: BaseException | None) -> bool:
+    """Whether MLflow did not answer, also where its client tells that as a refusal ("you may not have access")."""
+    if error is None:
+        return False
+    silent = isinstance(error, requests.RequestException)
+    return silent or getattr(error, "error_code", None) in _TRANSIENT or _is_transient(error.__cause__)
 
 
 def _brief(error: Exception) -> str:
