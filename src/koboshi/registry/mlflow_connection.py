@@ -62,11 +62,12 @@ def answering(tracking_uri: str) -> Iterator[None]:
     except FAILURES as error:
         if _is_transient(error):
             raise Unavailable(f"MLflow at {tracking_uri} does not answer ({_brief(error)}): try again.") from error
-        if error.error_code in _STRANGERS:
+        code = getattr(error, "error_code", "")
+        if code in _STRANGERS:
             raise NotConfigured(
                 f"MLflow at {tracking_uri} lets nobody in ({_brief(error)}): set its user and password."
             ) from error
-        raise Conflict(f"MLflow at {tracking_uri} refuses ({error.error_code}): {_brief(error)}.") from error
+        raise Conflict(f"MLflow at {tracking_uri} refuses ({code}): {_brief(error)}.") from error
 
 
 def _is_transient(error: BaseException | None) -> bool:

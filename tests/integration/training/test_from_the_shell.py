@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from koboshi.probes.ray_probe import client_environment
 from koboshi.training import TrainingSpec
 from tests.support.running_stack import KOBOSHI, UNMEASURED, RunningStack, clean_environment
 from tests.support.trainings import chain_spec, events_of, final_states, undisturbed
@@ -60,7 +61,7 @@ def test_the_shell_the_script_and_whoever_attaches_get_the_same_states(
     direct, direct_file = specified(tmp_path / "direct", stack.project)
     here = {"KOBOSHI_STATE_DIR": str(tmp_path / "shell"), "KOBOSHI_RAY__JOBS_URL": str(ray.jobs_url)}
     here |= {"KOBOSHI_RAY__TOKEN_PATH": str(ray.token_path)}
-    by_hand = {"RAY_ADDRESS": str(ray.address), "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(ray.token_path)}
+    by_hand = {"RAY_ADDRESS": str(ray.address), **client_environment(str(ray.address), ray.token_path)}
 
     first, second = [started(stack, str(KOBOSHI), "train", "run", shell_file, **here) for _ in range(2)]
     script = started(stack, sys.executable, "ray_jobs/train.py", direct_file, "by-hand", **by_hand)
