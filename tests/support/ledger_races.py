@@ -383,6 +383,10 @@ def watching_steps(ledger: Ledger, key: str, _prepared: Any) -> str:
         counted = len(steps.committed_of_run(ledger, key)), len(steps.paths(ledger, key))
         if any(count % 2 for count in counted) or not len(seen) <= counted[0] <= counted[1]:
             return f"saw {counted} after {len(seen)}"
+        far = [one.done for one in steps.progress(ledger) if one.run_key == key]
+        newest = [step.checkpoint.step for step in steps.newest_of_run(ledger, key).values()]
+        if not [len(seen)] * bool(seen) <= far <= newest or any(step % 2 for step in far + newest):
+            return f"saw {far} and {newest} after {len(seen)}"
     return "saw pairs"
 
 
@@ -403,8 +407,8 @@ def claimed_and_seen(_ledger: Ledger, key: str, outcomes: Outcomes) -> bool:
 
 def asking_for_attempts(ledger: Ledger, key: str, _prepared: Any) -> str:
     """An attempt that was seen once stays."""
-    seen = [attempts.is_known(ledger, key) for _ in range(TURNS)]
-    return "no way back" if seen == sorted(seen) else f"saw {seen}"
+    seen = [(attempts.is_known(ledger, key), len(attempts.recorded(ledger, key))) for _ in range(TURNS)]
+    return "no way back" if seen == sorted(seen) and seen[-1][1] <= 1 else f"saw {seen}"
 
 
 def succeeding(ledger: Ledger, _key: str, attempt: attempts.Attempt) -> str:
@@ -595,14 +599,16 @@ RACES = {
         ("steps.set_aside", "steps.commit"), (setting_aside, doing_again), set_aside_then_done, two_steps
     ),
     "one commits pairs, one looks": Race(
-        ("steps.committed", "steps.committed_of_run", "steps.paths"),
+        ("steps.committed", "steps.committed_of_run", "steps.paths", "steps.progress", "steps.newest_of_run"),
         (committing_in_pairs, watching_steps),
         both("went on", "saw pairs"),
         held,
         rounds=FEW,
     ),
     "both claim": Race(("attempts.claim",), (claiming, claiming), claimed_alike),
-    "one claims, one asks": Race(("attempts.is_known",), (claiming, asking_for_attempts), claimed_and_seen, rounds=FEW),
+    "one claims, one asks": Race(
+        ("attempts.is_known", "attempts.recorded"), (claiming, asking_for_attempts), claimed_and_seen, rounds=FEW
+    ),
     "one succeeds, one fails": Race(
         ("attempts.close",), (succeeding, failing), closed_as_the_winner_says, attempts.claim
     ),
