@@ -10,7 +10,7 @@ unexport VIRTUAL_ENV
 
 .DEFAULT_GOAL := help
 .PHONY: help setup up demo compose-test drills test test-unit lint format stop clean tools lock
-.PHONY: benchmark-recovery benchmark-training benchmark-detector nemesis-training
+.PHONY: benchmark-recovery benchmark-training benchmark-detector benchmark-model nemesis-training
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-19s %s\n", $$1, $$2}'
@@ -38,6 +38,9 @@ benchmark-training: setup ## What the machinery costs while nothing goes wrong; 
 
 benchmark-detector: setup ## How soon silence is suspicious, and how often wrongly: beats of half an hour on a busy machine
 	@python -m benchmarks.detector
+
+benchmark-model: setup ## Our models beside the published ones, week after week, while workers are killed: the same bits
+	@python -m benchmarks.model
 
 nemesis-training: setup ## Two hundred faults, drawn from a seed, over every ready-made unit; SEED=7 replays a schedule
 	@python -m benchmarks.nemesis $(if $(SEED),--seed $(SEED))
