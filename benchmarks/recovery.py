@@ -38,7 +38,7 @@ from koboshi.refs import DatasetRef
 from koboshi.settings import Settings, load_settings
 from koboshi.training.data_parallel import data_parallel
 
-STEPS_A_FAULT, STEPS_OF_PEER, STEPS_AFTER = 50, 15, 5
+STEPS_A_FAULT, STEPS_OF_PEER, STEPS_AFTER = 30, 15, 5
 ENDS_WITHIN_S, WHOLE_WITHIN_S = 600.0, 180.0
 
 

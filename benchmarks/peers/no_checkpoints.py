@@ -20,7 +20,7 @@ NOTHING = hashlib.sha256(b"").hexdigest()
 class ForgetfulWorker(UnitWorker):
     """A worker that keeps no checkpoints."""
 
-    def _saved(self, order: StepOrder, unit: Unit) -> Saved:  # noqa: ARG002 (it is not even dumped)
+    def _saved(self, order: StepOrder, unit: Unit, worth_s: float) -> Saved:  # noqa: ARG002 (it is not even dumped)
         nowhere = f"nowhere/{order.unit}/{order.step}"
         return Saved(CheckpointRef(order.run_key, order.unit, order.step, nowhere, NOTHING), 0, "")
 

@@ -2,13 +2,15 @@
 
 import dataclasses
 import time
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
 
 from koboshi.errors import Transient
 from koboshi.refs import CheckpointRef
 
-PATIENCE_S = 1.0  # how long a step waits for its file; a store that once took longer is not waited for again
+PATIENCE_S = 1.0  # how long a step waits for a file; a store that once took longer is not waited for again
+JUDGED_BY = 3  # the quickest of so many writes is what a write usually takes: one late write says nothing
 LAST_PATIENCE_S = 20.0  # the same for a unit's last step, which has nothing to go on with meanwhile
 BACKOFF_S = (0.5, 30.0)  # from one failed try to the next: the first pause and the longest
 
@@ -35,6 +37,7 @@ class CheckpointWriter:
     def __init__(self, executor: Executor | None = None) -> None:
         """`executor` does the writes, in turn; by default a thread of its own."""
         self._executor = executor or ThreadPoolExecutor(1, "checkpoints")
+        self._latest_s = deque[float](maxlen=JUDGED_BY)
         self.take_up(0)
 
     def take_up(self, step: int) -> None:
@@ -54,22 +57,27 @@ class CheckpointWriter:
         dump: Callable[[], bytes],
         write: Callable[[bytes], CheckpointRef],
         *,
-        beside: bool = False,
+        worth_s: float = PATIENCE_S,
         last: bool = False,
     ) -> Saved:
-        """Bring the state after `step` on its way; `beside` does not wait for it, `last` waits and tries again.
+        """Bring the state after `step` on its way, and wait for it where that is usually over within `worth_s`.
 
-        Raises what `write` raises, at the latest when the next state is saved, unless it is `Transient`.
+        Otherwise it is written beside the next step, and the next state waits for it, unless the store is slow: of a
+        store that keeps up, at most one step is at risk beside the one in hand. `last` waits, and tries again. Raises
+        what `write` raises, at the latest when the next state is saved, unless it is `Transient`.
         """
         self._wait(0.0 if self._slow else PATIENCE_S)
         if self._flight is None and time.monotonic() >= self._not_before:
             self._begin(dump, write)
-            if not beside:
+            if not self._takes_longer_than(worth_s):
                 self._wait(0.0 if self._slow else PATIENCE_S)
         if last:
             self._insist(step, dump, write)
         news, self._news = self._news, None
         return Saved(news, self.at_risk(step), self._trouble if self.at_risk(step) else "")
+
+    def _takes_longer_than(self, limit_s: float) -> bool:
+        return len(self._latest_s) == JUDGED_BY and min(self._latest_s) > limit_s
 
     def _insist(self, step: int, dump: Callable[[], bytes], write: Callable[[bytes], CheckpointRef]) -> None:
         until = time.monotonic() + LAST_PATIENCE_S
@@ -104,4 +112,5 @@ class CheckpointWriter:
             self._trouble = str(error)
         else:
             self._durable, self._news = checkpoint.step, checkpoint
+            self._latest_s.append(seconds)
             self._slow, self._failures, self._not_before, self._trouble = seconds > PATIENCE_S, 0, 0.0, ""

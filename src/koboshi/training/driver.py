@@ -178,8 +178,8 @@ class _Driver:
         metrics = " ".join(f"{name} {value:.4f}" for name, value in result.metrics.items())
         self._say(f"{unit}: step {step}/{total} {metrics} ({result.seconds:.2f} s, {worker})")
         self._tell_of_pauses(unit, result)
-        if (since := self._suspected_at.pop(unit, None)) is not None:
-            after = time.monotonic() - since
+        if result.checkpoint and (since := self._suspected_at.pop(unit, None)) is not None:
+            step, after = result.checkpoint.step, time.monotonic() - since
             self._record("recovered", unit=unit, step=step, worker=worker, after_s=after)
             self._say(f"{unit}: recovered, step {step} was done again on {worker} after {after:.2f} s")
 
@@ -189,10 +189,10 @@ class _Driver:
         if result.trouble and unit not in self._paused:
             self._paused.add(unit)
             self._record("checkpoints paused", unit=unit, at_risk=result.at_risk, reason=result.trouble)
-        elif not result.at_risk and unit in self._paused:
+        elif not result.trouble and unit in self._paused:
             self._paused.remove(unit)
             self._record("checkpoints go on", unit=unit)
-            self._say(f"{unit}: checkpoints go on, all steps are committed")
+            self._say(f"{unit}: checkpoints go on")
 
     def _interrupted(self, event: WorkerDied | StepFailed) -> Event:
         worker, reason, alive = event.worker, event.reason, isinstance(event, StepFailed)

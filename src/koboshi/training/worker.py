@@ -19,6 +19,8 @@ from koboshi.training.checkpoint_writer import CheckpointWriter, Saved
 from koboshi.training.spec import UnitSpec
 from koboshi.training.unit import GangUnit, Unit, make_unit
 
+# A checkpoint that usually takes longer, in seconds or as a share of its step, is written beside the next step.
+BESIDE_S, BESIDE_SHARE = 0.05, 0.02
 FORMAT_VERSION = 1  # of a checkpoint: the unit's own state, byte by byte
 
 
@@ -46,8 +48,9 @@ class StepOrder:
 class StepResult:
     """A step that was done; it counts once the driver has committed a checkpoint of it, or of a later one.
 
-    `checkpoint` is the unit's newest state that is durable, if it was not told of before: of this step, unless the
-    store was full or slow. `at_risk` is how many of the newest steps are in memory alone, and `trouble` why.
+    `checkpoint` is the unit's newest state that is durable, if it was not told of before: of this step, or of one
+    before while this one's is still being written. `at_risk` is how many of the newest steps are in memory alone,
+    and `trouble` why, unless the store is just at it.
     """
 
     checkpoint: CheckpointRef | None
@@ -76,7 +79,7 @@ class UnitWorker:
         return os.getpid()
 
     def run_step(self, order: StepOrder) -> StepResult:
-        """Do one step and write its checkpoint; where the store does not take it, the state stays in memory.
+        """Do one step and bring its checkpoint on its way; until the store has it, the state is in memory alone.
 
         Under a crash: the checkpoint's final name holds the whole file or does not exist; nothing counts before the
         driver's commit. An exception leaves the worker without a unit, so that no half-done state is ever continued.
@@ -88,15 +91,15 @@ class UnitWorker:
         began = time.monotonic()
         metrics = {name: float(value) for name, value in unit.step(order.step).items()}
         self._tell(Doing(order.unit, order.step, "checkpoint"))
-        saved = self._saved(order, unit)
+        saved = self._saved(order, unit, max(BESIDE_S, BESIDE_SHARE * (time.monotonic() - began)))
         self._tell(Doing())
         self._unit, self._done = unit, (order.run_key, order.unit, order.step)
         return StepResult(saved.checkpoint, metrics, time.monotonic() - began, saved.at_risk, saved.trouble)
 
-    def _saved(self, order: StepOrder, unit: Unit) -> Saved:
+    def _saved(self, order: StepOrder, unit: Unit, worth_s: float) -> Saved:
         """The last step's state has to be durable, and any of a gang's, since the others go on from it."""
         needed = order.step == order.spec.steps or bool(order.spec.gang)
-        saved = self._writer.save(order.step, unit.dump, partial(_write, order), last=needed)
+        saved = self._writer.save(order.step, unit.dump, partial(_write, order), worth_s=worth_s, last=needed)
         if needed and saved.at_risk:
             raise Unavailable(f"step {order.step} of {order.unit} has no checkpoint: {saved.trouble}")
         return saved

@@ -62,15 +62,17 @@ class Disk:
 
     def __init__(self, *failures: Exception) -> None:
         self.failures, self.states, self.dumps = list(failures), list[int](), 0
+        self.takes: Callable[[], None] = lambda: None
 
     def write(self, state: bytes) -> CheckpointRef:
+        self.takes()
         if self.failures:
             raise self.failures.pop(0)
         self.states.append(int(state))
         return CheckpointRef("r", "a", int(state), f"{int(state)}", "")
 
 
-def saved(writer: CheckpointWriter, disk: Disk, step: int, **how: bool) -> Saved:
+def saved(writer: CheckpointWriter, disk: Disk, step: int, **how: float) -> Saved:
     def dump() -> bytes:
         disk.dumps += 1
         return str(step).encode()
@@ -91,16 +93,20 @@ def test_a_good_store_tells_of_each_step_with_its_own_answer() -> None:
     assert disk.states == [1, 2, 3]
 
 
-def test_beside_the_next_step_each_answer_tells_of_the_step_before() -> None:
-    """Of a store that keeps up, no more than one step is ever at risk, beside the one in hand."""
-    executor, disk = ByHand(), Disk()
-    writer = CheckpointWriter(executor)
-    assert told(saved(writer, disk, 1, beside=True)) == (None, 1)
-    executor.end()
-    assert told(saved(writer, disk, 2, beside=True)) == (1, 1)
-    executor.end()
-    assert told(saved(writer, disk, 3)) == (2, 1)
-    assert disk.dumps == 3
+def test_what_is_not_worth_waiting_for_is_written_beside_the_next_step(clock: Clock) -> None:
+    """Of a store that keeps up, no more than one step is ever at risk beside the one in hand, and nothing is wrong."""
+    writer, disk = CheckpointWriter(AtOnce()), Disk()
+
+    def steps(*numbers: int, write_s: float) -> list[tuple[int | None, int]]:
+        disk.takes = lambda: clock.sleep(write_s)
+        results = [saved(writer, disk, number, worth_s=0.5) for number in numbers]
+        assert {result.trouble for result in results} == {""}
+        return [told(result) for result in results]
+
+    assert steps(1, 2, 3, write_s=0.6) == [(1, 0), (2, 0), (3, 0)], "one late write says nothing"
+    assert steps(4, 5, write_s=0.6) == [(None, 1), (4, 1)]
+    assert steps(6, 7, write_s=0.1) == [(5, 1), (7, 0)], "the store is quick again"
+    assert disk.states == [1, 2, 3, 4, 5, 6, 7]
 
 
 def test_a_full_disk_pauses_checkpoints_and_the_work_at_risk_is_counted(clock: Clock) -> None:
@@ -128,8 +134,8 @@ def test_a_slow_store_is_waited_for_once_and_then_written_to_beside_the_steps(mo
     monkeypatch.setattr(checkpoint_writer, "PATIENCE_S", 3_600.0)  # whoever waits now, waits for ever
     assert told(saved(writer, disk, 2)) == (None, 2)
     executor.end()
-    third = saved(writer, disk, 3, beside=True)
-    assert told(third) == (1, 2)
+    monkeypatch.setattr(checkpoint_writer, "PATIENCE_S", 0.05)
+    assert told(saved(writer, disk, 3)) == (1, 2)
     assert disk.dumps == 2
 
 
@@ -160,12 +166,12 @@ def test_what_no_pause_can_mend_is_raised(error: Exception) -> None:
 def test_a_write_of_before_is_nothing_to_a_unit_that_is_taken_up() -> None:
     executor, disk = ByHand(), Disk(Transient("late"))
     writer = CheckpointWriter(executor)
-    saved(writer, disk, 7, beside=True)
+    saved(writer, disk, 7)
     writer.take_up(2)
     executor.end()
-    result = saved(writer, disk, 3, beside=True)
+    result = saved(writer, disk, 3)
     assert told(result) == (None, 1)
-    assert result.trouble == ""
+    assert "late" not in result.trouble
 
 
 def test_the_steps_go_on_while_a_write_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
