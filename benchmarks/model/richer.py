@@ -1,4 +1,4 @@
-"""pipelines/candidates.py's units, on the published features and those beyond them."""
+"""A unit of pipelines/candidates.py on the published features and those beyond them."""
 
 import datetime
 from collections.abc import Mapping
@@ -16,11 +16,6 @@ from pipelines.columns import FEATURES, LABEL
 from pipelines.splits import Split, training_rows
 
 ALL_FEATURES = (*FEATURES, *MORE_FEATURES)
-
-
-def forest(split: Mapping[str, Any], **params: Any) -> SklearnUnit:
-    """Random forest on all features."""
-    return _on_all_features(candidates.forest(split, **params), split)
 
 
 def boosting(split: Mapping[str, Any], **params: Any) -> SklearnUnit:

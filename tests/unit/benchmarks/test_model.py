@@ -89,7 +89,8 @@ def test_an_amount_is_compared_with_what_the_customer_paid_before() -> None:
         }
     ).with_columns(pl.col("tx_datetime").cast(pl.Datetime("us")))
     found = more_features(rows, DELAY_DAYS)
-    assert found["customer_amount_ratio"].to_list() == [1.0, 1.2, 5.0, 1100 / 1200, 4.0]
+    assert found["customer_amount_tenths"].to_list() == [10, 12, 50, 9, 40]
+    assert found["amount_tens"].to_list() == [1, 1, 5, 1, 4]
     assert found["customer_high_14d"].to_list() == [0, 0, 0, 1, 1]
 
 
