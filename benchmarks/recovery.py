@@ -38,7 +38,9 @@ from koboshi.refs import DatasetRef
 from koboshi.settings import Settings, load_settings
 from koboshi.training.data_parallel import data_parallel
 
-STEPS_A_FAULT, STEPS_OF_PEER, STEPS_AFTER = 30, 15, 5
+# Short steps, about 0.05 s: a step costs everybody the same, and should not hide what the recovery costs.
+EPOCHS_A_STEP = 11
+STEPS_A_FAULT, STEPS_OF_PEER, STEPS_AFTER = 120, 15, 20
 ENDS_WITHIN_S, WHOLE_WITHIN_S = 600.0, 180.0
 
 
@@ -103,7 +105,7 @@ class Scene:
 
 def kit_of(contender: Contender, steps: int) -> Kit:
     """One model: as one unit, or by two workers in rounds."""
-    unit = steady_unit(steps)
+    unit = steady_unit(steps, EPOCHS_A_STEP)
     if contender == GANG:
         return Kit("gang", data_parallel(unit, 2), together, unit.params["rows"])
     return Kit("model", {"model": unit}, separate, unit.params["rows"])

@@ -1,7 +1,7 @@
 """Every test under coverage, that of subprocesses included: `make test`. Ends with pytest's own kind of summary line.
 
-Two sessions of pytest run side by side: tests on a stack mostly wait for it, and the others compute meanwhile. What the
-first session says is shown at once, what the other one says when both have ended.
+Two sessions of pytest run side by side: tests on the whole stack often wait for it, and the others, on a part or none,
+compute meanwhile. What the first session says is shown at once, what the other one says when both have ended.
 """
 
 import os
@@ -18,7 +18,7 @@ from threading import Thread
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / ".koboshi" / "coverage"
-MARKS = {"stack": "stack and not drills", "no-stack": "not stack and not drills"}
+MARKS = {"stack": "stack and not drills", "others": "not stack and not drills"}
 NOTHING_SELECTED, INTERRUPTED = 5, 2
 # In pytest's order, and with its plurals.
 KINDS = ("failed", "passed", "skipped", "xfailed", "xpassed", "warning", "error")

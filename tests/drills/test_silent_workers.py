@@ -1,4 +1,4 @@
-"""The drills of workers that are stopped or hang, and their control: a pool that hears no beats."""
+"""The controls of the drills in which a worker is stopped or hangs: a pool that hears no beats."""
 
 import dataclasses
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from koboshi.drills.scenes.silent_worker_scene import HungWorkerScene, SilentWor
 from koboshi.drills.stage import perform
 from tests.support.running_stack import RunningStack
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.stack, pytest.mark.drills]
 
 JOB = Path(__file__).with_name("unwatched_job.py")
 
@@ -24,12 +24,6 @@ def project(stack_of: Callable[..., RunningStack], monkeypatch: pytest.MonkeyPat
     return running
 
 
-def test_a_stopped_worker_is_missed_and_that_is_proved(project: RunningStack) -> None:
-    """I5."""
-    report, _ = perform(ray_worker_stopped.DRILL, project.settings, lambda _: None)
-    assert report.verdict == "proved", report.reasons
-
-
 def test_a_pool_that_hears_no_beats_waits_for_a_stopped_worker(project: RunningStack) -> None:
     """Refuted, since the training has not ended; once the worker is let go on it ends, and Ray is idle again."""
     scene = partial(SilentWorkerScene, job=JOB)
@@ -39,7 +33,6 @@ def test_a_pool_that_hears_no_beats_waits_for_a_stopped_worker(project: RunningS
     assert report.reasons == ["the training had not ended after 30 s"]
 
 
-@pytest.mark.drills
 def test_a_pool_that_hears_no_beats_waits_for_a_hung_worker(project: RunningStack) -> None:
     drill = dataclasses.replace(ray_worker_hung.DRILL, scene=partial(HungWorkerScene, job=JOB), within_s=60)
     report, _ = perform(drill, project.settings, lambda _: None)

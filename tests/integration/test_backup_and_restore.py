@@ -16,7 +16,7 @@ from koboshi.stack.places import find_places
 from tests.support.models import fitted, rows, unit_record
 from tests.support.running_stack import RunningStack, project_copy
 
-pytestmark = [pytest.mark.stack, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
+pytestmark = [pytest.mark.parts, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 
 # What the committed pipeline pins of the demo's stream; here another one is pinned.
 PINNED = ("cut.json", "dvc.lock", "metrics.json")

@@ -22,7 +22,7 @@ from tests.support.mlflow_server import MlflowServer, losing_proxy
 from tests.support.models import fitted, rows
 from tests.support.running_stack import KOBOSHI, REPOSITORY, clean_environment
 
-pytestmark = pytest.mark.stack
+pytestmark = pytest.mark.parts
 KEY, UNITS, STEPS = "ab" * 32, ("logistic", "boosting"), 3
 READY = "LOGGED_MODEL_READY"
 

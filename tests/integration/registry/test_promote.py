@@ -26,7 +26,7 @@ from pipelines.evaluate import EVALUATION
 from tests.support.artefacts import flip_a_byte
 from tests.support.running_stack import REPOSITORY, clean_environment
 
-pytestmark = [pytest.mark.stack, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
+pytestmark = [pytest.mark.parts, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 MODEL = "promote-test"
 START = datetime.date(2018, 7, 25)
 ROWS, DAYS = 6000, 21

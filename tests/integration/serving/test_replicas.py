@@ -22,7 +22,7 @@ from tests.support.artefacts import flip_a_byte
 from tests.support.models import fitted, rows, unit_record
 from tests.support.running_stack import KOBOSHI, clean_environment
 
-pytestmark = [pytest.mark.stack, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
+pytestmark = [pytest.mark.parts, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 MODEL, SLOT = "replica-test", "trial"
 REPLICAS = ("replica-1", "replica-2", "replica-3")
 SEEDS = {1: 0, 2: 1, 3: 2}

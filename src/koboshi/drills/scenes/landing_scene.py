@@ -19,7 +19,7 @@ from koboshi.settings import Settings
 
 PARTITIONS, RECORDS, PLANNED_RECORDS = 2, 18_000, 3_000
 OTHER_SPAN_RECORDS = 2_000  # what a lander would plan, if there were no plan yet
-VALUE_BYTES = 750  # of chance, written in hex: files large enough to be struck in the middle
+VALUE_BYTES = 1_500  # of chance, written in hex: files large enough to be struck in the middle
 LEASE_S = 30.0
 
 
