@@ -9,7 +9,7 @@ import random
 import statistics
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -21,7 +21,7 @@ from benchmarks.contender import OURS, Contender, Run
 from benchmarks.own_stack import PROJECT, own_stack
 from benchmarks.peers.peer_steps import BEGAN, ENDED
 from benchmarks.undisturbed import Kit, separate, undisturbed
-from benchmarks.workload import new_spec, steady_unit, tiny_unit, write_rows
+from benchmarks.workload import new_spec, steady_unit, tallied, tiny_unit, write_rows
 from koboshi.exits import run_and_exit
 from koboshi.refs import DatasetRef
 from koboshi.settings import Settings, load_settings
@@ -57,8 +57,14 @@ def say(line: str) -> None:
     print(f"{time.strftime('%H:%M:%S')} {line}", flush=True)
 
 
-def timed(settings: Settings, contender: Contender, table: DatasetRef, units: Mapping[str, UnitSpec]) -> Took:
-    """Run it to its end, undisturbed."""
+def timed(
+    settings: Settings,
+    contender: Contender,
+    table: DatasetRef,
+    units: Mapping[str, UnitSpec],
+    as_undisturbed: Callable[[Run], bool],
+) -> Took:
+    """Run it to its end."""
     run = Run(settings, contender, new_spec(settings, table, units, actors=SIDE_BY_SIDE))
     peak_mb = _watched_memory(run)
     run.wait(ENDS_WITHIN_S)
@@ -66,7 +72,7 @@ def timed(settings: Settings, contender: Contender, table: DatasetRef, units: Ma
         began, ended = min(b.at_s for b in run.begun()), max(c.at_s for c in run.committed())
     else:
         began, ended = min(e["at"] for e in run.told(BEGAN)), max(e["at"] for e in run.told(ENDED))
-    same = contender != OURS or _as_undisturbed(run, table)
+    same = contender != OURS or as_undisturbed(run)
     run.close()
     steps = sum(unit.steps for unit in units.values())
     took = Took(contender.name, len(units), steps, ended - began, ended - run.submitted_s, peak_mb, same)
@@ -74,12 +80,16 @@ def timed(settings: Settings, contender: Contender, table: DatasetRef, units: Ma
     return took
 
 
-def _as_undisturbed(run: Run, table: DatasetRef) -> bool:
+def _predicts_as_undisturbed(run: Run) -> bool:
     """Units are alike, so one stands for all."""
     name, unit = next(iter(run.spec.units.items()))
     kit = Kit(name, {name: unit}, separate, unit.params["rows"])
-    found = kit.predictions({name: run.final_states()[name]}, table)
-    return found == undisturbed(kit, table).predictions
+    found = kit.predictions({name: run.final_states()[name]}, run.spec.table)
+    return found == undisturbed(kit, run.spec.table).predictions
+
+
+def _all_tallied(run: Run) -> bool:
+    return set(run.final_states().values()) == {tallied(TINY_STEPS)}
 
 
 def _watched_memory(run: Run) -> float:
@@ -103,18 +113,16 @@ def _high_water_mb(pid: int) -> float:
 def measured(settings: Settings, rounds: int, steps: int, crowd: Sequence[int], seed: int) -> list[Took]:
     """All rounds; the order within a round is drawn."""
     table = write_rows(settings.state_dir / "runs" / "table")
-    tiny = write_rows(settings.state_dir / "runs" / "tiny", rows=200, columns=4)
     pair = {f"model-{i}": steady_unit(steps) for i in range(SIDE_BY_SIDE)}
     found = []
     for number in range(1, rounds + 1):
         order = [BARE, OURS, FORGETFUL]
         random.Random(f"{seed}/{number}").shuffle(order)
         say(f"round {number}/{rounds}")
-        found += [timed(settings, contender, table, pair) for contender in order]
-        found += [
-            timed(settings, OURS, tiny, {f"unit-{i:04d}": tiny_unit(TINY_STEPS) for i in range(count)})
-            for count in crowd
-        ]
+        found += [timed(settings, contender, table, pair, _predicts_as_undisturbed) for contender in order]
+        for count in crowd:
+            units = {f"unit-{i:04d}": tiny_unit(TINY_STEPS) for i in range(count)}
+            found.append(timed(settings, OURS, table, units, _all_tallied))
     return found
 
 

@@ -8,6 +8,7 @@ from koboshi.errors import Corrupt
 from koboshi.ledger import leases, steps
 from koboshi.ledger.held_lease import HeldLease
 from koboshi.training.driver import train
+from koboshi.training.pool import WorkerDied
 from koboshi.training.resumption import Resumption
 from koboshi.training.retention import LEAST
 from koboshi.training.spec import TrainingSpec
@@ -54,10 +55,11 @@ def test_a_checkpoint_that_goes_bad_while_the_run_is_on_is_not_used_after_a_deat
     spec = chain_spec(tmp_path, steps={"a": 5})
 
     class Flipping(LocalPool):
-        def begin(self, worker, order):  # type: ignore[no-untyped-def]
-            if order.step == 4 and (order.unit, 4) not in self.begun:
+        def next_events(self, timeout_s):  # type: ignore[no-untyped-def]
+            events = super().next_events(timeout_s)
+            if any(isinstance(event, WorkerDied) for event in events):
                 flip(spec, "a", 3)
-            super().begin(worker, order)
+            return events
 
     pool, _ = trained(spec, Flipping([("a", 4, BEFORE)]))
     assert [step for _, step in pool.begun] == [1, 2, 3, 4, 3, 4, 5]

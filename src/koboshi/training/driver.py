@@ -36,7 +36,7 @@ from koboshi.training.run_state import (
 )
 from koboshi.training.spec import TrainingSpec
 from koboshi.training.status_file import unseen
-from koboshi.training.uncommitted import Uncommitted
+from koboshi.training.uncommitted import Row, Uncommitted
 from koboshi.training.worker import StepOrder, StepResult, run_folder
 
 TAKEOVER_S = 120.0  # how long to wait for the driver before us to end or to lose its lease
@@ -113,10 +113,19 @@ class _Driver:
             raise _partial(poisoned, len(self._state.units))
 
     def _take_in(self, events: Sequence[PoolEvent]) -> None:
-        """Steps that come together are committed together; what each event means is decided in the order they came."""
-        self._commit([event for event in events if isinstance(event, StepDone)])
+        """Steps that come together are committed together; what each event means is decided in the order they came.
+
+        Where nothing went wrong the next orders go out first, so that no worker waits for the ledger: what is begun on
+        top of a step counts only after it. Whoever asks the ledger where to go on from has to find the step there.
+        """
+        done = [event for event in events if isinstance(event, StepDone)]
+        rows = self._durable(done)
+        if len(done) < len(events):
+            self._commit(rows)
+            rows = []
         for event in events:
             self._decide(self._taken_in(event))
+        self._commit(rows)
 
     def _decide(self, event: Event) -> None:
         self._state, actions = decide_restart(self._state, event)
@@ -157,19 +166,22 @@ class _Driver:
             case WorkerDied() | StepFailed():
                 return self._interrupted(event)
 
-    def _commit(self, done: Sequence[StepDone]) -> None:
-        """The commit point of table → checkpoint is `steps.commit`; files of older steps go only after it.
-
-        A step whose state is not durable is not committed before a later one of its unit is.
-        """
+    def _durable(self, done: Sequence[StepDone]) -> list[Row]:
+        """What can be committed. A step whose state is not durable is not, before a later one of its unit is."""
         rows = [row for event in done for row in self._uncommitted.done(self._state, event)]
+        for checkpoint, metrics in rows:
+            if checkpoint.path:
+                self._resumption.goes_on_from(checkpoint, metrics)
+        return rows
+
+    def _commit(self, rows: Sequence[Row]) -> None:
+        """The commit point of table → checkpoint is `steps.commit`; files of older steps go only after it."""
         if not rows:
             return
         steps.commit(self._ledger, self._held.lease, rows)
         now = time.time()
         for checkpoint, metrics in rows:
             if checkpoint.path:
-                self._resumption.committed(checkpoint, metrics)
                 self._retention.committed(CommittedStep(checkpoint, metrics, now), now)
 
     def _tell(self, result: StepResult, worker: str) -> None:

@@ -45,8 +45,8 @@ class Resumption:
         """The states of all members of a unit's gang that this step of it begins with."""
         return self._states.before(unit, step)
 
-    def committed(self, checkpoint: CheckpointRef, metrics: Mapping[str, float]) -> None:
-        """A step of a unit counts from now on."""
+    def goes_on_from(self, checkpoint: CheckpointRef, metrics: Mapping[str, float]) -> None:
+        """A step of a unit is durable; it is being committed."""
         self._good[checkpoint.unit] = CommittedStep(checkpoint, metrics, time.time())
         self._states.committed(checkpoint)
 

@@ -87,12 +87,13 @@ class LanderRun:
             time.sleep(POLL_S)
         return False
 
+    def parts(self) -> list[Path]:
+        """The files that it has not given their names yet."""
+        return list((Path(self.order.state_dir) / FOLDER / self.order.topic).glob("*/.part-*"))
+
     def growing(self) -> Path | None:
         """A file that it is writing just now: its end is not written yet."""
-        for path in (Path(self.order.state_dir) / FOLDER / self.order.topic).glob("*/.part-*"):
-            if has_begun(path) and not is_whole(path):
-                return path
-        return None
+        return next((path for path in self.parts() if has_begun(path) and not is_whole(path)), None)
 
     def ended(self, limit_s: float) -> int | None:
         """Its exit code, or None when it has not ended after `limit_s`."""

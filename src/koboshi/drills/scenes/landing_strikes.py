@@ -1,6 +1,5 @@
 """Strikes at a lander at the moments that hurt, and the proof that those were the moments."""
 
-import os
 import time
 from collections.abc import Sequence
 
@@ -11,22 +10,20 @@ from koboshi.drills.scenes.lander_run import LanderRun
 from koboshi.drills.scenes.landing_scene import LandingScene
 from koboshi.drills.strike import Strike
 
-LOWEST_PRIORITY = 19
 IN_A_FILE, BEFORE_THE_ROW, AFTER_THE_ROW = "in a file", "between a file and its row", "after a row"
-MOMENT_S = 0.003
+MOMENT_S = 0.001
 
 
 def kill_in_a_file(scene: LandingScene, lander: LanderRun) -> Strike | None:
     """SIGKILL while a file has its beginning and not its end.
 
-    Once it reads it is let run for a moment at a time (SIGSTOP, SIGCONT), less than a file takes, and never before who
-    looks: however fast or busy the machine is, no file comes and goes between two looks. None when the lander ended
+    It is stopped (SIGSTOP) at the first sight of a file, and let run for a moment at a time until that has its
+    beginning: however fast the machine is, no file comes and goes between two looks. None when it ended
     before it was caught.
     """
-    os.setpriority(os.PRIO_PROCESS, lander.pid, LOWEST_PRIORITY)
     while not lander.over:
         time.sleep(MOMENT_S)
-        if not told_in(scene.state_dir).path.is_file() or stop("lander", [lander.pid]) is None:
+        if not lander.parts() or stop("lander", [lander.pid]) is None:
             continue
         if part := lander.growing():
             return _kill(scene, lander, f"{IN_A_FILE}, {part.stat().st_size:,} bytes into it")
