@@ -38,9 +38,10 @@ from koboshi.refs import DatasetRef
 from koboshi.settings import Settings, load_settings
 from koboshi.training.data_parallel import data_parallel
 
-# Short steps, about 0.05 s: a step costs everybody the same, and should not hide what the recovery costs.
-EPOCHS_A_STEP = 11
-STEPS_A_FAULT, STEPS_OF_PEER, STEPS_AFTER = 120, 15, 20
+# The shortest step, one epoch: a step costs everybody the same, and should not hide what the recovery costs.
+EPOCHS_A_STEP = 1
+# A spare is warm again some four seconds after a kill; a peer goes on some five seconds after it.
+STEPS_A_FAULT, STEPS_OF_PEER, STEPS_AFTER = 250, 100, 20
 ENDS_WITHIN_S, WHOLE_WITHIN_S = 600.0, 180.0
 
 

@@ -20,11 +20,11 @@ from koboshi.errors import Corrupt
 from koboshi.refs import DatasetRef
 from koboshi.training.pandas_rows import Rows, Views
 from koboshi.training.sklearn_recipes import EpochsByPartialFit, Recipe, TreesByWarmStart
-from koboshi.training.sklearn_units import SklearnUnit, fitted_model
+from koboshi.training.sklearn_units import SklearnUnit, fitted_model, warm_up
 from pipelines.columns import FEATURES, LABEL, TABLE
 from pipelines.splits import Split, training_rows
 
-__all__ = ["boosting", "features_of", "fitted_model", "forest", "logistic", "probability", "read_table"]
+__all__ = ["boosting", "features_of", "fitted_model", "forest", "logistic", "probability", "read_table", "warm_up"]
 
 Floats = NDArray[np.float64]
 CLASSES = (0, 1)

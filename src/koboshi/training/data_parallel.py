@@ -34,6 +34,7 @@ from koboshi.training.pandas_rows import Rows, Views
 from koboshi.training.sklearn_merging import FORESTS, MEANS, merge, refuse_what_cannot_be_split
 from koboshi.training.sklearn_recipes import EpochsByPartialFit, TreesByWarmStart
 from koboshi.training.sklearn_units import SklearnUnit
+from koboshi.training.sklearn_units import warm_up as warm_up
 from koboshi.training.spec import UnitSpec
 from koboshi.training.unit import make_unit
 

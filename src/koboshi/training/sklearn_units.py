@@ -6,10 +6,12 @@
 A pipeline with rows, metrics or recipes of its own builds a `SklearnUnit` itself.
 """
 
+import io
 import pickle
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import pandas as pd
 from sklearn.base import is_classifier
 from sklearn.metrics import get_scorer
 
@@ -46,6 +48,17 @@ class SklearnUnit:
     def load(self, state: bytes) -> None:
         """Take up a model that `dump` gave."""
         self._model = fitted_model(state)
+
+
+def warm_up() -> None:
+    """Have scikit-learn and pandas import what they put off until they first see a data frame."""
+    table = pd.DataFrame({"x": [0.0, 1.0], "y": [0, 1]}).to_parquet()
+    frame = pd.read_parquet(io.BytesIO(table))
+    rows = Rows(frame[["x"]], frame["y"].to_numpy())
+    recipe = EpochsByPartialFit("SGDClassifier", {"random_state": 0})
+    model = recipe.fresh(rows)
+    recipe.advance(model, 1, rows)
+    _scorers(())(model, rows)
 
 
 def trees(

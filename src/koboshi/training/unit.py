@@ -46,6 +46,18 @@ def make_unit(factory: str, params: Mapping[str, Any]) -> Unit:
     return unit
 
 
+def warm_up(module: str) -> None:
+    """Import a module of factories in a process that may have to take over, and call its `warm_up()` if it has one.
+
+    There belongs what each process does once, and would do in the first step after a recovery: imports that a library
+    puts off, a compiler, a device. It decides nothing; a unit that was not warmed up is the same, later.
+    """
+    getattr(importlib.import_module(module), "warm_up", _nothing)()
+
+
+def _nothing() -> None: ...
+
+
 def imported(path: str, what: str = "function") -> Any:
     """What `package.module:name` names; raises `BadInput` when there is no such thing."""
     module, _, name = path.partition(":")

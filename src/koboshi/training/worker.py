@@ -17,7 +17,7 @@ from koboshi.refs import CheckpointRef, DatasetRef
 from koboshi.training.checkpoint_store import store_at
 from koboshi.training.checkpoint_writer import CheckpointWriter, Saved
 from koboshi.training.spec import UnitSpec
-from koboshi.training.unit import GangUnit, Unit, make_unit
+from koboshi.training.unit import GangUnit, Unit, make_unit, warm_up
 
 # A checkpoint that usually takes longer, in seconds or as a share of its step, is written beside the next step.
 BESIDE_S, BESIDE_SHARE = 0.05, 0.02
@@ -66,10 +66,10 @@ class UnitWorker:
     def __init__(
         self, factories: Iterable[str], name: str = "", beats: Address | None = None, interval_s: float = 0.5
     ) -> None:
-        """Beat from now on, if somebody listens; be warm: import what the factories need, before it is needed."""
+        """Beat from now on, if somebody listens; be warm: all that a process does once is done before it is needed."""
         self._companion = Companion(name, beats, interval_s) if beats else None
-        for factory in factories:
-            __import__(factory.partition(":")[0])
+        for module in sorted({factory.partition(":")[0] for factory in factories}):
+            warm_up(module)
         self._unit: Unit | None = None
         self._done: tuple[str, str, int] | None = None
         self._writer = CheckpointWriter()

@@ -10,6 +10,7 @@ from koboshi.files import sha256_of
 from koboshi.training import UnitSpec
 from koboshi.training.unit import make_unit
 from koboshi.training.worker import StepOrder, UnitWorker
+from tests.support import chain_unit
 from tests.support.chain_unit import Chain, Stumbling, straight
 from tests.support.trainings import CHAIN, TABLE
 
@@ -78,6 +79,13 @@ def test_a_step_that_raised_leaves_nothing_half_done(first: StepOrder) -> None:
 
 def test_hello_is_the_process() -> None:
     assert UnitWorker((CHAIN,)).hello() > 0
+
+
+def test_a_worker_warms_up_each_module_of_factories_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    warmed: list[str] = []
+    monkeypatch.setattr(chain_unit, "warm_up", lambda: warmed.append("chain"), raising=False)
+    UnitWorker((CHAIN, "tests.support.chain_unit:Stumbling"))
+    assert warmed == ["chain"]
 
 
 @pytest.mark.parametrize("factory", ["no.such.module:x", "tests.support.chain_unit:Nothing", "nothing"])
