@@ -40,8 +40,7 @@ from koboshi.training.data_parallel import data_parallel
 
 # The shortest step, one epoch: a step costs everybody the same, and should not hide what the recovery costs.
 EPOCHS_A_STEP = 1
-# A spare is warm again some four seconds after a kill; a peer goes on some five seconds after it.
-STEPS_A_FAULT, STEPS_OF_PEER, STEPS_AFTER = 250, 100, 20
+STEPS_AFTER = 20
 ENDS_WITHIN_S, WHOLE_WITHIN_S = 600.0, 180.0
 
 
@@ -76,7 +75,7 @@ class Scene:
 
     def struck(self, contender: Contender, faults: Sequence[str], rng: random.Random) -> None:
         """One run of one contender, struck by these faults one after another, and compared with the control."""
-        kit = kit_of(contender, (STEPS_A_FAULT if contender.ours else STEPS_OF_PEER) * len(faults) + STEPS_AFTER)
+        kit = kit_of(contender, contender.steps_a_fault * len(faults) + STEPS_AFTER)
         run = self._begun(contender, kit)
         for name in faults:
             found = strike(run, contender.name, name, self._fault(name), rng)
