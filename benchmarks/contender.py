@@ -14,6 +14,8 @@ from koboshi.training.ray_submit import RayJobs, submission
 POLL_S = 0.02
 ENDED = ("SUCCEEDED", "FAILED", "STOPPED")
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+# Freed memory is kept: else it is luck whether each step faults fifty thousand pages in, a fifth of its time.
+KEPT_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(32 << 20), "MALLOC_TRIM_THRESHOLD_": str(512 << 20)}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -51,7 +53,7 @@ class Run(Witness):
         self.contender, self._name = contender, spec.job_name(1)
         self._jobs = RayJobs(required(settings.ray.jobs_url, "Ray"), settings.ray.token_path)
         ordered = submission(spec, settings.project / contender.script)
-        env = {**ordered.env, **ONE_THREAD, **contender.env}
+        env = {**ordered.env, **ONE_THREAD, **KEPT_MEMORY, **contender.env}
         self.submitted_s = time.time()
         self._jobs.submit(self._name, ordered.entrypoint(self._name), env)
 

@@ -165,8 +165,8 @@ def _middle(values: Sequence[float]) -> float:
 
 
 def main(
-    rounds: Annotated[int, typer.Option(min=1, help="The bare loop, koboshi, and koboshi without checkpoints.")] = 5,
-    steps: Annotated[int, typer.Option(min=1, help="Steps of about 0.2 s in each of two units side by side.")] = 75,
+    rounds: Annotated[int, typer.Option(min=1, help="The bare loop, koboshi, and koboshi without checkpoints.")] = 3,
+    steps: Annotated[int, typer.Option(min=1, help="Steps of about 0.25 s in each of two units side by side.")] = 150,
     seed: Annotated[int, typer.Option(help="Decides the order.")] = 1,
     quick: Annotated[bool, typer.Option(help="One round of few steps: to see that it runs.")] = False,
     here: Annotated[bool, typer.Option(help="On the stack of this project that runs already.")] = False,

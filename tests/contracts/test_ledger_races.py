@@ -13,6 +13,7 @@ import pytest
 import koboshi.ledger
 from koboshi.ledger import Ledger, LedgerConnection
 from tests.support.ledger_races import RACES, Racers, adding, adding_carelessly, held, one_each_is_added
+from tests.support.running_stack import UNMEASURED
 
 # They make a ledger what it is before anybody else sees it: "both open" races them.
 PART_OF_OPENING = {"migrations.bring_up_to_date"}
@@ -20,7 +21,10 @@ PART_OF_OPENING = {"migrations.bring_up_to_date"}
 
 @pytest.fixture(scope="module")
 def racers() -> Iterator[Racers]:
-    racers = Racers()
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in UNMEASURED.items():  # what they call is measured in test_ledger.py
+            patch.setenv(name, value)
+        racers = Racers()
     yield racers
     racers.close()
 

@@ -21,7 +21,7 @@ from koboshi.drills.stage import perform
 from tests.support.drill_reports import finding, refuted_only_by
 from tests.support.running_stack import RunningStack
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.stack, pytest.mark.airflow]
 
 
 @pytest.fixture(scope="module")

@@ -25,7 +25,7 @@ from pipelines.demo_counts import Counts, count
 from pipelines.simulator import Simulation, simulate
 from tests.support.running_stack import RunningStack
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.stack, pytest.mark.airflow]
 
 TRAIN = {
     "logistic": {"steps": 2, "epochs_a_step": 2, "alpha": 1.0e-5},

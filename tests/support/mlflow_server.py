@@ -15,7 +15,7 @@ from pathlib import Path
 
 import requests
 
-from tests.support.running_stack import clean_environment
+from tests.support.running_stack import UNMEASURED, clean_environment
 
 READY_S = 120
 HOST = "127.0.0.1"
@@ -39,7 +39,9 @@ class MlflowServer:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "mlflow", "server", "--serve-artifacts", *words],
                 cwd=self.folder,
-                env=clean_environment(MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false", MLFLOW_DISABLE_TELEMETRY="true"),
+                env=clean_environment(
+                    MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false", MLFLOW_DISABLE_TELEMETRY="true", **UNMEASURED
+                ),
                 stdout=log,
                 stderr=log,
                 start_new_session=True,

@@ -73,7 +73,7 @@ class LocalJobs:
 
     def submit(self, name: str, entrypoint: str, env: Mapping[str, str]) -> bool:  # noqa: ARG002
         self.submitted.append(name)
-        spec = TrainingSpec.from_json(Path(entrypoint.split()[2]).read_text())
+        spec = TrainingSpec.from_json(Path(entrypoint.split()[-2]).read_text())
         self.pools.append(self.pool())
         try:
             train(spec, self.pools[-1], Ledger(spec.place.ledger_url), Journal(spec.place.journal), self.said.append)

@@ -20,7 +20,7 @@ from koboshi.settings import load_settings
 from pipelines.recording import deliver_first
 from tests.support.mlflow_server import MlflowServer, losing_proxy
 from tests.support.models import fitted, rows
-from tests.support.running_stack import KOBOSHI, REPOSITORY, clean_environment
+from tests.support.running_stack import KOBOSHI, REPOSITORY, UNMEASURED, clean_environment
 
 pytestmark = pytest.mark.parts
 KEY, UNITS, STEPS = "ab" * 32, ("logistic", "boosting"), 3
@@ -155,7 +155,9 @@ def test_whose_answer_gets_lost_is_not_made_again(server, project, monkeypatch, 
 def environment():
     settings = load_settings()
     return clean_environment(
-        KOBOSHI_PROJECT=str(settings.project), KOBOSHI_MLFLOW__TRACKING_URI=str(settings.mlflow.tracking_uri)
+        KOBOSHI_PROJECT=str(settings.project),
+        KOBOSHI_MLFLOW__TRACKING_URI=str(settings.mlflow.tracking_uri),
+        **UNMEASURED,  # what they do is measured here
     )
 
 

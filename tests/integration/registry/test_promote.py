@@ -24,7 +24,7 @@ from pipelines import promote
 from pipelines.columns import FEATURES, LABEL, TABLE
 from pipelines.evaluate import EVALUATION
 from tests.support.artefacts import flip_a_byte
-from tests.support.running_stack import REPOSITORY, clean_environment
+from tests.support.running_stack import REPOSITORY, UNMEASURED, clean_environment
 
 pytestmark = [pytest.mark.parts, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 MODEL = "promote-test"
@@ -104,7 +104,7 @@ class Project:
         done = subprocess.run(
             [sys.executable, "-m", "pipelines.promote", *words],
             cwd=REPOSITORY,
-            env=clean_environment(**self.environment()),
+            env=clean_environment(**self.environment(), **UNMEASURED),
             capture_output=True,
             text=True,
             timeout=120,

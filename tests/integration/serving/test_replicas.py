@@ -20,7 +20,7 @@ from koboshi.registry.mlflow_runs import record_training
 from koboshi.serving.envoy_config import render
 from tests.support.artefacts import flip_a_byte
 from tests.support.models import fitted, rows, unit_record
-from tests.support.running_stack import KOBOSHI, clean_environment
+from tests.support.running_stack import KOBOSHI, UNMEASURED, clean_environment
 
 pytestmark = [pytest.mark.parts, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 MODEL, SLOT = "replica-test", "trial"
@@ -56,7 +56,10 @@ class Fleet:
 
     def start_replica(self, name):
         environment = clean_environment(
-            KOBOSHI_MLFLOW__TRACKING_URI=self.tracking_uri, KOBOSHI_SERVING__MODEL=MODEL, OMP_NUM_THREADS="1"
+            KOBOSHI_MLFLOW__TRACKING_URI=self.tracking_uri,
+            KOBOSHI_SERVING__MODEL=MODEL,
+            OMP_NUM_THREADS="1",
+            **UNMEASURED,  # the replicas of the shared stack are measured
         )
         words = [KOBOSHI, "serve", "--slot", SLOT, "--port", str(self.ports[name]), "--name", name]
         self._start(name, words, environment)

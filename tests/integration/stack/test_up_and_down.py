@@ -16,7 +16,7 @@ from koboshi.stack.process_table import read_process
 from koboshi.stack.supervisor_control import recorded_supervisor
 from tests.support.running_stack import RunningStack, project_copy
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.stack, pytest.mark.airflow]
 
 
 def until(what: Callable[[], bool], limit_s: float = 90) -> None:
