@@ -31,6 +31,8 @@ class Ledger:
     def __init__(self, url: str) -> None:
         """Open, and make the tables or bring them up to date; a newer format is refused with a sentence."""
         self._engine = _engine(url)
+        self._writing = self._engine.execution_options(koboshi_begin="IMMEDIATE")
+        self._reading = self._engine.execution_options(koboshi_begin="DEFERRED")
         weakref.finalize(self, self._engine.dispose)
         with self.transaction() as connection:
             bring_up_to_date(connection)
@@ -38,13 +40,13 @@ class Ledger:
     @contextmanager
     def transaction(self) -> Iterator[LedgerConnection]:
         """A writing transaction: serialised against all others, durable once the block ends, undone if it raises."""
-        with self._begin("IMMEDIATE") as connection:
+        with self._begin(self._writing) as connection:
             yield connection
 
     @contextmanager
     def snapshot(self) -> Iterator[LedgerConnection]:
         """A reading transaction: one consistent state, never in the way of a writer."""
-        with self._begin("DEFERRED") as connection:
+        with self._begin(self._reading) as connection:
             yield connection
 
     def close(self) -> None:
@@ -52,9 +54,9 @@ class Ledger:
         self._engine.dispose()
 
     @contextmanager
-    def _begin(self, mode: str) -> Iterator[LedgerConnection]:
+    def _begin(self, engine: sa.Engine) -> Iterator[LedgerConnection]:
         try:
-            with self._engine.connect().execution_options(koboshi_begin=mode) as connection, connection.begin():
+            with engine.begin() as connection:
                 yield connection
         except DatabaseError as error:
             if (named := _named(error, self._engine.url)) is None:

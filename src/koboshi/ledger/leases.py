@@ -14,6 +14,8 @@ from koboshi.ledger.database import Ledger, LedgerConnection
 from koboshi.ledger.holders import is_dead
 from koboshi.ledger.tables import leases, versions
 
+_NEWEST_TOKEN = sa.select(leases.c.token).where(leases.c.name == sa.bindparam("lease"))
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Lease:
@@ -68,7 +70,7 @@ def is_held(ledger: Ledger, name: str) -> bool:
 
 def check(connection: LedgerConnection, lease: Lease) -> None:
     """The guard of every commit, inside its transaction: raise `Fenced` unless this is the newest token (I3)."""
-    newest = connection.execute(sa.select(leases.c.token).where(leases.c.name == lease.name)).scalar()
+    newest = connection.execute(_NEWEST_TOKEN, {"lease": lease.name}).scalar()
     if newest != lease.token:
         raise Fenced(f"{lease.name} was taken over (token {newest}, ours is {lease.token}): this process stops here.")
 

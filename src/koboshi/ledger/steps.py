@@ -14,6 +14,9 @@ from koboshi.ledger.leases import Lease, check
 from koboshi.ledger.tables import steps
 from koboshi.refs import CheckpointRef
 
+# Made once: to put a statement together takes as long as SQLite needs to carry it out.
+_INSERT = steps.insert()
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class CommittedStep:
@@ -39,7 +42,7 @@ def commit(ledger: Ledger, lease: Lease, done: Iterable[tuple[CheckpointRef, Map
         for checkpoint, metrics in done:
             row = {**checkpoint.as_json(), "metrics": dict(metrics), "token": lease.token}
             try:
-                connection.execute(steps.insert().values(**row, committed_at=time.time()))
+                connection.execute(_INSERT, {**row, "committed_at": time.time()})
             except IntegrityError as error:
                 raise Conflict(f"step {checkpoint.step} of {checkpoint.unit} is committed already.") from error
 
