@@ -2,6 +2,7 @@
 
 import dataclasses
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from koboshi.drills.scenes.task_checks import (
     retry_attached,
     task_was_tried_again,
 )
+from koboshi.drills.scenes.task_scene import TaskScene
 from koboshi.drills.strike import Strike
 from koboshi.orchestration.airflow_client import Run, Try
 from koboshi.probes.health import Health
@@ -70,6 +72,34 @@ def scene() -> Any:
 def test_all_checks_hold_on_good_evidence(scene: Any) -> None:
     for check in (task_was_tried_again, retry_attached, every_step_was_done_once, trained_once):
         assert check(scene, [STRIKE]).holds, check(scene, [STRIKE]).said
+
+
+def test_a_try_that_was_lost_before_the_strike_is_not_the_next_one(scene: Any) -> None:
+    lost = Try(1, "failed", 10, began_s=50.0, ended_s=90.0)
+    struck, again = dataclasses.replace(FIRST, number=2), dataclasses.replace(SECOND, number=3)
+    scene.told_tries["train"] = [lost, struck, again]
+    assert task_was_tried_again(scene, [STRIKE]).holds
+    assert retry_attached(scene, [STRIKE]).holds
+    scene.told_tries["train"] = [lost, dataclasses.replace(struck, state="success")]
+    assert not task_was_tried_again(scene, [STRIKE]).holds
+
+
+def test_the_held_job_goes_on_only_once_a_try_after_the_strike_follows_it(scene: Any) -> None:
+    """However many tries there were before: the struck one still counts as running for half a minute."""
+    told: list[str] = []
+    log = SimpleNamespace(tries=scene.tries, log=lambda *_: told)
+    here: Any = SimpleNamespace(airflow=log, run=scene.run, spec=SimpleNamespace(key="key"), strikes=[STRIKE])
+    lost = Try(1, "failed", 10, began_s=50.0, ended_s=90.0)
+    struck = Try(2, "running", 11, began_s=95.0, ended_s=None)
+    again = Try(3, "running", 12, began_s=135.0, ended_s=None)
+    for tries, lines, followed in (
+        ([lost, struck], ["attached to job key-1"], False),
+        ([lost, struck, again], ["Running with dvc"], False),
+        ([lost, struck, dataclasses.replace(again, state="queued")], ["attached to job key-1"], False),
+        ([lost, struck, again], ["attached to job key-1"], True),
+    ):
+        scene.told_tries["train"], told[:] = tries, lines
+        assert TaskScene.is_followed(here) is followed
 
 
 @pytest.mark.parametrize(

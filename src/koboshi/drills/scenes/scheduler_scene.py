@@ -12,7 +12,7 @@ from koboshi.drills.faults.parts import processes_of, why_not_healthy
 from koboshi.drills.faults.signals import kill
 from koboshi.drills.scenes.confluent_topic import OwnTopic
 from koboshi.drills.scenes.offset_tally import Tally, tally
-from koboshi.drills.scenes.task_scene import ASK_S, STAGE_COMMAND, TaskScene
+from koboshi.drills.scenes.task_scene import ASK_S, STAGE_COMMAND, TaskScene, begun_after
 from koboshi.drills.scenes.workspace import STAGE
 from koboshi.drills.strike import Strike
 from koboshi.ingest.landing import FOLDER
@@ -62,10 +62,9 @@ class SchedulerScene(TaskScene):
     def kill_the_scheduler_twice(self) -> list[Strike]:
         """SIGKILL to the scheduler's process: in the middle of the landing, then in the middle of the training."""
         first = self._strike_when(self._lands, f"with {STRUCK_SPANS} of {RECORDS // SPAN_RECORDS} spans landed")
-        if first is None or not self.hold():
-            return [first] if first else []
-        second = self._strike_when(lambda: self._runs_since(first.at_s), f"during {self.victim}'s step {self.step}")
-        return [first, second] if second else [first]
+        if not self.struck(first) or not self.hold():
+            return self.strikes
+        return self.struck(self._strike_when(self._runs_again, f"during {self.victim}'s step {self.step}"))
 
     def tally(self) -> Tally:
         """Which offsets the counted files have, compared with the broker's."""
@@ -119,11 +118,11 @@ class SchedulerScene(TaskScene):
     def _lands(self) -> bool:
         return sum(1 for _ in self._spans.glob("*/[0-9]*.parquet")) >= STRUCK_SPANS
 
-    def _runs_since(self, moment_s: float) -> bool:
-        """The training's task runs, in a process that was begun after a moment."""
+    def _runs_again(self) -> bool:
+        """The training's task runs, in a process that was begun after the first strike."""
         time.sleep(ASK_S)
-        tries = self.airflow.tries(self.run, STAGE)
-        return bool(tries) and tries[-1].state == "running" and (tries[-1].began_s or 0.0) > moment_s
+        later = begun_after(self.airflow.tries(self.run, STAGE), self.strikes[0])
+        return bool(later) and later[-1].state == "running"
 
 
 def _records() -> Iterator[tuple[int, bytes | None, bytes | None]]:

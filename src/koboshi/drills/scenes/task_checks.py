@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from koboshi.drills.evidence import Finding
 from koboshi.drills.faults.parts import is_ours
 from koboshi.drills.scenes.step_files import written_more_than_once
-from koboshi.drills.scenes.task_scene import TaskScene
+from koboshi.drills.scenes.task_scene import TaskScene, begun_after
 from koboshi.drills.scenes.workspace import STAGE
 from koboshi.drills.strike import Strike
 from koboshi.probes.airflow_probe import probe_airflow
@@ -23,17 +23,19 @@ def airflow_is_ours_and_well(scene: TaskScene) -> Finding:
 
 
 def task_was_tried_again(scene: TaskScene, strikes: Sequence[Strike]) -> Finding:
-    """The struck processes are gone; by Airflow's count that try failed, and a later one succeeded."""
+    """The struck processes are gone; by Airflow's count no try before the strike succeeded, and one after it did."""
     tries = scene.airflow.tries(scene.run, STAGE)
     states = [str(one.state) for one in tries]
-    holds = all(strike.took for strike in strikes) and len(tries) > 1 and states[-1] == "success" != states[0]
+    later = [str(one.state) for one in begun_after(tries, strikes[-1])]
+    again = states[-1:] == later[-1:] == ["success"] and "success" not in states[: len(states) - len(later)]
+    holds = all(strike.took for strike in strikes) and len(later) < len(states) and again
     return Finding("task_was_tried_again", holds, f"tries of {STAGE}: {', '.join(states) or 'none'}")
 
 
 def retry_attached(scene: TaskScene, strikes: Sequence[Strike]) -> Finding:
     """Ray had one job of this training, and it was running when the task was tried again."""
     jobs, tries = scene.ray.jobs(scene.folder), scene.airflow.tries(scene.run, STAGE)
-    again_s = next((t.began_s for t in tries if t.began_s and t.began_s > strikes[-1].at_s), 0.0)
+    again_s = next((one.began_s for one in begun_after(tries, strikes[-1]) if one.began_s), 0.0)
     told = ", ".join(f"{job.name} {job.status}" for job in jobs) or "none"
     if len(jobs) != 1 or jobs[0].status != "SUCCEEDED":
         return Finding("retry_attached", False, f"Ray ran {len(jobs)} jobs for one training: {told}")

@@ -16,7 +16,7 @@ from koboshi.drills.scenes.training_scene import TrainingScene
 from koboshi.drills.scenes.workspace import STAGE, make_workspace
 from koboshi.drills.strike import Strike
 from koboshi.errors import KoboshiError, Permanent
-from koboshi.orchestration.airflow_client import AirflowClient, Run, TaskState, connect
+from koboshi.orchestration.airflow_client import AirflowClient, Run, TaskState, Try, connect
 from koboshi.refs import DatasetRef
 from koboshi.settings import Settings, required
 from koboshi.training import UnitSpec
@@ -51,6 +51,7 @@ class TaskScene(TrainingScene):
         self.changes: list[tuple[float, TaskState]] = []
         self._stage = (*stage, str(self._job))
         self._held: list[int] = []
+        self.strikes: list[Strike] = []
         self._airflow: AirflowClient | None = None
         self._link = settings.state_dir / "workspaces" / self.run.run_id
 
@@ -70,8 +71,12 @@ class TaskScene(TrainingScene):
         if pid is None or supervisor is None:
             return []
         detail = f"during {self.victim}'s step {self.step}"
-        strike = kill("the task's supervisor and its process", [supervisor, pid], detail)
-        return [strike] if strike else []
+        return self.struck(kill("the task's supervisor and its process", [supervisor, pid], detail))
+
+    def struck(self, strike: Strike | None) -> list[Strike]:
+        """Note a strike, if there was one; returns all so far."""
+        self.strikes += [strike] if strike else []
+        return self.strikes
 
     def hold(self) -> bool:
         """Keep the job where it is, in the middle of a step; False when the training was over first."""
@@ -82,20 +87,20 @@ class TaskScene(TrainingScene):
         return stop("the job's driver", self._held) is not None
 
     def finish(self, limit_s: float) -> Finding:
-        """Let the driver go on once a later try follows a job, then wait for the run's end."""
+        """Let the driver go on once a try that began after the strike follows a job, then wait for the run's end."""
         struck = time.monotonic()
         deadline = struck + limit_s
-        while not self.over and not self._is_followed() and time.monotonic() < deadline:
+        while not self.over and not self.is_followed() and time.monotonic() < deadline:
             time.sleep(ASK_S)
         resume(self._held)
         return self._await_end(limit_s, struck)
 
-    def _is_followed(self) -> bool:
-        """Whether the newest try has told the name of a job, and is not the one that was struck."""
-        tries = self.airflow.tries(self.run, STAGE)
-        if len(tries) < 2 or tries[-1].state != "running":
+    def is_followed(self) -> bool:
+        """Whether a try that began after the strike runs, and has told the name of a job."""
+        later = begun_after(self.airflow.tries(self.run, STAGE), self.strikes[-1])
+        if not later or later[-1].state != "running":
             return False
-        return any(f"job {self.spec.key[:16]}" in line for line in self.airflow.log(self.run, STAGE, tries[-1].number))
+        return any(f"job {self.spec.key[:16]}" in line for line in self.airflow.log(self.run, STAGE, later[-1].number))
 
     def evidence(self, strikes: Sequence[Strike]) -> Evidence:
         """Suspicion is Airflow's, when it lets the task be tried again; recovery is when it runs again."""
@@ -171,6 +176,11 @@ class TaskScene(TrainingScene):
 
     def _doubled(self, units: Mapping[str, UnitSpec]) -> Mapping[str, UnitSpec]:
         return units
+
+
+def begun_after(tries: Sequence[Try], strike: Strike) -> list[Try]:
+    """Those that began after a strike: one before it may have been lost without it, when the machine is busy."""
+    return [one for one in tries if one.began_s is not None and one.began_s > strike.at_s]
 
 
 def _supervisor_of(pid: int | None) -> int | None:
