@@ -37,6 +37,15 @@ def at_most(what: str, limit: float, values: Sequence[float], unit: str = "s") -
     )
 
 
+def usually_at_most(what: str, limit: float, values: Sequence[float], unit: str) -> Bar:
+    """The median of some values has to stay within a limit: single ones are what a shared machine makes of them."""
+    if not values:
+        return Bar(what, f"≤ {limit:.3g} {unit}", "nothing", None)
+    middle = statistics.median(values)
+    spread = f"median {middle:.1f}, from {min(values):.1f} to {max(values):.1f} {unit} (n={len(values)})"
+    return Bar(what, f"≤ {limit:.3g} {unit}", spread, middle <= limit)
+
+
 def times_sooner(what: str, factor: float, ours: Sequence[float], theirs: Sequence[float]) -> Bar:
     """By medians, a peer takes at least `factor` times as long as we do."""
     if not ours or not theirs:

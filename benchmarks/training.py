@@ -16,7 +16,7 @@ from typing import Annotated
 import typer
 
 from benchmarks import bars
-from benchmarks.bars import Bar, all_of, at_most
+from benchmarks.bars import Bar, all_of, at_most, usually_at_most
 from benchmarks.contender import OURS, Contender, Run
 from benchmarks.own_stack import PROJECT, own_stack
 from benchmarks.peers.peer_steps import BEGAN, ENDED
@@ -38,6 +38,7 @@ ENDS_WITHIN_S = 900.0
 class Took:
     """One run: from the first step's begin to the end of the last, and from the submit on."""
 
+    round: int
     contender: str
     units: int
     steps: int
@@ -57,35 +58,45 @@ def say(line: str) -> None:
     print(f"{time.strftime('%H:%M:%S')} {line}", flush=True)
 
 
-def timed(
-    settings: Settings,
-    contender: Contender,
-    table: DatasetRef,
-    units: Mapping[str, UnitSpec],
-    as_undisturbed: Callable[[Run], bool],
-) -> Took:
-    """Run it to its end."""
-    run = Run(settings, contender, new_spec(settings, table, units, actors=SIDE_BY_SIDE))
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """What each run of some contenders has to do, and how one sees that it was done right."""
+
+    settings: Settings
+    table: DatasetRef
+    units: Mapping[str, UnitSpec]
+    as_undisturbed: Callable[[Run], bool]
+
+
+def timed(task: Task, number: int, contender: Contender) -> Took:
+    """Run it to its end, in a round."""
+    run = Run(task.settings, contender, new_spec(task.settings, task.table, task.units, actors=SIDE_BY_SIDE))
     peak_mb = _watched_memory(run)
     run.wait(ENDS_WITHIN_S)
     if contender.ours:
         began, ended = min(b.at_s for b in run.begun()), max(c.at_s for c in run.committed())
     else:
         began, ended = min(e["at"] for e in run.told(BEGAN)), max(e["at"] for e in run.told(ENDED))
-    same = contender != OURS or as_undisturbed(run)
+    same = contender != OURS or task.as_undisturbed(run)
     run.close()
-    steps = sum(unit.steps for unit in units.values())
-    took = Took(contender.name, len(units), steps, ended - began, ended - run.submitted_s, peak_mb, same)
+    units, steps = len(task.units), sum(unit.steps for unit in task.units.values())
+    took = Took(number, contender.name, units, steps, ended - began, ended - run.submitted_s, peak_mb, same)
     say(f"  {took.contender}, {took.units} units: {took.steps} steps in {took.work_s:.2f} s, driver {peak_mb:.0f} MB")
     return took
 
 
-def _predicts_as_undisturbed(run: Run) -> bool:
-    """Units are alike, so one stands for all."""
-    name, unit = next(iter(run.spec.units.items()))
+def _side_by_side(settings: Settings, table: DatasetRef, steps: int) -> Task:
+    """Units that are alike: what one of them predicts when nothing disturbs it is found out once, for all runs."""
+    units = {f"model-{i}": steady_unit(steps) for i in range(SIDE_BY_SIDE)}
+    name, unit = next(iter(units.items()))
     kit = Kit(name, {name: unit}, separate, unit.params["rows"])
-    found = kit.predictions({name: run.final_states()[name]}, run.spec.table)
-    return found == undisturbed(kit, run.spec.table).predictions
+    expected = undisturbed(kit, table).predictions
+
+    def as_undisturbed(run: Run) -> bool:
+        states = run.final_states()
+        return all(kit.predictions({name: states[one]}, table) == expected for one in units)
+
+    return Task(settings, table, units, as_undisturbed)
 
 
 def _all_tallied(run: Run) -> bool:
@@ -111,18 +122,21 @@ def _high_water_mb(pid: int) -> float:
 
 
 def measured(settings: Settings, rounds: int, steps: int, crowd: Sequence[int], seed: int) -> list[Took]:
-    """All rounds; the order within a round is drawn."""
+    """All rounds; the order within a round is drawn, and gone through there and back.
+
+    So a machine that becomes slower or faster within a round, at a steady pace, does so for each contender alike.
+    """
     table = write_rows(settings.state_dir / "runs" / "table")
-    pair = {f"model-{i}": steady_unit(steps) for i in range(SIDE_BY_SIDE)}
+    pair = _side_by_side(settings, table, steps)
     found = []
     for number in range(1, rounds + 1):
         order = [BARE, OURS, FORGETFUL]
         random.Random(f"{seed}/{number}").shuffle(order)
         say(f"round {number}/{rounds}")
-        found += [timed(settings, contender, table, pair, _predicts_as_undisturbed) for contender in order]
+        found += [timed(pair, number, contender) for contender in (*order, *reversed(order))]
         for count in crowd:
             units = {f"unit-{i:04d}": tiny_unit(TINY_STEPS) for i in range(count)}
-            found.append(timed(settings, OURS, table, units, _all_tallied))
+            found.append(timed(Task(settings, table, units, _all_tallied), number, OURS))
     return found
 
 
@@ -130,43 +144,40 @@ def judged(found: Sequence[Took]) -> list[Bar]:
     """The bars of an undisturbed training, pure; ratios are within a round, so that a busy minute is nobody's fault."""
     bare, ours, forgetful = (_costs(found, name, SIDE_BY_SIDE) for name in (BARE.name, OURS.name, FORGETFUL.name))
     few, many = _costs(found, OURS.name, CROWD[0]), _costs(found, OURS.name, CROWD[-1])
+    step_s = statistics.median(bare.values()) * SIDE_BY_SIDE if bare else 0.0
     crowd = [took for took in found if took.units == CROWD[-1]]
     rates = [took.steps / took.work_s for took in crowd]
     rate = f"{statistics.median(rates):.0f}/s (n={len(rates)})" if rates else "nothing"
     return [
-        at_most("machinery, against the bare loop", 5, _more(ours, bare), "%"),
-        at_most("checkpoints, one each step", 3, _more(ours, forgetful), "%"),
-        Bar(
-            "a step in those runs",
-            "≥ 0.2 s",
-            f"{_middle(bare) * SIDE_BY_SIDE:.3f} s",
-            _middle(bare) >= 0.2 / SIDE_BY_SIDE,
-        ),
+        usually_at_most("machinery, against the bare loop", 5, _more(ours, bare), "%"),
+        usually_at_most("checkpoints, one each step", 3, _more(ours, forgetful), "%"),
+        Bar("a step in those runs", "≥ 0.2 s", f"{step_s:.3f} s", step_s >= 0.2),
         Bar(
             "1,000 units of 10 tiny steps: committed", "≥ 300/s", rate, bool(rates) and statistics.median(rates) >= 300
         ),
-        at_most("cost by step, 1,000 units against 10", 25, _more(many, few), "% more"),
+        usually_at_most("cost by step, 1,000 units against 10", 25, _more(many, few), "% more"),
         at_most("memory of the driver of 1,000 units", 300, [took.driver_mb for took in crowd], "MB"),
         all_of("the model of the undisturbed run", [took.same for took in found if took.contender == OURS.name]),
     ]
 
 
-def _costs(found: Sequence[Took], contender: str, units: int) -> list[float]:
-    return [took.per_step_s for took in found if (took.contender, took.units) == (contender, units)]
+def _costs(found: Sequence[Took], contender: str, units: int) -> dict[int, float]:
+    """By round what a step took, on average over the runs of the round."""
+    by_round: dict[int, list[float]] = {}
+    for took in found:
+        if (took.contender, took.units) == (contender, units):
+            by_round.setdefault(took.round, []).append(took.per_step_s)
+    return {number: statistics.mean(costs) for number, costs in by_round.items()}
 
 
-def _more(ours: Sequence[float], theirs: Sequence[float]) -> list[float]:
-    """How many per cent more, by the medians over all rounds."""
-    return [100 * (_middle(ours) / _middle(theirs) - 1)] if ours and theirs else []
-
-
-def _middle(values: Sequence[float]) -> float:
-    return statistics.median(values) if values else 0.0
+def _more(ours: Mapping[int, float], theirs: Mapping[int, float]) -> list[float]:
+    """How many per cent more, in each round that has both."""
+    return [100 * (ours[number] / theirs[number] - 1) for number in ours if number in theirs]
 
 
 def main(
-    rounds: Annotated[int, typer.Option(min=1, help="The bare loop, koboshi, and koboshi without checkpoints.")] = 3,
-    steps: Annotated[int, typer.Option(min=1, help="Steps of about 0.25 s in each of two units side by side.")] = 150,
+    rounds: Annotated[int, typer.Option(min=1, help="Bare loop, koboshi, koboshi without checkpoints; and back.")] = 5,
+    steps: Annotated[int, typer.Option(min=1, help="Steps of about 0.25 s in each of two units side by side.")] = 120,
     seed: Annotated[int, typer.Option(help="Decides the order.")] = 1,
     quick: Annotated[bool, typer.Option(help="One round of few steps: to see that it runs.")] = False,
     here: Annotated[bool, typer.Option(help="On the stack of this project that runs already.")] = False,
