@@ -76,7 +76,7 @@ def planned(seed: int, every_s: float, quick: bool) -> Plan:
     if len(found) < FEWEST_WEEKS:
         raise BadInput(f"from {first.start} on there are {len(found)} weeks, not {FEWEST_WEEKS}: set `split` earlier.")
     if quick:
-        return Plan(simulation, found[:1], entrants(today), seed, min(every_s, 2.0), kills=1, on_time=False)
+        return Plan(simulation, found[:1], entrants(today), seed, min(every_s, 1.0), kills=1, on_time=False)
     return Plan(simulation, found, entrants(today), seed, every_s, KILLS)
 
 

@@ -12,7 +12,7 @@ from koboshi.drills.strike import Strike
 from koboshi.training.ray_names import step_name
 
 POLL_S = 0.1
-AIM_S = 3.0  # a step that has not worked for as long as it was to by then is left to itself
+AIM_S = 0.3  # a worker whose title does not tell of the step by then has done it already
 WORKED_S = (0.03, 0.3)
 Say = Callable[[str], None]
 
