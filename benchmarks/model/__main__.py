@@ -159,7 +159,7 @@ def _kept(
     }
     path = bars.save("model", folder, listed, PROJECT, **told, raw=raw)
     title = f"Lines: without kills. Crosses: a worker killed every {plan.every_s:g} s ({len(struck.kills)} in all)."
-    draw(calm.figures, struck.figures, [entrant.name for entrant in plan.entrants], folder / "model.svg", title)
+    draw(calm.figures, struck.figures, plan.entrants, folder / "model.svg", title)
     say(f"the figures are in {path}, and the picture beside it")
 
 
