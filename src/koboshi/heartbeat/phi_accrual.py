@@ -62,7 +62,7 @@ def phi(arrivals: Arrivals, now: float, rhythm: Rhythm) -> float:
     """The suspicion: 0 at a beat, and growing with the silence."""
     deviation = max(arrivals.deviation_s, rhythm.floor_beats * rhythm.interval_s)
     expected = arrivals.mean_s + rhythm.pause_beats * rhythm.interval_s
-    return -_log10_tail((now - arrivals.last_s - expected) / deviation)
+    return 0.0 - _log10_tail((now - arrivals.last_s - expected) / deviation)  # never -0.0, which people would see
 
 
 def suspicious(arrivals: Arrivals, now: float, rhythm: Rhythm) -> bool:

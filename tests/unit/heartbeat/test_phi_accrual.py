@@ -68,6 +68,11 @@ def test_all_scales_with_the_interval(scale: float, beats: list[float]) -> None:
     assert phi(one, one.last_s + 1.3, RHYTHM) == pytest.approx(phi(other, other.last_s + 1.3 * scale, slower), rel=1e-4)
 
 
+def test_at_a_beat_there_is_none_and_people_read_it_so() -> None:
+    arrivals = after([0.5] * 20)
+    assert f"{phi(arrivals, arrivals.last_s, RHYTHM):.1f}" == "0.0"
+
+
 def test_from_the_first_beat_on_silence_is_suspicious() -> None:
     assert 2.0 < suspected_after(after([])) < 2.5
 
