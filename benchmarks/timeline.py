@@ -44,7 +44,7 @@ def in_hand(begun: Sequence[Begun], struck_s: float) -> Begun | None:
 def cost(
     begun: Sequence[Begun], committed: Sequence[Committed], struck_s: float, struck: Collection[int]
 ) -> Cost | None:
-    """What a strike at `struck` processes cost; None as long as no other process has done a step and had it committed.
+    """What a strike at `struck` processes cost a unit; None until another process has done a step and had it committed.
 
     A step that was done before the strike and committed after it is no recovery: so it is asked who began it.
     """

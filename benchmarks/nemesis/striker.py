@@ -57,7 +57,7 @@ class Striker:
         strike, struck = self._send(fault.kind, unit, begun)
         if strike is None or not strike.took:
             return None
-        paid = self._recovered("" if fault.kind == DRIVER else unit, strike, struck)
+        paid = self._recovered([*self._run.spec.units] if fault.kind == DRIVER else [unit], strike, struck)
         if fault.kind == STOP:
             resume(struck)  # what wakes up late has to be of no consequence
         target = f"{unit} step {begun.step}, {strike}"
@@ -109,13 +109,13 @@ class Striker:
             time.sleep(POLL_S)
         return None
 
-    def _recovered(self, unit: str, strike: Strike, struck: Collection[int]) -> Cost | None:
-        """Until another process has done a step, of the unit that was struck; None when there was none left to do."""
+    def _recovered(self, units: Collection[str], strike: Strike, struck: Collection[int]) -> Cost | None:
+        """Until another process has done a step of a unit that was struck; None when there was none left to do."""
         deadline = time.monotonic() + RECOVERED_WITHIN_S
         while time.monotonic() < deadline:
-            found = cost(self._run.begun(unit), self._run.committed(unit), strike.at_s, struck)
-            if found is not None:
-                return found
+            found = [cost(self._run.begun(u), self._run.committed(u), strike.at_s, struck) for u in units]
+            if paid := [one for one in found if one is not None]:
+                return min(paid, key=lambda one: one.committed_s)
             if self._run.over:
                 return None
             time.sleep(POLL_S)
