@@ -27,6 +27,7 @@ ONE, TWO, NEW = Node("n1", "ray-node-1"), Node("n2", "ray-node-2"), Node("n3", "
 KILLED = Actor("A1", "01", "koboshi-x-1", 11, "DEAD", "its node has died", "n1")
 ENDED = Actor("A2", "01", "koboshi-x-2", 12, "DEAD", ENDED_BY_POOL, "n2")
 NEVER_WAS = Actor("A3", "01", "koboshi-x-3", 0, "DEAD", "its node has died", "")
+NEARLY_WAS = dataclasses.replace(NEVER_WAS, pid=13)
 LOST = Task(step_name("a", 2), "FAILED", "A1", created_ms=99_000, ended_ms=100_050)
 DONE = [Task(step_name("a", step), "FINISHED", "A2", 0, 1) for step in (1, 2, 3)]
 FIRST_ON_NODE = [dataclasses.replace(DONE[0], actor="A1"), *DONE[1:]]
@@ -85,11 +86,17 @@ def test_all_checks_of_a_killed_node_hold_on_good_evidence(scene: Any) -> None:
         assert check(scene, [STRIKE]).holds, check(scene, [STRIKE]).said
 
 
+def test_a_worker_that_was_being_started_when_its_node_was_killed_died_nowhere_else(scene: Any) -> None:
+    """Ray knows its process already, and will never know its node."""
+    scene.told_actors = [KILLED, NEARLY_WAS]
+    assert only_its_workers_died(scene, [STRIKE]).holds
+
+
 @pytest.mark.parametrize(
     ("actors", "strike"),
     [
         ([ENDED], STRIKE),
-        ([NEVER_WAS, ENDED], STRIKE),
+        ([NEVER_WAS, NEARLY_WAS, ENDED], STRIKE),
         ([KILLED, dataclasses.replace(KILLED, node="n2")], STRIKE),
         ([KILLED], dataclasses.replace(STRIKE, took=False)),
     ],

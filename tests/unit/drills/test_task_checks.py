@@ -18,9 +18,9 @@ from koboshi.drills.scenes.task_checks import (
     retry_attached,
     task_was_tried_again,
 )
-from koboshi.drills.scenes.task_scene import TaskScene
+from koboshi.drills.scenes.task_scene import TaskScene, tried_again
 from koboshi.drills.strike import Strike
-from koboshi.orchestration.airflow_client import Run, Try
+from koboshi.orchestration.airflow_client import Run, TaskState, Try
 from koboshi.probes.health import Health
 from koboshi.settings import Airflow
 
@@ -100,6 +100,29 @@ def test_the_held_job_goes_on_only_once_a_try_after_the_strike_follows_it(scene:
     ):
         scene.told_tries["train"], told[:] = tries, lines
         assert TaskScene.is_followed(here) is followed
+
+
+def test_a_task_is_tried_again_also_when_airflow_is_quicker_than_who_looks() -> None:
+    """The struck try is 2; what waited then, or had ended, is not tried again when it runs later."""
+
+    def change(at_s: float, task: str, state: str | None, number: int) -> tuple[float, TaskState]:
+        return at_s, TaskState(task, state, number, None)
+
+    before = [
+        change(92.0, "audit", None, 0),
+        change(95.0, "train", "running", 1),
+        change(97.0, "train", "running", 2),
+        change(98.0, "land", "running", 1),
+    ]
+    unseen = [change(120.0, "audit", "running", 1), change(118.0, "train", "running", 3)]
+    assert tried_again([*before, *unseen], STRIKE) == [unseen[1]]
+    told = [
+        change(110.0, "land", "up_for_retry", 1),
+        change(111.0, "land", None, 2),
+        change(112.0, "land", "running", 2),
+    ]
+    assert tried_again([*before, *told], STRIKE) == told
+    assert tried_again([*before, change(130.0, "train", "success", 2)], STRIKE) == []
 
 
 @pytest.mark.parametrize(

@@ -22,11 +22,11 @@ def ray_has_two_nodes_of_ours(scene: TrainingScene) -> Finding:
 def only_its_workers_died(scene: RayPartScene, strikes: Sequence[Strike]) -> Finding:
     """The node's processes are gone, and of the run's workers exactly those died that were on it.
 
-    One without a process was to be started there, and never was. Of those on the node the pool may have heard no beat
-    before Ray knew of their end, and have ended them: so for these it does not count who was first.
+    One without a process or a node was to be started there, and never was. Of those on the node the pool may have heard
+    no beat before Ray knew of their end, and have ended them: so for these it does not count who was first.
     """
     (strike,) = strikes
-    died = [actor for actor in scene.actors() if actor.pid and actor.state == "DEAD"]
+    died = [actor for actor in scene.actors() if actor.pid and actor.node and actor.state == "DEAD"]
     with_it = [actor for actor in died if actor.node == scene.struck.id]
     elsewhere = [a.name for a in died if a.node != scene.struck.id and a.death != ENDED_BY_POOL]
     holds = strike.took and bool(with_it) and not elsewhere

@@ -103,17 +103,15 @@ class TaskScene(TrainingScene):
         return any(f"job {self.spec.key[:16]}" in line for line in self.airflow.log(self.run, STAGE, later[-1].number))
 
     def evidence(self, strikes: Sequence[Strike]) -> Evidence:
-        """Suspicion is Airflow's, when it lets the task be tried again; recovery is when it runs again."""
-        after = [(at, task) for at, task in self.changes if at > strikes[0].at_s]
-        again = [at for at, t in after if t.state == "up_for_retry" or (t.state == "queued" and t.try_number > 1)]
-        running = [at for at, t in after if t.state == "running" and again and at > again[0]]
-        measured = (("detected_after_s", again), ("recovered_after_s", running))
-        told = super().evidence(strikes)
+        """Suspicion is Airflow's, when it lets a task be tried again; recovery is when one runs again."""
+        told, again = super().evidence(strikes), tried_again(self.changes, strikes[0])
+        running = [(at, task) for at, task in again if task.state == "running"]
         events = [
             Event(at, KINDS.get(t.state, "note"), f"Airflow: {t.task_id} {t.state}, try {t.try_number}")
             for at, t in self.changes
         ]
-        times = {name: at[0] - strikes[0].at_s for name, at in measured if at}
+        measured = (("detected_after_s", again), ("recovered_after_s", running))
+        times = {name: changes[0][0] - strikes[0].at_s for name, changes in measured if changes}
         tries = len(self.airflow.tries(self.run, STAGE))
         return Evidence({**told.measures, **times, "tries": float(tries)}, [*told.events, *events], told.series)
 
@@ -181,6 +179,22 @@ class TaskScene(TrainingScene):
 def begun_after(tries: Sequence[Try], strike: Strike) -> list[Try]:
     """Those that began after a strike: one before it may have been lost without it, when the machine is busy."""
     return [one for one in tries if one.began_s is not None and one.began_s > strike.at_s]
+
+
+def tried_again(changes: Sequence[tuple[float, TaskState]], strike: Strike) -> list[tuple[float, TaskState]]:
+    """What was seen after a strike of the tasks that ran then, from when their try was over, oldest first.
+
+    Airflow may be quicker than who looks, so not each state is seen: that a later try is told of says it as well.
+    """
+    in_order = sorted(changes, key=lambda change: change[0])
+    struck = {task.task_id: task for at, task in in_order if at <= strike.at_s}
+    tries = {name: task.try_number for name, task in struck.items() if task.state == "running"}
+    return [
+        (at, task)
+        for at, task in in_order
+        if at > strike.at_s and task.task_id in tries
+        if task.state == "up_for_retry" or task.try_number > tries[task.task_id]
+    ]
 
 
 def _supervisor_of(pid: int | None) -> int | None:
