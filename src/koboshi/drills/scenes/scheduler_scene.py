@@ -21,8 +21,9 @@ from koboshi.orchestration.airflow_client import Run
 from koboshi.settings import Settings, required
 
 SCHEDULER = "airflow-scheduler"
-PARTITIONS, RECORDS, SPAN_RECORDS = 2, 40_000, 200
-STRUCK_SPANS = 10  # of 200: there is something to go on from, and most is still to come
+# A landing whose scheduler is dead goes on until its supervisor notices: it must not be over by then, on any machine.
+PARTITIONS, RECORDS, SPAN_RECORDS = 2, 80_000, 100
+STRUCK_SPANS = 10  # of 800: there is something to go on from, and most is still to come
 MOMENT_WITHIN_S = 120.0
 LOOK_S = 0.02
 
