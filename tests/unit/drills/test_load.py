@@ -51,7 +51,7 @@ def asked() -> Iterator[Callable[[Callable[[int], tuple[int, str, str]]], list[A
     def ask(answer: Callable[[int], tuple[int, str, str]]) -> list[Answer]:
         server = Gateway(answer)
         servers.append(server)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
         return run(f"http://127.0.0.1:{server.server_port}")
 
     yield ask

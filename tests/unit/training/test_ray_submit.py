@@ -39,7 +39,7 @@ class Api(BaseHTTPRequestHandler):
 def jobs(tmp_path: Path) -> Iterator[RayJobs]:
     Api.asked.clear()
     server = HTTPServer(("127.0.0.1", 0), Api)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     (tmp_path / "token").write_text("secret\n")
     yield RayJobs(f"http://127.0.0.1:{server.server_port}", tmp_path / "token")
