@@ -1,14 +1,10 @@
 import errno
-import os
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from koboshi.errors import Corrupt, DiskFailed
-from koboshi.files import TEMPORARY_PREFIX, publish, publish_bytes, sha256_of, tree_digest, verified_bytes, verify
+from koboshi.files import publish, publish_bytes, sha256_of, tree_digest, verified_bytes, verify
 
 SHA256_OF_ABC = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 
@@ -58,28 +54,6 @@ def test_a_disk_that_is_full_or_fails_is_worth_another_try(tmp_path: Path, numbe
     number = errno.EACCES
     with pytest.raises(PermissionError):
         publish(tmp_path, "a", fail)
-
-
-def test_a_kill_in_the_middle_of_a_write_leaves_the_old_file(tmp_path: Path) -> None:
-    """I2 under SIGKILL: the old bytes are there, beside a temporary file that nobody takes for a result."""
-    publish_bytes(tmp_path / "a", b"old")
-    killed = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            (
-                "import os, pathlib, signal, sys\n"
-                "from koboshi.files import publish\n"
-                "def write(p):\n    p.write_bytes(b'half'); os.kill(os.getpid(), signal.SIGKILL)\n"
-                f"publish(pathlib.Path({str(tmp_path)!r}), 'a', write)"
-            ),
-        ],
-        env={k: v for k, v in os.environ.items() if not k.startswith("COV")},
-        check=False,
-    )
-    assert killed.returncode == -signal.SIGKILL
-    assert (tmp_path / "a").read_bytes() == b"old"
-    assert [p.name for p in tmp_path.iterdir() if p.name.startswith(TEMPORARY_PREFIX)] != []
 
 
 def test_a_flipped_bit_is_refused_and_named(tmp_path: Path) -> None:

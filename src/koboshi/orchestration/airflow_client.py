@@ -19,7 +19,7 @@ import stamina
 from koboshi.errors import BadInput, NotConfigured, Permanent, Unavailable
 
 _TIMEOUT_S = 30.0  # the first call after a start was seen to take six seconds
-_LOOK_S = 0.5
+LOOK_S = 0.5
 _ENDED = frozenset({"success", "failed"})
 
 
@@ -80,7 +80,7 @@ class AirflowClient:
         while (answer := self._call("GET", f"/dags/{dag_id}", accept=(404,))).status_code == 404:
             if time.monotonic() > deadline:
                 raise Unavailable(f"Airflow does not know the DAG {dag_id} after {within_s:.0f} s: look at its page.")
-            time.sleep(_LOOK_S)
+            time.sleep(LOOK_S)
         if answer.json()["is_paused"]:
             self._call("PATCH", f"/dags/{dag_id}", body={"is_paused": False})
 
@@ -112,7 +112,7 @@ class AirflowClient:
                 raise Unavailable(
                     f"{run.dag_id} {run.run_id} is still {state} after {within_s:.0f} s: look at its page."
                 )
-            time.sleep(_LOOK_S)
+            time.sleep(LOOK_S)
 
     def state(self, run: Run) -> str:
         """The run's state."""

@@ -6,7 +6,6 @@ import pytest
 
 from benchmarks.detector.__main__ import curves, judged
 from benchmarks.detector.curve import patience_s, point
-from benchmarks.detector.recording import record
 from koboshi.heartbeat import Rhythm
 from koboshi.heartbeat.phi_accrual import Arrivals, suspicious
 
@@ -38,12 +37,6 @@ def test_a_higher_threshold_is_later_and_never_wrong_more_often() -> None:
 def test_a_false_suspicion_misses_the_bar() -> None:
     assert [bar.met for bar in judged(point("", Rhythm(), [WITH_A_GAP]))] == [True, False]
     assert [bar.met for bar in judged(point("", Rhythm(), [STEADY]))] == [True, True]
-
-
-def test_beats_are_recorded_from_real_processes() -> None:
-    recorded = record(2, 3.0, lambda _: None)
-    assert [times[0] for times in recorded] == [0.0, 0.0]
-    assert all(len(times) >= 2 for times in recorded)
 
 
 @pytest.mark.parametrize("times", [STEADY, WITH_A_GAP])

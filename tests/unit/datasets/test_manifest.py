@@ -1,12 +1,10 @@
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from koboshi.datasets.build import building
 from koboshi.datasets.manifest import open_verified, seal
-from koboshi.errors import BadInput, Corrupt, LeaseTaken
+from koboshi.errors import BadInput, Corrupt
 
 
 def write(folder: Path, text: str = "one") -> None:
@@ -86,20 +84,3 @@ def test_a_build_replaces_what_was_there(dataset: Path) -> None:
         (folder / "new.txt").write_text("new")
     assert open_verified(dataset).files == ("new.txt",)
     assert {path.name for path in dataset.parent.iterdir()} == {"it", ".it.lock"}
-
-
-def test_an_orphaned_stage_that_is_still_at_work_keeps_others_out(dataset: Path) -> None:
-    """The lock is another process's own: it ends with that process, however it ends."""
-    holder = (
-        "import sys, pathlib; from koboshi.datasets.build import building\n"
-        f"with building(pathlib.Path({str(dataset)!r})): print('in', flush=True); sys.stdin.read()"
-    )
-    with subprocess.Popen([sys.executable, "-c", holder], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == b"in\n"
-        with pytest.raises(LeaseTaken, match="is being built by another process"), building(dataset):
-            pass
-        process.kill()
-    with building(dataset) as folder:
-        write(folder)
-    assert open_verified(dataset).files == ("a.txt", "deep/b.txt")

@@ -10,7 +10,7 @@ import pytest
 from koboshi.drills.catalogue.poison_records import DRILL
 from koboshi.drills.drill import Outcome, run_drill
 from koboshi.drills.scenes import poison_scene
-from koboshi.drills.scenes.confluent_topic import OwnTopic, Sent
+from koboshi.drills.scenes.confluent_topic import Sent
 from koboshi.drills.scenes.lander_order import Order
 from koboshi.drills.scenes.lander_process import Telling
 from koboshi.drills.scenes.poison_checks import each_counted_once, refused_at_the_door
@@ -122,14 +122,3 @@ def test_a_scene_ends_also_when_its_broker_is_gone(tmp_path: Path) -> None:
     scene.close(keep_files=False)
     assert said == ["Kafka is gone"]
     assert not scene.folder.exists()
-
-
-def test_a_broker_that_is_not_there_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Within a bounded time, whatever is asked of it."""
-    monkeypatch.setattr("koboshi.drills.scenes.confluent_topic.PATIENCE_S", 0.3)
-    topic = OwnTopic("127.0.0.1:9", "t", 1)
-    for ask in (topic.make, topic.ends, topic.delete):
-        with pytest.raises(Unavailable, match="see `koboshi status`"):
-            ask()
-    with pytest.raises(Unavailable, match="does not take all records"):
-        topic.fill([(0, None, b"x")])

@@ -12,11 +12,17 @@ import pytest
 import stamina
 
 from koboshi.errors import BadInput, NotConfigured, Permanent, Unavailable
+from koboshi.orchestration import airflow_client
 from koboshi.orchestration.airflow_client import AirflowClient, Run, TaskState, Try, connect
 from koboshi.orchestration.gateway_answers import wait_until_served
 
 RUN = Run("train", "demo-1")
 PATH = "/api/v2/dags/train/dagRuns/demo-1"
+
+
+@pytest.fixture(autouse=True)
+def looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(airflow_client, "LOOK_S", 0.001)
 
 
 class Script:

@@ -1,11 +1,8 @@
 """Whose a process is: by recorded id and start time, group, session, tag and descent."""
 
-import os
-import subprocess
-import sys
 from dataclasses import replace
 
-from koboshi.stack.process_table import TAG, Process, ours, read_process, read_processes, start_ticks
+from koboshi.stack.process_table import Process, ours
 
 NOBODY: frozenset[int] = frozenset()
 PARENT = Process(pid=10, parent=1, group=10, session=5, ticks=100, state="S")
@@ -44,19 +41,3 @@ def test_the_tag_finds_what_has_left_group_and_session() -> None:
 def test_the_caller_is_never_in_it() -> None:
     """`koboshi down` from a task of the stack does not end itself."""
     assert ours(table(PARENT, CHILD), [(10, 100)], "tag", frozenset({11})) == {10}
-
-
-def test_a_real_process_is_read_with_its_tag() -> None:
-    """The kernel's table of a living child."""
-    child = subprocess.Popen(
-        [sys.executable, "-c", "input()"], stdin=subprocess.PIPE, env={**os.environ, TAG: "abc"}, start_new_session=True
-    )
-    try:
-        process = read_process(child.pid)
-        assert process is not None
-        assert (process.parent, process.group, process.session) == (os.getpid(), child.pid, child.pid)
-        assert read_processes()[child.pid].tag == "abc"
-        assert start_ticks(child.pid) == process.ticks > 0
-    finally:
-        child.communicate(b"\n")
-    assert start_ticks(child.pid) == 0

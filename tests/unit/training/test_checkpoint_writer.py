@@ -163,7 +163,8 @@ def test_what_no_pause_can_mend_is_raised(error: Exception) -> None:
         saved(writer, disk, 1)
 
 
-def test_a_write_of_before_is_nothing_to_a_unit_that_is_taken_up() -> None:
+def test_a_write_of_before_is_nothing_to_a_unit_that_is_taken_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpoint_writer, "PATIENCE_S", 0.01)
     executor, disk = ByHand(), Disk(Transient("late"))
     writer = CheckpointWriter(executor)
     saved(writer, disk, 7)

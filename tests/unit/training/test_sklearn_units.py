@@ -1,8 +1,5 @@
 """Ready-made units: what they refuse, the rows they read, folds, and search spaces."""
 
-import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -226,25 +223,3 @@ def test_features_keep_their_names_up_to_the_model(table: DatasetRef) -> None:
     unit.start(table)
     unit.step(1)
     assert list(fitted_model(unit.dump()).feature_names_in_) == FEATURES
-
-
-FIRST_STEP = """
-import json, sys
-from koboshi.refs import DatasetRef
-from koboshi.training.unit import make_unit, warm_up
-
-given = json.loads(sys.argv[1])
-warm_up("koboshi.training.sklearn_units")
-unit, before = make_unit(given["factory"], given["params"]), set(sys.modules)
-unit.start(DatasetRef(*given["table"]))
-unit.step(1)
-print(*sorted(set(sys.modules) - before))
-"""
-
-
-def test_a_warm_process_imports_nothing_more_in_its_first_step(table: DatasetRef) -> None:
-    params = {"estimator": "SGDClassifier", "params": SEED, "rows": ROWS}
-    given = {"factory": EPOCHS, "params": params, "table": [table.path, table.manifest_sha256]}
-    command = [sys.executable, "-c", FIRST_STEP, json.dumps(given)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
-    assert done.stdout.split() == []
