@@ -17,7 +17,6 @@ import typer
 from benchmarks import bars
 from benchmarks.bars import Bar
 from benchmarks.detector.curve import Point, point
-from benchmarks.detector.picture import draw
 from benchmarks.detector.recording import intervals, record
 from koboshi.heartbeat import Rhythm
 
@@ -42,6 +41,8 @@ def main(
     kept = {name: [dataclasses.asdict(p) for p in points] for name, points in series.items()}
     gaps = [[round(gap, 4) for gap in intervals(times)] for times in recorded]
     path = bars.save("detector", results, judged(ours), PROJECT, curve=kept, ours=dataclasses.asdict(ours), gaps_s=gaps)
+    from benchmarks.detector.picture import draw  # here, since Matplotlib takes long to import
+
     draw(series, results / "detector.svg", f"{sum(map(len, gaps)):,} beats of {workers} busy processes, 0.5 s apart")
     say(f"the figures are in {path}, and the picture beside it")
     sys.exit(1 if bars.missed(judged(ours)) else 0)

@@ -23,7 +23,6 @@ from benchmarks.model import report
 from benchmarks.model.entrants import Entrant, entrants, units
 from benchmarks.model.killer import Killer
 from benchmarks.model.outcome import Outcome, outcome, perfect
-from benchmarks.model.picture import draw
 from benchmarks.model.rows import write_rows
 from benchmarks.model.weeks import end, last_day, weeks
 from benchmarks.own_stack import PROJECT, own_stack
@@ -159,6 +158,8 @@ def _kept(
     }
     path = bars.save("model", folder, listed, PROJECT, **told, raw=raw)
     title = f"Lines: without kills. Crosses: a worker killed every {plan.every_s:g} s ({len(struck.kills)} in all)."
+    from benchmarks.model.picture import draw  # here, since Matplotlib takes long to import
+
     draw(calm.figures, struck.figures, plan.entrants, folder / "model.svg", title)
     say(f"the figures are in {path}, and the picture beside it")
 

@@ -1,7 +1,6 @@
 """Ray Train v2 with one worker, which restarts its worker group after a fault for as often as it takes.
 
-How soon it notices is in the environment of the job: `DEFAULTS` is none, `TUNED` lets its controller look ten times as
-often, and gives a worker that hangs seconds in the place of ten minutes.
+How soon it notices is in the environment of the job: see `TUNED` of `benchmarks.contender`.
 """
 
 import tempfile
@@ -13,13 +12,6 @@ from ray.train import Checkpoint, FailureConfig, RunConfig, ScalingConfig
 from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 
 from benchmarks.peers.peer_steps import PeerSteps, begin, read_order
-
-DEFAULTS: dict[str, str] = {}
-TUNED = {
-    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",
-    "RAY_TRAIN_WORKER_HEALTH_CHECK_TIMEOUT_S": "5",
-    "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "30",
-}
 
 
 def train_loop(config: dict[str, Any]) -> None:

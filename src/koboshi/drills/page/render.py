@@ -1,6 +1,7 @@
 """Fills the templates. Everything from a journal is escaped there: it is foreign input."""
 
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +79,9 @@ def prose(text: str) -> Markup:
     return Markup().join(Markup("<code>{}</code>").format(p) if n % 2 else p for n, p in enumerate(parts))
 
 
+@cache
 def _environment() -> Environment:
+    """One for all pages of a process: to compile the templates takes longer than to fill them."""
     environment = Environment(
         loader=PackageLoader("koboshi.drills.page"),
         autoescape=True,
