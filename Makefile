@@ -49,7 +49,7 @@ test: setup ## Every test, on a real stack, with branch coverage (REQUIRE_TOOLS=
 	@python tools/run_tests.py
 
 test-unit: setup ## The tests that need no stack, in seconds
-	@python -m pytest -q tests/unit
+	@python -m tools.run_unit_tests
 
 compose-test: setup ## The stack in containers: image, flow, kills under load, down and up (Docker, or root on Debian)
 	@COMPOSE_TEST=1 python -m pytest -q -s -x tests/compose

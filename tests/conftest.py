@@ -16,7 +16,10 @@ PATH = os.pathsep.join([os.environ["PATH"], *map(str, Path("/usr/lib/postgresql"
 # The same examples in each run, here and in CI; `pytest --hypothesis-profile=default` looks for new ones. To explain a
 # failure, Hypothesis traces each line, which takes minutes where a test does real work.
 PHASES = [phase for phase in Phase if phase is not Phase.explain]
-settings.register_profile("fixed", derandomize=True, deadline=None, database=None, phases=PHASES)
+FIXED = settings(derandomize=True, deadline=None, database=None, phases=PHASES)
+settings.register_profile("fixed", FIXED)
+# A tenth of them, for `make test-unit`.
+settings.register_profile("few", FIXED, max_examples=10)
 settings.load_profile("fixed")
 
 

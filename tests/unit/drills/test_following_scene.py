@@ -63,7 +63,7 @@ class Topic:
 def process(monkeypatch: pytest.MonkeyPatch) -> Process:
     process = Process()
     monkeypatch.setattr(confluent_producer, "start", lambda _order: process)
-    monkeypatch.setattr(following_scene, "WARM_WITHIN_S", 0.3)
+    monkeypatch.setattr(following_scene, "WARM_WITHIN_S", 0.1)
     return process
 
 
@@ -134,7 +134,7 @@ def test_it_does_not_end_well(scene: Any, process: Process, code: int, more: int
     process.code = code
     wait = scene._wait
     scene._wait = lambda question, within_s: tell_landed(scene, more) or wait(question, within_s)
-    found = scene.finish(0.2)
+    found = scene.finish(0.1)
     assert (found.holds, found.said) == (False, said)
 
 
@@ -181,7 +181,7 @@ def test_the_lander_is_led_through_the_proxy_and_its_first_complaint_counts(
 ) -> None:
     """The proxy listens where the broker sends its clients to; a lander that says no word has hung."""
     scene = scene_of(CutIngestScene, tmp_path, process, landed=2_000)
-    monkeypatch.setattr(cut_ingest_scene, "GIVES_UP_WITHIN_S", 0.5)
+    monkeypatch.setattr(cut_ingest_scene, "GIVES_UP_WITHIN_S", 0.1)
     monkeypatch.setattr(cut_ingest_scene, "SWALLOWED_WITHIN_S", 0.0)
     monkeypatch.setattr(cut_ingest_scene, "kept_base", lambda _places: 100)
     monkeypatch.setattr(cut_ingest_scene, "known_parts", lambda _places: {"kafka": None})

@@ -39,6 +39,7 @@ class Stream(MemoryStream):
 def stream(monkeypatch: pytest.MonkeyPatch) -> Stream:
     stream = Stream()
     monkeypatch.setattr(lander_process, "TellingSource", lambda *_: stream)
+    monkeypatch.setattr(lander_process, "PAUSE_S", 0.01)
     return stream
 
 

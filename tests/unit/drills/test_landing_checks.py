@@ -1,5 +1,6 @@
 """Each check of the landing drills can fail, and says what is wrong: evidence is taken away piece by piece."""
 
+import copy
 import os
 import shutil
 from collections import Counter
@@ -55,19 +56,33 @@ class Topic:
         return {0: 25, 1: 7}
 
 
+@pytest.fixture(scope="module")
+def stream() -> MemoryStream:
+    stream = MemoryStream()
+    stream.make("t", 25, 7)
+    return stream
+
+
+@pytest.fixture(scope="module")
+def landed(tmp_path_factory: pytest.TempPathFactory, stream: MemoryStream) -> Path:
+    """Two folders into which the same stream was landed."""
+    folder = tmp_path_factory.mktemp("landed")
+    for name in ("state", "control"):
+        ledger = Ledger(f"sqlite:///{folder / name / 'ledger.db'}")
+        Lander(ledger, stream, folder / name, "me", span_records=10).land_topic("t")
+        ledger.close()
+    return folder
+
+
 class Scene:
-    """What the checks look at: two folders into which the same stream was landed."""
+    """What the checks look at."""
 
     bootstrap_servers = "unused"
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, stream: MemoryStream) -> None:
+        self.stream = stream
         self.state_dir, self.control_dir, self.topic = folder / "state", folder / "control", Topic()
-        self.stream = MemoryStream()
-        self.stream.make("t", 25, 7)
         self.struck, self.first = [IN_A_FILE, BEFORE_THE_ROW, AFTER_THE_ROW], Ended(65)
-        for state_dir in (self.state_dir, self.control_dir):
-            ledger = Ledger(f"sqlite:///{state_dir / 'ledger.db'}")
-            Lander(ledger, self.stream, state_dir, "me", span_records=10).land_topic("t")
 
     def counted(self, state_dir: Path) -> list[Path]:
         return named_by_the_ledger(state_dir, "t")
@@ -88,8 +103,9 @@ class Broker(MemoryBroker):
 
 
 @pytest.fixture
-def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    scene = Scene(tmp_path)
+def scene(landed: Path, stream: MemoryStream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A copy of its own, to spoil."""
+    scene = Scene(Path(shutil.copytree(landed, tmp_path / "landed")), copy.deepcopy(stream))
     monkeypatch.setattr(landing_checks, "ConfluentBroker", lambda _servers: Broker(scene.stream))
     return scene
 

@@ -1,6 +1,7 @@
 """One model out of shares: what each kind of model comes to, and what cannot be split."""
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,9 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> DatasetRef:
     return small_table(tmp_path_factory.mktemp("table"), rows=200)
 
 
-def undivided(spec: UnitSpec, table: DatasetRef) -> Any:
+@functools.cache
+def undivided(name: str, table: DatasetRef) -> Any:
+    spec = SPLITTABLE[name]
     unit = make_unit(spec.factory, spec.params)
     unit.start(table)
     for number in range(1, spec.steps + 1):
@@ -47,16 +50,14 @@ def predicted(model: Any, table: DatasetRef) -> bytes:
 
 @pytest.mark.parametrize("name", SPLITTABLE)
 def test_one_share_is_the_undivided_model(name: str, table: DatasetRef) -> None:
-    spec = SPLITTABLE[name]
-    assert predicted(divided(spec, table, 1), table) == predicted(undivided(spec, table), table)
+    assert predicted(divided(SPLITTABLE[name], table, 1), table) == predicted(undivided(name, table), table)
 
 
 @pytest.mark.parametrize("name", ["forest", "extra trees", "forest of a regression"])
 @pytest.mark.parametrize("shares", [2, 3, 5])
 def test_a_forest_is_the_undivided_one_whatever_the_number_of_shares(name: str, shares: int, table: DatasetRef) -> None:
     """To the bit: the same trees, and votes added up in the same order."""
-    spec, whole = SPLITTABLE[name], undivided(SPLITTABLE[name], table)
-    model = divided(spec, table, shares)
+    whole, model = undivided(name, table), divided(SPLITTABLE[name], table, shares)
     assert predicted(model, table) == predicted(whole, table)
     assert model.get_params() == whole.get_params()
     assert [tree.random_state for tree in model] == [tree.random_state for tree in whole]
@@ -87,7 +88,8 @@ def test_naive_bayes_of_a_class_that_one_share_never_sees(tmp_path: Path) -> Non
 def test_a_class_that_one_share_never_sees_is_known_to_every_share(tmp_path: Path) -> None:
     table = small_table(tmp_path, rows=40)
     for name in ("descent", "perceptron"):
-        assert list(learner_of(divided(SPLITTABLE[name], table, 13)).classes_) == [0, 1]
+        spec = dataclasses.replace(SPLITTABLE[name], steps=1)
+        assert list(learner_of(divided(spec, table, 13)).classes_) == [0, 1]
 
 
 @pytest.mark.parametrize("name", ["descent", "averaged descent", "descent of a regression", "perceptron"])
@@ -124,7 +126,7 @@ def test_rounds_learn(table: DatasetRef) -> None:
     """The mean of shares is about as good as one model that saw all rows."""
     rows = views(table, ROWS).learn
     for name in ("averaged descent", "perceptron"):
-        whole, model = undivided(SPLITTABLE[name], table), divided(SPLITTABLE[name], table, 3)
+        whole, model = undivided(name, table), divided(SPLITTABLE[name], table, 3)
         assert model.score(rows.features, rows.labels) > whole.score(rows.features, rows.labels) - 0.05
 
 

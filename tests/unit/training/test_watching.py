@@ -70,6 +70,12 @@ def watched(spec: TrainingSpec, deaths: list[tuple[str, int, str]], attempt: int
     return [*seen, looker.look(spec.key)]
 
 
+@pytest.fixture(scope="module")
+def recovery(tmp_path_factory: pytest.TempPathFactory) -> list[Overview]:
+    """What is seen of a training whose worker dies in the middle."""
+    return watched(chain_spec(tmp_path_factory.mktemp("recovery"), steps=UNITS), [("steady", 2, BEFORE)])
+
+
 def doomed(spec: TrainingSpec) -> Overview:
     with pytest.raises(Permanent):
         watched(spec, [("steady", 2, BEFORE), *[("doomed", 2, BEFORE)] * 4])
@@ -87,8 +93,8 @@ def invoke(*words: str) -> Any:
     return CliRunner().invoke(app, ["train", *words])
 
 
-def test_a_watcher_sees_the_run_from_its_first_worker_to_its_end(spec: TrainingSpec) -> None:
-    seen = watched(spec, [("steady", 2, BEFORE)])
+def test_a_watcher_sees_the_run_from_its_first_worker_to_its_end(recovery: list[Overview]) -> None:
+    seen = recovery
     assert [one.outcome for one in seen[:-1]] == ["running"] * (len(seen) - 2) + ["complete"]
     assert seen[-1].outcome == "complete"
     assert any(unit.place == "recovering" for one in seen for unit in one.units)
@@ -97,10 +103,19 @@ def test_a_watcher_sees_the_run_from_its_first_worker_to_its_end(spec: TrainingS
     assert all(len(line) <= 80 for one in seen for line in drawn(picture(one)).splitlines())
 
 
-def test_a_picture_names_units_workers_and_what_came_up(spec: TrainingSpec) -> None:
-    middle = watched(spec, [("steady", 2, BEFORE)])[12]
+def test_a_picture_names_units_workers_and_what_came_up(recovery: list[Overview]) -> None:
+    middle = recovery[12]
     text = drawn(picture(middle))
-    for word in (spec.job_name(1), "running", "steady", "at work", "first_byte", "warm spare", "a-node", "recovered"):
+    for word in (
+        f"{middle.key[:16]}-1",
+        "running",
+        "steady",
+        "at work",
+        "first_byte",
+        "warm spare",
+        "a-node",
+        "recovered",
+    ):
         assert word in text
     assert "not heard" in text
 
@@ -151,9 +166,9 @@ def test_a_job_leaves_what_a_watcher_needs(spec: TrainingSpec, tmp_path: Path, m
     assert Observer(tmp_path, ledger_of(spec)).chosen("by-hand") == spec.key
 
 
-def test_over_a_pipe_each_step_and_each_event_is_a_line_once(spec: TrainingSpec) -> None:
-    seen, lines = watched(spec, [("steady", 2, BEFORE)]), list[str]()
-    upcoming, show = iter(seen), ChangedLines(lines.append).show
+def test_over_a_pipe_each_step_and_each_event_is_a_line_once(recovery: list[Overview]) -> None:
+    lines = list[str]()
+    upcoming, show = iter(recovery), ChangedLines(lines.append).show
     follow(lambda: next(upcoming), show, lambda: None)
     assert sum(line.startswith("steady: step ") for line in lines) == 4
     assert sum("recovered" in line for line in lines) == 1

@@ -1,6 +1,7 @@
 """Score once, do nothing the second time, and refuse with one sentence what does not fit."""
 
 import dataclasses
+import functools
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -18,16 +19,34 @@ from koboshi.refs import ModelRef
 from koboshi.scoring import batch
 from koboshi.scoring.batch import Order, score
 from koboshi.scoring.mlflow_version import find_version
-from koboshi.scoring.model_version import Version
+from koboshi.scoring.model_version import Version, model_of
 from koboshi.scoring.partitions import FORMAT_VERSION
 from koboshi.serving.sklearn_model import load
+from koboshi.training import attach
 from tests.support.artefacts import flip_a_byte
 from tests.support.local_pool import AFTER, BEFORE, LocalPool
 from tests.support.models import COLUMNS
-from tests.support.scorings import PARTITIONS, LocalJobs, files_of, place_in, small_order
+from tests.support.scorings import PARTITIONS, LocalJobs, files_of, place_in, recorded_version, small_order
 
 JOB = Path("score_batch.py")
 Recorded = Callable[[str], Version]
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
+    """`recorded("boosting")`, shared, since to make one takes longer than to score with it."""
+    return functools.cache(lambda kind: recorded_version(tmp_path_factory.mktemp(kind), kind))
+
+
+@pytest.fixture
+def order(recorded: Recorded, tmp_path: Path) -> Order:
+    return small_order(tmp_path, recorded("boosting"))
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attach, "POLL_S", 0.0)
+    model_of.cache_clear()
 
 
 def scored(order: Order, jobs: LocalJobs) -> list[str]:
