@@ -48,7 +48,7 @@ nemesis-training: setup ## Two hundred faults, drawn from a seed, over every rea
 test: setup ## Every test, on a real stack, with branch coverage (REQUIRE_TOOLS=1: an absent tool is a failure)
 	@python tools/run_tests.py
 
-test-unit: setup ## The tests that need no stack, in seconds
+test-unit: setup ## The pure tests, in seconds: no process, no waiting
 	@python -m tools.run_unit_tests
 
 compose-test: setup ## The stack in containers: image, flow, kills under load, down and up (Docker, or root on Debian)
