@@ -9,7 +9,7 @@ unexport PYTHONDONTWRITEBYTECODE
 unexport VIRTUAL_ENV
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up demo compose-test drills test test-unit lint format stop clean tools lock
+.PHONY: help setup up demo compose-test drills fuzz test test-unit lint format stop clean tools lock
 .PHONY: benchmark-recovery benchmark-training benchmark-detector benchmark-model nemesis-training
 
 help: ## Show this list
@@ -50,6 +50,10 @@ test: setup ## Every test, on a real stack, with branch coverage (REQUIRE_TOOLS=
 
 test-unit: setup ## The pure tests, in seconds: no process, no waiting
 	@python -m tools.run_unit_tests
+
+fuzz: setup ## 100,000 generated inputs for each door from outside, new ones each time; SEED=7 repeats a run
+	@FUZZ_CASES=$${FUZZ_CASES:-100000} python -m pytest -q --timeout=0 --hypothesis-profile=new \
+	  $(if $(SEED),--hypothesis-seed=$(SEED)) tests/fuzz
 
 compose-test: setup ## The stack in containers: image, flow, kills under load, down and up (Docker, or root on Debian)
 	@COMPOSE_TEST=1 python -m pytest -q -s -x tests/compose

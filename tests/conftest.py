@@ -20,6 +20,8 @@ FIXED = settings(derandomize=True, deadline=None, database=None, phases=PHASES)
 settings.register_profile("fixed", FIXED)
 # A tenth of them, for `make test-unit`.
 settings.register_profile("few", FIXED, max_examples=10)
+# New ones each time, for `make fuzz`; a failure prints the seed that repeats it.
+settings.register_profile("new", FIXED, derandomize=False, print_blob=True)
 settings.load_profile("fixed")
 
 
