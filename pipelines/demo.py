@@ -15,8 +15,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from koboshi.errors import Permanent, Transient
-from koboshi.exits import run_and_exit
+from koboshi.errors import Permanent
+from koboshi.exits import error_of, run_and_exit
 from koboshi.orchestration.airflow_client import AirflowClient, Run, TaskState, connect
 from koboshi.settings import Settings, load_settings, required
 from pipelines.demo_answers import check_answers
@@ -125,8 +125,7 @@ def koboshi(*words: str) -> None:
     command = (str(Path(sys.executable).parent / "koboshi"), *words)
     sys.stdout.flush()
     if code := subprocess.run(command, check=False).returncode:
-        kind = Transient if code == Transient.exit_code else Permanent
-        raise kind(f"`koboshi {' '.join(words)}` ended with {code}; its last lines say why.")
+        raise error_of(code)(f"`koboshi {' '.join(words)}` ended with {code}; its last lines say why.")
 
 
 def summarise(settings: Settings, before: Counts, after: Counts, announcer: Announcer) -> None:

@@ -12,6 +12,7 @@ import polars as pl
 from koboshi.datasets.manifest import open_verified
 from koboshi.datasets.params import load_params
 from koboshi.errors import Permanent, Unavailable
+from koboshi.proxies import for_httpx
 from koboshi.serving.protocol import REPLICA_HEADER, VERSION_HEADER
 from koboshi.settings import Settings, required
 from pipelines.candidates import features_of, probability
@@ -62,7 +63,7 @@ def _sample(project: Path) -> pl.DataFrame:
 def _ask(url: str, rows: pl.DataFrame, version: int) -> tuple[list[float], Counter[str]]:
     answers: list[float] = []
     replicas: Counter[str] = Counter()
-    with httpx.Client(base_url=url, timeout=20.0) as client:
+    with httpx.Client(base_url=url, timeout=20.0, mounts=for_httpx(url)) as client:
         for part in rows.iter_slices(ROWS_A_REQUEST):
             body = {"dataframe_split": features_of(part).to_dict(orient="split")}
             answer = client.post("/invocations", json=body)

@@ -1,6 +1,6 @@
 """The errors of koboshi, one tree.
 
-    KoboshiError
+    KoboshiError (65)
     ├── Transient (75)          the same call may succeed later: retry
     │   ├── Unavailable         a remote part does not answer
     │   ├── LeaseTaken          somebody else holds the lease just now
@@ -14,13 +14,17 @@
 
 The exit codes are those of sysexits.h: 75 is EX_TEMPFAIL, 65 is EX_DATAERR. A message is one sentence that says what
 to do next. Every error survives pickling, so that it may cross from a worker to its driver.
+
+An exception that is none of these was not foreseen, and ends a command with 65 as well: the same call most likely
+raises it again, and retries would only hide it. Its trace is kept (`koboshi.exits`). Those that the system itself
+raises when a connection breaks, a time limit passes or a disk is full are taken for Transient.
 """
 
 
 class KoboshiError(Exception):
     """Anything koboshi raises on purpose; `exit_code` is what a command ends with."""
 
-    exit_code = 70
+    exit_code = 65
 
 
 class Transient(KoboshiError):

@@ -31,12 +31,17 @@ def naming_disk_failures(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in (*_FULL, *_BROKEN):
+        if error.errno is None or not is_disk_failure(error):
             raise
         reason = os.strerror(error.errno)
         if error.errno in _FULL:
             raise DiskFailed(f"the disk of {path} is full ({reason}): make room, then run it again.") from error
         raise DiskFailed(f"the disk of {path} fails ({reason}): mend it (see dmesg), then run it again.") from error
+
+
+def is_disk_failure(error: BaseException) -> bool:
+    """Whether an error says that a disk is full or failing."""
+    return isinstance(error, OSError) and error.errno in (*_FULL, *_BROKEN)
 
 
 def sha256_of(path: Path) -> str:

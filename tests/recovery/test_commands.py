@@ -100,9 +100,20 @@ def test_what_a_command_leaves_running_is_ended(tmp_path: Path) -> None:
     wait_until(lambda: is_gone(pid_in(tmp_path / "pid")))
 
 
-@pytest.mark.parametrize(("code", "error"), [(65, Permanent), (75, Transient), (1, Transient), (137, Transient)])
+@pytest.mark.parametrize(
+    ("code", "error"),
+    [
+        (65, Permanent),
+        (2, Permanent),
+        (75, Transient),
+        (1, Transient),
+        (130, Transient),
+        (137, Transient),
+        (143, Transient),
+    ],
+)
 def test_the_exit_code_decides_between_retry_and_failure(tmp_path: Path, code: int, error: type[Exception]) -> None:
-    """65 fails at once, 75 and what was not foreseen are tried again; the sentence of the command is handed on."""
+    """65 and wrong words fail at once, 75, a signal and a kill are tried again; the command's sentence is handed on."""
     ended, _ = run(f"import sys; print('land again.'); sys.exit({code})", cwd=tmp_path)
     with pytest.raises(error, match=rf"^stage x ended with {code}: land again\.$"):
         commands.raise_for(ended, "stage x")

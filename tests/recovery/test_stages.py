@@ -1,5 +1,6 @@
 """One stage by DVC, in one workspace, by one process at a time. Real DVC, real processes."""
 
+import errno
 import json
 import os
 import signal
@@ -184,10 +185,12 @@ def test_a_pid_that_is_not_dvcs_is_dead(project: Path) -> None:
     ("cause", "code"),
     [
         (LockError("busy"), 75),
-        (StageCmdFailedError("python -m steps.first", 137), 70),
+        (StageCmdFailedError("python -m steps.first", 137), 75),
         (DvcException("output data/x is in two stages"), 65),
         (FileNotFoundError("data/first"), 65),
-        (OSError("no space left on device"), 70),
+        (OSError(errno.ENOSPC, "no space left on device"), 75),
+        (ConnectionResetError("the remote was reset"), 75),
+        (TypeError("a bug of DVC's"), 65),
     ],
 )
 def test_dvcs_errors_decide_by_their_cause(cause: Exception, code: int) -> None:

@@ -17,6 +17,7 @@ import httpx
 import stamina
 
 from koboshi.errors import BadInput, NotConfigured, Permanent, Unavailable
+from koboshi.proxies import for_httpx
 
 _TIMEOUT_S = 30.0  # the first call after a start was seen to take six seconds
 LOOK_S = 0.5
@@ -66,7 +67,7 @@ class AirflowClient:
 
     def __init__(self, base_url: str, username: str, password: str, *, tries: int = 6) -> None:
         """Nothing is sent before the first call."""
-        self._client = httpx.Client(base_url=base_url.rstrip("/"), timeout=_TIMEOUT_S)
+        self._client = httpx.Client(base_url=base_url.rstrip("/"), timeout=_TIMEOUT_S, mounts=for_httpx(base_url))
         self._login = {"username": username, "password": password}
         self._tries = tries
 

@@ -1,7 +1,8 @@
 """What DAG files are made of: tasks that run a verb or a stage, the assets that link the DAGs, retries, trigger forms.
 
 A task only starts a command and waits for it. What the command ends with decides: 65 fails the task at once, since the
-same call would fail again; 75, a kill or anything unforeseen is tried again, later each time.
+same call would fail again, and so does 2 (wrong words); 75, a signal (130, 143) or a kill is tried again, later each
+time.
 """
 
 import json
@@ -33,7 +34,7 @@ TASK_DEFAULTS = {
     "retry_exponential_backoff": 2.0,
     "max_retry_delay": timedelta(minutes=2),
     "retry_policy": ExceptionRetryPolicy(
-        [RetryRule(Permanent, RetryAction.FAIL, reason="exit code 65: the same call would fail again")]
+        [RetryRule(Permanent, RetryAction.FAIL, reason="exit code 65 or 2: the same call would fail again")]
     ),
 }
 _log = logging.getLogger(__name__)

@@ -13,7 +13,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
-from koboshi.errors import KoboshiError, Permanent, Transient
+from koboshi.errors import Transient
+from koboshi.exits import error_of
 
 _LOOK_S = 0.5
 _GRACE_S = 2.0
@@ -64,14 +65,9 @@ def run(
 
 
 def raise_for(ended: Ended, what: str) -> None:
-    """Do nothing after exit code 0; raise `Permanent` after 65, `Transient` after 75, and an error of its own else.
-
-    Whatever ended otherwise was killed or broke unforeseen: worth another try.
-    """
-    if ended.code == 0:
-        return
-    errors: dict[int, type[KoboshiError]] = {65: Permanent, 75: Transient}
-    raise errors.get(ended.code, Transient)(f"{what} ended with {ended.code}: {ended.last_line or 'no word of why'}")
+    """Do nothing after exit code 0; else raise what the code stands for (`koboshi.exits.error_of`)."""
+    if ended.code != 0:
+        raise error_of(ended.code)(f"{what} ended with {ended.code}: {ended.last_line or 'no output'}")
 
 
 def end_tagged(variable: str, folder: Path) -> list[int]:

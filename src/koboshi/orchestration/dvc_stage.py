@@ -11,10 +11,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from koboshi.exits import EXIT_FILE_VARIABLE
+from koboshi.exits import AGAIN, EXIT_FILE_VARIABLE, run_and_exit
+from koboshi.exits import exit_code as code_of
 from koboshi.files import publish_bytes
-
-_UNFORESEEN = 70
 
 
 def main() -> int:
@@ -36,17 +35,18 @@ def main() -> int:
 
 
 def exit_code(error: BaseException) -> int:
-    """The code for what DVC raised, by its causes: 75 for a lock, 65 for a pipeline that does not fit, 70 else."""
-    from dvc.exceptions import DvcException
+    """The code for what DVC raised, by its causes.
+
+    75 for a lock, and for a stage that was killed or has a program of its own with codes of its own; 65 for a pipeline
+    that does not fit; else what the last cause stands for.
+    """
     from dvc.lock import LockError
     from dvc.stage.exceptions import StageCmdFailedError
 
     causes = list(_causes(error))
-    if any(isinstance(cause, LockError) for cause in causes):
-        return 75
-    if any(isinstance(cause, StageCmdFailedError) for cause in causes):
-        return _UNFORESEEN
-    return 65 if isinstance(causes[-1], DvcException | FileNotFoundError) else _UNFORESEEN
+    if any(isinstance(cause, LockError | StageCmdFailedError) for cause in causes):
+        return AGAIN
+    return code_of(causes[-1])
 
 
 def mend_lock(folder: Path) -> None:
@@ -101,4 +101,4 @@ def _left_behind() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_and_exit(lambda: sys.exit(main()), "dvc")

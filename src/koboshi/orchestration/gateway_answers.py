@@ -7,6 +7,7 @@ from collections.abc import Callable
 import httpx
 
 from koboshi.errors import Unavailable
+from koboshi.proxies import for_httpx
 from koboshi.serving.protocol import REPLICA_HEADER, VERSION_HEADER
 
 _IN_A_ROW = 12  # answers of the wanted version, after which no replica that the gateway sends to has another one
@@ -21,7 +22,7 @@ def wait_until_served(url: str, version: int, *, within_s: float, on_line: Calla
     deadline = time.monotonic() + within_s
     answered: list[str] = []
     last = ""
-    with httpx.Client(base_url=url.rstrip("/"), timeout=10.0) as client:
+    with httpx.Client(base_url=url.rstrip("/"), timeout=10.0, mounts=for_httpx(url)) as client:
         while len(answered) < _IN_A_ROW:
             replica, found = _ask(client)
             answered = [*answered, replica] if found == str(version) else []

@@ -8,6 +8,7 @@ import urllib.request
 from typing import Any
 
 from koboshi.probes.health import Health
+from koboshi.proxies import open_url
 
 NO_MODEL = "no model yet"
 
@@ -18,7 +19,7 @@ def probe_gateway(url: str, example: Any | None, limit_s: float = 10.0) -> Healt
     request = urllib.request.Request(f"{url}/invocations", body, {"Content-Type": "application/json"})  # noqa: S310
     begun = time.monotonic()
     try:
-        with urllib.request.urlopen(request, timeout=limit_s) as answer:  # noqa: S310
+        with open_url(request, limit_s) as answer:
             predictions = json.loads(answer.read())["predictions"]
     except urllib.error.HTTPError as error:
         text = error.read(200).decode(errors="replace")

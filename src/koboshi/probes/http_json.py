@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from koboshi.errors import Unavailable
+from koboshi.proxies import open_url
 
 
 def call(url: str, payload: Any = None, *, headers: Mapping[str, str] | None = None, limit_s: float = 5.0) -> Any:
@@ -16,7 +17,7 @@ def call(url: str, payload: Any = None, *, headers: Mapping[str, str] | None = N
     sent = {"Content-Type": "application/json", **(headers or {})}
     request = urllib.request.Request(url, data, sent)  # noqa: S310 (our own addresses)
     try:
-        with urllib.request.urlopen(request, timeout=limit_s) as answer:  # noqa: S310
+        with open_url(request, limit_s) as answer:
             return json.loads(answer.read() or b"null")
     except urllib.error.HTTPError as error:
         raise Unavailable(f"{url} answers {error.code}: {error.read(300).decode(errors='replace')}") from error

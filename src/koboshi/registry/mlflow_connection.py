@@ -10,6 +10,7 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from koboshi.errors import Conflict, NotConfigured, Unavailable
+from koboshi.proxies import direct
 
 _RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
 # MLflow's own defaults are 7 retries of up to 120 s: a dead server would hold a task for minutes.
@@ -27,9 +28,14 @@ _asking_once = threading.RLock()
 
 
 def connect(tracking_uri: str) -> MlflowClient:
-    """A client of this server, for tracking and registry alike. What the environment says already wins."""
+    """A client of this server, for tracking and registry alike. What the environment says already wins.
+
+    Only a server on this machine is asked without a proxy, whatever the environment says: MLflow's client knows no
+    other way to tell it so.
+    """
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
+    os.environ.update(direct(os.environ))
     return MlflowClient(tracking_uri, registry_uri=tracking_uri)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import requests
 
 from koboshi.errors import Corrupt, Unavailable
+from koboshi.proxies import direct, for_requests
 from koboshi.refs import ModelRef
 from koboshi.serving.following import Aliased
 
@@ -38,7 +39,9 @@ class MlflowReader:
     def look(self) -> Aliased | None:
         """The version that the slot's alias points at, or None when there is no model or no alias yet."""
         try:
-            answer = self._session.get(self._uri + _ALIAS, params=self._query, timeout=self._timeout_s)
+            answer = self._session.get(
+                self._uri + _ALIAS, params=self._query, timeout=self._timeout_s, proxies=for_requests(self._uri)
+            )
             body = answer.json()
         except requests.RequestException as error:
             raise Unavailable(
@@ -53,7 +56,7 @@ class MlflowReader:
     def fetch(self, seen: Aliased, folder: Path) -> Path:
         """Download an artefact into a folder; `Corrupt` when there is none, `Unavailable` when it takes too long."""
         command = [sys.executable, "-m", "koboshi.serving.mlflow_download", seen.source, str(folder)]
-        environment = {**_PATIENCE, **os.environ, "MLFLOW_TRACKING_URI": self._uri}
+        environment = {**_PATIENCE, **os.environ, **direct(os.environ), "MLFLOW_TRACKING_URI": self._uri}
         try:
             done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
         except subprocess.TimeoutExpired as error:

@@ -24,25 +24,27 @@ def serve(replica: Replica, host: str, port: int) -> None:
     """Let a replica follow its slot, and answer on `host:port`, until SIGTERM.
 
     On SIGTERM readiness turns red for `DRAIN_S`, so that a balancer takes the replica out; then no connection is
-    accepted any more, and what is under way may finish within `FINISH_S`.
+    accepted any more, and what is under way may finish within `FINISH_S`. The process ends with 128 + the signal.
     """
     app = ScoringApp(replica)
     config = uvicorn.Config(app.asgi, host, port, log_level="warning", access_log=False, server_header=False)
     config.timeout_graceful_shutdown, config.timeout_keep_alive = FINISH_S, KEEP_ALIVE_S
     with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
-        runner.run(_run(_DrainingServer(config, app), replica))
+        server = _DrainingServer(config, app)
+        runner.run(_run(server, replica))
         # A thread that is stuck in a prediction or a download must not hold the process: nothing is left to lose.
         logging.shutdown()
-        os._exit(0)
+        os._exit(128 + server.signal if server.signal else 0)
 
 
 class _DrainingServer(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, app: ScoringApp) -> None:
         super().__init__(config)
-        self._app = app
+        self._app, self.signal = app, 0
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002  uvicorn's interface
         """The first signal drains, the second one stops at once."""
+        self.signal = self.signal or sig
         if self._app.draining:
             self.should_exit = True
             return

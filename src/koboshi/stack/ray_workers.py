@@ -1,11 +1,10 @@
 """The actors that train, as Ray's own state interface names them."""
 
-import json
-import urllib.request
 from pathlib import Path
 from typing import Any
 
 from koboshi.errors import Unavailable
+from koboshi.probes.http_json import call
 
 ACTOR_PREFIX = "koboshi-"
 STEP_MARK = "/step-"  # an actor in the middle of a step has `<unit>/step-<k>` for its title
@@ -37,9 +36,8 @@ def title(pid: int) -> str:
 def _actors(jobs_url: str, token_path: Path | None) -> list[dict[str, Any]]:
     query = "detail=1&limit=1000&filter_keys=state&filter_predicates=%3D&filter_values=ALIVE"
     headers = {"Authorization": f"Bearer {token_path.read_text().strip()}"} if token_path else {}
-    request = urllib.request.Request(f"{jobs_url}/api/v0/actors?{query}", headers=headers)  # noqa: S310
     try:
-        with urllib.request.urlopen(request, timeout=LIMIT_S) as answer:  # noqa: S310
-            return list(json.loads(answer.read())["data"]["result"]["result"])
-    except (OSError, ValueError, KeyError) as error:
+        answer = call(f"{jobs_url}/api/v0/actors?{query}", headers=headers, limit_s=LIMIT_S)
+        return list(answer["data"]["result"]["result"])
+    except (Unavailable, KeyError, TypeError) as error:
         raise Unavailable(f"Ray at {jobs_url} does not list its actors ({error}): see `koboshi status`.") from error

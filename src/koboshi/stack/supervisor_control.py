@@ -12,6 +12,7 @@ from xmlrpc.client import Fault, ServerProxy
 
 from koboshi.errors import Unavailable
 from koboshi.files import publish_bytes
+from koboshi.proxies import direct
 from koboshi.stack.launch import GAVE_UP
 from koboshi.stack.places import Places
 from koboshi.stack.process_table import TAG, start_ticks
@@ -90,9 +91,12 @@ def start_supervisor(places: Places) -> int:
 
 
 def environment_of_parts(environment: Mapping[str, str], places: Places) -> dict[str, str]:
-    """The caller's environment without what would set up the parts behind our back, and with the stack's tag."""
+    """The caller's environment without what would set up the parts behind our back, and with the stack's tag.
+
+    The parts ask each other directly, whatever proxy the caller's environment names for addresses elsewhere.
+    """
     kept = {name: value for name, value in environment.items() if not name.startswith(FOREIGN_SETTINGS)}
-    return {**kept, TAG: places.stack_id}
+    return {**kept, **direct(kept), TAG: places.stack_id}
 
 
 def recorded_supervisor(places: Places) -> tuple[int, int] | None:

@@ -51,6 +51,8 @@ def on_ray(spec: TrainingSpec, job: str, say: Say) -> Iterator["RayPool"]:
                 wanted = f"{spec.place.actors} workers at once with {spec.threads} threads each"
                 say(f"The cluster is too small for {wanted}: {pool.places} at once are started.")
             yield pool
+    except RayError as error:  # a step's own errors are the driver's; this one is of the cluster
+        raise Unavailable(f"Ray broke off ({_gist(error)}): see `koboshi status`.") from error
     finally:
         ray.shutdown()
 
@@ -177,4 +179,4 @@ def _wait_for_nodes(say: Say) -> None:
 def _gist(error: Exception) -> str:
     """The first sentence that says how the process ended; Ray's text has many lines, and advice for other cases."""
     found = re.search(r"Worker exit detail: ([^.\n]+)", str(error))
-    return found.group(1) if found else str(error).strip().splitlines()[0][:200]
+    return found.group(1) if found else (str(error).strip() or type(error).__name__).splitlines()[0][:200]

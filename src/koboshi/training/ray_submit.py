@@ -11,6 +11,7 @@ import requests
 
 from koboshi.errors import NotConfigured, Permanent, Unavailable
 from koboshi.files import publish_bytes
+from koboshi.proxies import for_requests
 from koboshi.training.attach import JobInfo, Submission
 from koboshi.training.spec import TrainingSpec
 
@@ -59,7 +60,9 @@ class RayJobs:
     def _request(self, method: str, path: str, body: Any = None) -> requests.Response:
         try:
             url, headers = self.url + path, self._headers()
-            answer = requests.request(method, url, json=body, headers=headers, timeout=self.timeout_s)
+            answer = requests.request(
+                method, url, json=body, headers=headers, timeout=self.timeout_s, proxies=for_requests(url)
+            )
         except requests.RequestException as error:
             message = f"Ray's jobs API at {self.url} does not answer ({type(error).__name__}): see `koboshi status`."
             raise Unavailable(message) from error

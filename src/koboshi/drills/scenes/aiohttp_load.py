@@ -11,6 +11,7 @@ from typing import Any
 import aiohttp
 
 from koboshi.drills.scenes.answers import OK, Answer, bearable
+from koboshi.proxies import on_loopback
 from koboshi.serving.protocol import REPLICA_HEADER, VERSION_HEADER
 
 ANSWER_LIMIT_S = 30.0
@@ -68,7 +69,10 @@ class Load:
         connector = aiohttp.TCPConnector(limit=0)
         timeout = aiohttp.ClientTimeout(total=ANSWER_LIMIT_S)
         headers = {"Content-Type": "application/json"}
-        async with aiohttp.ClientSession(connector=connector, timeout=timeout, headers=headers) as session:
+        trust = not on_loopback(self._url)  # its proxies are those of the environment, but not for this machine
+        async with aiohttp.ClientSession(
+            connector=connector, timeout=timeout, headers=headers, trust_env=trust
+        ) as session:
             self._due_s, number = time.time(), 0
             async with asyncio.TaskGroup() as asked:
                 while not self._stopping.is_set():

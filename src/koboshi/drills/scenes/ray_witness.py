@@ -9,6 +9,7 @@ from typing import Any
 import requests
 
 from koboshi.errors import Unavailable
+from koboshi.proxies import for_requests
 
 TIMEOUT_S = 20.0
 LIMIT = 5000
@@ -108,7 +109,10 @@ class RayWitness:
 
     def _get(self, path: str, query: Sequence[tuple[str, str]] = ()) -> Any:
         try:
-            answer = requests.get(f"{self.url}{path}", params=list(query), headers=self._headers(), timeout=TIMEOUT_S)
+            url, headers = f"{self.url}{path}", self._headers()
+            answer = requests.get(
+                url, params=list(query), headers=headers, timeout=TIMEOUT_S, proxies=for_requests(url)
+            )
             answer.raise_for_status()
             return answer.json()
         except requests.RequestException as error:

@@ -7,6 +7,7 @@ from typing import Any
 import requests
 
 from koboshi.probes.http_json import call
+from koboshi.proxies import for_requests
 
 LIMIT_S = 20.0
 PARENT_TAG = "mlflow.parentRunId"
@@ -58,7 +59,7 @@ class TrackerWitness:
             return
         self._ask("experiments/delete", {"experiment_id": experiment})
         artefacts = f"{self.url}/api/2.0/mlflow-artifacts/artifacts/{experiment}"
-        requests.delete(artefacts, timeout=LIMIT_S)
+        requests.delete(artefacts, timeout=LIMIT_S, proxies=for_requests(artefacts))
 
     def _experiment(self) -> str | None:
         found = self._ask("experiments/search", {"max_results": 1, "filter": f"name = '{self.experiment}'"})

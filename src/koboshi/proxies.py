@@ -1,0 +1,70 @@
+"""Which addresses are never asked through a proxy: this machine's own, whatever `http_proxy` and the like say.
+
+A proxy on another machine cannot reach a part that listens on 127.0.0.1. Clients learn that in two ways: those of
+koboshi's rooms look at the address (`on_loopback`); all others, such as MLflow's client, Airflow's tasks and Ray's
+jobs, read `no_proxy` in their environment (`direct`). Other addresses are asked as the user's environment says.
+"""
+
+import ipaddress
+import urllib.request
+from collections.abc import Iterable, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+NAMES = ("no_proxy", "NO_PROXY")  # some clients read one, some the other
+GRPC_NAME = "no_grpc_proxy"  # where it is set, gRPC reads this one instead
+
+
+def direct(environment: Mapping[str, str], hosts: Iterable[str] = LOOPBACK) -> dict[str, str]:
+    """The variables, to be put into an environment, that keep its clients from asking `hosts` through a proxy.
+
+    Hosts that the user's variables name stay, and `*` (no proxy at all) stays alone. Done twice, the same comes out.
+    """
+    names = (*NAMES, *((GRPC_NAME,) if GRPC_NAME in environment else ()))
+    return {name: _extended(_given(environment, name), hosts) for name in names}
+
+
+def _given(environment: Mapping[str, str], name: str) -> str:
+    """One spelling that is not set is read as the other by most clients."""
+    return next((environment[known] for known in (name, *NAMES) if known in environment), "")
+
+
+def _extended(given: str, hosts: Iterable[str]) -> str:
+    entries = [entry.strip() for entry in given.split(",") if entry.strip()]
+    if "*" in entries:
+        return "*"
+    return ",".join(dict.fromkeys([*entries, *hosts]))
+
+
+def on_loopback(url: str) -> bool:
+    """Whether an address is of this machine alone: localhost, 127.0.0.0/8 or ::1."""
+    host = _host(url)
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def _host(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:  # no URL at all: the client that gets it says so
+        return ""
+
+
+def for_requests(url: str) -> dict[str, str]:
+    """What the library requests takes as `proxies` for this address."""
+    return {"no_proxy": _host(url)} if on_loopback(url) else {}
+
+
+def for_httpx(url: str) -> dict[str, None]:
+    """What the library httpx takes as `mounts` for this address."""
+    host = _host(url)
+    return {f"all://[{host}]" if ":" in host else f"all://{host}": None} if on_loopback(url) else {}
+
+
+def open_url(request: urllib.request.Request, limit_s: float) -> Any:
+    """`urllib.request.urlopen`, without a proxy where the address is of this machine."""
+    handlers = [urllib.request.ProxyHandler({})] if on_loopback(request.full_url) else []
+    return urllib.request.build_opener(*handlers).open(request, timeout=limit_s)
