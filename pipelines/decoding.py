@@ -5,6 +5,7 @@ The decoder is strict (1.5 or true is no integer, a time has no zone), because a
 
 import dataclasses
 import datetime
+import re
 from collections.abc import Iterable
 from typing import Annotated, Any
 
@@ -51,6 +52,9 @@ MEANINGS = {
 }
 KEY = "transaction_id"
 LARGEST_BYTES = 65_536  # an event has some hundred: what is so much larger is something else, whatever it says
+DEEPEST = 64  # an event has one level; how deep the decoder itself can go depends on the interpreter's stack just then
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"?', re.DOTALL)  # one that does not end takes all the rest
+_BRACKET = re.compile(rb"[\[{\]}]")
 
 
 def decode(batch: RawBatch) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -59,7 +63,7 @@ def decode(batch: RawBatch) -> tuple[pl.DataFrame, pl.DataFrame]:
     read, rows, dead = meaning.decoder.decode, [], []
     for index, value in enumerate(batch.values):
         try:
-            rows.append(read(value) if value is not None and len(value) <= LARGEST_BYTES else _refuse(value))
+            rows.append(read(_checked(value)))
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             dead.append((index, str(error)))
     return _table(rows, meaning.schema), _dead_letters(batch, dead)
@@ -77,10 +81,24 @@ def without_duplicates(rows: pl.DataFrame, meaning: Meaning) -> tuple[pl.DataFra
     return kept, distinct.height - kept.height
 
 
-def _refuse(value: bytes | None) -> Any:
+def _checked(value: bytes | None) -> bytes:
+    """The value, unless it is none that a decoder should be given; as strict in each process (I4)."""
     if value is None:
         raise msgspec.DecodeError("the record has no value")
-    raise msgspec.DecodeError(f"the value has {len(value):,} bytes, more than {LARGEST_BYTES:,}")
+    if len(value) > LARGEST_BYTES:
+        raise msgspec.DecodeError(f"the value has {len(value):,} bytes, more than {LARGEST_BYTES:,}")
+    if value.count(b"[") + value.count(b"{") > DEEPEST and _depth(value) > DEEPEST:
+        raise msgspec.DecodeError(f"the value is nested more than {DEEPEST} levels deep")
+    return value
+
+
+def _depth(value: bytes) -> int:
+    """How many brackets are open at once, those in strings aside: up to where the decoder stops, as it counts them."""
+    deepest = depth = 0
+    for bracket in _BRACKET.findall(_STRING.sub(b"", value)):
+        depth += 1 if bracket in b"[{" else -1
+        deepest = max(deepest, depth)
+    return deepest
 
 
 def _table(rows: list[Any], schema: pl.Schema) -> pl.DataFrame:
