@@ -39,7 +39,9 @@ TIMES = st.builds(
     st.sampled_from(["", ".5", ".9999999", "." + "9" * 40, ",5"]),
     st.sampled_from(["", "Z", "+00:00", "-23:59", "+24:00", "+99:99"]),
 )
-STRINGS = st.one_of(st.text(max_size=20).map(json.dumps), st.sampled_from(['"\\ud800"', '"\\u0000"', '"[[[["', '"\\x"']))
+STRINGS = st.one_of(
+    st.text(max_size=20).map(json.dumps), st.sampled_from(['"\\ud800"', '"\\u0000"', '"[[[["', '"\\x"'])
+)
 NESTED = st.builds(
     lambda opening, closing, deep, closed: opening * deep + closing * closed,
     st.sampled_from(["[", '{"a":', '[{"a":']),
@@ -50,7 +52,7 @@ NESTED = st.builds(
 VALUES = st.one_of(NUMBERS, TIMES, STRINGS, NESTED, st.sampled_from(["null", "true", "[]", "{}", ""]))
 # Also with a field twice, without one, or with one of the other topic.
 OBJECTS = st.lists(st.tuples(st.sampled_from([*FIELDS, "more"]), VALUES), max_size=7).map(
-    lambda fields: "{%s}" % ",".join(f'"{name}":{value}' for name, value in fields)
+    lambda fields: "{" + ",".join(f'"{name}":{value}' for name, value in fields) + "}"
 )
 
 

@@ -8,8 +8,8 @@ from typing import Any
 from koboshi.datasets import dvc_cache
 from koboshi.files import TEMPORARY_PREFIX
 from koboshi.orchestration.dvc_cache import cache_of
-from koboshi.orchestration.workspaces import read_yaml
 from koboshi.settings import Settings
+from koboshi.yaml_text import load_mapping
 
 PROJECT = "project"  # where the archive has the project's own files
 CARRIED = ("cut.json", dvc_cache.LOCK)
@@ -64,7 +64,7 @@ def files_below(folder: Path) -> Iterator[Path]:
 
 def carried_names(project: Path) -> list[str]:
     """The project's files that say what the data is, and change with it: cut, lock, and outputs that git keeps."""
-    stages = read_yaml(project / "dvc.yaml").get("stages", {}).values()
+    stages = load_mapping(project / "dvc.yaml").get("stages", {}).values()
     outputs = (output for stage in stages for key in ("outs", "metrics", "plots") for output in stage.get(key, ()))
     return [*CARRIED, *(name for output in outputs if isinstance(output, dict) for name in _uncached(output))]
 

@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-import yaml
+from koboshi.yaml_text import load_mapping
 
 LOCK = "dvc.lock"
 
@@ -26,8 +26,7 @@ class Output:
 
 def outputs(project: Path) -> list[Output]:
     """The outputs in `project`/dvc.lock."""
-    lock = project / LOCK
-    stages = (yaml.safe_load(lock.read_text()) or {}).get("stages", {}) if lock.is_file() else {}
+    stages = load_mapping(project / LOCK).get("stages", {})
     return [Output(project / out["path"], out["md5"]) for stage in stages.values() for out in stage.get("outs", ())]
 
 

@@ -9,6 +9,7 @@ import hashlib
 import json
 from pathlib import Path
 
+from koboshi import json_text
 from koboshi.datasets import dvc_cache
 from koboshi.errors import BadInput, Corrupt
 from koboshi.files import publish_bytes, sha256_of
@@ -73,7 +74,7 @@ def open_verified(folder: Path) -> Dataset:
 def _read(path: Path) -> dict[str, str]:
     data = path.read_bytes()
     try:
-        content = json.loads(data)
+        content = json_text.loads(data)
         format_version, files = int(content["format"]), {str(k): str(v) for k, v in content["files"].items()}
     except (ValueError, KeyError, TypeError, AttributeError):
         raise _corrupt(path) from None

@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from koboshi.errors import BadInput
+from koboshi.yaml_text import load_mapping
 
 FILE = "params.yaml"
 
@@ -32,10 +32,9 @@ def load_params(project: Path, block: str, model: type[ParamsT]) -> ParamsT:
 
 
 def _block(path: Path, block: str) -> Any:
-    try:
-        blocks = yaml.safe_load(path.read_text()) or {}
-    except (OSError, yaml.YAMLError) as error:
-        raise BadInput(f"{path} cannot be read ({error}): mend it or take it from git again.") from error
+    if not path.exists():
+        raise BadInput(f"{path} cannot be read (it is not there): take it from git again.")
+    blocks = load_mapping(path)
     if block not in blocks:
         raise BadInput(f"{path} has no block {block}: add it.")
     return blocks[block]

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 from rich.table import Table
 
+from koboshi import json_text
 from koboshi.drills.drill import Drill, Outcome
 from koboshi.drills.machine import machine, versions
 from koboshi.errors import BadInput
@@ -94,14 +95,14 @@ def read(path: Path) -> Report:
 def parsed(data: bytes, path: Path) -> Report:
     """The report in a journal's bytes, every field of it checked; `path` is for the sentence that refuses it."""
     try:
-        fields = json.loads(data)
+        fields = json_text.loads(data)
         found = fields.pop("format", None)
         if found not in (1, FORMAT_VERSION):
             raise BadInput(f"{path} has format {found}, this koboshi knows {FORMAT_VERSION}: upgrade koboshi.")
         report = _REPORT.validate_python(_from_format_1(fields) if found == 1 else fields)
         _OUTCOME.validate_python(report.outcome)
         time.gmtime(report.at_s)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
         raise BadInput(f"{path} is no journal of a drill ({_cause(error)}): `koboshi drill run` writes one.") from error
     return report
 

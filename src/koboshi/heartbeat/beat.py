@@ -5,6 +5,8 @@ import hmac
 import json
 from typing import Self
 
+from koboshi import json_text
+
 FORMAT_VERSION = 1
 STOPPED, DEAD = "T", "X"
 
@@ -49,8 +51,9 @@ class Beat:
     def from_bytes(cls, data: bytes, secret: str) -> Self | None:
         """The beat in a datagram, or None for anything that is not one of this run's."""
         try:
-            fields = json.loads(data)
-            mine = hmac.compare_digest(str(fields.pop("secret")).encode(), secret.encode())
+            fields = json_text.loads(data)
+            given = fields.pop("secret")
+            mine = isinstance(given, str) and hmac.compare_digest(given.encode(), secret.encode())
             if not mine or fields.pop("v") != FORMAT_VERSION:
                 return None
             return cls(**{**fields, "doing": Doing(**fields["doing"])})

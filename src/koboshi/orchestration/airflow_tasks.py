@@ -138,9 +138,9 @@ def served_task(outcomes: Any, **options: Any) -> Any:
 def trigger_form(*blocks: str) -> dict[str, Param]:
     """A field for each number in these blocks of params.yaml; an empty field means "as committed"."""
     from koboshi.orchestration.parameters import numbers
-    from koboshi.orchestration.workspaces import read_yaml
+    from koboshi.yaml_text import load_mapping
 
-    committed = read_yaml(_settings().project / "params.yaml")
+    committed = load_mapping(_settings().project / "params.yaml")
     chosen = {block: committed[block] for block in blocks if block in committed}
     return {name: _field(name, value) for name, value in numbers(chosen)}
 

@@ -16,6 +16,7 @@ from typing import Any
 from koboshi.errors import BadInput
 from koboshi.files import publish_bytes
 from koboshi.orchestration import parameters
+from koboshi.yaml_text import load_mapping
 
 PROJECT = "project"
 _PARAMS = "params.yaml"
@@ -46,7 +47,7 @@ def choose(project: Path, state_dir: Path, wanted: Mapping[str, Any]) -> Workspa
     Under a crash: safe to call again; each file appears whole. `dvc.lock` is copied once, then it is the experiment's
     own. Raises `BadInput` for parameters that do not fit.
     """
-    committed = read_yaml(project / _PARAMS)
+    committed = load_mapping(project / _PARAMS)
     differing = parameters.changes(committed, wanted)
     if not differing:
         return Workspace(PROJECT, project)
@@ -65,13 +66,6 @@ def find(project: Path, state_dir: Path, name: str) -> Workspace:
     return Workspace(name, folder)
 
 
-def read_yaml(file: Path) -> dict[str, Any]:
-    """A YAML file; an absent or empty one is an empty dictionary."""
-    import yaml
-
-    return (yaml.safe_load(file.read_text()) or {}) if file.is_file() else {}
-
-
 def sources(pipeline: Mapping[str, Any]) -> list[str]:
     """The top-level names that the stages depend on and do not make themselves: what an experiment has to copy."""
     stages = pipeline.get("stages", {}).values()
@@ -87,7 +81,7 @@ def _paths(stage: Mapping[str, Any], key: str) -> Iterator[PurePosixPath]:
 
 
 def _copy_project(project: Path, folder: Path) -> None:
-    for name in (*_FILES, *sources(read_yaml(project / "dvc.yaml"))):
+    for name in (*_FILES, *sources(load_mapping(project / "dvc.yaml"))):
         _copy(project / name, folder / name)
     if not (folder / "dvc.lock").exists():
         _copy(project / "dvc.lock", folder / "dvc.lock")

@@ -12,6 +12,7 @@ from koboshi.stack.compose_site import AIRFLOW_PASSWORD, IMAGE_PROJECT, RAY_TOKE
 from koboshi.stack.parts_table import GROUPS, write_files
 from koboshi.stack.secrets import ADMIN, write_private
 from koboshi.stack.site import Site
+from koboshi.yaml_text import load_mapping
 
 WRITTEN_BY_THE_PIPELINE = ("cut.json", "dvc.lock")
 
@@ -42,9 +43,7 @@ def bring_project(image: Path, project: Path) -> None:
 
 def outputs(dvc_yaml: Path) -> set[str]:
     """The paths that the stages of a pipeline make."""
-    import yaml
-
-    stages: Mapping[str, Any] = (yaml.safe_load(dvc_yaml.read_text()) or {}).get("stages", {})
+    stages: Mapping[str, Any] = load_mapping(dvc_yaml).get("stages", {})
     entries = (entry for s in stages.values() for key in ("outs", "metrics", "plots") for entry in s.get(key, ()))
     return {entry if isinstance(entry, str) else next(iter(entry)) for entry in entries}
 

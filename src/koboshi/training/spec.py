@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
+from koboshi import json_text
 from koboshi.errors import BadInput
 from koboshi.refs import DatasetRef
 
@@ -84,7 +85,7 @@ class TrainingSpec:
     @classmethod
     def from_json(cls, text: str) -> Self:
         """The specification that `to_json` wrote; another format is refused."""
-        fields = json.loads(text)
+        fields = json_text.loads(text)
         if (found := fields.pop("format", None)) not in (1, FORMAT_VERSION):
             raise BadInput(f"the training specification has format {found}, not {FORMAT_VERSION}: submit it again.")
         units = {name: UnitSpec(**unit) for name, unit in fields["units"].items()}

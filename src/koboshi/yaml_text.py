@@ -1,0 +1,28 @@
+"""YAML that a person has written: whatever is wrong with it, one sentence."""
+
+from pathlib import Path
+from typing import Any
+
+from koboshi.errors import BadInput
+
+
+def load_mapping(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML file; an absent or empty file has none.
+
+    Raises `BadInput`, which names the file, for what cannot be read, is no YAML, or is no mapping.
+    """
+    import yaml
+
+    try:
+        found = yaml.safe_load(path.read_bytes()) if path.is_file() else None
+    except RecursionError:
+        raise BadInput(f"{path} cannot be read (it is nested too deeply): mend it or take it from git again.") from None
+    except (OSError, yaml.YAMLError, ValueError) as error:  # a date that is in no calendar is a ValueError
+        raise BadInput(f"{path} cannot be read ({_in_one_line(error)}): mend it or take it from git again.") from error
+    if not isinstance(found or {}, dict):
+        raise BadInput(f"{path} holds no keys with values: mend it or take it from git again.")
+    return found or {}
+
+
+def _in_one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
