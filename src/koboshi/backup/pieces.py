@@ -2,12 +2,14 @@
 
 import dataclasses
 from collections.abc import Iterator, Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from koboshi.datasets import dvc_cache
+from koboshi.errors import BadInput
 from koboshi.files import TEMPORARY_PREFIX
 from koboshi.orchestration.dvc_cache import cache_of
+from koboshi.path_parts import parts_below
 from koboshi.settings import Settings
 from koboshi.yaml_text import load_mapping
 
@@ -70,7 +72,8 @@ def carried_names(project: Path) -> list[str]:
 
 
 def _uncached(output: Mapping[str, Any]) -> list[str]:
-    return [name for name, options in output.items() if options and options.get("cache") is False]
+    names = (name for name, options in output.items() if options and options.get("cache") is False)
+    return [parts_below(name, "in dvc.yaml the output") for name in names]
 
 
 def is_cached(project: Path, output: dvc_cache.Output) -> bool:
@@ -80,5 +83,7 @@ def is_cached(project: Path, output: dvc_cache.Output) -> bool:
 
 def is_safe(name: str) -> bool:
     """Whether a name from an archive stays below the folder that it is unpacked into."""
-    path = PurePosixPath(name)
-    return not path.is_absolute() and ".." not in path.parts and path.as_posix() == name
+    try:
+        return parts_below(name, "the entry") == name
+    except BadInput:
+        return False

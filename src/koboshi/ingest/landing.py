@@ -15,6 +15,7 @@ from koboshi.ingest.span_plan import check_readable, plan_spans
 from koboshi.ledger import Ledger, spans
 from koboshi.ledger.held_lease import HeldLease, holding
 from koboshi.ledger.leases import Lease
+from koboshi.path_parts import one_part
 from koboshi.refs import SpanRange, SpanRef
 
 FOLDER = "spans"
@@ -79,7 +80,7 @@ class Lander:
 
 def partition_folder(topic: str, partition: int) -> Path:
     """Where the files of a partition are, relative to the state folder."""
-    return Path(FOLDER) / topic / str(partition)
+    return Path(FOLDER) / one_part(topic, "the topic") / str(partition)
 
 
 def write_range(

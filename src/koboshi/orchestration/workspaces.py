@@ -16,6 +16,7 @@ from typing import Any
 from koboshi.errors import BadInput
 from koboshi.files import publish_bytes
 from koboshi.orchestration import parameters
+from koboshi.path_parts import one_part, parts_below
 from koboshi.yaml_text import load_mapping
 
 PROJECT = "project"
@@ -60,18 +61,27 @@ def choose(project: Path, state_dir: Path, wanted: Mapping[str, Any]) -> Workspa
 
 def find(project: Path, state_dir: Path, name: str) -> Workspace:
     """The workspace of this name, as a run left it. Raises `BadInput` if there is none."""
-    folder = project if name == PROJECT else state_dir / "workspaces" / name
+    folder = project if name == PROJECT else state_dir / "workspaces" / one_part(name, "the workspace")
     if not (folder / "dvc.yaml").is_file():
         raise BadInput(f"there is no workspace {name} in {state_dir / 'workspaces'}: run the DAG `train` first.")
     return Workspace(name, folder)
 
 
 def sources(pipeline: Mapping[str, Any]) -> list[str]:
-    """The top-level names that the stages depend on and do not make themselves: what an experiment has to copy."""
+    """The top-level names that the stages depend on and do not make themselves: what an experiment has to copy.
+
+    An absolute path or a URL is the same from every folder, so it is not copied. Raises `BadInput` for a path that
+    leads out of the project: from the experiment's folder it would name something else.
+    """
     stages = pipeline.get("stages", {}).values()
     made = {path.parts[0] for stage in stages for key in ("outs", "metrics", "plots") for path in _paths(stage, key)}
-    used = {path.parts[0] for stage in stages for path in _paths(stage, "deps")}
-    return sorted(used - made)
+    used = {path.as_posix() for stage in stages for path in _paths(stage, "deps")}
+    inside = (parts_below(path, "in dvc.yaml the dependency") for path in used if not _is_everywhere(path))
+    return sorted({path.split("/")[0] for path in inside} - made)
+
+
+def _is_everywhere(path: str) -> bool:
+    return path.startswith("/") or ":/" in path  # PurePosixPath makes one slash of the two in s3://
 
 
 def _paths(stage: Mapping[str, Any], key: str) -> Iterator[PurePosixPath]:

@@ -20,6 +20,7 @@ from typing import Any, Self
 
 from koboshi.errors import BadInput, Conflict
 from koboshi.files import TEMPORARY_PREFIX, naming_disk_failures, publish, publish_bytes, sha256_of, verify
+from koboshi.path_parts import one_part
 from koboshi.registry.records import StepRecord, TrainingRecord, UnitRecord
 
 FORMAT_VERSION = 1
@@ -61,7 +62,7 @@ class Outbox:
             return waiting
         self._sweep()
         number = max((entry.number for entry in self.entries()), default=0) + 1
-        beginning = f"{number:08d}-{training.key[:16]}"
+        beginning = one_part(f"{number:08d}-{training.key[:16]}", "the training")
         published = publish(
             self.folder,
             lambda sha256: f"{beginning}-{sha256}.v{FORMAT_VERSION}.zip",

@@ -8,7 +8,7 @@ from typing import Any
 import stamina
 
 from koboshi.datasets.manifest import Dataset, open_verified
-from koboshi.errors import LeaseTaken
+from koboshi.errors import BadInput, LeaseTaken
 from koboshi.ledger import Ledger
 from koboshi.refs import DatasetRef
 from koboshi.scoring.model_version import Version, model_of
@@ -70,7 +70,9 @@ def _plan(order: Order, dataset: Dataset) -> list[Partition]:
     """The partitions, once it is sure that the model is the one that was registered, and that the columns fit it."""
     files = tables(dataset)
     check_columns(dataset, list(files), model_of(order.version).signature, order.keep)
-    return plan_partitions(files, order.rows)
+    if not (plan := plan_partitions(files, order.rows)):
+        raise BadInput(f"the dataset {order.dataset} has no rows: there is nothing to score.")
+    return plan
 
 
 def _spec(order: Order, dataset: Dataset, key: str, plan: list[Partition], place: Workplace) -> TrainingSpec:

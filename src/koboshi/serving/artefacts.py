@@ -11,6 +11,7 @@ from pathlib import Path
 
 from koboshi.errors import Corrupt
 from koboshi.files import TEMPORARY_PREFIX, tree_digest
+from koboshi.path_parts import one_part
 
 KEPT_S = 3_600.0
 
@@ -22,7 +23,7 @@ def verified_artefact(cache: Path, sha256: str, fetch: Callable[[Path], Path], w
     `TEMPORARY_PREFIX` is left, which nobody reads. Replicas that ask at once wait for one download. Raises `Corrupt`,
     naming the version, when what was fetched has another digest: then nothing is kept.
     """
-    target = cache / sha256
+    target = cache / one_part(sha256, f"the digest of {what}")
     cache.mkdir(parents=True, exist_ok=True)
     with _locked(cache / f".lock-{sha256}"):
         if not target.is_dir() or tree_digest(target) != sha256:

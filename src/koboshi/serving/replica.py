@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from koboshi.errors import Corrupt, KoboshiError, Unavailable
 from koboshi.files import publish_bytes
+from koboshi.path_parts import one_part
 from koboshi.refs import ModelRef
 from koboshi.serving.artefacts import sweep, verified_artefact
 from koboshi.serving.following import Aliased, Refusal, wants_loading
@@ -52,7 +53,7 @@ class Replica:
         self.registry_error = ""
         self._registry = registry
         self._cache = folder / "models"
-        self._remembered = folder / f"{name}.json"
+        self._remembered = folder / one_part(f"{name}.json", "the replica's name")
         self._load = load
 
     def step(self) -> None:

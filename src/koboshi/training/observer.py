@@ -8,7 +8,7 @@ from koboshi.errors import BadInput
 from koboshi.journal import Journal
 from koboshi.ledger import Ledger, attempts, leases, steps
 from koboshi.training.overview import Known, Overview, overview
-from koboshi.training.spec import TrainingSpec
+from koboshi.training.spec import TrainingSpec, checkpoints_folder, specification_file
 from koboshi.training.status_file import read_status
 from koboshi.training.story import Story, fold
 
@@ -80,10 +80,10 @@ class Observer:
     def _specified(self, key: str) -> dict[str, int]:
         """The units' numbers of steps, as who submitted the training has specified them; it never changes."""
         if key not in self._totals:
-            path = self._state_dir / "checkpoints" / key[:16] / "specification.json"
             try:
+                path = specification_file(checkpoints_folder(self._state_dir), key)
                 units = TrainingSpec.from_json(path.read_text()).units
-            except (OSError, ValueError, TypeError, KeyError, BadInput):
+            except (OSError, ValueError, BadInput):
                 return {}
             self._totals[key] = {name: unit.steps for name, unit in units.items()}
         return self._totals[key]

@@ -88,7 +88,7 @@ class RayJobs:
 
 def submission(spec: TrainingSpec, job: Path) -> Submission:
     """How a training is started: the specification becomes a file, which the script `job` reads on the cluster."""
-    file = spec.place.checkpoints / spec.key[:16] / "specification.json"
+    file = spec.file
     publish_bytes(file, spec.to_json().encode())
 
     def entrypoint(name: str) -> str:

@@ -9,9 +9,12 @@ from typing import Any, Self
 
 from koboshi import json_text
 from koboshi.errors import BadInput
+from koboshi.path_parts import one_part, parts_below
 from koboshi.refs import DatasetRef
+from koboshi.training.plain_values import made_of
 
 FORMAT_VERSION = 2
+MOST_STEPS = 2**31 - 1  # the ledger's column for a step has 32 bits on PostgreSQL
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -28,6 +31,15 @@ class UnitSpec:
     steps: int
     step_limit_s: float = 600.0
     gang: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse with `BadInput` what no worker could do, before a job is submitted for it."""
+        if type(self.steps) is not int or not 1 <= self.steps <= MOST_STEPS:
+            raise BadInput(
+                f"a unit of {self.factory} has steps = {self.steps!r}: give a whole number from 1 to {MOST_STEPS:,}."
+            )
+        if not self.step_limit_s > 0:
+            raise BadInput(f"a unit of {self.factory} has step_limit_s = {self.step_limit_s!r}: give seconds above 0.")
 
     def facts(self) -> dict[str, Any]:
         """What decides the outcome."""
@@ -52,10 +64,18 @@ class Workplace:
     kept: int = 3
     kept_s: float = 30 * 86_400.0
 
+    def __post_init__(self) -> None:
+        """Refuse with `BadInput` a pool that could never do a step."""
+        if not self.actors >= 1 or not self.lease_s > 0:
+            raise BadInput(
+                f"a training cannot work with actors = {self.actors!r} and lease_s = {self.lease_s!r}: give at least "
+                "one actor and a lease of more than 0 s."
+            )
+
     @property
     def checkpoints(self) -> Path:
         """The folder of the specifications, and of the checkpoints where `store` names nothing else."""
-        return Path(self.state_dir) / "checkpoints"
+        return checkpoints_folder(Path(self.state_dir))
 
     @property
     def store_url(self) -> str:
@@ -78,19 +98,36 @@ class TrainingSpec:
     place: Workplace
     threads: int = 1
 
+    def __post_init__(self) -> None:
+        """Refuse with `BadInput` what cannot be trained, and names that would lead out of the checkpoints' folder."""
+        if not self.units:
+            raise BadInput(f"the training {self.key[:16]} has no units: give at least one.")
+        if not self.threads >= 1:
+            raise BadInput(f"the training {self.key[:16]} has threads = {self.threads!r}: give at least one.")
+        one_part(self.key[:16], "the training's key")
+        for name in self.units:
+            parts_below(name, "the unit")
+
+    @property
+    def file(self) -> Path:
+        """Where this specification is kept once it was submitted."""
+        return specification_file(self.place.checkpoints, self.key)
+
     def to_json(self) -> str:
         """The specification as a JSON document."""
         return json.dumps({"format": FORMAT_VERSION, **dataclasses.asdict(self)}, indent=1)
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """The specification that `to_json` wrote; another format is refused."""
-        fields = json_text.loads(text)
+        """The specification that `to_json` wrote. Raises `BadInput` for any other text, and for another format."""
+        fields = _object(text)
         if (found := fields.pop("format", None)) not in (1, FORMAT_VERSION):
             raise BadInput(f"the training specification has format {found}, not {FORMAT_VERSION}: submit it again.")
-        units = {name: UnitSpec(**unit) for name, unit in fields["units"].items()}
-        table, place = DatasetRef(**fields["table"]), Workplace(**fields["place"])
-        return cls(fields["key"], table, units, place, fields["threads"])
+        if missing := [name for name in ("table", "place", "units") if not isinstance(fields.get(name), dict)]:
+            raise BadInput(f"the training specification has no {', '.join(missing)}: submit it again.")
+        units = {name: made_of(UnitSpec, unit, f"unit {name}") for name, unit in fields["units"].items()}
+        table, place = made_of(DatasetRef, fields["table"], "table"), made_of(Workplace, fields["place"], "place")
+        return made_of(cls, {**fields, "units": units, "table": table, "place": place}, "the specification")
 
     def job_name(self, attempt: int) -> str:
         """The name of an attempt, the same for everybody who submits it."""
@@ -101,6 +138,26 @@ class TrainingSpec:
         """What a worker imports to be warm: also what a unit is made of, where it is a share of another one."""
         inner = {found["factory"] for unit in self.units.values() if "factory" in (found := _inner(unit))}
         return tuple(sorted({unit.factory for unit in self.units.values()} | inner))
+
+
+def checkpoints_folder(state_dir: Path) -> Path:
+    """Where a state folder has specifications and checkpoints."""
+    return state_dir / "checkpoints"
+
+
+def specification_file(checkpoints: Path, key: str) -> Path:
+    """Where the specification of the training with this key is kept."""
+    return checkpoints / one_part(key[:16], "the training's key") / "specification.json"
+
+
+def _object(text: str) -> dict[str, Any]:
+    try:
+        fields = json_text.loads(text)
+    except ValueError as error:
+        raise BadInput(f"the training specification is no JSON ({error}): submit it again.") from error
+    if not isinstance(fields, dict):
+        raise BadInput("the training specification is no JSON object: submit it again.")
+    return fields
 
 
 def _inner(unit: UnitSpec) -> Mapping[str, Any]:

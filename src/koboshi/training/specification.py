@@ -15,7 +15,7 @@ def read_specification(path: Path) -> TrainingSpec:
     spec = _read(path)
     if not Path(spec.place.project).is_dir():
         raise BadInput(f"{path} works in {spec.place.project}, which is not on this machine: specify it again here.")
-    kept = spec.place.checkpoints / spec.key[:16] / "specification.json"
+    kept = spec.file
     if kept.exists() and _decides(_read(kept)) != _decides(spec):
         raise BadInput(f"{path} differs from {kept}, which has the same key: take that one, or give yours its own key.")
     return spec
@@ -26,8 +26,8 @@ def _read(path: Path) -> TrainingSpec:
         return TrainingSpec.from_json(path.read_text())
     except OSError as error:
         raise BadInput(f"{path} cannot be read ({error.strerror}): name a training's specification.") from error
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise BadInput(f"{path} is no specification of a training ({type(error).__name__}: {error}).") from error
+    except (BadInput, UnicodeDecodeError) as error:
+        raise BadInput(f"{path} is no specification of a training: {error}") from error
 
 
 def _decides(spec: TrainingSpec) -> object:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from koboshi.path_parts import one_part
 from koboshi.training.run_state import RunState
 from koboshi.training.standing import Seen, Standing
 
@@ -14,7 +15,7 @@ EVERY_S = 1.0
 
 def status_path(state_dir: Path, key: str) -> Path:
     """Where the run with this key is shown."""
-    return state_dir / "training" / f"{key[:16]}.json"
+    return state_dir / "training" / one_part(f"{key[:16]}.json", "the training's key")
 
 
 def unseen(_state: RunState) -> None:

@@ -13,6 +13,7 @@ from koboshi.errors import BadInput, Unavailable
 from koboshi.heartbeat.beat import Address, Doing
 from koboshi.heartbeat.companion import Companion
 from koboshi.journal import Journal
+from koboshi.path_parts import one_part, parts_below
 from koboshi.refs import CheckpointRef, DatasetRef
 from koboshi.training.checkpoint_store import store_at
 from koboshi.training.checkpoint_writer import CheckpointWriter, Saved
@@ -151,7 +152,8 @@ def _write(order: StepOrder, state: bytes) -> CheckpointRef:
 
 def run_folder(run_key: str, unit: str = "") -> str:
     """Where a run keeps its checkpoints in the store, or one of its units."""
-    return f"{run_key[:16]}/{unit}" if unit else run_key[:16]
+    folder = one_part(run_key[:16], "the training's key")
+    return f"{folder}/{parts_below(unit, 'the unit')}" if unit else folder
 
 
 def _names(order: StepOrder) -> dict[str, str | int]:

@@ -97,3 +97,20 @@ def test_a_workspace_is_found_by_name(project: Path) -> None:
     assert workspaces.find(project, project / STATE, "project").folder == project
     with pytest.raises(BadInput, match="run the DAG `train` first"):
         workspaces.find(project, project / STATE, "feedfeedfeedfeed")
+
+
+@pytest.mark.parametrize("name", ["..", "../../escape", "/etc", "", "a/b", "a\0b"])
+def test_a_name_from_the_form_that_leads_elsewhere_is_refused(project: Path, name: str) -> None:
+    """Also where a pipeline is at the other end: it is never run from there."""
+    (project / "dvc.yaml").rename(project.parent / "dvc.yaml")
+    with pytest.raises(BadInput, match="the workspace"):
+        workspaces.find(project, project / STATE, name)
+
+
+def test_an_experiment_copies_nothing_from_outside_of_the_project(project: Path) -> None:
+    """`..` would copy the folder above over the other experiments; what is the same from everywhere is not copied."""
+    pipeline = {"stages": {"s": {"deps": ["/data/x.csv", "s3://bucket/x", "steps/a.py", {"b.csv": None}], "outs": []}}}
+    assert workspaces.sources(pipeline) == ["b.csv", "steps"]
+    pipeline["stages"]["s"]["deps"] = ["../shared/x.csv"]
+    with pytest.raises(BadInput, match=r"in dvc\.yaml the dependency '\.\./shared/x\.csv' leads to another folder"):
+        workspaces.sources(pipeline)

@@ -3,8 +3,11 @@
 import os
 import time
 
+import pytest
+
+from koboshi.errors import BadInput
 from koboshi.refs import ModelRef
-from koboshi.serving.artefacts import KEPT_S, sweep
+from koboshi.serving.artefacts import KEPT_S, sweep, verified_artefact
 from koboshi.serving.replica import Replica
 from koboshi.serving.sklearn_model import load
 from tests.support.artefacts import FolderRegistry, recorded_artefact
@@ -13,6 +16,20 @@ from tests.support.artefacts import FolderRegistry, recorded_artefact
 def _age(path):
     long_ago = time.time() - KEPT_S - 60
     os.utime(path, (long_ago, long_ago))
+
+
+@pytest.mark.parametrize("digest", ["..", "../../escape", "/tmp/x", ""])
+def test_a_digest_from_the_registry_that_leads_elsewhere_is_refused(tmp_path, digest):
+    """A tag of MLflow is text from outside: nothing is made or locked where it leads."""
+    with pytest.raises(BadInput, match="the digest of m 1"):
+        verified_artefact(tmp_path / "models", digest, lambda at: at, "m 1")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["../up", "/tmp/x", "a/b", "\0"])
+def test_a_replica_has_a_name_that_is_a_file(tmp_path, name):
+    with pytest.raises(BadInput, match="the replica's name"):
+        Replica(name, "champion", FolderRegistry(), tmp_path, load)
 
 
 def test_what_nobody_serves_and_nobody_took_for_a_while_is_removed(tmp_path):

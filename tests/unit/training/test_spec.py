@@ -1,7 +1,9 @@
 """The specification crosses to the job unchanged, and its key covers what decides the outcome."""
 
 import dataclasses
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -58,3 +60,65 @@ def test_a_worker_is_warm_for_what_a_share_is_a_share_of() -> None:
     units = data_parallel(UnitSpec("pipelines.candidates:forest", {"split": SPLIT, "seed": 7, "trees_a_step": 4}, 3), 2)
     spec = TrainingSpec("k", TABLE, {**units, **UNITS}, Workplace("/p", "/s", "sqlite://"))
     assert spec.factories == ("koboshi.training.data_parallel:share", "pipelines.candidates:forest", CHAIN)
+
+
+@pytest.mark.parametrize("steps", [0, -1, True, 2.0, "3", 2**31, None])
+def test_a_unit_without_a_sensible_number_of_steps_is_refused_at_once(steps: object) -> None:
+    """No attempt is spent on a training that cannot be done."""
+    with pytest.raises(BadInput, match=r"a unit of a:b has steps = .*: give a whole number from 1"):
+        UnitSpec("a:b", {}, steps)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"units": {}}, "the training k has no units"),
+        ({"units": {"..": UNITS["a"]}}, r"the unit '\.\.' leads to another folder"),
+        ({"units": {"../../escape": UNITS["a"]}}, "leads to another folder"),
+        ({"units": {"/abs": UNITS["a"]}}, "is absolute"),
+        ({"units": {"": UNITS["a"]}}, "is empty"),
+        ({"units": {"a//b": UNITS["a"]}}, "has an empty part"),
+        ({"units": {"a\0": UNITS["a"]}}, "holds NUL"),
+        ({"units": {"x" * 256: UNITS["a"]}}, "longer than 255 bytes"),
+        ({"key": "../../up"}, "leads to another folder|holds /"),
+        ({"key": ""}, "is empty"),
+        ({"threads": 0}, "threads = 0"),
+    ],
+)
+def test_what_cannot_be_trained_or_leads_out_of_its_folder_is_refused_at_once(
+    change: dict[str, Any], said: str
+) -> None:
+    spec = TrainingSpec("k", TABLE, UNITS, Workplace("/p", "/s", "sqlite://"))
+    with pytest.raises(BadInput, match=said):
+        dataclasses.replace(spec, **change)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"units": {"a": {"factory": "a:b", "params": {}, "steps": 0}}}, "steps = 0"),
+        ({"units": {"a": {"factory": "a:b", "params": {}, "steps": 1.5}}}, r"steps of unit a is 1\.5, and a whole"),
+        ({"units": {"a": {"factory": "a:b", "params": {}, "steps": True}}}, "steps of unit a is True"),
+        ({"units": {"a": {"factory": "a:b", "params": [], "steps": 1}}}, r"params of unit a is \[\], and an object"),
+        ({"units": {"a": {"factory": "a:b", "steps": 1}}}, "unit a has no params"),
+        (
+            {"units": {"a": {"factory": "a:b", "params": {}, "steps": 1, "gnag": ""}}},
+            "unit a has gnag, which",
+        ),
+        ({"units": {"a": 3}}, "unit a is 3, and an object"),
+        ({"units": []}, "has no units"),
+        ({"key": 7}, "key of the specification is 7, and a text"),
+        ({"place": {"project": "/p"}}, "place has no ledger_url, state_dir"),
+        ({"format": 99}, "format 99"),
+    ],
+)
+def test_a_specification_that_does_not_fit_says_which_field_and_what_is_wanted(wrong: object, said: str) -> None:
+    spec = TrainingSpec("k", TABLE, UNITS, Workplace("/p", "/s", "sqlite://"))
+    with pytest.raises(BadInput, match=said):
+        TrainingSpec.from_json(json.dumps({**json.loads(spec.to_json()), **wrong}))  # type: ignore[dict-item]
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", "3", "[" * 100_000, '{"format": 2}'])
+def test_what_is_no_specification_is_refused(text: str) -> None:
+    with pytest.raises(BadInput, match="specification"):
+        TrainingSpec.from_json(text)
