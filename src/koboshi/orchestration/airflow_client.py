@@ -4,53 +4,28 @@ Every call is safe to repeat: a run is named by who asks for it, and a second PO
 """
 
 import dataclasses
-import datetime
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 import httpx
 import stamina
 
 from koboshi.errors import BadInput, NotConfigured, Permanent, Unavailable
+from koboshi.orchestration import airflow_answers as answers
+from koboshi.orchestration.airflow_answers import Run, TaskState, Try
 from koboshi.proxies import for_httpx
+
+__all__ = ["AirflowClient", "Outcome", "Run", "TaskState", "Try", "connect"]
 
 _TIMEOUT_S = 30.0  # the first call after a start was seen to take six seconds
 LOOK_S = 0.5
 _ENDED = frozenset({"success", "failed"})
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Run:
-    """A run of a DAG, by its two names."""
-
-    dag_id: str
-    run_id: str
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class TaskState:
-    """How far a task is: Airflow's state (None: not yet scheduled), which try it is, seconds of the newest try."""
-
-    task_id: str
-    state: str | None
-    try_number: int
-    duration_s: float | None
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Try:
-    """One try of a task: its process and when it began and ended (seconds since 1970; None: not yet)."""
-
-    number: int
-    state: str | None
-    pid: int | None
-    began_s: float | None
-    ended_s: float | None
+T = TypeVar("T")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -63,11 +38,28 @@ class Outcome:
 
 
 class AirflowClient:
-    """One user's session. Raises `Unavailable` when Airflow does not answer within some tries."""
+    """One user's session.
 
-    def __init__(self, base_url: str, username: str, password: str, *, tries: int = 6) -> None:
-        """Nothing is sent before the first call."""
-        self._client = httpx.Client(base_url=base_url.rstrip("/"), timeout=_TIMEOUT_S, mounts=for_httpx(base_url))
+    Whatever is answered, it is a value or an error of koboshi's: `Unavailable` when Airflow does not answer within some
+    tries, or not with JSON; `BadInput` for what cannot be sent; `NotConfigured` for an address or a login that is
+    wrong; `Permanent` for what asking again does not change.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        username: str,
+        password: str,
+        *,
+        tries: int = 6,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        """Nothing is sent before the first call. `transport` is the way there, the network unless it is given."""
+        with _plainly(base_url):
+            self._client = httpx.Client(
+                base_url=base_url.rstrip("/"), timeout=_TIMEOUT_S, transport=transport, mounts=for_httpx(base_url)
+            )
+        self._where = base_url.rstrip("/")
         self._login = {"username": username, "password": password}
         self._tries = tries
 
@@ -77,23 +69,24 @@ class AirflowClient:
 
     def wait_for_dag(self, dag_id: str, *, within_s: float) -> None:
         """Wait until Airflow knows the DAG, and see that it is not paused."""
-        deadline = time.monotonic() + within_s
-        while (answer := self._call("GET", f"/dags/{dag_id}", accept=(404,))).status_code == 404:
+        deadline, path = time.monotonic() + within_s, f"/dags/{_segment(dag_id)}"
+        while (paused := self._ask("GET", path, answers.read_paused, accept=(404,))) is None:
             if time.monotonic() > deadline:
                 raise Unavailable(f"Airflow does not know the DAG {dag_id} after {within_s:.0f} s: look at its page.")
             time.sleep(LOOK_S)
-        if answer.json()["is_paused"]:
-            self._call("PATCH", f"/dags/{dag_id}", body={"is_paused": False})
+        if paused:
+            self._ask("PATCH", path, answers.read_nothing, body={"is_paused": False})
 
     def trigger(self, run: Run, conf: Mapping[str, Any] | None = None) -> Run:
         """Start a run; one of this name that there is already is the run (409), whoever started it.
 
-        Raises `BadInput` when Airflow refuses the parameters.
+        Raises `BadInput` when Airflow refuses the parameters, or when they cannot be sent.
         """
         body = {"dag_run_id": run.run_id, "logical_date": None, "conf": dict(conf or {})}
-        answer = self._call("POST", f"/dags/{run.dag_id}/dagRuns", body=body, accept=(400, 409, 422))
+        path = f"/dags/{_segment(run.dag_id)}/dagRuns"
+        answer = self._call("POST", path, answers.read_nothing, body=body, accept=(400, 409, 422))[0]
         if answer.status_code in (400, 422):
-            raise BadInput(f"Airflow refuses these parameters of {run.dag_id}: {_detail(answer)}.")
+            raise BadInput(f"Airflow refuses these parameters of {run.dag_id}: {answers.said(answer.content)}.")
         return run
 
     def follow(self, run: Run, *, within_s: float, on_change: Callable[[TaskState], None] = lambda _: None) -> Outcome:
@@ -117,55 +110,63 @@ class AirflowClient:
 
     def state(self, run: Run) -> str:
         """The run's state."""
-        return str(self._call("GET", _path(run)).json()["state"])
+        return self._get(_path(run), answers.read_state)
 
     def tasks(self, run: Run) -> list[TaskState]:
         """The run's tasks; a mapped one counts as its last."""
-        answer = self._call("GET", f"{_path(run)}/taskInstances?limit=100").json()["task_instances"]
-        return [TaskState(t["task_id"], t["state"], t["try_number"], t["duration"]) for t in answer]
+        return self._get(f"{_path(run)}/taskInstances?limit=100", answers.read_tasks)
 
     def tries(self, run: Run, task_id: str) -> list[Try]:
         """Every try of a task so far, oldest first."""
-        answer = self._call("GET", f"{_path(run)}/taskInstances/{task_id}/tries", accept=(404,))
-        found = [_try(t) for t in answer.json()["task_instances"]] if answer.is_success else []
-        return sorted(found, key=lambda one: one.number)
+        path = f"{_path(run)}/taskInstances/{_segment(task_id)}/tries"
+        return self._ask("GET", path, answers.read_tries, accept=(404,)) or []
 
     def forget(self, run: Run) -> None:
         """End a run, if it has not ended, and remove it from Airflow's records; nothing if there is none."""
-        self._call("PATCH", _path(run), body={"state": "failed"}, accept=(404, 409))
-        self._call("DELETE", _path(run), accept=(404, 409))
+        self._ask("PATCH", _path(run), answers.read_nothing, body={"state": "failed"}, accept=(404, 409))
+        self._ask("DELETE", _path(run), answers.read_nothing, accept=(404, 409))
 
     def log(self, run: Run, task_id: str, try_number: int) -> list[str]:
         """What a try of a task has logged so far, event by event."""
-        path = f"{_path(run)}/taskInstances/{task_id}/logs/{try_number}"
-        answer = self._call("GET", path, accept=(404,))
-        return [_event(event) for event in answer.json().get("content", ())] if answer.is_success else []
+        path = f"{_path(run)}/taskInstances/{_segment(task_id)}/logs/{try_number}"
+        return self._ask("GET", path, answers.read_log, accept=(404,)) or []
 
     def started_by(self, run: Run) -> list[Run] | None:
         """The runs of other DAGs that this run's asset events started; None when it emitted no event."""
-        path = f"/assets/events?source_dag_id={run.dag_id}&source_run_id={quote(run.run_id)}"
-        answer = self._call("GET", path, accept=(500,))  # a run that was made this moment has no start date yet
-        if not answer.is_success:
-            return []
-        events = answer.json()["asset_events"]
-        made = [Run(made["dag_id"], made["run_id"]) for event in events for made in event["created_dagruns"]]
-        return made if events else None
+        path = f"/assets/events?source_dag_id={_segment(run.dag_id)}&source_run_id={_segment(run.run_id)}"
+        # 500: a run that was made this moment has no start date yet
+        answer, started = self._call("GET", path, answers.read_started, accept=(500,))
+        return started if answer.is_success else []
 
-    def _call(self, method: str, path: str, *, body: object = None, accept: tuple[int, ...] = ()) -> httpx.Response:
-        with _plainly(self._client.base_url):
+    def _get(self, path: str, read: Callable[[bytes], T]) -> T:
+        found: T = self._call("GET", path, read)[1]
+        return found
+
+    def _ask(
+        self, method: str, path: str, read: Callable[[bytes], T], *, body: object = None, accept: tuple[int, ...] = ()
+    ) -> T | None:
+        """What is read of the answer; None where its status is one of `accept`."""
+        found: T | None = self._call(method, path, read, body=body, accept=accept)[1]
+        return found
+
+    def _call(
+        self, method: str, path: str, read: Callable[[bytes], T], *, body: object = None, accept: tuple[int, ...] = ()
+    ) -> tuple[httpx.Response, Any]:
+        with _plainly(self._where):
             for attempt in stamina.retry_context(on=_passes, attempts=self._tries, timeout=None, wait_initial=0.5):
                 with attempt:
                     answer = self._send(method, path, body)
                     if answer.status_code not in accept:
                         answer.raise_for_status()
-        return answer
+                    found = read(answer.content) if answer.is_success else None
+        return answer, found
 
     def _send(self, method: str, path: str, body: object) -> httpx.Response:
         if "Authorization" not in self._client.headers:
             answer = self._client.post("/auth/token", json=self._login)
             answer.raise_for_status()
-            self._client.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
-        answer = self._client.request(method, f"/api/v2{path}", json=body)
+            self._client.headers["Authorization"] = f"Bearer {answers.read_token(answer.content)}"
+        answer = self._client.request(method, f"/api/v2{path}", content=encoded(body), headers=_JSON)
         if answer.status_code == 401:  # the token's time is over: the next try gets a new one
             del self._client.headers["Authorization"]
         return answer
@@ -175,48 +176,67 @@ def connect(base_url: str, username: str, passwords_path: Path | None) -> Airflo
     """A client for the user whose password is in the file {"username": "password"}."""
     try:
         password = json.loads(passwords_path.read_text())[username] if passwords_path else ""
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise NotConfigured(
             f"Airflow's password of {username} is not in {passwords_path}: run `koboshi up`."
         ) from error
-    return AirflowClient(base_url, username, password)
+    return AirflowClient(base_url, username, str(password))
+
+
+_JSON = {"Content-Type": "application/json"}
+
+
+def encoded(body: object) -> bytes | None:
+    """A request's body; what has no JSON (NaN, a set, half a character) cannot be sent."""
+    try:
+        return None if body is None else json.dumps(body, allow_nan=False, ensure_ascii=False).encode()
+    except (ValueError, TypeError, RecursionError) as error:
+        raise BadInput(f"these parameters cannot be sent to Airflow: {error}.") from error
 
 
 def _path(run: Run) -> str:
-    return f"/dags/{run.dag_id}/dagRuns/{quote(run.run_id)}"
+    return f"/dags/{_segment(run.dag_id)}/dagRuns/{_segment(run.run_id)}"
+
+
+def _segment(name: str) -> str:
+    """A name as one part of a path or of a query: no character of it ends the part, dots do not leave the folder."""
+    try:
+        quoted = quote(name, safe="")
+    except UnicodeEncodeError as error:
+        raise BadInput(f"{name!r} is no name of a DAG, a run or a task: it is not text.") from error
+    if not quoted:
+        raise BadInput("the name of a DAG, a run or a task is empty.")
+    return quoted.replace(".", "%2E") if not quoted.strip(".") else quoted
 
 
 def _passes(error: Exception) -> bool:
     if isinstance(error, httpx.HTTPStatusError):
         return error.response.status_code in (401, 429) or error.response.is_server_error
-    return isinstance(error, httpx.TransportError)
+    return isinstance(error, httpx.RequestError | Unavailable) and not isinstance(error, httpx.UnsupportedProtocol)
 
 
 @contextmanager
-def _plainly(where: httpx.URL) -> Iterator[None]:
+def _plainly(where: str) -> Iterator[None]:
+    """Turn whatever httpx raises, and what an answer's reader says, into one sentence with the address."""
     try:
         yield
     except httpx.HTTPStatusError as error:
-        kind = Unavailable if _passes(error) else Permanent
-        raise kind(f"Airflow at {where} answers {error.response.status_code}: {_detail(error.response)}.") from error
-    except httpx.TransportError as error:
-        raise Unavailable(f"Airflow at {where} does not answer ({error}): look at `koboshi status`.") from error
+        raise _status_error(where, error) from error
+    except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+        raise NotConfigured(f"setting airflow.base_url: {where} is no address ({error}).") from error
+    except httpx.RequestError as error:
+        reason = str(error) or type(error).__name__
+        raise Unavailable(f"Airflow at {where} does not answer ({reason}): look at `koboshi status`.") from error
+    except BadInput:
+        raise
+    except (Unavailable, Permanent) as error:
+        raise type(error)(f"Airflow at {where} answers with {error}: look at setting airflow.base_url.") from error
 
 
-def _detail(answer: httpx.Response) -> str:
-    try:
-        return str(answer.json()["detail"])
-    except (ValueError, KeyError, TypeError):
-        return answer.text[:200]
-
-
-def _try(row: Mapping[str, Any]) -> Try:
-    return Try(row["try_number"], row["state"], row["pid"], _seconds(row["start_date"]), _seconds(row["end_date"]))
-
-
-def _seconds(moment: str | None) -> float | None:
-    return None if moment is None else datetime.datetime.fromisoformat(moment).timestamp()
-
-
-def _event(event: Any) -> str:
-    return str(event.get("event", "")) if isinstance(event, dict) else str(event)
+def _status_error(where: str, error: httpx.HTTPStatusError) -> Permanent | Unavailable:
+    answer = error.response
+    if answer.is_redirect:
+        to = answer.headers.get("location", "an address that it does not name")
+        return NotConfigured(f"{where} sends on to {to}: set airflow.base_url to where Airflow itself answers.")
+    kind = Unavailable if _passes(error) else Permanent
+    return kind(f"Airflow at {where} answers {answer.status_code}: {answers.said(answer.content)}.")

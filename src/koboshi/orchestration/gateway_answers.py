@@ -38,7 +38,7 @@ def _ask(client: httpx.Client) -> tuple[str, str]:
     """Who answered, and with which version; empty where nobody did."""
     try:
         headers = client.get("/version", headers={"Connection": "close"}).headers
-    except httpx.TransportError:
+    except httpx.RequestError:  # also a body that is not as its headers say
         return "", ""
     return headers.get(REPLICA_HEADER, ""), headers.get(VERSION_HEADER, "")
 
