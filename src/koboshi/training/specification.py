@@ -26,7 +26,9 @@ def _read(path: Path) -> TrainingSpec:
         return TrainingSpec.from_json(path.read_text())
     except OSError as error:
         raise BadInput(f"{path} cannot be read ({error.strerror}): name a training's specification.") from error
-    except (BadInput, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise BadInput(f"{path} is no specification of a training: it is no UTF-8 text ({error}).") from error
+    except BadInput as error:
         raise BadInput(f"{path} is no specification of a training: {error}") from error
 
 
