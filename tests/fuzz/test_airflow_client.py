@@ -4,7 +4,7 @@ import json
 import random
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -232,8 +232,8 @@ def test_a_real_answer_that_is_no_answer(what: str) -> None:
         thread.start()
         where = f"http://127.0.0.1:{server.server_port}"
         try:
-            with pytest.raises(kind, match=where):
-                AirflowClient(where, "admin", "x").state(Run("a", "b"))
+            with closing(AirflowClient(where, "admin", "x")) as airflow, pytest.raises(kind, match=where):
+                airflow.state(Run("a", "b"))
         finally:
             server.shutdown()
             thread.join()
