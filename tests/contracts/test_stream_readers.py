@@ -1,5 +1,6 @@
 """What the lander may expect of a source, and the audit of a broker: one suite, on Kafka and on a stream in memory."""
 
+import time
 import uuid
 
 import pytest
@@ -107,6 +108,14 @@ def test_exactly_the_range_is_read_as_it_was_written(world, topic, start, end):
 
 def test_a_range_can_be_read_again(world, topic):
     assert read(world.source, topic, 5, 15) == read(world.source, topic, 5, 15)
+
+
+def test_what_is_there_is_read_without_waiting_for_more(world, topic):
+    """Twenty ranges up to the log's end: waiting a second for each to fill a batch would take twenty."""
+    began = time.monotonic()
+    for _ in range(20):
+        assert len(list(world.broker.records(topic, 0, 0, len(ROWS)))) == len(ROWS)
+    assert time.monotonic() - began < 10
 
 
 def test_an_unknown_topic_is_said(world):

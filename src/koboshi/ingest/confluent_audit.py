@@ -12,6 +12,9 @@ from koboshi.errors import Unavailable
 from koboshi.ingest.audit import Record
 
 BATCH = 10_000
+WAIT_S = 1.0
+# At the end of a log the broker holds a fetch back for so long, and with it the first fetch of the next partition.
+FETCH_WAIT_MS = 20
 UINT64 = 2**64 - 1
 
 
@@ -32,6 +35,7 @@ class ConfluentBroker:
                 "auto.offset.reset": "error",
                 "isolation.level": "read_committed",
                 "enable.partition.eof": True,
+                "fetch.wait.max.ms": FETCH_WAIT_MS,
             }
         )
 
@@ -61,9 +65,10 @@ class ConfluentBroker:
             return
         self._consumer.assign([TopicPartition(topic, partition, start)])
         for message in self._messages(f"{topic}/{partition}"):
-            if message.offset() >= end:
+            if message.offset() < end:
+                yield _record(message)
+            if message.offset() >= end - 1:  # nothing of the range can come any more: the end of the log is not awaited
                 break
-            yield _record(message)
         self._consumer.unassign()
 
     def close(self) -> None:
@@ -74,7 +79,7 @@ class ConfluentBroker:
         """Messages up to the end of the log; no answer for `patience_s` raises `Unavailable`."""
         heard_at = time.monotonic()
         while time.monotonic() - heard_at < self._patience_s:
-            for message in self._consumer.consume(BATCH, timeout=1.0):
+            for message in self._arrived():
                 if (error := message.error()) is None:
                     heard_at = time.monotonic()
                     yield message
@@ -83,6 +88,12 @@ class ConfluentBroker:
                 elif not error.retriable() and error.code() != KafkaError._ALL_BROKERS_DOWN:
                     raise self._unavailable(what, error)
         raise self._unavailable(what, f"no record for {self._patience_s:.0f} s")
+
+    def _arrived(self) -> Iterator[Message]:
+        """What has arrived: the first of it as soon as it is there, for `consume` waits until its batch is full."""
+        if (first := self._consumer.poll(WAIT_S)) is not None:
+            yield first
+            yield from self._consumer.consume(BATCH, timeout=0)
 
     def _unavailable(self, what: str, why: Any) -> Unavailable:
         return Unavailable(
