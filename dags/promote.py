@@ -2,7 +2,14 @@
 
 from airflow.sdk import Param, dag
 
-from koboshi.orchestration.airflow_tasks import CANDIDATE, TASK_DEFAULTS, candidate_task, served_task
+from koboshi.orchestration.airflow_tasks import (
+    CANDIDATE,
+    TASK_DEFAULTS,
+    candidate_task,
+    promote_box,
+    promotion_task,
+    served_task,
+)
 
 GUIDE = """
 ### Candidate → model version → champion → the replicas
@@ -18,8 +25,11 @@ GUIDE = """
 A **refusal is a green run**: the log of `compare` says why, `served` is skipped, and the champion stays. A candidate
 that is the champion already stays it, and `served` looks whether the replicas have it.
 
+An **experiment** (a run of `train` with changed numbers) ends after `compare`, with the verdict in the log: `promote`
+and `served` are skipped, unless the box `promote_experiment` was on.
+
 The run is about the candidate that the DAG `train` has just announced. By hand, name its workspace: `project` is the
-committed pipeline, an experiment has the digest that is in the log of its run.
+committed pipeline, an experiment has the digest that is in the log of its run; to promote one, turn the box on.
 """
 
 PROGRAM = "pipelines.promote"
@@ -33,11 +43,14 @@ PROGRAM = "pipelines.promote"
     max_active_runs=1,
     default_args=TASK_DEFAULTS,
     tags=["koboshi", "registry", "serving"],
-    params={"workspace": Param("project", type="string", description="Where the candidate was trained")},
+    params={
+        "workspace": Param("project", type="string", description="Where the candidate was trained"),
+        **promote_box(),
+    },
 )
 def promote() -> None:
     """Register and compare change nothing that is served; only promote does."""
-    outcomes = candidate_task("promote", PROGRAM)
+    outcomes = promotion_task("promote", PROGRAM)
     candidate_task("register", PROGRAM) >> candidate_task("compare", PROGRAM) >> outcomes >> served_task(outcomes)
 
 

@@ -13,7 +13,8 @@ lets one of these tasks run at a time.
 
 **Try something else:** trigger the DAG with changed parameters (an empty field means "as committed"). Such a run is an
 experiment: it works in a folder of its own, `.koboshi/workspaces/<digest of the changes>`, and leaves `params.yaml` and
-`dvc.lock` as they are. It ends in a candidate like any other, and `promote` compares it with the champion.
+`dvc.lock` as they are. Its candidate is registered and compared with the champion; **nothing that is served changes**,
+unless the box `promote_experiment` is on: then it is promoted if it is not worse.
 
 **Break something:** `koboshi kill ray-worker` while `train` runs. The unit that was being trained goes on elsewhere
 from its last committed step; the log of this task, Ray's dashboard and MLflow show it.

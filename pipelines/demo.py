@@ -27,7 +27,7 @@ DAG_LIMIT_S = 900.0
 EVENT_LIMIT_S = 20.0
 DRILLS = ("landing-killed", "ray-worker-killed", "replica-killed")
 TRY = """Five things to try, while the stack is up:
-  1. Trigger the DAG `train` in Airflow with a changed number, say train.seed, and see it end in a candidate.
+  1. Trigger the DAG `train` in Airflow with a changed number, say train.seed, and see it compared with the champion.
   2. `koboshi kill ray-worker` while its task `train` runs: the log, Ray's dashboard and MLflow show the recovery.
   3. `koboshi kill kafka`, or any other part of `koboshi status`: it comes back by itself.
   4. Change a number in params.yaml and run `dvc repro`: only what depends on it is made again.

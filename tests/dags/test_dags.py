@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from koboshi.orchestration.candidates import PROMOTE_BOX
 from koboshi.orchestration.workspaces import PROJECT
 
 FLOW = ("ingest", "train", "promote")
@@ -114,11 +115,21 @@ def test_the_trigger_form_has_the_numbers_of_params_yaml(bag: dict[str, Any]) ->
     params = bag["dags"]["train"]["params"]
     committed = yaml.safe_load((ROOT / "params.yaml").read_text())
     assert "split.train_days" in params
-    assert {name.partition(".")[0] for name in params} == {"validate", "features", "split", "train", "evaluate"}
+    numbers = {name for name in params if name != PROMOTE_BOX}
+    assert {name.partition(".")[0] for name in numbers} == {"validate", "features", "split", "train", "evaluate"}
     assert params["split.train_days"]["value"] is None
     assert params["split.train_days"]["schema"]["type"] == ["null", "integer"]
     assert str(committed["split"]["train_days"]) in params["split.train_days"]["description"]
     assert bag["dags"]["promote"]["params"]["workspace"]["value"] == PROJECT
+
+
+def test_an_experiment_is_promoted_only_by_a_box_that_is_off(bag: dict[str, Any]) -> None:
+    """Both forms have it, and both guides tell of it."""
+    for name in ("train", "promote"):
+        box = bag["dags"][name]["params"][PROMOTE_BOX]
+        assert (box["value"], box["schema"]["type"]) == (False, "boolean")
+        assert f"`{PROMOTE_BOX}`" in bag["dags"][name]["doc"]
+    assert PROMOTE_BOX not in bag["dags"]["ingest"]["params"]
 
 
 def test_what_the_drills_kill_is_made_of_the_same_tasks(bag: dict[str, Any]) -> None:

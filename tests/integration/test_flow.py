@@ -19,9 +19,11 @@ import yaml
 
 from koboshi.ledger import Ledger, leases, spans
 from koboshi.orchestration.airflow_client import AirflowClient, Outcome, Run, TaskState, connect
+from koboshi.registry.mlflow_registry import MlflowRegistry
 from pipelines.demo import DAGS, run_dag
 from pipelines.demo_answers import check_answers
 from pipelines.demo_counts import Counts, count
+from pipelines.promote import SLOT
 from pipelines.simulator import Simulation, simulate
 from tests.support.running_stack import RunningStack
 
@@ -34,6 +36,7 @@ TRAIN = {
 # What the committed pipeline pins of the demo's stream; here another one is pinned.
 PINNED = ("cut.json", "dvc.lock", "metrics.json", "params.yaml")
 WITHIN_S = 240.0
+SKIPPED = {"promote": "skipped", "served": "skipped"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -184,8 +187,10 @@ def test_what_may_pass_is_tried_again(second: Second) -> None:
     assert "up_for_retry" in {task.state for task in second.tries}
 
 
-def test_changed_parameters_are_an_experiment_that_ends_in_a_candidate(flow: Flow) -> None:
-    """What the change does not touch comes from the cache; the committed files stay; the candidate is registered."""
+def test_changed_parameters_are_an_experiment_that_is_compared_and_not_promoted(flow: Flow) -> None:
+    """What the change does not touch comes from the cache; the committed files stay; so does the champion."""
+    registry = MlflowRegistry(str(flow.stack.settings.mlflow.tracking_uri), flow.stack.settings.serving.model)
+    champion, versions = registry.aliased(SLOT), len(registry.versions())
     outcome = flow.run("train", train__candidates__logistic__alpha=1.0e-4)
     assert outcome.state == "success"
     assert "checking out outputs" in flow.last_words(outcome, "features")
@@ -195,6 +200,10 @@ def test_changed_parameters_are_an_experiment_that_ends_in_a_candidate(flow: Flo
     [experiment] = (flow.stack.settings.state_dir / "workspaces").iterdir()
     assert f'"workspace": "{experiment.name}"' in flow.last_words(promote, "register").replace("'", '"')
     assert count(flow.stack.settings).attempts == flow.counts.attempts + 1
+    assert {name: state for name, state in states(promote).items() if name in ("promote", "served")} == SKIPPED
+    assert f"experiment {experiment.name} is registered and compared" in flow.last_words(promote, "promote")
+    assert "Verdict: " in flow.last_words(promote, "compare")
+    assert (registry.aliased(SLOT), len(registry.versions())) == (champion, versions + 1)
 
 
 def test_a_parameter_that_is_not_there_fails_at_once(flow: Flow) -> None:

@@ -17,6 +17,7 @@ from airflow.sdk import Asset, ExceptionRetryPolicy, Param, RetryAction, RetryRu
 from airflow.sdk.exceptions import AirflowSkipException
 
 from koboshi.errors import Permanent
+from koboshi.orchestration.candidates import PROMOTE_BOX, Candidate, announced, candidates, numbers_of
 
 if TYPE_CHECKING:
     from koboshi.orchestration.commands import Ended
@@ -37,6 +38,10 @@ TASK_DEFAULTS = {
         [RetryRule(Permanent, RetryAction.FAIL, reason="exit code 65 or 2: the same call would fail again")]
     ),
 }
+_KEPT_BACK = (
+    "experiment {workspace} is registered and compared, and not promoted: the verdict is in the log of `compare`. To "
+    "promote it, trigger this DAG with that workspace and the box on."
+)
 _log = logging.getLogger(__name__)
 
 
@@ -53,13 +58,13 @@ def verb_task(task_id: str, *words: str, flags: Mapping[str, str] | None = None,
 def stage_task(stage: str, **options: Any) -> Any:
     """A task that lets DVC reproduce one stage, with the run's parameters: changed ones make it an experiment.
 
-    If it has the outlet `CANDIDATE`, its event says in which workspace the candidate is.
+    If it has the outlet `CANDIDATE`, its event says in which workspace the candidate is, and what the form's box says.
     """
 
     def run(params: Mapping[str, Any], outlet_events: Any) -> None:
-        workspace = run_stage(stage, params)
+        workspace = run_stage(stage, numbers_of(params))
         if CANDIDATE in options.get("outlets", ()):
-            outlet_events[CANDIDATE].extra = {"workspace": workspace.name}
+            outlet_events[CANDIDATE].extra = announced(workspace.name, params)
 
     return task(task_id=stage, pool=DVC_POOL, **options)(run)()
 
@@ -109,7 +114,26 @@ def candidate_task(verb: str, module: str, **options: Any) -> Any:
     """A task that runs `python -m MODULE VERB` in each candidate's workspace, and returns the outcomes."""
 
     def run(params: Mapping[str, Any], triggering_asset_events: Any) -> list[dict[str, Any]]:
-        return [run_program(module, verb, workspace) for workspace in _candidates(params, triggering_asset_events)]
+        found = _candidates(params, triggering_asset_events)
+        return [run_program(module, verb, candidate.workspace) for candidate in found]
+
+    return task(task_id=verb, pool=DVC_POOL, **options)(run)()
+
+
+def promotion_task(verb: str, module: str, **options: Any) -> Any:
+    """A `candidate_task` for the candidates that may be promoted; skipped, with a sentence, when none of them may.
+
+    The committed pipeline's candidate may, an experiment's only if the form's box says so.
+    """
+
+    def run(params: Mapping[str, Any], triggering_asset_events: Any) -> list[dict[str, Any]]:
+        found = _candidates(params, triggering_asset_events)
+        kept_back = [candidate.workspace for candidate in found if not candidate.promotes]
+        for workspace in kept_back:
+            _say(_KEPT_BACK.format(workspace=workspace))
+        if len(kept_back) == len(found):
+            raise AirflowSkipException(f"nothing is promoted: {', '.join(kept_back)} registered and compared only.")
+        return [run_program(module, verb, candidate.workspace) for candidate in found if candidate.promotes]
 
     return task(task_id=verb, pool=DVC_POOL, **options)(run)()
 
@@ -142,7 +166,14 @@ def trigger_form(*blocks: str) -> dict[str, Param]:
 
     committed = load_mapping(_settings().project / "params.yaml")
     chosen = {block: committed[block] for block in blocks if block in committed}
-    return {name: _field(name, value) for name, value in numbers(chosen)}
+    return {**promote_box(), **{name: _field(name, value) for name, value in numbers(chosen)}}
+
+
+def promote_box() -> dict[str, Param]:
+    """The form's box without which an experiment is registered and compared, and never promoted."""
+    title = "Promote the experiment if it is not worse"
+    told = "Off: the experiment is registered and compared with the champion, and nothing that is served changes."
+    return {PROMOTE_BOX: Param(False, type="boolean", title=title, description=told, section="experiment")}
 
 
 def topics() -> tuple[str, ...]:
@@ -203,10 +234,9 @@ def _run(command: tuple[str, ...], workspace: "Workspace", what: str) -> "Ended"
     return ended
 
 
-def _candidates(params: Mapping[str, Any], triggering_asset_events: Any) -> list[str]:
-    """The workspaces whose candidates this run is about: those of its events, oldest first, or the one asked for."""
-    events = triggering_asset_events.get(CANDIDATE, ())
-    return list(dict.fromkeys(event.extra["workspace"] for event in events)) or [params["workspace"]]
+def _candidates(params: Mapping[str, Any], triggering_asset_events: Any) -> list[Candidate]:
+    """The candidates that this run is about: those of its events, oldest first, or the one asked for."""
+    return candidates([event.extra for event in triggering_asset_events.get(CANDIDATE, ())] or [params])
 
 
 def _say(line: str) -> None:
