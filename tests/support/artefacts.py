@@ -20,6 +20,8 @@ def recorded_artefact(folder: Path, kind: str = "logistic", seed: int = 0) -> st
 class FolderRegistry:
     """A slot whose artefacts are folders; `alias` moves it, `error` is raised instead of an answer."""
 
+    model = "m"
+
     def __init__(self) -> None:
         self.seen: Aliased | None = None
         self.error: Exception | None = None

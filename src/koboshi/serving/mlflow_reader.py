@@ -27,6 +27,7 @@ class MlflowReader:
 
     def __init__(self, tracking_uri: str, model: str, slot: str, timeout_s: float = 3.0) -> None:
         """Nothing is asked yet. Credentials are those of MLflow's environment variables."""
+        self.model = model
         self._uri = tracking_uri.rstrip("/")
         self._query = {"name": model, "alias": slot}
         self._timeout_s = timeout_s
@@ -47,10 +48,13 @@ class MlflowReader:
             raise Unavailable(
                 f"MLflow at {self._uri} does not answer ({type(error).__name__}): trying again."
             ) from error
-        if answer.ok:
-            return _aliased(body["model_version"])
-        if body.get("error_code") in _NOT_THERE:
-            return None
+        try:
+            if answer.ok:
+                return _aliased(body["model_version"])
+            if body.get("error_code") in _NOT_THERE:
+                return None
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise Unavailable(f"{self._uri} answers with JSON that is not MLflow's: trying again.") from error
         raise Unavailable(f"MLflow at {self._uri} answers {answer.status_code}: trying again.")
 
     def fetch(self, seen: Aliased, folder: Path) -> Path:

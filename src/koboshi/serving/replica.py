@@ -21,7 +21,9 @@ log = logging.getLogger("koboshi.serving")
 
 
 class Registry(Protocol):
-    """Where a slot's alias is looked up, and where artefacts come from."""
+    """Where a slot's alias is looked up, and where artefacts come from; `model` is the registered model's name."""
+
+    model: str
 
     def look(self) -> Aliased | None:
         """The version that the alias points at; raises `Unavailable`."""
@@ -51,28 +53,37 @@ class Replica:
         self.serving: Serving | None = None
         self.refusals: dict[ModelRef, Refusal] = {}
         self.registry_error = ""
+        self.aliased: int | None = None
         self._registry = registry
         self._cache = folder / "models"
         self._remembered = folder / one_part(f"{name}.json", "the replica's name")
         self._load = load
+        self._said_gone = False
 
     def step(self) -> None:
         """Look at the alias once and do what follows from it.
 
         A new version is fetched, its digest checked, loaded and asked its example beside the one that answers; then
         they are swapped by one assignment. A version that fails any of this is refused: the old one stays. While the
-        registry is away the old one goes on, and a replica that just started takes up what it served last.
+        registry is away, or the alias is gone, the old one goes on, and a replica that just started takes up what it
+        served last.
         """
         seen = self._look()
         if seen is not None:
             self._follow(seen)
-        if self.serving is None and (self.registry_error or self.refusal) and (last := self._last_served()):
+        if self.serving is None and (last := self._last_served()):
             self._follow(last)
+        self._say_once_that_the_alias_is_gone()
 
     @property
     def refusal(self) -> Refusal | None:
         """The version that was refused last, until the slot shows one that is served."""
         return next(reversed(self.refusals.values()), None)
+
+    @property
+    def alias_gone(self) -> bool:
+        """Whether the slot has no alias although a version of it answers here."""
+        return self.aliased is None and self.serving is not None and not self.registry_error
 
     def status(self) -> dict[str, Any]:
         """What `/version` says, as JSON values."""
@@ -85,6 +96,8 @@ class Replica:
             "key": serving.ref.key if serving else None,
             "sha256": serving.ref.sha256 if serving else None,
             "since": serving.since if serving else None,
+            "alias": self.aliased,
+            "alias_gone": self.alias_gone,
             "refused": {"version": refusal.ref.version, "reason": refusal.reason} if refusal else None,
             "registry": self.registry_error or "reachable",
         }
@@ -98,7 +111,14 @@ class Replica:
             self.registry_error = str(error)
             return None
         self.registry_error = ""
+        self.aliased = seen.ref.version if seen else None
         return seen
+
+    def _say_once_that_the_alias_is_gone(self) -> None:
+        if self.alias_gone and not self._said_gone and self.serving is not None:
+            version = self.serving.ref.version
+            log.warning("the alias %s is gone: version %d goes on answering, until it is set", self.slot, version)
+        self._said_gone = self.alias_gone
 
     def _follow(self, seen: Aliased) -> None:
         now = time.monotonic()
@@ -119,7 +139,8 @@ class Replica:
         else:
             self.serving = Serving(seen.ref, checked, time.time())
             log.info("version %d (%s) answers now", seen.ref.version, seen.ref.sha256[:12])
-            publish_bytes(self._remembered, json.dumps(dataclasses.asdict(seen)).encode())
+            remembered = {"slot": self.slot, **dataclasses.asdict(seen)}
+            publish_bytes(self._remembered, json.dumps(remembered).encode())
             self._sweep()
 
     def _checked(self, seen: Aliased) -> Checked:
@@ -134,17 +155,23 @@ class Replica:
     def _sweep(self) -> None:
         """Let go of artefacts that no replica of this machine would go back to."""
         kept = (_remembered(path) for path in self._remembered.parent.glob("*.json"))
-        for sha256 in sweep(self._cache, {last.ref.sha256 for last in kept if last}):
+        for sha256 in sweep(self._cache, {last[1].ref.sha256 for last in kept if last}):
             log.info("the artefact %s is not served any more and was removed", sha256[:12])
 
     def _last_served(self) -> Aliased | None:
-        return _remembered(self._remembered)
+        """What this replica served last in this slot, of this model: it may have followed another one before."""
+        slot, last = _remembered(self._remembered) or ("", None)
+        ours = last is not None and slot in (self.slot, "") and last.ref.name == self._registry.model
+        return last if ours else None
 
 
-def _remembered(path: Path) -> Aliased | None:
-    """What a replica wrote down when it last took a version up; None where it cannot be read."""
+def _remembered(path: Path) -> tuple[str, Aliased] | None:
+    """The slot that a replica followed, and what it served last there; None where it cannot be read.
+
+    Replicas of an older koboshi wrote no slot down: it is empty then.
+    """
     try:
         kept = json.loads(path.read_text())
-        return Aliased(ModelRef.from_json(kept["ref"]), kept["source"])
-    except (OSError, ValueError, KeyError, TypeError):
+        return kept.get("slot", ""), Aliased(ModelRef.from_json(kept["ref"]), kept["source"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None

@@ -147,6 +147,52 @@ def test_a_replica_that_starts_while_the_registry_is_away_takes_up_what_it_serve
     assert registry.fetched == [1]
 
 
+def test_a_replica_that_starts_after_its_alias_was_removed_serves_what_it_served_last(
+    replica, registry, artefacts, tmp_path, caplog
+):
+    """And says, once in its log and in its status, that the alias is gone, until it is set again."""
+    replica.step()
+    registry.seen = None
+    again = Replica("replica-1", "champion", registry, tmp_path / "serving", load)
+    for _ in range(3):
+        again.step()
+    assert again.serving.ref == replica.serving.ref
+    assert (again.status()["alias"], again.status()["alias_gone"]) == (None, True)
+    assert [message for message in caplog.messages if "alias champion is gone" in message] == [
+        "the alias champion is gone: version 1 goes on answering, until it is set"
+    ]
+    registry.alias(2, *artefacts[1])
+    again.step()
+    assert (again.status()["version"], again.status()["alias"], again.status()["alias_gone"]) == (2, 2, False)
+
+
+def test_a_registry_that_is_away_is_no_alias_that_is_gone(replica, registry):
+    """What is not known is not said."""
+    replica.step()
+    registry.error = Unavailable("away")
+    replica.step()
+    assert (replica.status()["alias"], replica.status()["alias_gone"]) == (1, False)
+
+
+@pytest.mark.parametrize(
+    ("kept", "served"),
+    [({}, 1), ({"slot": "champion"}, 1), ({"slot": "trial"}, None), ({"model": "other"}, None)],
+    ids=["written by an older koboshi", "this slot", "another slot", "another model"],
+)
+def test_only_what_was_served_in_this_slot_of_this_model_is_taken_up(replica, registry, tmp_path, kept, served):
+    """A replica that was started for another slot before has nothing to go back to."""
+    replica.step()
+    memory = tmp_path / "serving" / "replica-1.json"
+    written = json.loads(memory.read_text())
+    assert written.pop("slot") == "champion"
+    written["ref"]["name"] = kept.get("model", "m")
+    memory.write_text(json.dumps({**written, **{name: value for name, value in kept.items() if name == "slot"}}))
+    registry.seen = None
+    again = Replica("replica-1", "champion", registry, tmp_path / "serving", load)
+    again.step()
+    assert again.status()["version"] == served
+
+
 def test_a_replica_that_starts_on_a_spoilt_champion_takes_up_what_it_served(replica, registry, artefacts, tmp_path):
     """The refusal is remembered while the old version answers: the bad one is not fetched each time."""
     replica.step()
