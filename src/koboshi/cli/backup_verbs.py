@@ -49,12 +49,12 @@ def restore(file: Annotated[Path, typer.Argument(help="A file that `koboshi back
 @contextmanager
 def _watching(what: str) -> "Iterator[Watch]":
     """A bar on a terminal; elsewhere lines only."""
-    from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
     from koboshi.backup.making import Watch
+    from koboshi.rich_tables import console as console_of
 
-    console = Console()
+    console = console_of()
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         task = progress.add_task(what, total=None)

@@ -46,17 +46,16 @@ def run(
     Exit 0: all proved. 65: one is refuted. 75: one is unknown, because the steady state was not there, so that nothing
     was tested.
     """
-    from rich.console import Console
-
     from koboshi.drills.catalogue import all_drills, named
     from koboshi.drills.report import as_table
     from koboshi.drills.run_all import overview, perform_all
+    from koboshi.rich_tables import console as console_of
     from koboshi.settings import load_settings
 
     if every == bool(names):
         raise BadInput("say which drills to run, or --all: `koboshi drill list` names them.")
     drills = list(all_drills().values()) if every else [drill for name in names or () for drill in named(name)]
-    console = Console(stderr=as_json)
+    console = console_of(stderr=as_json)
     done = perform_all(drills, load_settings(), console)
     reports = [report for report, _ in done]
     if as_json:
@@ -78,10 +77,9 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """The newest reports, oldest first."""
-    from rich.console import Console
-
     from koboshi.drills.catalogue import named
     from koboshi.drills.report import as_table, saved
+    from koboshi.rich_tables import console
     from koboshi.settings import load_settings
 
     wanted = {drill.name for drill in named(name)} if name else None
@@ -92,7 +90,7 @@ def show(
     if not reports:
         typer.echo("No drill was run here yet: `koboshi drill run NAME`, see `koboshi drill list`.")
     for report in reports:
-        Console().print(as_table(report))
+        console().print(as_table(report))
 
 
 @app.command("report")

@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,6 +13,8 @@ from koboshi.errors import Corrupt
 from koboshi.settings import load_settings, required
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from koboshi.ingest.audit import Verdict
     from koboshi.ingest.landing import Lander
     from koboshi.refs import SpanRef
@@ -140,18 +142,25 @@ def _print(rows: list[dict[str, Any]], as_json: bool) -> None:
     if not rows:
         typer.echo("nothing is landed yet: run `koboshi ingest run`.")
         return
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
+    from koboshi.rich_tables import console, fitted
 
-    table = Table(box=box.SIMPLE_HEAD)
-    table.add_column("partition", min_width=max(len(f"{row['topic']}/{row['partition']}") for row in rows))
+    console().print(fitted(partitions_table(rows)))
+
+
+def partitions_table(rows: Sequence[Mapping[str, Any]]) -> "Table":
+    """One row for each partition, with a column for each other field; without a frame, so that it fits 80 columns."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
+    table.add_column("partition")
     keys = [key for key in rows[0] if key not in ("topic", "partition")]
     for key in keys:
-        table.add_column(key.replace("_", " "), overflow="fold")
+        number = any(isinstance(row[key], int) for row in rows)
+        table.add_column(key.replace("_", " "), justify="right" if number else "left", overflow="fold")
     for row in rows:
-        table.add_row(f"{row['topic']}/{row['partition']}", *(_cell(row[key]) for key in keys))
-    Console().print(table)
+        table.add_row(f"{row['topic']}/{row['partition']}", *(Text(_cell(row[key])) for key in keys))
+    return table
 
 
 def _cell(value: object) -> str:

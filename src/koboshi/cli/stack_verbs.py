@@ -1,6 +1,5 @@
 """The verbs of the local stack: up, down, status, logs, kill."""
 
-import sys
 from typing import Annotated
 
 import typer
@@ -17,8 +16,7 @@ def up(parts: Annotated[list[str] | None, typer.Argument(help=CHOICES)] = None) 
     Parts that run already go on running. A part whose address is set in koboshi.toml or in the environment is not
     started. Everything listens on 127.0.0.1 only.
     """
-    from rich.console import Console
-
+    from koboshi.rich_tables import console
     from koboshi.stack.operate import start
     from koboshi.stack.parts_table import GROUPS, chosen_groups, external_groups
     from koboshi.stack.places import find_places
@@ -27,7 +25,7 @@ def up(parts: Annotated[list[str] | None, typer.Argument(help=CHOICES)] = None) 
 
     settings = load_settings(with_stack=False)
     groups = chosen_groups(parts or (), settings)
-    with Progress(Console()) as progress:
+    with Progress(console()) as progress:
         table = start(settings, groups, progress.say) if groups else {}
         started = {name: part for name, part in table.items() if part.group in groups}
         elsewhere = external_groups(settings).intersection(parts or GROUPS)
@@ -44,13 +42,12 @@ def down() -> None:
 
 def status(as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False) -> None:
     """Show every part, after asking each to do real work. Exit 0 when all is well, else 75."""
-    from rich.console import Console
-
+    from koboshi.rich_tables import console as console_of
     from koboshi.stack import status as stack_status
     from koboshi.stack.rich_table import login_lines, status_table
 
     settings = load_settings()
-    console = Console() if sys.stdout.isatty() else Console(width=180)
+    console = console_of()
     with console.status("asking every part to do some work") if console.is_terminal else console:
         states = stack_status.status(settings, load_settings(with_stack=False))
     logins = stack_status.logins(settings)

@@ -71,13 +71,12 @@ def watch(
     It reads what others have written, and disturbs nobody. Over a pipe it writes a line for each change; with --json
     an object for each. Of a training that has ended it shows how.
     """
-    from rich.console import Console
-
+    from koboshi.rich_tables import console as console_of
     from koboshi.training.rich_overview import picture
     from koboshi.training.watching import ChangedJson, ChangedLines, follow, watch_live
     from koboshi.training.watching import as_json as fields_of
 
-    observer, console = _observer(), Console()
+    observer, console = _observer(), console_of()
     if (found := observer.chosen(key)) is None:
         typer.echo("null" if as_json else NONE_YET)
         return
@@ -101,8 +100,7 @@ def history(
     as_json: AsJson = False,
 ) -> None:
     """All trainings that the ledger knows, the newest last: attempts, units, steps, recoveries, how each ended."""
-    from rich.console import Console
-
+    from koboshi.rich_tables import console
     from koboshi.training.rich_overview import history as table
     from koboshi.training.watching import as_json as fields_of
 
@@ -111,7 +109,7 @@ def history(
     if as_json:
         typer.echo(json.dumps([fields_of(one) for one in seen], indent=1))
     elif seen:
-        Console().print(table(seen), highlight=False)
+        console().print(table(seen), highlight=False)
     else:
         typer.echo(NONE_YET)
 

@@ -8,13 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
+from rich.console import RenderableType
 from rich.table import Table
+from rich.text import Text
 
 from koboshi import json_text
 from koboshi.drills.drill import Drill, Outcome
 from koboshi.drills.machine import machine, versions
 from koboshi.errors import BadInput
 from koboshi.files import publish_bytes
+from koboshi.rich_tables import fitted
 
 FORMAT_VERSION = 2
 COLOURS = {"proved": "green", "refuted": "red", "unknown": "yellow"}
@@ -142,21 +145,21 @@ def _from_format_1(fields: dict[str, Any]) -> dict[str, Any]:
     return {**fields, "layer": "training", "outcome": outcome, "machine": {}, "versions": {}}
 
 
-def as_table(report: Report) -> Table:
+def as_table(report: Report) -> RenderableType:
     """Claim, faults, measures, what was found, verdict."""
     table = Table(title=f"drill {report.drill}", show_header=False, title_justify="left", pad_edge=False)
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
-    table.add_row("claim", report.claim)
+    table.add_row("claim", Text(report.claim))
     for strike in report.outcome["strikes"] or [None]:
-        table.add_row("fault", f"{report.fault}: {_struck(strike)}" if strike else report.fault)
+        table.add_row("fault", Text(f"{report.fault}: {_struck(strike)}" if strike else report.fault))
     for name, value in report.measures.items():
         table.add_row(words(name), measured(name, value))
     for finding in report.outcome["findings"]:
-        table.add_row(words(finding["check"]), f"{'✓' if finding['holds'] else '✗'} {finding['said']}")
+        table.add_row(words(finding["check"]), Text(f"{'✓' if finding['holds'] else '✗'} {finding['said']}"))
     colour = COLOURS[report.verdict]
     table.add_row("verdict", f"[{colour} bold]{report.verdict}[/] in {report.took_s:.0f} s")
-    return table
+    return fitted(table)
 
 
 def words(name: str) -> str:

@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.table import Table
 
 from koboshi.drills.drill import Drill
 from koboshi.drills.report import COLOURS, Report, measured
 from koboshi.drills.stage import perform
+from koboshi.rich_tables import fitted
 from koboshi.settings import Settings
 
 COLUMNS = ("detected_after_s", "recovered_after_s", "lost", "doubled", "redone")
@@ -33,7 +34,7 @@ def perform_all(drills: Sequence[Drill[Any]], settings: Settings, console: Conso
     return done
 
 
-def overview(drills: Sequence[Drill[Any]], reports: Sequence[Report], line: str = "") -> Table:
+def overview(drills: Sequence[Drill[Any]], reports: Sequence[Report], line: str = "") -> RenderableType:
     """One row for each drill: verdict and the standard measures; the next one is running, which `line` tells of."""
     # Without a frame it fits into 80 columns, where there is no terminal to tell its width.
     table = Table(caption=line or None, caption_justify="left", box=None, padding=(0, 1, 0, 0), pad_edge=False)
@@ -44,7 +45,7 @@ def overview(drills: Sequence[Drill[Any]], reports: Sequence[Report], line: str 
             table.add_row(*_row(reports[number]))
         else:
             table.add_row(drill.name, "running" if number == len(reports) else "")
-    return table
+    return fitted(table)
 
 
 def _row(report: Report) -> list[str]:

@@ -3,10 +3,12 @@
 import time
 from collections.abc import Mapping, Sequence
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
+from koboshi.rich_tables import fitted
 from koboshi.stack.part_state import GAVE_UP, HEALTHY, STARTING, UNHEALTHY, PartState, since_text
 
 COLOURS = {HEALTHY: "green", STARTING: "yellow", UNHEALTHY: "red", GAVE_UP: "red"}
@@ -49,13 +51,13 @@ class Progress:
                     soft_wrap=True,
                 )
 
-    def _progress_table(self, states: Sequence[PartState]) -> Table:
+    def _progress_table(self, states: Sequence[PartState]) -> RenderableType:
         table = Table(title=f"koboshi up, {self._elapsed():.0f} s", title_justify="left")
         for column in ("part", "state", "what it did, or waits for"):
             table.add_column(column)
         for state in states:
-            table.add_row(state.name, coloured(state.state), state.detail)
-        return table
+            table.add_row(state.name, coloured(state.state), Text(state.detail))
+        return fitted(table)
 
     def _elapsed(self) -> float:
         return time.monotonic() - self._begun
@@ -67,7 +69,7 @@ def coloured(state: str) -> str:
     return f"[{colour}]{state}[/{colour}]"
 
 
-def status_table(states: Sequence[PartState]) -> Table:
+def status_table(states: Sequence[PartState]) -> RenderableType:
     """`koboshi status`."""
     table = Table()
     for column in ("part", "state", "pids", "address", "restarts", "MB", "for", "detail"):
@@ -83,10 +85,10 @@ def status_table(states: Sequence[PartState]) -> Table:
             str(state.restarts),
             str(state.memory_mb or ""),
             since_text(state.since),
-            "〃" if state.detail == said else state.detail,
+            Text("〃" if state.detail == said else state.detail),
         )
         said = state.detail
-    return table
+    return fitted(table)
 
 
 def login_lines(logins: Sequence[Mapping[str, str]]) -> str:

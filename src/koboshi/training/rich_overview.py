@@ -7,6 +7,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from koboshi.rich_tables import fitted
 from koboshi.training.overview import Overview, UnitLine
 from koboshi.training.ray_names import actor_name
 from koboshi.training.standing import WorkerStanding
@@ -87,7 +88,7 @@ def metrics_text(unit: UnitLine) -> str:
     return unit.reason or " ".join(f"{name} {value:.4g}" for name, value in unit.metrics.items())
 
 
-def history(seen: Sequence[Overview]) -> Table:
+def history(seen: Sequence[Overview]) -> RenderableType:
     """One row for each training, as they come."""
     table = _table("job", "began", "took", ("tries", True), ("units", True), ("steps", True), ("rec.", True), "how")
     for one in seen:
@@ -104,7 +105,7 @@ def history(seen: Sequence[Overview]) -> Table:
             f"{one.recoveries}",
             Text(one.outcome, COLOURS[one.outcome]),
         )
-    return table
+    return fitted(table)
 
 
 def short(worker: str, job: str) -> str:
@@ -113,22 +114,22 @@ def short(worker: str, job: str) -> str:
     return f"worker {worker.removeprefix(own)}" if worker.startswith(own) else worker
 
 
-def _units(seen: Overview, most: int) -> Table:
+def _units(seen: Overview, most: int) -> RenderableType:
     table = _table("unit", ("steps", True), "is", ("rec.", True), "newest metrics")
     shown = shown_units(seen.units, most)
     for unit in shown:
         steps = f"{unit.done}/{'?' if unit.total is None else unit.total}"
         risk = f" +{unit.at_risk}" if unit.at_risk else ""
         table.add_row(
-            _clipped(unit.name, 22),
+            Text(unit.name),
             steps + risk,
             _place(unit, seen.job),
             f"{unit.recoveries or ''}",
-            metrics_text(unit),
+            Text(metrics_text(unit)),
         )
     if hidden := len(seen.units) - len(shown):
         table.add_row(f"and {hidden:,} more")
-    return table
+    return fitted(table)
 
 
 def _place(unit: UnitLine, job: str) -> Text:
@@ -136,22 +137,22 @@ def _place(unit: UnitLine, job: str) -> Text:
     return text.append(f", {short(unit.worker, job)}") if unit.worker else text
 
 
-def _workers(seen: Overview) -> Table:
+def _workers(seen: Overview) -> RenderableType:
     table = _table("worker", "node", ("pid", True), "state", "at", ("cpu", True), ("beat", True), ("φ", True))
     for worker in seen.workers:
         table.add_row(*_worker(worker, seen.job))
     if seen.starting:
         table.add_row(Text(f"{seen.starting} starting", "dim"))
-    return table
+    return fitted(table)
 
 
 def _worker(worker: WorkerStanding, job: str) -> tuple[str, ...]:
-    at = f"{_clipped(worker.unit, 14)} {worker.step}" if worker.unit else "warm spare"
+    at = f"{worker.unit} {worker.step}" if worker.unit else "warm spare"
     phase = f", {worker.phase}" if worker.unit and worker.phase not in ("", "step") else ""
     beat = "" if worker.silence_s is None else f"{worker.silence_s:.1f} s"
     return (
         short(worker.name, job),
-        _clipped(worker.node, 12),
+        worker.node,
         f"{worker.pid}",
         STATES.get(worker.state, worker.state),
         at + phase,
@@ -161,13 +162,13 @@ def _worker(worker: WorkerStanding, job: str) -> tuple[str, ...]:
     )
 
 
-def _told(seen: Overview, most: int) -> Table:
+def _told(seen: Overview, most: int) -> RenderableType:
     table = Table(box=None, show_header=False, padding=(0, 1, 0, 0), pad_edge=False)
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
     for told in seen.told[-most:]:
         table.add_row(time.strftime("%H:%M:%S", time.localtime(told.at)), Text(brief(told.sentence, seen.job)))
-    return table
+    return fitted(table)
 
 
 def brief(sentence: str, job: str) -> str:
@@ -180,12 +181,5 @@ def _table(*columns: str | tuple[str, bool]) -> Table:
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
     for column in columns:
         title, right = column if isinstance(column, tuple) else (column, False)
-        last = title == "newest metrics"
-        table.add_column(
-            title, justify="right" if right else "left", no_wrap=not last, overflow="fold" if last else "ellipsis"
-        )
+        table.add_column(title, justify="right" if right else "left", no_wrap=right, overflow="fold")
     return table
-
-
-def _clipped(word: str, most: int) -> str:
-    return word if len(word) <= most else f"{word[: most - 1]}…"

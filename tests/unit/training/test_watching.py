@@ -82,8 +82,8 @@ def doomed(spec: TrainingSpec) -> Overview:
     return Observer(Path(spec.place.state_dir), ledger_of(spec)).look(spec.key)
 
 
-def drawn(what: Any) -> str:
-    console = Console(width=80)
+def drawn(what: Any, width: int = 80) -> str:
+    console = Console(width=width)
     with console.capture() as captured:
         console.print(what, highlight=False)
     return captured.get()
@@ -123,7 +123,7 @@ def test_a_picture_names_units_workers_and_what_came_up(recovery: list[Overview]
 def test_a_run_that_is_partial_says_which_unit_is_missing_and_why(spec: TrainingSpec) -> None:
     seen = doomed(spec)
     assert seen.outcome == "partial"
-    text = drawn(picture(seen))
+    text = drawn(picture(seen), width=120)
     assert "step 2: killed by the test" in text
     assert "1 set aside" in text
     assert seen.workers == ()
