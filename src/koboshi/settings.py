@@ -7,27 +7,27 @@
 Rooms never read this: the command line and the orchestration hand them values.
 """
 
+import dataclasses
 import json
 import os
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic_settings import (
-    BaseSettings,
-    InitSettingsSource,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-    TomlConfigSettingsSource,
-)
+from pydantic import ConfigDict, Field, ValidationError
 
+from koboshi.environment import PROJECT, read_environment
 from koboshi.errors import NotConfigured
+from koboshi.toml_salvage import merged, readable
 from koboshi.training import Workplace
+from koboshi.wrong_fields import Fields, Source, faults, in_one_sentence
 
 FILE = "koboshi.toml"
+ENDPOINTS = "endpoints.json"
 
 
-class _Section(BaseModel):
+class _Section(Fields):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
@@ -69,8 +69,8 @@ class Ingest(_Section):
     """What is landed and how: a span is at most `span_records` long; a lander's lease lasts `lease_s`."""
 
     topics: tuple[str, ...] = ()
-    span_records: int = Field(default=100_000, ge=1)
-    lease_s: float = Field(default=30.0, gt=0)
+    span_records: int = Field(default=100_000, ge=1, le=1_000_000_000)
+    lease_s: float = Field(default=30.0, gt=0, allow_inf_nan=False)
 
 
 class Training(_Section):
@@ -81,10 +81,10 @@ class Training(_Section):
     """
 
     actors: int = Field(default=2, ge=1)
-    lease_s: float = Field(default=15.0, gt=0)
+    lease_s: float = Field(default=15.0, gt=0, allow_inf_nan=False)
     checkpoints: str = ""
     checkpoints_kept: int = Field(default=3, ge=3)
-    checkpoints_age_s: float = Field(default=30 * 86_400.0, gt=0)
+    checkpoints_age_s: float = Field(default=30 * 86_400.0, gt=0, allow_inf_nan=False)
 
 
 class Serving(_Section):
@@ -113,12 +113,11 @@ class Stack(_Section):
     base_port: int = Field(default=24_000, ge=1024, le=60_000)
 
 
-class Settings(BaseSettings):
-    """All settings, frozen; `project` is the folder of koboshi.toml."""
+class Known(Fields):
+    """All settings, as they are written: none stands in koboshi.toml that is not here."""
 
-    model_config = SettingsConfigDict(env_prefix="KOBOSHI_", env_nested_delimiter="__", frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
-    project: Path
     state_dir: Path = Path(".koboshi")
     ledger_url: str = ""
     commands: dict[str, str] = Field(default_factory=dict)
@@ -133,6 +132,12 @@ class Settings(BaseSettings):
     scoring: Scoring = Scoring()
     drills: Drills = Drills()
     stack: Stack = Stack()
+
+
+class Settings(Known):
+    """All settings, frozen; `project` is the folder of koboshi.toml."""
+
+    project: Path
 
     def model_post_init(self, _context: Any) -> None:
         """Make the state folder absolute, and put the ledger into it unless it is elsewhere."""
@@ -159,57 +164,139 @@ class Settings(BaseSettings):
             kept_s=self.training.checkpoints_age_s,
         )
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """First the environment, then koboshi.toml, then the endpoints handed in by `load_settings`."""
-        given = dict(init_settings())
-        endpoints = given.pop("endpoints", {})
-        toml = TomlConfigSettingsSource(settings_cls, Path(given["project"]) / FILE)
-        return (
-            InitSettingsSource(settings_cls, given),
-            env_settings,
-            toml,
-            InitSettingsSource(settings_cls, endpoints),
-        )
-
 
 def load_settings(project: Path | None = None, *, with_stack: bool = True) -> Settings:
     """Read all sources. `with_stack=False` leaves out what the local stack wrote: so one sees what is set by hand.
 
-    Raises `NotConfigured` with one sentence that names the key.
+    Raises `NotConfigured` with one sentence that names each setting that does not fit.
     """
-    folder = project or find_project()
+    settings, wrong = _load(project or find_project(), lambda _project: None, with_stack=with_stack)
+    if wrong:
+        raise NotConfigured(in_one_sentence(wrong))
+    return settings
+
+
+def load_what_fits(
+    warn: Callable[[str], None],
+    find_state_dir: Callable[[Path], Path | None] = lambda _project: None,
+    *,
+    project: Path | None = None,
+    with_stack: bool = True,
+) -> Settings:
+    """`load_settings` for the verbs that have to work whatever a person has written, such as `koboshi down`.
+
+    What does not fit is left out, as if it were not set, and `warn` hears of all of it in one sentence. Where
+    koboshi.toml cannot say which state folder is meant, `find_state_dir` is asked for that of the project's stack.
+    """
+    settings, wrong = _load(project or find_project(), find_state_dir, with_stack=with_stack)
+    if wrong:
+        warn(f"{in_one_sentence(wrong)} What does not fit is left out here.")
+    return settings
+
+
+def _load(
+    folder: Path, find_state_dir: Callable[[Path], Path | None], *, with_stack: bool
+) -> tuple[Settings, list[str]]:
+    """The settings as far as they fit, and a sentence for each that does not."""
+    environment, unknown = read_environment(os.environ, Known)
+    toml, broken = _read(folder / FILE, FILE, tomllib.loads, readable)
+    fitting, misfits = _fitting([environment, toml])
+    state_dir = None
+    if "state_dir" not in fitting and (broken or "state_dir" in toml.values):
+        state_dir = find_state_dir(folder)
+    settings = _settings(folder, fitting, state_dir)
+    if with_stack:
+        endpoints, unread = _read(settings.state_dir / ENDPOINTS, ENDPOINTS, json.loads, lambda _text: {})
+        fitting, misfits = _fitting([environment, toml, endpoints])
+        settings = _settings(folder, fitting, settings.state_dir)
+        misfits = [*unread, *misfits]
+    return settings, [*broken, *unknown, *(() if broken else misfits)]
+
+
+def _read(
+    path: Path, name: str, parse: Callable[[str], Any], salvage: Callable[[str], dict[str, Any]]
+) -> tuple[Source, list[str]]:
+    """A document that is there or not; of one that is broken what can still be read, and what is wrong with it."""
     try:
-        settings = Settings(project=folder)
-        if not with_stack:
-            return settings
-        endpoints = settings.state_dir / "endpoints.json"
-        if not endpoints.is_file():
-            return settings
-        return Settings(project=folder, endpoints=json.loads(endpoints.read_text()))  # type: ignore[call-arg]
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise NotConfigured(f"setting {key}: {first['msg']} (in {FILE} or the environment).") from error
-    except ValueError as error:
-        raise NotConfigured(f"{folder / FILE} cannot be read: {error}.") from error
+        text = path.read_text()
+    except FileNotFoundError:
+        return Source(name, {}), []
+    except (OSError, UnicodeDecodeError) as error:
+        return Source(name, {}), [f"{path} cannot be read: {_reason(error)}"]
+    try:
+        values = parse(text)
+    except (ValueError, RecursionError) as error:
+        return Source(name, salvage(text)), [f"{path} cannot be read: {_reason(error)}"]
+    return (Source(name, values), []) if isinstance(values, dict) else (Source(name, {}), [f"{path} is no object"])
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, OSError):
+        return str(error.strerror)
+    return "it is nested too deeply" if isinstance(error, RecursionError) else str(error).rstrip(".")
+
+
+def _fitting(sources: Sequence[Source]) -> tuple[dict[str, Any], list[str]]:
+    """What fits of the sources, merged, those of higher precedence first; and a sentence for each value that does not.
+
+    Where a value of the environment does not fit, that of koboshi.toml counts again.
+    """
+    found: list[str] = []
+    while True:
+        values: dict[str, Any] = {}
+        for source in reversed(sources):
+            values = merged(values, source.values)
+        try:
+            Known.model_validate(values)
+        except ValidationError as error:
+            errors = error.errors()
+            found += faults(Known, errors, sources)
+            sources = _without(sources, {_place(values, error["loc"]) for error in errors})
+        else:
+            return values, found
+
+
+def _place(values: Mapping[str, Any], location: tuple[int | str, ...]) -> tuple[str, ...]:
+    """The setting that holds a location: an item of a list or a table is part of it."""
+    depth = 2 if isinstance(values.get(str(location[0])), Mapping) else 1
+    return tuple(map(str, location[:depth]))
+
+
+def _without(sources: Sequence[Source], wrong: set[tuple[str, ...]]) -> list[Source]:
+    """The sources, with each wrong value taken away where it counts: a section's name, or a whole section."""
+    left = list(sources)
+    for section, *name in wrong:
+        holds = [section in source.values if not name else name[0] in _section(source, section) for source in left]
+        at = holds.index(True)
+        kept = {other: value for other, value in _section(left[at], section).items() if [other] != name}
+        values = {**left[at].values, section: kept} if name else dict(left[at].values)
+        if not name:
+            del values[section]
+        left[at] = dataclasses.replace(left[at], values=values)
+    return left
+
+
+def _section(source: Source, section: str) -> Mapping[str, Any]:
+    found = source.values.get(section)
+    return found if isinstance(found, Mapping) else {}
+
+
+def _settings(project: Path, fitting: Mapping[str, Any], state_dir: Path | None) -> Settings:
+    given = {**fitting, "project": project, **({} if state_dir is None else {"state_dir": state_dir})}
+    try:
+        return Settings.model_validate(given)
+    except (OSError, RuntimeError) as error:  # a path that leads in a circle
+        raise NotConfigured(f"a folder that {FILE} names cannot be found ({error}): look at state_dir.") from error
 
 
 def find_project() -> Path:
     """The folder of koboshi.toml: `KOBOSHI_PROJECT`, else this folder or the nearest one above it."""
-    named = os.environ.get("KOBOSHI_PROJECT")
+    named = os.environ.get(PROJECT)
     here = Path(named or ".").resolve()
     for folder in (here, *here.parents):
         if (folder / FILE).is_file():
             return folder
-    raise NotConfigured(f"no {FILE} in {here} or above it: change to a koboshi project or set KOBOSHI_PROJECT.")
+    raise NotConfigured(f"no {FILE} in {here} or above it: change to a koboshi project or set {PROJECT}.")
 
 
 def required(value: str | None, part: str) -> str:

@@ -1,17 +1,20 @@
 """The pipeline's numbers: one block of params.yaml for each stage, read into a frozen model of the stage's own."""
 
+import difflib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from koboshi.errors import BadInput
+from koboshi.wrong_fields import Fields, Source, faults, in_one_sentence, unknown
 from koboshi.yaml_text import load_mapping
 
 FILE = "params.yaml"
 
 
-class Params(BaseModel):
+class Params(Fields):
     """What a stage derives its block from: frozen, and an unknown key is an error rather than a number ignored."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -21,20 +24,20 @@ ParamsT = TypeVar("ParamsT", bound=BaseModel)
 
 
 def load_params(project: Path, block: str, model: type[ParamsT]) -> ParamsT:
-    """Read one block of `project`/params.yaml. Raises `BadInput` with one sentence that names the key."""
-    path = project / FILE
-    try:
-        return model.model_validate(_block(path, block))
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join((block, *(str(part) for part in first["loc"])))
-        raise BadInput(f"{key} in {path}: {first['msg']}.") from error
-
-
-def _block(path: Path, block: str) -> Any:
-    if not path.exists():
-        raise BadInput(f"{path} cannot be read (it is not there): take it from git again.")
-    blocks = load_mapping(path)
+    """Read one block of `project`/params.yaml. Raises `BadInput` with one sentence that names each key at fault."""
+    blocks = load_mapping(project / FILE)
     if block not in blocks:
-        raise BadInput(f"{path} has no block {block}: add it.")
-    return blocks[block]
+        raise BadInput(_absent(project / FILE, block, blocks))
+    try:
+        return model.model_validate(blocks[block])
+    except ValidationError as error:
+        found = faults(model, error.errors(), [Source(FILE, blocks)], (block,), "parameter")
+        raise BadInput(in_one_sentence(found)) from error
+
+
+def _absent(path: Path, block: str, blocks: Mapping[Any, Any]) -> str:
+    if not path.is_file():
+        return f"{path} cannot be read (there is no such file): take it from git again."
+    if near := difflib.get_close_matches(block, map(str, blocks), 1):
+        return in_one_sentence([unknown(near[0], FILE, [block], "block")])
+    return f"{path} has no block {block}: add it."

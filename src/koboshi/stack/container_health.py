@@ -43,7 +43,7 @@ def ask(name: str) -> tuple[bool, str]:
     from koboshi.stack.parts_table import GROUPS, endpoints, parts_of
 
     site = container_site()
-    settings = Settings(project=site.places.project, endpoints=endpoints(site, GROUPS))  # type: ignore[call-arg]
+    settings = Settings.model_validate({"project": site.places.project, **endpoints(site, GROUPS)})
     health = part_probe(settings, parts_of(site, GROUPS)[name])()
     return health.ok, health.detail
 

@@ -20,9 +20,20 @@ def test_a_block_becomes_a_frozen_model(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("train: {trees: many}", r"train\.trees in .*params.yaml: "),
-        ("train: {trees: 3, more: 1}", r"train\.more in .*: Extra inputs are not permitted"),
-        ("train:", "train in .*params.yaml: "),
+        ("train: {trees: many}", r'train\.trees in params.yaml is the text "many"; a whole number is wanted\.'),
+        ("train: {trees: 3, tres: 1}", r"unknown parameter train\.tres in params.yaml, did you mean trees\?"),
+        (
+            "train: {trees: 3, a: 1, b: 1}",
+            r"parameter train\.a in params.yaml: there are trees; unknown parameter train\.b",
+        ),
+        ("train: {trees: true}", r"train\.trees in params.yaml is true; a number is wanted\."),
+        ("train: {}", r"train\.trees is missing in params.yaml: add it\."),
+        ("train:", r"train in params.yaml is empty; a table of names and values is wanted\."),
+        ("trian: {trees: 3}", r"unknown block trian in params.yaml, did you mean train\?"),
+        ("[train]", "holds no table"),
+        ("3", "holds no table"),
+        ("train: 2018-13-45", "cannot be read"),
+        ("train: " + "[" * 600, "cannot be read"),
         ("other: {}", "has no block train"),
         ("", "has no block train"),
         ("train: [", "cannot be read"),
