@@ -1,8 +1,5 @@
 """The command line: one verb for each function. An error is one sentence on stderr, and an exit code."""
 
-import importlib
-import sys
-
 import typer
 
 from koboshi.cli import (
@@ -18,12 +15,12 @@ from koboshi.cli import (
     stack_verbs,
     training_verbs,
 )
-from koboshi.errors import NotConfigured
+from koboshi.cli.project_verbs import WithVerbsOfProject
 from koboshi.exits import run_and_exit
-from koboshi.settings import find_project, load_settings
 
 app = typer.Typer(
     name="koboshi",
+    cls=WithVerbsOfProject,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -48,24 +45,4 @@ app.add_typer(dataset_verbs.app, name="dataset")
 
 def main() -> None:
     """Run a verb: exit 0 when it did what it says, 65 when trying again is of no use, 75 when it is."""
-    run_and_exit(_run, "koboshi")
-
-
-def _run() -> None:
-    _add_commands_of_project()
-    app()
-
-
-def _add_commands_of_project() -> None:
-    """A project's own verbs, named in its koboshi.toml, so that the mechanism needs to know nothing of them."""
-    try:
-        project = find_project()
-    except NotConfigured:
-        return
-    sys.path.insert(0, str(project))
-    for name, target in load_settings(project, with_stack=False).commands.items():
-        module, _, attribute = target.partition(":")
-        try:
-            app.add_typer(getattr(importlib.import_module(module), attribute), name=name)
-        except (ImportError, AttributeError) as error:
-            raise NotConfigured(f"setting commands.{name}: {target} cannot be loaded ({error}).") from error
+    run_and_exit(app, "koboshi")

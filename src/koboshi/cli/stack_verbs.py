@@ -1,10 +1,12 @@
 """The verbs of the local stack: up, down, status, logs, kill."""
 
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
 
-from koboshi.settings import load_settings
+from koboshi.cli.warnings import warn
+from koboshi.settings import Settings, load_what_fits
 
 CHOICES = "kafka, ray, airflow, mlflow, replicas, gateway; all when none is named"
 VICTIMS = "ray-worker (the actor that is training now), ray-node, replica-2, kafka, … as `koboshi status` names them"
@@ -23,7 +25,7 @@ def up(parts: Annotated[list[str] | None, typer.Argument(help=CHOICES)] = None) 
     from koboshi.stack.rich_table import Progress
     from koboshi.stack.until_healthy import wait_until_healthy
 
-    settings = load_settings(with_stack=False)
+    settings = _settings(with_stack=False)
     groups = chosen_groups(parts or (), settings)
     with Progress(console()) as progress:
         table = start(settings, groups, progress.say) if groups else {}
@@ -36,7 +38,7 @@ def down() -> None:
     """Stop every part of the stack; nothing of it stays behind."""
     from koboshi.stack.operate import stop
 
-    left = stop(load_settings(with_stack=False))
+    left = stop(_settings(with_stack=False))
     typer.echo("The stack is down." + (f" {left} processes without a supervisor were ended." if left else ""))
 
 
@@ -46,10 +48,10 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="For programs.")
     from koboshi.stack import status as stack_status
     from koboshi.stack.rich_table import login_lines, status_table
 
-    settings = load_settings()
+    settings, by_hand = _settings(), _settings(lambda _sentence: None, with_stack=False)
     console = console_of()
     with console.status("asking every part to do some work") if console.is_terminal else console:
-        states = stack_status.status(settings, load_settings(with_stack=False))
+        states = stack_status.status(settings, by_hand)
     logins = stack_status.logins(settings)
     if as_json:
         typer.echo(stack_status.as_json(states, logins))
@@ -69,7 +71,7 @@ def logs(
     from koboshi.stack.log_files import last_lines, log_of, new_lines
     from koboshi.stack.places import find_places
 
-    settings = load_settings()
+    settings = _settings()
     path = log_of(find_places(settings.project, settings.state_dir), part)
     for line in last_lines(path):
         typer.echo(line)
@@ -85,9 +87,16 @@ def kill(
     from koboshi.stack.kill import find_victim, signal_number, strike
     from koboshi.stack.places import find_places
 
-    number, settings = signal_number(signal), load_settings()
+    number, settings = signal_number(signal), _settings()
     victim = find_victim(part, settings, find_places(settings.project, settings.state_dir))
     struck = strike(victim, number)
     others = f" and {len(struck) - 1} processes under it" if len(struck) > 1 else ""
     doing = f", which was at {victim.doing}" if victim.doing else ""
     typer.echo(f"{number.name} was sent to {victim.name}, process {victim.pids[0]}{others}{doing}.")
+
+
+def _settings(say: Callable[[str], None] = warn, *, with_stack: bool = True) -> Settings:
+    """What these verbs need, whatever else a person has written: a stack can always be looked at, and stopped."""
+    from koboshi.stack.places import state_dir_of_stack
+
+    return load_what_fits(say, state_dir_of_stack, with_stack=with_stack)

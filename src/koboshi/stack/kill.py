@@ -6,7 +6,7 @@ import signal
 from koboshi.errors import BadInput, Unavailable
 from koboshi.settings import Settings
 from koboshi.stack.leftovers import send
-from koboshi.stack.operate import history, known_parts
+from koboshi.stack.operate import history, known_parts, not_started
 from koboshi.stack.part_state import pids_of
 from koboshi.stack.places import Places
 from koboshi.stack.process_table import read_processes
@@ -47,7 +47,8 @@ def find_victim(name: str, settings: Settings, places: Places) -> Victim:
     parts = known_parts(places)
     part = NODES[0] if name == NODE else name
     if part not in parts:
-        raise BadInput(f"there is no part {name}: choose from {', '.join([WORKER, NODE, *parts])}.")
+        nodes = [WORKER, NODE] if NODES[0] in parts else []
+        raise not_started(name, [*nodes, *parts])
     pids = pids_of(history(places, part).starts()[-1:], read_processes())
     if not pids:
         raise Unavailable(f"{part} does not run: `koboshi status` tells why.")

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from koboshi.errors import BadInput
-from koboshi.stack.operate import known_parts
+from koboshi.stack.operate import known_parts, not_started
 from koboshi.stack.places import Places
 
 TAIL_BYTES = 20_000
@@ -14,10 +14,10 @@ POLL_S = 0.3
 
 def log_of(places: Places, name: str) -> Path:
     """The log file of a part or of the supervisor."""
-    logs = {part.name: part.log for part in known_parts(places).values()}
-    logs["supervisor"] = places.logs / "supervisor.log"
+    started = {part.name: part.log for part in known_parts(places).values()}
+    logs = {**started, "supervisor": places.logs / "supervisor.log"}
     if name not in logs:
-        raise BadInput(f"there is no part {name}: choose from {', '.join(logs)}.")
+        raise not_started(name, list(logs) if started else [])
     if not logs[name].is_file():
         raise BadInput(f"{name} has written no log yet: start it with `koboshi up`.")
     return logs[name]

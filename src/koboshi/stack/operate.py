@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from koboshi.errors import Conflict
+from koboshi.errors import BadInput, Conflict
 from koboshi.files import publish_bytes
 from koboshi.settings import Settings
 from koboshi.stack import supervisor_control as supervisor
@@ -96,6 +96,14 @@ def known_parts(places: Places) -> dict[str, Part]:
     """The table of parts that was published last."""
     path = places.own / TABLE
     return {name: from_json(part) for name, part in json.loads(path.read_text()).items()} if path.is_file() else {}
+
+
+def not_started(name: str, others: Sequence[str]) -> BadInput:
+    """Why a name stands for no part: nothing was ever started here, or others were."""
+    if not others:
+        return BadInput(f"no stack was started here yet, so there is no {name}: `koboshi up` starts one.")
+    names = ", ".join(others)
+    return BadInput(f"{name} is none of the parts that were started, choose from {names}: `koboshi up` starts others.")
 
 
 def history(places: Places, name: str) -> StartHistory:

@@ -87,6 +87,15 @@ def prepare_places(places: Places) -> None:
     _make_private(places.runtime.parent)
     _make_private(places.runtime)
     (places.runtime / "state_dir").write_text(str(places.state_dir))
+    (places.runtime / "project").write_text(str(places.project))
+
+
+def state_dir_of_stack(project: Path) -> Path | None:
+    """The state folder of the stack that this user has started in a project; None when it is not known which one."""
+    claims = [path for path in runtime_root().glob("*/project") if path.read_text() == str(project)]
+    found = {Path(path.with_name("state_dir").read_text()) for path in claims}
+    living = [state_dir for state_dir in found if state_dir.is_dir()]
+    return living[0] if len(living) == 1 else None
 
 
 def check_socket_length(runtime: Path) -> None:

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from koboshi.errors import Unavailable
-from koboshi.settings import load_settings
+from koboshi.settings import load_what_fits
 from koboshi.stack.health import Checks, probes, waiting_ports
 from koboshi.stack.part import Part
 from koboshi.stack.part_state import GAVE_UP, HEALTHY, PartState, elsewhere, observe
@@ -26,7 +26,7 @@ def wait_until_healthy(
 
     Raises `Unavailable`, naming parts and reasons, at the limit or as soon as a part has been given up.
     """
-    settings = load_settings(places.project)
+    settings = load_what_fits(lambda _sentence: None, lambda _project: places.state_dir, project=places.project)
     checks = Checks(probes(settings, parts.values(), external - {"replicas"}), waiting_ports(parts.values()))
     deadline = time.monotonic() + limit_s
     try:
