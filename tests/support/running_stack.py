@@ -24,14 +24,19 @@ REPOSITORY = Path(__file__).parents[2]
 KOBOSHI = Path(sys.executable).with_name("koboshi")
 # What a developer's shell may hold, and the stack of a test must not see.
 FOREIGN = ("KOBOSHI_", "AIRFLOW", "MLFLOW_", "RAY_", "DVC_", "GIT_")
+# A proxy where nobody listens: parts, clients and their children ask this machine's addresses directly.
+DEAD_PROXY = dict.fromkeys(
+    ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"), "http://127.0.0.1:9"
+)
+NO_EXCEPTIONS = ("no_proxy", "NO_PROXY")
 # With coverage an import takes half as long again, and most of what Airflow, Ray and MLflow do in a test is to import.
 UNMEASURED = {CONFIGURATION: ""}
 
 
 def clean_environment(**own: str) -> dict[str, str]:
-    """This environment without settings of other stacks, with some of one's own."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
-    return {**kept, "PATH": f"{KOBOSHI.parent}:{kept['PATH']}", **own}
+    """This environment without settings of other stacks, with some of one's own, behind a proxy that is dead."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith((*FOREIGN, *NO_EXCEPTIONS))}
+    return {**kept, **DEAD_PROXY, "PATH": f"{KOBOSHI.parent}:{kept['PATH']}", **own}
 
 
 @dataclasses.dataclass

@@ -4,10 +4,11 @@ A part's first step is a service of its own that ends; what a part waits for is 
 only what a person opens is published, on 127.0.0.1.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from koboshi import proxies
 from koboshi.stack import compose_site as of_compose
 from koboshi.stack.airflow_parts import API
 from koboshi.stack.gateway_part import LISTEN
@@ -41,10 +42,11 @@ EVERYWHERE: Mapping[str, Any] = {
 def compose(site: Site) -> dict[str, Any]:
     """The file's content. What is in `x-shared` is the same object wherever it is used, and is written once."""
     parts = parts_of(site, GROUPS)
+    unproxied = _unproxied(parts)
     shared: dict[str, Any] = {"logging": LOGGING}
     services = {PREPARE: _prepare()}
     for part in parts.values():
-        environment = _environment(site, part, shared)
+        environment = _environment(site, part, unproxied, shared)
         needs = _needs(part, parts)
         if part.steps:
             services[init_name(part)] = _first_step(part, environment, needs)
@@ -58,11 +60,17 @@ def init_name(part: Part) -> str:
     return f"{part.group}-init"
 
 
-def _environment(site: Site, part: Part, shared: dict[str, Any]) -> Any:
+def _unproxied(parts: Iterable[str]) -> dict[str, str]:
+    """The parts ask each other directly where Docker gives its containers a proxy; the user's own entries stay."""
+    users = {name: f"${{{name}:-}}" for name in proxies.NAMES}
+    return proxies.direct(users, [*proxies.LOOPBACK, *parts])
+
+
+def _environment(site: Site, part: Part, unproxied: Mapping[str, str], shared: dict[str, Any]) -> Any:
     """The part's own variables; where verbs and tasks run, all addresses. One object for a group of several parts."""
     addresses = _addresses(site) if part.group in ("airflow", "replicas") else {}
     browser = {"AIRFLOW__API__BASE_URL": f"http://{LOOPBACK}:{published_port(site, 'airflow-api-server')}"}
-    environment = {**part.environment, **addresses, **(browser if part.group == "airflow" else {})}
+    environment = {**part.environment, **addresses, **(browser if part.group == "airflow" else {}), **unproxied}
     return shared.setdefault(part.group, environment) if part.group in SAME_FOR_GROUP else environment
 
 

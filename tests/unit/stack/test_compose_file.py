@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
+from koboshi.proxies import NAMES
 from koboshi.stack.compose_file import ENDED_WELL, HEALTHY
 from koboshi.stack.compose_secrets import MAKERS
 from koboshi.stack.compose_site import container_site
@@ -48,7 +49,7 @@ def test_each_part_of_koboshi_up_is_a_service_with_the_same_command(local: dict[
 
 def test_each_service_has_the_variables_of_its_part(local: dict[str, Part]) -> None:
     """The same names; the same values, but for addresses, folders, secrets and the database."""
-    apart = ("AIRFLOW__DATABASE__", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "KOBOSHI_")
+    apart = ("AIRFLOW__DATABASE__", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "KOBOSHI_", *NAMES)
     for name, part in local.items():
         there, here = SERVICES[name]["environment"], part.environment
         assert {key for key in set(there) ^ set(here) if not key.startswith(apart)} == set(), name
@@ -56,6 +57,15 @@ def test_each_service_has_the_variables_of_its_part(local: dict[str, Part]) -> N
         assert {key: there[key] for key in plain if "PORT" not in key and not key.startswith(apart)} == {
             key: here[key] for key in plain if "PORT" not in key and not key.startswith(apart)
         }
+
+
+def test_each_service_asks_the_others_directly() -> None:
+    """Where Docker gives its containers a proxy, that is for addresses elsewhere; the user's exceptions stay."""
+    for name, service in LASTING.items():
+        for variable in NAMES:
+            users, *direct = service["environment"][variable].split(",")
+            assert users == f"${{{variable}:-}}", name
+            assert {"127.0.0.1", "localhost", "::1", *LASTING} == set(direct), name
 
 
 def flags(words: Any) -> set[str]:

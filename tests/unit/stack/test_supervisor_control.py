@@ -7,6 +7,7 @@ from xmlrpc.client import Fault
 
 import pytest
 
+from koboshi.proxies import NAMES
 from koboshi.stack import supervisor_control
 from koboshi.stack.places import Places
 from koboshi.stack.process_table import TAG, start_ticks
@@ -25,7 +26,19 @@ def test_each_part_is_started_again_at_once_and_stopped_with_its_group() -> None
 def test_parts_get_no_settings_of_the_callers_shell_but_those_of_koboshi() -> None:
     """An AIRFLOW__ or RAY_ variable would set up the stack behind its back; KOBOSHI_… says where external parts are."""
     shell = {"RAY_ADDRESS": "x", "AIRFLOW__CORE__X": "y", "PYTHONDONTWRITEBYTECODE": "1", "KOBOSHI_KAFKA__X": "z"}
-    assert environment_of_parts(shell, PLACES) == {"KOBOSHI_KAFKA__X": "z", TAG: "0a1b2c3d"}
+    parts = environment_of_parts(shell, PLACES)
+    assert {name: value for name, value in parts.items() if name not in NAMES} == {
+        "KOBOSHI_KAFKA__X": "z",
+        TAG: "0a1b2c3d",
+    }
+
+
+def test_parts_ask_each_other_directly_and_others_through_the_callers_proxy() -> None:
+    """Airflow's tasks, Ray's jobs and MLflow's server inherit that; the user's own exceptions stay."""
+    shell = {"http_proxy": "http://proxy:3128", "NO_PROXY": "corp.example"}
+    parts = environment_of_parts(shell, PLACES)
+    assert parts["http_proxy"] == "http://proxy:3128"
+    assert {parts[name] for name in NAMES} == {"corp.example,127.0.0.1,localhost,::1"}
 
 
 def test_a_supervisor_that_is_about_to_end_does_not_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
