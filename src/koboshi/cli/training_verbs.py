@@ -63,35 +63,68 @@ def watch(
     key: Annotated[
         str | None, typer.Argument(help="A key's beginning, or a job's name.  [default: the newest]")
     ] = None,
+    next_one: Annotated[
+        bool, typer.Option("--next", help="Wait for the next training to begin, and show that.")
+    ] = False,
+    within: Annotated[
+        float | None, typer.Option(min=0, help="With --next: wait this many seconds, then end with 75.")
+    ] = None,
     once: Annotated[bool, typer.Option("--once", help="One picture, then end.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Show a training while it runs: units, workers, beats and suspicion, recoveries; ends when it ends.
 
+    It says which training it shows, when that began and how it stands. A training begins a while after its DAG was
+    triggered: --next waits for the first one that was not there when this verb was called. Ctrl-C ends with 130.
+
     It reads what others have written, and disturbs nobody. Over a pipe it writes a line for each change; with --json
     an object for each. Of a training that has ended it shows how.
     """
+    if next_one and key is not None:
+        raise typer.BadParameter("--next is for a training that has no key yet: leave the key out.")
+    if within is not None and not next_one:
+        raise typer.BadParameter("--within says how long --next waits: give both.")
+    observer = _observer()
+    try:
+        found = _next(observer, within) if next_one else observer.chosen(key)
+        if found is None:
+            typer.echo("null" if as_json else NONE_YET)
+            return
+        _show(observer, found, once=once, as_json=as_json)
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+
+
+def _next(observer: "Observer", within_s: float | None) -> str:
+    """Wait for the next training; what is said meanwhile goes to stderr, so that a pipe gets the training alone."""
+    from koboshi.training.rich_overview import named
+    from koboshi.training.watching import wait_for_next
+
+    before, newest = observer.beginnings(), observer.chosen(None)
+    last = f"; the newest one: {named(observer.look(newest))}" if newest else ""
+    typer.echo(f"Waiting for the next training to begin{last}.", err=True)
+    return wait_for_next(lambda: observer.begun_since(before), within_s)
+
+
+def _show(observer: "Observer", key: str, *, once: bool, as_json: bool) -> None:
     from koboshi.rich_tables import console as console_of
     from koboshi.training.rich_overview import picture
     from koboshi.training.watching import ChangedJson, ChangedLines, follow, watch_live
     from koboshi.training.watching import as_json as fields_of
 
-    observer, console = _observer(), console_of()
-    if (found := observer.chosen(key)) is None:
-        typer.echo("null" if as_json else NONE_YET)
+    console, seen = console_of(), observer.look(key)
+    if once:
+        typer.echo(json.dumps(fields_of(seen))) if as_json else console.print(picture(seen), highlight=False)
         return
-    try:
-        if once:
-            seen = observer.look(found)
-            typer.echo(json.dumps(fields_of(seen))) if as_json else console.print(picture(seen), highlight=False)
-        elif as_json:
-            follow(lambda: observer.look(found), ChangedJson(_say).show)
-        elif console.is_terminal:
-            watch_live(lambda: observer.look(found), console)
-        else:
-            follow(lambda: observer.look(found), ChangedLines(_say).show)
-    except KeyboardInterrupt:
-        raise typer.Exit(130) from None
+    if as_json:
+        follow(lambda: observer.look(key), ChangedJson(_say).show)
+        return
+    if console.is_terminal:
+        watch_live(lambda: observer.look(key), console)
+    else:
+        follow(lambda: observer.look(key), ChangedLines(_say).show)
+    if seen.ended:
+        typer.echo("It had ended before; `koboshi train watch --next` waits for the next one.", err=True)
 
 
 @app.command()

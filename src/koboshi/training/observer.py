@@ -2,6 +2,7 @@
 
 import time
 from collections import defaultdict
+from collections.abc import Collection
 from pathlib import Path
 
 from koboshi.errors import BadInput
@@ -34,6 +35,17 @@ class Observer:
             at[unit.run_key] = max(at[unit.run_key], unit.last_at)
         return sorted(at, key=lambda key: at[key])
 
+    def beginnings(self) -> set[tuple[str, str]]:
+        """Each beginning of a training that ledger or journal know: its key, and the job's name."""
+        self._read_journal()
+        told = {(key, job) for key, story in self._stories.items() for job in story.jobs}
+        return told | {(attempt.key, _job(attempt)) for attempt in attempts.recorded(self._ledger)}
+
+    def begun_since(self, before: Collection[tuple[str, str]]) -> str | None:
+        """The key of a training that has begun, or begun once more, since these beginnings were all; None without."""
+        new = {key for key, _job in self.beginnings().difference(before)}
+        return next((key for key in self.keys() if key in new), None)
+
     def chosen(self, word: str | None) -> str | None:
         """The key that a word names: its beginning, or a job's name; without a word the newest, if there is one.
 
@@ -49,7 +61,7 @@ class Observer:
         return found[0]
 
     def _jobs(self, key: str) -> set[str]:
-        tried = {f"{key[:16]}-{attempt.number}" for attempt in attempts.recorded(self._ledger, key)}
+        tried = {_job(attempt) for attempt in attempts.recorded(self._ledger, key)}
         return tried.union(self._stories[key].jobs if key in self._stories else ())
 
     def look(self, key: str) -> Overview:
@@ -87,3 +99,7 @@ class Observer:
                 return {}
             self._totals[key] = {name: unit.steps for name, unit in units.items()}
         return self._totals[key]
+
+
+def _job(attempt: attempts.Recorded) -> str:
+    return f"{attempt.key[:16]}-{attempt.number}"

@@ -40,17 +40,27 @@ def picture(seen: Overview, units: int = 20, told: int = 8) -> RenderableType:
 
 
 def heading(seen: Overview) -> Text:
-    """Two lines: how it stands, and what was done."""
+    """Three lines: how it stands, when it began, and what was done."""
     until = seen.ended_at or seen.now
     text = Text.assemble("training ", (seen.name, "bold"), "  ")
     text.append(seen.outcome, COLOURS[seen.outcome])
     text.append(f" after {lasted(until - seen.began_at)}" if seen.ended else f" for {lasted(until - seen.began_at)}")
     if seen.shown_s is not None and seen.shown_s > STALE_S:
         text.append(f"  (its driver was heard {seen.shown_s:.0f} s ago)", "yellow")
-    text.append(f"\n{counted(seen)}\n")
+    text.append(f"\nbegan {began(seen)}\n{counted(seen)}\n")
     if seen.said:
         text.append(f"{seen.said}\n", "dim")
     return text
+
+
+def named(seen: Overview) -> str:
+    """Which training it is, when it began, and how it stands: one line."""
+    return f"training {seen.name}, began {began(seen)}, is {seen.outcome}"
+
+
+def began(seen: Overview) -> str:
+    """When a training began, on this machine's clock."""
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seen.began_at))
 
 
 def counted(seen: Overview) -> str:

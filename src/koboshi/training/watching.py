@@ -9,11 +9,12 @@ from typing import Any
 from rich.console import Console
 from rich.live import Live
 
+from koboshi.errors import Transient
 from koboshi.training.overview import Overview
-from koboshi.training.rich_overview import brief, counted, metrics_text, picture, short
+from koboshi.training.rich_overview import brief, counted, metrics_text, named, picture, short
 
 LOOK_S = 1.0
-FRAME_LINES = 14  # of a picture beside its units and workers: heading, titles, what came up last
+FRAME_LINES = 15  # of a picture beside its units and workers: heading, titles, what came up last
 
 Look = Callable[[], Overview]
 Write = Callable[[str], None]
@@ -27,6 +28,20 @@ def follow(look: Look, show: Callable[[Overview], None], wait: Callable[[], None
         if seen.ended:
             return
         wait()
+
+
+def wait_for_next(
+    begun: Callable[[], str | None],
+    within_s: float | None,
+    wait: Callable[[], None] = lambda: time.sleep(LOOK_S),
+) -> str:
+    """The key of the next training that begins; `begun` tells it. Raises `Transient` when none has after `within_s`."""
+    deadline = None if within_s is None else time.monotonic() + within_s
+    while (key := begun()) is None:
+        if deadline is not None and time.monotonic() >= deadline:
+            raise Transient(f"no training began within {within_s:g} s: nothing had to be trained, or it was not tried.")
+        wait()
+    return key
 
 
 def watch_live(look: Look, console: Console) -> None:
@@ -45,9 +60,13 @@ class ChangedLines:
 
     def __init__(self, write: Write) -> None:
         self._write, self._done, self._told = write, dict[str, int](), 0
+        self._named = False
 
     def show(self, seen: Overview) -> None:
-        """Write what is new, and at the end how it ended."""
+        """Write first which training it is, then what is new, and at the end how it ended."""
+        if not self._named:
+            self._write(named(seen))
+        self._named = True
         for told in seen.told:
             if told.number > self._told:
                 self._write(brief(told.sentence, seen.job))

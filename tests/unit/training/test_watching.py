@@ -14,7 +14,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from koboshi.cli import app
-from koboshi.errors import BadInput, NotConfigured, Permanent
+from koboshi.errors import BadInput, NotConfigured, Permanent, Transient
 from koboshi.heartbeat import Rhythm, Watch
 from koboshi.ledger import attempts
 from koboshi.ledger.held_lease import holding
@@ -32,7 +32,7 @@ from koboshi.training.specification import read_specification
 from koboshi.training.standing import Seen, Standing
 from koboshi.training.status_file import StatusFile, read_status, status_path
 from koboshi.training.watched_pool import WatchedPool
-from koboshi.training.watching import ChangedJson, ChangedLines, fitting, follow
+from koboshi.training.watching import ChangedJson, ChangedLines, fitting, follow, wait_for_next
 from tests.support.local_pool import BEFORE, LocalPool
 from tests.support.memory_beats import MemoryBeats
 from tests.support.trainings import chain_spec, journal_of, ledger_of
@@ -214,6 +214,71 @@ def test_watch_shows_how_the_newest_one_ended_and_ends(spec: TrainingSpec) -> No
         assert "partial" in done.output
     assert json.loads(invoke("watch", "--once", "--json").output)["key"] == spec.key
     assert json.loads(invoke("watch", "--json").output.splitlines()[-1])["outcome"] == "partial"
+
+
+def test_watch_always_says_which_training_it_shows(spec: TrainingSpec) -> None:
+    """Its key, when it began, how it stands; of one that had ended before, how to wait for the next one."""
+    seen = doomed(spec)
+    began = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seen.began_at))
+    first = invoke("watch").stdout.splitlines()[0]
+    assert first == f"training {spec.job_name(1)}, began {began}, is partial"
+    assert f"began {began}" in drawn(picture(seen))
+    assert "--next" in invoke("watch").stderr
+    assert invoke("watch", "--json").stderr == ""
+
+
+def test_the_next_training_is_one_that_was_not_there(spec: TrainingSpec, tmp_path: Path) -> None:
+    """Another key, or a further attempt at a known one; what is there already is not it."""
+    doomed(spec)
+    observer, ledger = Observer(tmp_path, ledger_of(spec)), ledger_of(spec)
+    before = observer.beginnings()
+    assert observer.begun_since(before) is None
+    attempts.claim(ledger, "c" * 64)
+    assert observer.begun_since(before) == "c" * 64
+    before = observer.beginnings()
+    again = attempts.claim(ledger, spec.key)
+    attempts.close(ledger, again, "failed", "no nodes")
+    attempts.claim(ledger, spec.key)
+    assert observer.begun_since(before) == spec.key
+
+
+def test_waiting_for_the_next_training_has_the_end_that_is_asked_for() -> None:
+    """It looks again until one has begun, or until the time is over."""
+    answers = iter([None, None, "a-key"])
+    assert wait_for_next(lambda: next(answers), None, lambda: None) == "a-key"
+    with pytest.raises(Transient, match="no training began within 0 s"):
+        wait_for_next(lambda: None, 0.0, lambda: None)
+
+
+def test_watch_next_shows_what_begins_after_it(spec: TrainingSpec, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Called right after a trigger, while the newest training is the one before; programs get that one alone."""
+    doomed(spec)
+    key = "c" * 64
+
+    def begins(_self: Observer, before: set[tuple[str, str]]) -> str:
+        ledger = ledger_of(spec)
+        attempts.close(ledger, attempts.claim(ledger, key), "failed", "no nodes")
+        assert (key, f"{key[:16]}-1") not in before
+        return key
+
+    monkeypatch.setattr(Observer, "begun_since", begins)
+    done = invoke("watch", "--next", "--once", "--json")
+    assert json.loads(done.stdout)["key"] == key
+    assert f"the newest one: training {spec.job_name(1)}, began" in done.stderr
+
+
+def test_watch_next_ends_in_the_ways_it_says(spec: TrainingSpec, monkeypatch: pytest.MonkeyPatch) -> None:
+    """75 after its time, 130 on Ctrl-C, 2 for a key that the next training cannot have."""
+    late = invoke("watch", "--next", "--within", "0")
+    assert isinstance(late.exception, Transient)
+    assert invoke("watch", "--next", "cafe").exit_code == 2
+    assert invoke("watch", "--within", "5").exit_code == 2
+
+    def interrupted(*_anything: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Observer, "begun_since", interrupted)
+    assert invoke("watch", "--next").exit_code == 130
 
 
 @pytest.mark.parametrize("word", ["", "ffff"])
