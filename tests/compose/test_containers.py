@@ -14,7 +14,7 @@ import pytest
 
 from koboshi.orchestration.airflow_client import AirflowClient, Run, connect
 from koboshi.probes.http_json import call
-from koboshi.probes.mlflow_probe import served_example
+from koboshi.probes.mlflow_probe import aliased_version, example_of
 from pipelines.demo import DAGS, run_dag
 from tests.support.compose_stack import ComposeStack, until
 from tests.support.docker_daemon import Docker
@@ -64,7 +64,9 @@ def airflow(stack: ComposeStack) -> closing[AirflowClient]:
 
 
 def question(stack: ComposeStack) -> object:
-    example = served_example(stack.url("MLFLOW"), "card-fraud", "champion")
+    version = aliased_version(stack.url("MLFLOW"), "card-fraud", "champion")
+    assert version is not None
+    example = example_of(stack.url("MLFLOW"), "card-fraud", version)
     assert example is not None
     return example
 

@@ -43,21 +43,27 @@ def down() -> None:
 
 
 def status(as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False) -> None:
-    """Show every part, after asking each to do real work. Exit 0 when all is well, else 75."""
+    """Show every part, after asking each to do real work, and what each slot serves and refuses.
+
+    Exit 0 when all is well, else 75. A version that is refused while another one answers makes no part ill.
+    """
     from koboshi.rich_tables import console as console_of
     from koboshi.stack import status as stack_status
     from koboshi.stack.rich_table import login_lines, status_table
+    from koboshi.stack.slots import sentence
 
     settings, by_hand = _settings(), _settings(lambda _sentence: None, with_stack=False)
     console = console_of()
     with console.status("asking every part to do some work") if console.is_terminal else console:
         states = stack_status.status(settings, by_hand)
+        served = stack_status.slots(settings)
     logins = stack_status.logins(settings)
     if as_json:
-        typer.echo(stack_status.as_json(states, logins))
+        typer.echo(stack_status.as_json(states, served, logins))
     elif states:
         console.print(status_table(states))
-        console.print(login_lines(logins), highlight=False, soft_wrap=True)
+        for line in (*map(sentence, served), login_lines(logins)):
+            console.print(line, highlight=False, markup=False, soft_wrap=True)
     else:
         typer.echo("Nothing runs: `koboshi up` starts the stack.")
     raise typer.Exit(0 if stack_status.all_well(states) else 75)

@@ -11,8 +11,14 @@ from koboshi.errors import Unavailable
 from koboshi.proxies import open_url
 
 
+class Refused(Unavailable):
+    """The part answered, with an error of HTTP: `status`."""
+
+    status = 0
+
+
 def call(url: str, payload: Any = None, *, headers: Mapping[str, str] | None = None, limit_s: float = 5.0) -> Any:
-    """GET, or POST when there is a payload. Raises `Unavailable` with the status or the reason."""
+    """GET, or POST when there is a payload. Raises `Refused` with the status, `Unavailable` with the reason."""
     data = None if payload is None else json.dumps(payload).encode()
     sent = {"Content-Type": "application/json", **(headers or {})}
     request = urllib.request.Request(url, data, sent)  # noqa: S310 (our own addresses)
@@ -20,6 +26,8 @@ def call(url: str, payload: Any = None, *, headers: Mapping[str, str] | None = N
         with open_url(request, limit_s) as answer:
             return json.loads(answer.read() or b"null")
     except urllib.error.HTTPError as error:
-        raise Unavailable(f"{url} answers {error.code}: {error.read(300).decode(errors='replace')}") from error
+        refused = Refused(f"{url} answers {error.code}: {error.read(300).decode(errors='replace')}")
+        refused.status = error.code
+        raise refused from error
     except (OSError, ValueError, http.client.HTTPException) as error:
         raise Unavailable(f"{url} does not answer: {getattr(error, 'reason', error)}") from error

@@ -6,10 +6,11 @@ from urllib.parse import quote, urlencode
 
 from koboshi.errors import Unavailable
 from koboshi.probes.health import Health
-from koboshi.probes.http_json import call
+from koboshi.probes.http_json import Refused, call
 
 EXPERIMENT = "koboshi-probe"
 TAG = "koboshi.probe"
+_NOT_THERE = frozenset({400, 404})  # MLflow answers 400 for an alias that a model does not have
 
 
 def probe_mlflow(tracking_uri: str, limit_s: float = 10.0) -> Health:
@@ -20,7 +21,7 @@ def probe_mlflow(tracking_uri: str, limit_s: float = 10.0) -> Health:
         run = _probe_run(api, limit_s)
         call(f"{api}/runs/set-tag", {"run_id": run, "key": TAG, "value": value}, limit_s=limit_s)
         tags = call(f"{api}/runs/get?run_id={run}", limit_s=limit_s)["run"]["data"]["tags"]
-    except (Unavailable, KeyError) as error:
+    except (Unavailable, KeyError, TypeError) as error:
         return Health(False, f"no run could be written and read ({error})"[:200])
     if {"key": TAG, "value": value} not in tags:
         return Health(False, f"run {run} does not have the tag that was written to it")
@@ -46,17 +47,25 @@ def _experiment(api: str, limit_s: float) -> str:
     return str(call(f"{api}/experiments/create", {"name": EXPERIMENT}, limit_s=limit_s)["experiment_id"])
 
 
-def served_example(tracking_uri: str, model: str, alias: str, limit_s: float = 5.0) -> Any | None:
-    """A request body that the model behind an alias can answer: the input example of its version. None without one."""
-    api = f"{tracking_uri}/api/2.0/mlflow"
+def aliased_version(tracking_uri: str, model: str, alias: str, limit_s: float = 5.0) -> int | None:
+    """The version that an alias points at; None without the model or the alias. Raises `Unavailable`."""
     query = urlencode({"name": model, "alias": alias})
     try:
-        version = call(f"{api}/registered-models/alias?{query}", limit_s=limit_s)["model_version"]["version"]
-        query = urlencode({"name": model, "version": version})
-        uri = call(f"{api}/model-versions/get-download-uri?{query}", limit_s=limit_s)["artifact_uri"]
-        path = quote(f"{uri.partition(':/')[2].strip('/')}/serving_input_example.json")
-        return call(f"{tracking_uri}/api/2.0/mlflow-artifacts/artifacts/{path}", limit_s=limit_s)
-    except Unavailable as error:
-        if " answers 404" in str(error):
+        found = call(f"{tracking_uri}/api/2.0/mlflow/registered-models/alias?{query}", limit_s=limit_s)
+    except Refused as error:
+        if error.status in _NOT_THERE:
             return None
         raise
+    return int(found["model_version"]["version"])
+
+
+def example_of(tracking_uri: str, model: str, version: int, limit_s: float = 5.0) -> Any | None:
+    """A request body that a version can answer: its input example. None where MLflow has none, or is away."""
+    query = urlencode({"name": model, "version": version})
+    try:
+        download = f"{tracking_uri}/api/2.0/mlflow/model-versions/get-download-uri?{query}"
+        uri = call(download, limit_s=limit_s)["artifact_uri"]
+        path = quote(f"{uri.partition(':/')[2].strip('/')}/serving_input_example.json")
+        return call(f"{tracking_uri}/api/2.0/mlflow-artifacts/artifacts/{path}", limit_s=limit_s)
+    except (Unavailable, KeyError, TypeError):
+        return None

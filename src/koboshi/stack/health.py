@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from koboshi.errors import Unavailable
 from koboshi.probes.health import Health
 from koboshi.settings import Settings
 from koboshi.stack.launch import accepts
@@ -50,15 +49,14 @@ def _group_probes(settings: Settings, ray_nodes: int) -> dict[str, Probe]:
 
 def _gateway_health(settings: Settings) -> Health:
     from koboshi.probes.gateway_probe import probe_gateway
-    from koboshi.probes.mlflow_probe import served_example
+    from koboshi.probes.mlflow_probe import aliased_version, example_of
 
-    try:
-        example = settings.mlflow.tracking_uri and served_example(
-            settings.mlflow.tracking_uri, settings.serving.model, SLOT
-        )
-    except Unavailable as error:
-        return Health(False, f"what to predict is not known: {error}"[:200])
-    return probe_gateway(str(settings.gateway.url), example or None)
+    uri, model = settings.mlflow.tracking_uri, settings.serving.model
+    return probe_gateway(
+        str(settings.gateway.url),
+        lambda served, version: example_of(uri, served, version) if uri else None,
+        lambda: uri is not None and aliased_version(uri, model, SLOT) is not None,
+    )
 
 
 def part_probe(settings: Settings, part: Part) -> Probe:

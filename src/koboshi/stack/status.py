@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from koboshi.settings import Settings
+from koboshi.stack import slots as stack_slots
 from koboshi.stack.health import check_once, probes, waiting_ports
 from koboshi.stack.operate import known_parts
 from koboshi.stack.part_state import HEALTHY, PartState, elsewhere, observe
 from koboshi.stack.parts_table import external_groups
 from koboshi.stack.places import find_places
+from koboshi.stack.slots import SlotState
 from koboshi.stack.supervisor_control import process_infos
 
 
@@ -22,6 +24,12 @@ def status(settings: Settings, by_hand: Settings) -> list[PartState]:
     asked = probes(settings, parts.values(), external - {"replicas"})
     healths = check_once(asked, waiting_ports(parts.values()))
     return [*observe(places, parts, infos, healths), *elsewhere(by_hand, external, healths)]
+
+
+def slots(settings: Settings) -> list[SlotState]:
+    """What is served and what is refused, per slot."""
+    places = find_places(settings.project, settings.state_dir)
+    return stack_slots.slots(settings, known_parts(places).values() if process_infos(places) else ())
 
 
 def logins(settings: Settings) -> list[dict[str, str]]:
@@ -52,7 +60,11 @@ def all_well(states: Sequence[PartState]) -> bool:
     return bool(states) and all(state.state == HEALTHY for state in states)
 
 
-def as_json(states: Sequence[PartState], opened: Sequence[dict[str, str]]) -> str:
+def as_json(states: Sequence[PartState], served: Sequence[SlotState], opened: Sequence[dict[str, str]]) -> str:
     """For programs."""
-    content: dict[str, Any] = {"parts": [dataclasses.asdict(state) for state in states], "logins": opened}
+    content: dict[str, Any] = {
+        "parts": [dataclasses.asdict(state) for state in states],
+        "slots": [dataclasses.asdict(slot) for slot in served],
+        "logins": opened,
+    }
     return json.dumps(content, indent=1)

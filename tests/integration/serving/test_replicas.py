@@ -14,9 +14,10 @@ from pathlib import Path
 
 import pytest
 import requests
+from mlflow import MlflowClient
 
 from koboshi.registry.mlflow_registry import MlflowRegistry
-from koboshi.registry.mlflow_runs import record_training
+from koboshi.registry.mlflow_runs import record_training, recorded_model
 from koboshi.serving.envoy_config import render
 from tests.support.artefacts import flip_a_byte
 from tests.support.models import fitted, rows, unit_record
@@ -99,6 +100,17 @@ class Fleet:
             return int(re.search(r"membership_healthy: (\d+)", stats)[1]) == healthy
 
         _poll(counted, within_s, f"{healthy} healthy replicas")
+
+    def status(self):
+        """`koboshi status --json`, for which gateway and MLflow run elsewhere."""
+        environment = clean_environment(
+            KOBOSHI_MLFLOW__TRACKING_URI=self.tracking_uri,
+            KOBOSHI_GATEWAY__URL=self.url("gateway", ""),
+            KOBOSHI_SERVING__MODEL=MODEL,
+            **UNMEASURED,
+        )
+        words = [KOBOSHI, "status", "--json"]
+        return subprocess.run(words, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=60)
 
     def stop(self):
         for process in self.processes.values():
@@ -263,3 +275,40 @@ def test_a_moved_alias_is_followed_under_load(served, registry, record_property)
     record_property("followed_within_s", round(time.monotonic() - moved, 1))
     assert load.wrong == []
     served.wait_for_all(lambda version: version.get("refused") is None, "refuses nothing any more")
+
+
+def test_an_alias_set_by_hand_to_a_version_without_a_digest_is_seen_and_makes_nobody_ill(served, registry):
+    """`koboshi status` says what is served and what is refused, per slot; health is of what is served."""
+    registry.point(SLOT, 3)
+    served.wait_for_all(lambda version: version.get("version") == 3, "serves version 3")
+    good = recorded_model(registry.tracking_uri, MODEL, f"{3:064d}", "logistic")
+    make = MlflowClient(registry.tracking_uri).create_model_version
+    unknown = int(make(MODEL, good.source, good.run_id, model_id=good.model_id, await_creation_for=0).version)
+    registry.point(SLOT, unknown)
+    served.wait_for_all(lambda version: (version.get("refused") or {}).get("version") == unknown, "refuses it")
+    status = served.status()
+    assert status.returncode == 0, status.stdout
+    told = json.loads(status.stdout)
+    [gateway] = [part for part in told["parts"] if part["name"] == "gateway"]
+    assert (gateway["state"], gateway["detail"][-37:]) == ("healthy", f", serves version 3, refuses version {unknown}")
+    [slot] = told["slots"]
+    assert (slot["slot"], slot["alias"], list(slot["served"])) == (SLOT, unknown, ["3"])
+    assert "no recorded digest" in slot["refused"][str(unknown)]
+
+
+def test_a_replica_that_starts_after_its_alias_was_removed_answers_and_says_so(served, registry):
+    """I7: what it served last, from its own disk; no prediction is lost or wrong, and the log names the slot."""
+    registry.point(SLOT, 3)
+    served.wait_for_all(lambda version: version.get("alias") == 3, "sees the alias")
+    MlflowClient(registry.tracking_uri).delete_registered_model_alias(MODEL, SLOT)
+    served.processes["replica-1"].kill()
+    served.processes["replica-1"].wait(10)
+    served.start_replica("replica-1")
+    served.wait_for_all(lambda version: version.get("version") == 3 and version["alias_gone"], "goes on")
+    served.wait_for_hosts(3)
+    load = Load(served, 60, versions=(3,))
+    load.run()
+    assert load.wrong == []
+    assert f"the alias {SLOT} is gone: version 3 goes on answering" in served.log("replica-1")
+    [slot] = json.loads(served.status().stdout)["slots"]
+    assert (slot["alias"], slot["alias_gone"], list(slot["served"])) == (None, True, ["3"])

@@ -14,10 +14,12 @@ import pytest
 from koboshi.errors import Unavailable
 from koboshi.probes.airflow_probe import probe_airflow, stale_programs
 from koboshi.probes.gateway_probe import probe_gateway
+from koboshi.probes.health import Health
 from koboshi.probes.http_json import call
-from koboshi.probes.mlflow_probe import probe_mlflow, served_example
+from koboshi.probes.mlflow_probe import aliased_version, example_of, probe_mlflow
 from koboshi.probes.ray_probe import client_environment
 from koboshi.probes.replica_probe import probe_replica
+from koboshi.probes.served import described
 
 Answers = Callable[[str, bytes], tuple[int, object]]
 CLOSED = "http://127.0.0.1:9"
@@ -78,7 +80,7 @@ def test_airflow_is_healthy_when_tasks_can_begin() -> None:
         assert "no fresh heartbeat of scheduler" in probe_airflow(url).detail
 
 
-@pytest.mark.parametrize("probe", [probe_airflow, probe_mlflow, probe_replica, lambda url: probe_gateway(url, {})])
+@pytest.mark.parametrize("probe", [probe_airflow, probe_mlflow, probe_replica, lambda url: gateway(url)])
 def test_a_closed_port_is_a_reason_not_an_exception(probe: Callable[[str], object]) -> None:
     """Every probe, whatever is there."""
     health = probe(CLOSED)
@@ -86,13 +88,62 @@ def test_a_closed_port_is_a_reason_not_an_exception(probe: Callable[[str], objec
     assert "refused" in health.detail  # type: ignore[attr-defined]
 
 
-def test_a_gateway_without_a_model_says_so_plainly() -> None:
-    """That is no failure of the gateway; with a model, the same answer is."""
+def gateway(url: str, example: object = None, *, promoted: bool = False) -> Health:
+    return probe_gateway(url, lambda _model, _version: example, lambda: promoted)
+
+
+SERVES = {"slot": "champion", "model": "m", "version": 1, "refused": None, "registry": "reachable"}
+REFUSES = {"version": 2, "reason": "version 2 has no recorded digest"}
+
+
+def test_a_gateway_that_no_replica_stands_behind_is_well_while_nothing_was_promoted() -> None:
+    """That is no failure of the gateway; with a champion, the same answer is."""
     with server(lambda *_: (503, {"message": "no replica"})) as url:
-        assert probe_gateway(url, None).detail == "no model yet (the gateway answers 503)"
-        assert not probe_gateway(url, {"inputs": [1]}).ok
-    with server(lambda *_: (200, {"predictions": [0.5]})) as url:
-        assert probe_gateway(url, {"inputs": [1]}).ok
+        assert gateway(url).detail == "no model yet (the gateway answers 503)"
+        assert not gateway(url, promoted=True).ok
+
+
+def test_a_gateway_is_asked_what_the_version_that_answers_can_answer() -> None:
+    """The alias may point elsewhere; without an example a replica predicts its own."""
+    asked: list[tuple[str, bytes]] = []
+
+    def answers(path: str, body: bytes) -> tuple[int, object]:
+        asked.append((path, body))
+        return 200, {"predictions": [0.5]} if path == "/invocations" else {**SERVES, "refused": REFUSES}
+
+    with server(answers) as url:
+        health = probe_gateway(url, lambda model, version: {"inputs": [model, version]}, lambda: True)
+        assert health.ok
+        assert health.detail.endswith("ms, serves version 1, refuses version 2")
+        assert asked == [("/version", b""), ("/invocations", b'{"inputs": ["m", 1]}')]
+        assert "own example" in gateway(url, None).detail
+        assert asked[-1] == ("/health", b"")
+
+
+@pytest.mark.parametrize(
+    ("state", "ok", "detail"),
+    [
+        ({}, True, "no model yet"),
+        ({"refused": REFUSES}, False, "nothing is served: version 2 is refused: version 2 has no recorded digest"),
+        ({"registry": "MLflow does not answer"}, False, "nothing is served: MLflow does not answer"),
+    ],
+)
+def test_replicas_that_serve_nothing_are_well_only_while_there_is_nothing_to_serve(
+    state: dict[str, object], ok: bool, detail: str
+) -> None:
+    """Seen through the gateway and directly alike; a version that is refused is not "no model yet"."""
+    nothing = {**SERVES, "model": None, "version": None, **state}
+    with server(lambda path, _: (503, {}) if path == "/health" else (200, nothing)) as url:
+        assert gateway(url, promoted=True) == probe_replica(url) == Health(ok, detail)
+
+
+def test_what_is_refused_or_gone_is_said_beside_what_is_served() -> None:
+    """Health is of what is served; replicas of an older koboshi say less."""
+    state = {**SERVES, "refused": REFUSES, "alias_gone": True}
+    assert described(state) == "serves version 1, refuses version 2, the alias champion is gone"
+    with server(lambda *_: (200, state)) as url:
+        assert probe_replica(url) == Health(True, described(state))
+    assert described({"version": 1}) == "serves version 1"
 
 
 def test_a_replica_is_ready_waiting_for_a_model_or_ill() -> None:
@@ -132,12 +183,16 @@ def test_mlflow_must_give_back_what_was_written() -> None:
         assert "does not have the tag" in probe_mlflow(url).detail
 
 
-def test_a_slot_without_a_model_has_no_example_and_an_error_is_no_absence() -> None:
+@pytest.mark.parametrize("status", [400, 404])
+def test_an_alias_that_is_not_there_is_none_and_an_error_is_no_absence(status: int) -> None:
     """Else a failing registry would be reported as "no model yet"."""
-    with server(lambda *_: (404, {})) as url:
-        assert served_example(url, "m", "champion") is None
-    with server(lambda *_: (500, {})) as url, pytest.raises(Unavailable, match="answers 500"):
-        served_example(url, "m", "champion")
+    with server(lambda *_: (status, {})) as url:
+        assert aliased_version(url, "m", "champion") is None
+        assert example_of(url, "m", 1) is None
+    with server(lambda *_: (500, {})) as url:
+        with pytest.raises(Unavailable, match="answers 500"):
+            aliased_version(url, "m", "champion")
+        assert example_of(url, "m", 1) is None
 
 
 def test_an_answer_that_is_not_json_is_unavailable() -> None:
@@ -162,7 +217,7 @@ def test_a_server_that_is_killed_while_it_answers_is_unavailable(spoken: bytes) 
             threading.Thread(target=answer).start()
         with pytest.raises(Unavailable, match="does not answer"):
             call(url)
-        assert not probe_gateway(url, {"instances": []}).ok
+        assert not gateway(url).ok
 
 
 def test_a_driver_gets_the_token_and_leaves_the_loopback_address_alone() -> None:

@@ -36,7 +36,7 @@ def test_a_failure_says_why_and_leaves_no_mark(
     monkeypatch.setattr("sys.argv", ["container_health", "gateway"])
     with pytest.raises(SystemExit, match="1"):
         container_health.main()
-    assert "mlflow:23003" in capsys.readouterr().out
+    assert "gateway:23004" in capsys.readouterr().out
     assert not (tmp_path / "mark").exists()
 
 

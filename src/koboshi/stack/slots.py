@@ -1,0 +1,72 @@
+"""Per slot: where the alias points, which versions answer, and which are refused, from what the replicas say."""
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from koboshi.errors import Unavailable
+from koboshi.probes.http_json import call
+from koboshi.settings import Settings
+from koboshi.stack.part import Part
+
+LIMIT_S = 5.0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SlotState:
+    """A slot as its replicas see it: by version, which replicas serve it and why it is refused.
+
+    `alias` is the version that the alias points at (None: it is not there, or not known).
+    """
+
+    slot: str
+    alias: int | None
+    alias_gone: bool
+    served: Mapping[int, tuple[str, ...]]
+    refused: Mapping[int, str]
+
+
+def slots(settings: Settings, parts: Iterable[Part]) -> list[SlotState]:
+    """Ask each replica, or one through the gateway where the replicas are elsewhere; who is silent is left out."""
+    addresses = [part.address for part in parts if part.group == "replicas"]
+    addresses = addresses or ([settings.gateway.url] if settings.gateway.url else [])
+    with ThreadPoolExecutor(max(1, len(addresses))) as pool:
+        return seen_by([state for state in pool.map(_ask, addresses) if state])
+
+
+def seen_by(replicas: Iterable[Mapping[str, Any]]) -> list[SlotState]:
+    """The slots that these replicas follow, from what each says of itself. Pure."""
+    by_slot: dict[str, list[Mapping[str, Any]]] = {}
+    for replica in replicas:
+        by_slot.setdefault(str(replica["slot"]), []).append(replica)
+    return [_slot(name, by_slot[name]) for name in sorted(by_slot)]
+
+
+def sentence(state: SlotState) -> str:
+    """One line for a person."""
+    alias = "gone" if state.alias_gone else "not set" if state.alias is None else f"at version {state.alias}"
+    served = [f"version {version} answers ({', '.join(names)})" for version, names in state.served.items()]
+    refused = [f"version {version} is refused: {reason.rstrip('.')}" for version, reason in state.refused.items()]
+    return "; ".join([f"slot {state.slot}: the alias is {alias}", *(served or ["no version answers"]), *refused])
+
+
+def _slot(name: str, replicas: list[Mapping[str, Any]]) -> SlotState:
+    served: dict[int, tuple[str, ...]] = {}
+    refused: dict[int, str] = {}
+    for replica in replicas:
+        if (version := replica.get("version")) is not None:
+            served[version] = (*served.get(version, ()), str(replica.get("replica", "a replica")))
+        if told := replica.get("refused"):
+            refused[told["version"]] = str(told["reason"])
+    aliases = [replica.get("alias") for replica in replicas if replica.get("alias") is not None]
+    gone = any(replica.get("alias_gone") for replica in replicas)
+    return SlotState(name, aliases[-1] if aliases else None, gone and not aliases, served, refused)
+
+
+def _ask(url: str) -> Mapping[str, Any] | None:
+    try:
+        state = call(f"{url}/version", limit_s=LIMIT_S)
+    except Unavailable:
+        return None  # its line in the table says why
+    return state if isinstance(state, dict) and "slot" in state else None
