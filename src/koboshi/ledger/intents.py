@@ -43,6 +43,14 @@ def last_done(ledger: Ledger, slot: str) -> Intent | None:
     return _newest(ledger, slot, "done")
 
 
+def served(ledger: Ledger, slot: str) -> list[int]:
+    """Every version that the slot's alias has pointed at, the newest move first; moves by hand are among them."""
+    query = sa.select(intents.c.wanted).where(intents.c.slot == slot, intents.c.state == "done")
+    with ledger.snapshot() as connection:
+        moves = connection.execute(query.order_by(intents.c.id.desc())).scalars().all()
+    return list(dict.fromkeys(moves))
+
+
 def settle(ledger: Ledger, intent: Intent, state: Literal["done", "taken back"], detail: str = "") -> None:
     """Close an intent; one that is closed already stays as it is."""
     with ledger.transaction() as connection:

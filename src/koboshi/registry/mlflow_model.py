@@ -18,7 +18,7 @@ import pandas as pd
 import skops.io
 from mlflow.models import Model, infer_signature
 
-from koboshi.errors import Corrupt
+from koboshi.errors import BadInput, Corrupt
 from koboshi.files import tree_digest
 from koboshi.registry.mlflow_connection import answering
 
@@ -66,12 +66,20 @@ def write_model(folder: Path, model: Any, example: pd.DataFrame, identity: Model
 def verified_model(tracking_uri: str, source: str, sha256: str, what: str) -> Iterator[Any]:
     """Download an artefact, check its digest, and only then load the scikit-learn model; the copy is removed again.
 
-    Raises `Corrupt` when its bytes are not those that were recorded.
+    Raises `Corrupt` when its bytes are not those that were recorded, `BadInput` when it cannot be loaded here.
     """
     with tempfile.TemporaryDirectory(prefix="koboshi-model-") as folder:
         local = download(tracking_uri, source, Path(folder))
         check_digest(local, sha256, what)
-        yield mlflow.sklearn.load_model(str(local))
+        yield _loaded(local, what)
+
+
+def _loaded(folder: Path, what: str) -> Any:
+    """The model; whatever its libraries raise says that this environment cannot load it."""
+    try:
+        return mlflow.sklearn.load_model(str(folder))
+    except Exception as error:
+        raise BadInput(f"the model of {what} cannot be loaded here ({error!r}): record it again.") from error
 
 
 def download(tracking_uri: str, source: str, folder: Path) -> Path:

@@ -9,7 +9,7 @@ from koboshi.errors import Conflict, Transient
 from koboshi.ledger import Ledger
 from koboshi.ledger.held_lease import HeldLease, holding
 from koboshi.ledger.holders import this_process
-from koboshi.ledger.intents import Intent, last_done, open_intent, opened, settle
+from koboshi.ledger.intents import Intent, last_done, open_intent, opened, served, settle
 from koboshi.refs import ModelRef
 from koboshi.registry.promotion import moved_by_hand, next_move
 
@@ -49,6 +49,11 @@ def settle_slot(ledger: Ledger, aliases: Aliases, slot: str) -> SlotState:
     """
     with _releasing(ledger, _name(aliases, slot)):
         return _settle(ledger, aliases, slot)
+
+
+def served_before(ledger: Ledger, aliases: Aliases, slot: str) -> list[int]:
+    """The versions that the slot has served, as far as the ledger knows, the newest first; some may be gone."""
+    return served(ledger, _name(aliases, slot))
 
 
 def release(ledger: Ledger, aliases: Aliases, slot: str, expected: int | None, wanted: int) -> SlotState:

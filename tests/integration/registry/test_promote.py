@@ -4,6 +4,7 @@ import contextlib
 import datetime
 import io
 import json
+import shutil
 import subprocess
 import sys
 
@@ -17,10 +18,11 @@ from sklearn.tree import DecisionTreeClassifier
 from koboshi.datasets.build import building
 from koboshi.errors import BadInput
 from koboshi.ledger import Ledger, intents
+from koboshi.registry.mlflow_model import verified_model
 from koboshi.registry.mlflow_registry import MlflowRegistry
 from koboshi.registry.mlflow_runs import record_training
 from koboshi.registry.records import StepRecord, UnitRecord
-from pipelines import promote
+from pipelines import comparing, promote
 from pipelines.columns import FEATURES, LABEL, TABLE
 from pipelines.evaluate import EVALUATION
 from tests.support.artefacts import flip_a_byte
@@ -112,7 +114,7 @@ class Project:
         return done.returncode, done.stdout + done.stderr
 
 
-GOOD, BAD, SPOILT = ("a" * 64, "b" * 64, "c" * 64)
+GOOD, BAD, SPOILT, OTHER = ("a" * 64, "b" * 64, "c" * 64, "e" * 64)
 
 
 @pytest.fixture(scope="module")
@@ -178,6 +180,39 @@ def test_an_interrupted_promotion_is_finished_by_the_next_one(project, registry)
     assert intents.opened(ledger, f"{MODEL}@champion") is None
     ledger.close()
     assert registry.aliased("champion") == 2
+    assert project.promote()[0]["outcome"] == "promoted"
+
+
+def test_the_bound_is_to_the_best_that_was_served_also_without_an_alias(project, registry, stack_of, monkeypatch):
+    """What was measured on these rows is not loaded again; a version that is spoilt, or gone, is said and skipped."""
+    loaded = []
+
+    def loading(uri, source, sha256, what):
+        loaded.append(what)
+        return verified_model(uri, source, sha256, what)
+
+    monkeypatch.setattr(comparing, "verified_model", loading)
+    client = MlflowClient(project.uri)
+    project.train(OTHER, good=True)
+    assert project.promote()[0]["outcome"] == "promoted"
+    client.delete_registered_model_alias(MODEL, "champion")
+    project.train(BAD, good=False)
+    loaded.clear()
+    outcome, said = project.promote()
+    assert outcome["outcome"] == "refuse", said
+    assert "there is no champion, version 1, the best that was served, " in outcome["reason"]
+    assert registry.aliased("champion") is None
+    assert loaded == [f"{MODEL} version 2"]
+
+    source = registry.source(registry.version(3)).removeprefix("mlflow-artifacts:/")
+    flip_a_byte(stack_of("mlflow").project / ".koboshi" / "mlflow" / "artifacts" / source / "model.skops")
+    shutil.rmtree(project.folder / ".koboshi" / "cache")
+    outcome, said = project.promote()
+    assert outcome["outcome"] == "refuse", said
+    assert f"Version 3 was served before and does not count: the artefact of {MODEL} version 3 has digest" in said
+    client.delete_model_version(MODEL, "3")
+    assert "Version 3 was served before and does not count: promote-test version 3 is not in" in project.promote()[1]
+    project.train(GOOD, good=True)
     assert project.promote()[0]["outcome"] == "promoted"
 
 

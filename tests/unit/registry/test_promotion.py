@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from koboshi.ledger.intents import Intent
-from koboshi.registry.promotion import Contender, judge, moved_by_hand, next_move
+from koboshi.registry.promotion import Contender, Verdict, judge, moved_by_hand, next_move
 
 INTENT = Intent(id=1, slot="m@champion", expected=3, wanted=4)
 
@@ -34,6 +34,47 @@ def test_a_refusal_names_both_scores_and_the_bound():
     """Whoever reads the refusal sees the numbers that it rests on."""
     reason = judge(Contender(4, 0.5), Contender(3, 0.7), 0.02).reason
     assert all(part in reason for part in ("0.5000", "0.7000", "0.02", "champion 3"))
+
+
+def test_the_bound_is_to_the_best_that_the_slot_has_served():
+    """Little by little is too much, and the refusal names what it is measured by; a version without a score is none."""
+    earlier = [Contender(1, 0.70), Contender(2, 0.69), Contender(9, math.nan)]
+    refused = judge(Contender(4, 0.67), Contender(3, 0.68), 0.02, earlier)
+    assert refused == Verdict(
+        "refuse",
+        "version 4 scores 0.6700, champion 3 0.6800, version 1, the best that was served, 0.7000: "
+        "worse by more than the 0.02 that is allowed.",
+    )
+    assert judge(Contender(4, 0.68), Contender(3, 0.68), 0.02, earlier).outcome == "promote"
+
+
+def test_without_an_alias_the_best_that_was_served_is_still_the_measure():
+    """Who removes an alias does not lower the bound."""
+    verdict = judge(Contender(4, 0.5), None, 0.02, [Contender(1, 0.7)])
+    assert verdict.outcome == "refuse"
+    assert "there is no champion" in verdict.reason
+
+
+def test_a_version_that_was_served_before_is_not_its_own_measure():
+    """It may come back, if it is good enough beside the others."""
+    assert (
+        judge(Contender(1, 0.7), Contender(3, 0.71), 0.02, [Contender(1, 0.7), Contender(2, 0.6)]).outcome == "promote"
+    )
+
+
+@given(
+    scores=st.lists(st.floats(0, 1) | st.just(math.nan), max_size=30),
+    max_drop=st.sampled_from([0.0, 0.01, 0.02, 0.1]),
+)
+def test_over_any_sequence_of_candidates_quality_does_not_walk_down(scores, max_drop):
+    """What is served on fixed rows never scores less than the best that was ever served there, but for the bound."""
+    champion, served = None, []
+    for version, score in enumerate(scores, start=1):
+        candidate = Contender(version, score)
+        if judge(candidate, champion, max_drop, served).outcome == "promote":
+            champion = candidate
+            served.append(candidate)
+            assert champion.score >= max(one.score for one in served) - max_drop
 
 
 @pytest.mark.parametrize(
