@@ -8,8 +8,9 @@ from concurrent.futures import Future
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from koboshi.errors import Unavailable
+from koboshi.errors import KoboshiError, Unavailable
 from koboshi.ingest.confluent_audit import ConfluentBroker
+from koboshi.ingest.confluent_errors import as_ours
 
 PATIENCE_S = 30.0
 LARGEST_BYTES = 64 * 1024 * 1024
@@ -71,7 +72,7 @@ class OwnTopic:
             places = [TopicPartition(self.name, partition) for partition in range(self.partitions)]
             return {place.partition: consumer.get_watermark_offsets(place, timeout=PATIENCE_S)[1] for place in places}
         except KafkaException as error:
-            raise self._unavailable(f"does not tell its ends ({error})") from error
+            raise self._error("asked for its ends", error) from error
         finally:
             consumer.close()
 
@@ -93,7 +94,7 @@ class OwnTopic:
         try:
             found = self._admin().list_topics(timeout=PATIENCE_S).topics.get(self.name)
         except KafkaException as error:
-            raise self._unavailable(f"cannot be looked for ({error})") from error
+            raise self._error("looked for", error) from error
         return found.partitions if found else {}
 
     def _settle(self, future: "Future[None]", what: str) -> None:
@@ -103,10 +104,13 @@ class OwnTopic:
             raise self._unavailable(f"was not {what} in {PATIENCE_S:.0f} s") from error
         except KafkaException as error:
             if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
-                raise self._unavailable(f"was not {what} ({error})") from error
+                raise self._error(f"being {what}", error) from error
 
     def _admin(self) -> AdminClient:
         return AdminClient({"bootstrap.servers": self.bootstrap_servers, **QUIET})
+
+    def _error(self, doing: str, error: KafkaException) -> KoboshiError:
+        return as_ours(error.args[0], self.bootstrap_servers, f"topic {self.name}, {doing}")
 
     def _unavailable(self, why: str) -> Unavailable:
         return Unavailable(f"topic {self.name} at {self.bootstrap_servers} {why}: see `koboshi status`, try again.")
