@@ -18,6 +18,8 @@ from kafka.consumer.fetcher import ConsumerRecord
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 
 from koboshi.errors import BadInput, LeaseTaken, Unavailable
+from koboshi.ingest.kafka_records import keep_header_names
+from koboshi.kafka_errors import as_ours
 from pipelines.stream_events import Stream
 from pipelines.topics import TOPIC_CONFIG, TOPICS
 
@@ -81,10 +83,7 @@ class KafkaStream:
         try:
             yield
         except KafkaError as error:
-            raise Unavailable(
-                f"Kafka at {self.bootstrap_servers} failed ({type(error).__name__}): see `koboshi status`, then run "
-                "the same command again; it goes on where it was."
-            ) from error
+            raise as_ours(error, self.bootstrap_servers, "the stream") from error
 
     @contextmanager
     def _producer(self) -> Iterator[KafkaProducer]:
@@ -154,6 +153,7 @@ class KafkaStream:
                 for number, (name, topic) in enumerate(zip(self.topics, TOPICS, strict=True))
                 for partition in range(topic.partitions)
             }
+            keep_header_names(consumer)
             ends = consumer.end_offsets(list(index))
             return {index[tp]: _read_one(consumer, tp, end - 1) for tp, end in ends.items() if end > 0}
         finally:
@@ -171,7 +171,7 @@ def _read_one(consumer: KafkaConsumer, partition: TopicPartition, offset: int) -
 
 
 def _last_seq(stream: Stream, record: ConsumerRecord) -> int:
-    number, _, name = (dict(record.headers).get("seq") or b"").partition(b"@")
+    number, _, name = (dict(record.headers).get(b"seq") or b"").partition(b"@")
     if name != stream.name.encode():
         raise BadInput(
             f"offset {record.offset} of {record.topic}/{record.partition} is of another stream (other options, or "

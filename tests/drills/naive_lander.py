@@ -74,7 +74,7 @@ class NaiveLander:
         folder = Path(self.order.state_dir) / "spans" / self.order.topic / str(partition)
         folder.mkdir(parents=True, exist_ok=True)
         name = uuid.uuid4().hex
-        write_span(folder / f".part-{name}", columns(held))
+        write_span(folder / f".part-{name}", columns(held), topic_id="")
         (folder / f".part-{name}").rename(folder / f"{name}.parquet")
         self.pause_at("renamed")
         self.tell("landed", partition, held)
@@ -96,7 +96,7 @@ def columns(records: list[ConsumerRecord]) -> Records:
         [record.timestamp for record in records],
         [record.key for record in records],
         [record.value for record in records],
-        [record.headers for record in records],
+        [[(name.encode(), value) for name, value in record.headers] for record in records],
     )
 
 

@@ -148,7 +148,7 @@ class _RowFirst(Lander):
             records.extend(batch)
         folder = self.state_dir / partition_folder(span.topic, span.partition)
         temporary = folder / ".part-early"
-        write_span(temporary, records)
+        write_span(temporary, records, span.topic_id)
         sha256 = hashlib.sha256(temporary.read_bytes()).hexdigest()
         path = folder / f"{span.start}-{span.end}-{sha256[:16]}.parquet"
         content = content_digest(records.offsets, records.keys, records.values)

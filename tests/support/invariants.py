@@ -13,7 +13,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-Record = tuple[int, int, bytes | None, bytes | None, list[tuple[str, bytes | None]]]
+Record = tuple[int, int, bytes | None, bytes | None, list[tuple[bytes, bytes | None]]]
 SPANS = (
     'SELECT topic, "partition", start, "end", state, token, path, sha256, content, records FROM spans ORDER BY 1, 2, 3'
 )

@@ -7,14 +7,14 @@ from koboshi.errors import BadInput, Conflict
 from koboshi.ingest.source import PartitionLog, Records
 from koboshi.refs import SpanRange
 
-Record = tuple[int, int, bytes | None, bytes | None, list[tuple[str, bytes | None]]]
+Record = tuple[int, int, bytes | None, bytes | None, list[tuple[bytes, bytes | None]]]
 
 
 def record(offset: int) -> Record:
     """A record like no other; every eighth lacks its key, every ninth its value, every fifth its headers."""
     key = None if offset % 8 == 7 else b"k%d" % (offset % 3)
     value = None if offset % 9 == 8 else b'{"n":%d}' % offset
-    headers = [] if offset % 5 == 4 else [("seq", b"%d" % offset), ("none", None)]
+    headers = [] if offset % 5 == 4 else [(b"seq", b"%d" % offset), (b"none", None)]
     return offset, 1_529_280_000_000 + offset, key, value, headers
 
 

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 
 from koboshi.errors import BadInput
 
-KNOWN_FORMAT = 2
+KNOWN_FORMAT = 3
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from koboshi.ingest.parquet_audit import read_records
 from koboshi.refs import SpanRef
 
 # offset, timestamp in ms, key, value, headers
-Record = tuple[int, int, bytes | None, bytes | None, list[tuple[str, bytes | None]]]
+Record = tuple[int, int, bytes | None, bytes | None, list[tuple[bytes, bytes | None]]]
 Outcome = Literal["equal", "no longer on the broker", "different", "broken"]
 
 

@@ -3,13 +3,14 @@
 import time
 import uuid
 from collections.abc import Iterator
-from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from koboshi.errors import Unavailable
+from koboshi.errors import KoboshiError, Unavailable
 from koboshi.ingest.audit import Record
+from koboshi.ingest.confluent_errors import as_ours
+from koboshi.ingest.confluent_headers import HeaderReader
 
 BATCH = 10_000
 WAIT_S = 1.0
@@ -25,19 +26,17 @@ class ConfluentBroker:
         self._servers = bootstrap_servers
         self._patience_s = patience_s
         client = {"bootstrap.servers": bootstrap_servers, "log_level": 0}
+        reading = {
+            **client,
+            "group.id": "koboshi-audit",
+            "enable.auto.commit": False,
+            "enable.auto.offset.store": False,
+            "auto.offset.reset": "error",
+            "isolation.level": "read_committed",
+        }
         self._admin = AdminClient(client)
-        self._consumer = Consumer(
-            {
-                **client,
-                "group.id": "koboshi-audit",
-                "enable.auto.commit": False,
-                "enable.auto.offset.store": False,
-                "auto.offset.reset": "error",
-                "isolation.level": "read_committed",
-                "enable.partition.eof": True,
-                "fetch.wait.max.ms": FETCH_WAIT_MS,
-            }
-        )
+        self._consumer = Consumer({**reading, "enable.partition.eof": True, "fetch.wait.max.ms": FETCH_WAIT_MS})
+        self._headers = HeaderReader(reading, patience_s)
 
     def topic_id(self, topic: str) -> uuid.UUID | None:
         """The topic's id, or None when there is no such topic."""
@@ -47,7 +46,7 @@ class ConfluentBroker:
         except KafkaException as error:
             if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
                 return None
-            raise self._unavailable(topic, error) from error
+            raise self._error(topic, error.args[0]) from error
         high, low = found.get_most_significant_bits() & UINT64, found.get_least_significant_bits() & UINT64
         return uuid.UUID(int=high << 64 | low)
 
@@ -56,7 +55,7 @@ class ConfluentBroker:
         try:
             low, _ = self._consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=self._patience_s)
         except KafkaException as error:
-            raise self._unavailable(f"{topic}/{partition}", error) from error
+            raise self._error(f"{topic}/{partition}", error.args[0]) from error
         return int(low)
 
     def records(self, topic: str, partition: int, start: int, end: int) -> Iterator[Record]:
@@ -66,13 +65,14 @@ class ConfluentBroker:
         self._consumer.assign([TopicPartition(topic, partition, start)])
         for message in self._messages(f"{topic}/{partition}"):
             if message.offset() < end:
-                yield _record(message)
+                yield self._record(message)
             if message.offset() >= end - 1:  # nothing of the range can come any more: the end of the log is not awaited
                 break
         self._consumer.unassign()
 
     def close(self) -> None:
-        """Let go of the connection."""
+        """Let go of the connections."""
+        self._headers.close()
         self._consumer.close()
 
     def _messages(self, what: str) -> Iterator[Message]:
@@ -86,7 +86,7 @@ class ConfluentBroker:
                 elif error.code() == KafkaError._PARTITION_EOF:
                     return
                 elif not error.retriable() and error.code() != KafkaError._ALL_BROKERS_DOWN:
-                    raise self._unavailable(what, error)
+                    raise self._error(what, error)
         raise self._unavailable(what, f"no record for {self._patience_s:.0f} s")
 
     def _arrived(self) -> Iterator[Message]:
@@ -95,12 +95,14 @@ class ConfluentBroker:
             yield first
             yield from self._consumer.consume(BATCH, timeout=0)
 
-    def _unavailable(self, what: str, why: Any) -> Unavailable:
+    def _record(self, message: Message) -> Record:
+        headers = self._headers.of(message)
+        return message.offset(), message.timestamp()[1], message.key(), message.value(), headers
+
+    def _error(self, what: str, error: KafkaError) -> KoboshiError:
+        return as_ours(error, self._servers, what)
+
+    def _unavailable(self, what: str, why: str) -> Unavailable:
         return Unavailable(
             f"Kafka at {self._servers} does not answer ({what}: {why}): see `koboshi status`, try again."
         )
-
-
-def _record(message: Message) -> Record:
-    headers = [(name, value) for name, value in message.headers() or []]
-    return message.offset(), message.timestamp()[1], message.key(), message.value(), headers

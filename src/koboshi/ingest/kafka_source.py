@@ -7,16 +7,13 @@ from typing import Any
 
 from kafka import IsolationLevel, KafkaAdminClient, KafkaConsumer, OffsetSpec, TopicPartition
 from kafka.consumer.fetcher import ConsumerRecord
-from kafka.errors import (
-    CorruptRecordError,
-    KafkaError,
-    LogTruncationError,
-    OffsetOutOfRangeError,
-    UnknownTopicOrPartitionError,
-)
+from kafka.errors import KafkaError
 
-from koboshi.errors import BadInput, Conflict, Corrupt, Unavailable
+from koboshi.broker_errors import trouble_of
+from koboshi.errors import Unavailable
+from koboshi.ingest.kafka_records import keep_header_names
 from koboshi.ingest.source import PartitionLog, Records
+from koboshi.kafka_errors import as_ours
 from koboshi.refs import SpanRange
 
 POLL_RECORDS = 5_000
@@ -53,6 +50,7 @@ class KafkaSource:
                 metrics_enabled=False,
                 **waits,
             )
+            keep_header_names(self._consumer)
 
     def logs(self, topic: str) -> list[PartitionLog]:
         """The logs of a topic, by partition, up to the last stable offset."""
@@ -99,8 +97,8 @@ class KafkaSource:
     def _describe(self, topic: str) -> dict[str, Any]:
         with self._errors(topic):
             description: dict[str, Any] = self._admin.describe_topics([topic])[0]
-        if description["error_code"] != 0:
-            raise BadInput(f"topic {topic} is not at {self._servers}: make it, or mend koboshi.toml ([ingest] topics).")
+        if code := description["error_code"]:
+            raise trouble_of(code).said(self._servers, f"topic {topic}", f"error {code}")
         return description
 
     def _offsets(self, partitions: list[TopicPartition], spec: OffsetSpec) -> dict[TopicPartition, int]:
@@ -114,14 +112,8 @@ class KafkaSource:
         """Kafka's errors as ours: what a later try may mend, and what it cannot."""
         try:
             yield
-        except UnknownTopicOrPartitionError as error:
-            raise BadInput(f"{what} is not at {self._servers}: make it, or mend koboshi.toml ([ingest]).") from error
-        except (OffsetOutOfRangeError, LogTruncationError) as error:
-            raise Conflict(f"{what}: the broker has these offsets no more: run `koboshi ingest audit`.") from error
-        except CorruptRecordError as error:
-            raise Corrupt(f"{what}: the broker sent a record whose checksum does not fit: {error}.") from error
         except KafkaError as error:
-            raise self._unavailable(f"{what}: {type(error).__name__}") from error
+            raise as_ours(error, self._servers, what) from error
 
     def _unavailable(self, what: str) -> Unavailable:
         return Unavailable(f"Kafka at {self._servers} does not answer ({what}): see `koboshi status`, then try again.")

@@ -9,7 +9,7 @@ from koboshi.content_digest import content_digest
 from koboshi.errors import Conflict, LeaseTaken
 from koboshi.files import publish
 from koboshi.ingest.orphans import sweep
-from koboshi.ingest.parquet_span import write_span
+from koboshi.ingest.parquet_span import FORMAT_VERSION, write_span
 from koboshi.ingest.source import PartitionLog, Records, Source
 from koboshi.ingest.span_plan import check_readable, plan_spans
 from koboshi.ledger import Ledger, spans
@@ -84,12 +84,12 @@ def partition_folder(topic: str, partition: int) -> Path:
 
 
 def write_range(
-    source: Source, state_dir: Path, span: SpanRange, keep: Callable[[], None], *, names_topic: bool = True
+    source: Source, state_dir: Path, span: SpanRange, keep: Callable[[], None], span_format: int = FORMAT_VERSION
 ) -> SpanRef:
     """Read a range and publish its file, named by range and digest. Commits nothing: the ledger's row does.
 
-    Under a crash there is no file, or a whole one that no row names: an orphan. The same range gives the same bytes.
-    `names_topic=False` gives those of span format 1.
+    Under a crash there is no file, or a whole one that no row names: an orphan. The same range in the same format gives
+    the same bytes.
     """
     _check_topic(source, span)
     records = Records()
@@ -100,7 +100,7 @@ def write_range(
     published = publish(
         state_dir / partition_folder(span.topic, span.partition),
         lambda sha256: f"{span.start}-{span.end}-{sha256[:16]}.parquet",
-        lambda path: write_span(path, records, span.topic_id if names_topic else None),
+        lambda path: write_span(path, records, span.topic_id, span_format),
     )
     content = content_digest(records.offsets, records.keys, records.values)
     path = published.path.relative_to(state_dir).as_posix()

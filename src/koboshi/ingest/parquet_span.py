@@ -1,7 +1,8 @@
 """The file of a landed span: the records as they came, with nothing of their meaning.
 
 The same records of the same topic give the same bytes with the same version of pyarrow: row groups, compression and
-metadata are fixed. Format 2 says in its metadata which topic it is of; format 1 did not, and is still read.
+metadata are fixed. Since format 2 the metadata say which topic the records are of; since format 3 the names of headers
+are bytes. Earlier formats are still read, and written where a file that was committed in one has to be made again.
 """
 
 import dataclasses
@@ -14,23 +15,14 @@ import pyarrow.parquet as pq
 from koboshi.errors import BadInput, Corrupt
 from koboshi.ingest.source import Records
 
-FORMAT_VERSION = 2
-HEADER = pa.struct([("name", pa.string()), ("value", pa.binary())])
-SCHEMA = pa.schema(
-    [
-        pa.field("offset", pa.int64(), nullable=False),
-        pa.field("timestamp_ms", pa.int64(), nullable=False),
-        pa.field("key", pa.binary()),
-        pa.field("value", pa.binary()),
-        pa.field("headers", pa.list_(HEADER), nullable=False),
-    ]
-)
+FORMAT_VERSION = 3
+NAMES_THE_TOPIC, HAS_NAMES_AS_BYTES = 2, 3
 ROW_GROUP = 65_536
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class SpanContent:
-    """What a span file tells of itself; `topic_id` is None in format 1."""
+    """What a span file says of itself; `topic_id` is None in format 1."""
 
     offsets: list[int]
     keys: list[bytes | None]
@@ -38,22 +30,43 @@ class SpanContent:
     topic_id: str | None
 
 
-def write_span(path: Path, records: Records, topic_id: str | None = None) -> None:
-    """Write records to a file, whole. Without a topic id it has format 1, byte by byte."""
-    known = {"koboshi.span": "1"} if topic_id is None else {"koboshi.span": "2", "koboshi.topic_id": topic_id}
-    schema = SCHEMA.with_metadata(known)
+def schema_of(topic_id: str, span_format: int = FORMAT_VERSION) -> pa.Schema:
+    """Columns and metadata of a file in this format."""
+    name = pa.binary() if span_format >= HAS_NAMES_AS_BYTES else pa.string()
+    known = {"koboshi.span": str(span_format)}
+    if span_format >= NAMES_THE_TOPIC:
+        known["koboshi.topic_id"] = topic_id
+    header = pa.struct([("name", name), ("value", pa.binary())])
+    fields = [
+        pa.field("offset", pa.int64(), nullable=False),
+        pa.field("timestamp_ms", pa.int64(), nullable=False),
+        pa.field("key", pa.binary()),
+        pa.field("value", pa.binary()),
+        pa.field("headers", pa.list_(header), nullable=False),
+    ]
+    return pa.schema(fields, known)
+
+
+def write_span(path: Path, records: Records, topic_id: str, span_format: int = FORMAT_VERSION) -> None:
+    """Write records to a file, whole; in an earlier format byte by byte as it was written then."""
+    schema = schema_of(topic_id, span_format)
     columns = [records.offsets, records.timestamps_ms, records.keys, records.values]
     arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=False)]
-    table = pa.Table.from_arrays([*arrays, _headers(records)], schema=schema)
+    headers = _headers(records, schema.field("headers").type.value_type)
+    table = pa.Table.from_arrays([*arrays, headers], schema=schema)
     pq.write_table(table, path, compression="zstd", compression_level=3, row_group_size=ROW_GROUP)
 
 
-def _headers(records: Records) -> pa.ListArray:
-    """Built from flat columns: ten times faster than from nested objects."""
+def _headers(records: Records, header: pa.StructType) -> pa.ListArray:
+    """Built from flat columns: ten times faster than from nested objects.
+
+    A name that is not UTF-8 goes as it is into the text of an earlier format. No file of such a format was committed
+    with one, so what comes out equals no committed file.
+    """
     ends = list(accumulate((len(headers) for headers in records.headers), initial=0))
-    names = pa.array([name for headers in records.headers for name, _ in headers], pa.string())
+    names = pa.array([name for headers in records.headers for name, _ in headers], pa.binary())
     values = pa.array([value for headers in records.headers for _, value in headers], pa.binary())
-    flat = pa.StructArray.from_arrays([names, values], fields=list(HEADER))
+    flat = pa.StructArray.from_arrays([names.cast(header.field("name").type, safe=False), values], fields=list(header))
     return pa.ListArray.from_arrays(pa.array(ends, pa.int32()), flat)
 
 

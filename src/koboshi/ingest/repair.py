@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from koboshi.errors import Conflict
 from koboshi.files import sha256_of
 from koboshi.ingest.landing import Lander, write_range
+from koboshi.ingest.parquet_span import FORMAT_VERSION
 from koboshi.ledger import spans
 from koboshi.ledger.held_lease import HeldLease
 from koboshi.refs import SpanRef
@@ -25,9 +26,9 @@ def repair_topic(lander: Lander, topic: str) -> Iterator[SpanRef]:
 
 
 def _read_again(lander: Lander, span: SpanRef, lease: HeldLease) -> SpanRef:
-    """Write the file in this format, and if that is not what was committed, in the one before; leave no other."""
-    for names_topic in (True, False):
-        found = write_range(lander.source, lander.state_dir, span.range, lease.keep, names_topic=names_topic)
+    """Write the file in today's format, or in the earlier one that gives what was committed; leave no other."""
+    for span_format in range(FORMAT_VERSION, 0, -1):
+        found = write_range(lander.source, lander.state_dir, span.range, lease.keep, span_format)
         if found.path == span.path:
             break
         (lander.state_dir / found.path).unlink()

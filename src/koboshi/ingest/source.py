@@ -6,7 +6,8 @@ from typing import Protocol
 
 from koboshi.refs import SpanRange
 
-Header = tuple[str, bytes | None]
+# A name is bytes: Kafka's brokers take any, UTF-8 or not.
+Header = tuple[bytes, bytes | None]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -79,8 +79,8 @@ def test_the_same_records_in_other_bytes_are_told_apart(lander, landed, tmp_path
     """Another version of the library writes other bytes: said so, as the records are not at fault."""
     (tmp_path / landed[0].path).unlink()
 
-    def write_otherwise(path, rows, topic_id):
-        write_span(path, rows, topic_id)
+    def write_otherwise(path, rows, topic_id, span_format):
+        write_span(path, rows, topic_id, span_format)
         path.write_bytes(path.read_bytes() + b"x")
 
     monkeypatch.setattr(landing, "write_span", write_otherwise)
@@ -88,14 +88,34 @@ def test_the_same_records_in_other_bytes_are_told_apart(lander, landed, tmp_path
         list(repair_topic(lander, "t"))
 
 
-def test_a_span_of_the_format_before_is_put_back_to_the_byte(lander, tmp_path, monkeypatch):
-    """Landed when files did not say yet which topic they are of."""
+def land_in(span_format, lander, monkeypatch):
+    """As a koboshi landed that knew no later format."""
+
+    def write(path, rows, topic_id, _format):
+        write_span(path, rows, topic_id, span_format)
+
     with monkeypatch.context() as earlier:
-        earlier.setattr(landing, "write_span", lambda path, rows, _topic_id: write_span(path, rows, None))
-        landed = lander.land_topic("t")
+        earlier.setattr(landing, "write_span", write)
+        return lander.land_topic("t")
+
+
+@pytest.mark.parametrize("span_format", [1, 2])
+def test_a_span_of_an_earlier_format_is_put_back_to_the_byte(lander, tmp_path, monkeypatch, span_format):
+    """Landed when files did not say which topic they are of, or had names of headers as text."""
+    landed = land_in(span_format, lander, monkeypatch)
     path = tmp_path / landed[0].path
     good = path.read_bytes()
     path.unlink()
     assert list(repair_topic(lander, "t")) == [landed[0]]
     assert path.read_bytes() == good
     assert [file.name for file in path.parent.glob("0-*")] == [path.name]
+
+
+def test_a_name_that_no_earlier_format_could_hold_is_another_record(lander, stream, tmp_path, monkeypatch):
+    """The broker gives a header that is not UTF-8 where text was landed: refused in a sentence, as any other record."""
+    landed = land_in(2, lander, monkeypatch)
+    (tmp_path / landed[0].path).unlink()
+    stream.partitions["t"][0][3] = (*stream.partitions["t"][0][3][:4], [(b"\xff\xfe", b"x")])
+    with pytest.raises(Conflict, match="cannot be made again"):
+        list(repair_topic(lander, "t"))
+    assert not list((tmp_path / landed[0].path).parent.glob("0-10-*"))

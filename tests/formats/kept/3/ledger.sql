@@ -1,0 +1,82 @@
+BEGIN TRANSACTION;
+CREATE TABLE attempts (
+	"key" TEXT NOT NULL, 
+	number INTEGER NOT NULL, 
+	state TEXT NOT NULL, 
+	detail TEXT NOT NULL, 
+	opened_at FLOAT NOT NULL, 
+	closed_at FLOAT, 
+	PRIMARY KEY ("key", number), 
+	CHECK (state IN ('open', 'succeeded', 'failed'))
+);
+INSERT INTO "attempts" VALUES('5555555555555555555555555555555555555555555555555555555555555555',1,'failed','it was killed',1.79606282308637595175e+09,1.79606282309895253185e+09);
+INSERT INTO "attempts" VALUES('5555555555555555555555555555555555555555555555555555555555555555',2,'open','',1.7960628231096379757e+09,NULL);
+CREATE TABLE intents (
+	id INTEGER NOT NULL, 
+	slot TEXT NOT NULL, 
+	expected INTEGER, 
+	wanted INTEGER NOT NULL, 
+	state TEXT NOT NULL, 
+	detail TEXT NOT NULL, 
+	opened_at FLOAT NOT NULL, 
+	closed_at FLOAT, 
+	PRIMARY KEY (id), 
+	CHECK (state IN ('open', 'done', 'taken back'))
+);
+INSERT INTO "intents" VALUES(1,'m@champion',NULL,1,'done','',1.79606282315844726564e+09,1.7960628231622121334e+09);
+INSERT INTO "intents" VALUES(2,'m@champion',1,2,'open','',1.7960628231751544475e+09,NULL);
+CREATE TABLE koboshi_versions (
+	format_version INTEGER NOT NULL, 
+	first_token BIGINT DEFAULT '1' NOT NULL, 
+	PRIMARY KEY (format_version)
+);
+INSERT INTO "koboshi_versions" VALUES(2,1);
+CREATE TABLE leases (
+	name TEXT NOT NULL, 
+	holder TEXT NOT NULL, 
+	token BIGINT NOT NULL, 
+	expires_at FLOAT NOT NULL, 
+	PRIMARY KEY (name)
+);
+INSERT INTO "leases" VALUES('land/readings/0','kept',1,0.0);
+INSERT INTO "leases" VALUES('land/readings/1','kept',1,0.0);
+INSERT INTO "leases" VALUES('training/5555555555555555555555555555555555555555555555555555555555555555','kept',1,1.79606288308123970029e+09);
+CREATE TABLE spans (
+	topic TEXT NOT NULL, 
+	partition INTEGER NOT NULL, 
+	start BIGINT NOT NULL, 
+	"end" BIGINT NOT NULL, 
+	topic_id TEXT NOT NULL, 
+	state TEXT NOT NULL, 
+	token BIGINT NOT NULL, 
+	path TEXT, 
+	sha256 TEXT, 
+	content TEXT, 
+	records BIGINT, 
+	planned_at FLOAT NOT NULL, 
+	committed_at FLOAT, 
+	PRIMARY KEY (topic, partition, start), 
+	CHECK (state IN ('planned', 'committed')), 
+	CHECK (start < "end")
+);
+INSERT INTO "spans" VALUES('readings',0,0,10,'02d40ed2-2b54-5e6f-9a72-8bd23ce4332c','committed',1,'spans/readings/0/0-10-dcb4ae7c1d7a8f9a.parquet','dcb4ae7c1d7a8f9aa31ec7b803af6dcfde8406d7a7c638a5ff459b99b4849d58','3ccf40fcefe66dc531365a52df90473801d60f3fd27926e154f78c9dccfd341a',10,1.79606282174461960796e+09,1.79606282291549396515e+09);
+INSERT INTO "spans" VALUES('readings',0,10,20,'02d40ed2-2b54-5e6f-9a72-8bd23ce4332c','committed',1,'spans/readings/0/10-20-9a7095cb5ae81e65.parquet','9a7095cb5ae81e655e17a35775352fffc7d702fb69601f8e78dfef4b2c2d00d3','2357bb3e0a870b631ecb69d69a54eed268a5850cd00ed9a207500380cf5d9cd0',10,1.7960628217498276234e+09,1.79606282295242238042e+09);
+INSERT INTO "spans" VALUES('readings',0,20,25,'02d40ed2-2b54-5e6f-9a72-8bd23ce4332c','committed',1,'spans/readings/0/20-25-db3b9298c3ea491e.parquet','db3b9298c3ea491e372de5d9ea60f4d48d89f2937914821fbef0db4df9c1fb2d','08a29906ccad2322a363d7d0be1d9fbbe997ce230bfed165447d303d0527ec6e',5,1.79606282175029325484e+09,1.79606282298408913614e+09);
+INSERT INTO "spans" VALUES('readings',1,0,7,'02d40ed2-2b54-5e6f-9a72-8bd23ce4332c','committed',1,'spans/readings/1/0-7-0dfa2099116141f5.parquet','0dfa2099116141f5ba394315071d8d53e8ba16acb0e50b936f0f37ae5cc816af','dc17cb060df3a231cedb37d2eb304cf0c2b60328c628d9825b80e5155d7d52e0',7,1.79606282300914978978e+09,1.79606282305004692073e+09);
+CREATE TABLE steps (
+	id INTEGER NOT NULL, 
+	run_key TEXT NOT NULL, 
+	unit TEXT NOT NULL, 
+	step INTEGER NOT NULL, 
+	path TEXT NOT NULL, 
+	sha256 TEXT NOT NULL, 
+	metrics JSON NOT NULL, 
+	token BIGINT NOT NULL, 
+	committed_at FLOAT NOT NULL, 
+	set_aside TEXT, 
+	PRIMARY KEY (id)
+);
+INSERT INTO "steps" VALUES(1,'5555555555555555555555555555555555555555555555555555555555555555','a',1,'5555555555555555/a/0001-12dad01d9cdc9998.v1.ckpt','12dad01d9cdc9998c06e2021b9289792aefc7dee06b39c6501b077074e656431','{"loss": 0.5}',1,1.79606282313760614397e+09,NULL);
+CREATE UNIQUE INDEX one_committed_step ON steps (run_key, unit, step) WHERE set_aside IS NULL;
+CREATE UNIQUE INDEX one_open_intent ON intents (slot) WHERE state = 'open';
+COMMIT;
