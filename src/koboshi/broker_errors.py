@@ -32,8 +32,8 @@ class Trouble(enum.Enum):
     CODEC = (
         NotConfigured,
         (
-            "{what}: a batch is compressed with a codec that cannot be used here ({name}): install koboshi[kafka] "
-            "anew, or set the producer's compression.type to gzip, snappy, lz4 or zstd."
+            "{what}: a batch is compressed with a codec that cannot be used here ({name}): install "
+            "koboshi[kafka,audit] anew, or set the producer's compression.type to gzip, snappy, lz4 or zstd."
         ),
     )
     CORRUPT = (

@@ -17,11 +17,12 @@ from kafka.record.legacy_records import LegacyRecord, LegacyRecordBatch
 from kafka.record.memory_records import MemoryRecords
 
 from koboshi.errors import BadInput, Corrupt, NotConfigured, Permanent
-from koboshi.ingest.record_batch import BatchFrame, UnreadableError, read_records
+from koboshi.ingest.record_batch import BatchFrame, BatchRecord, UnreadableError, read_records
 
 CODECS = {1: "gzip", 2: "snappy", 3: "lz4", 4: "zstd"}
 FORMAT_WITH_HEADERS = 2
 LOG_APPEND_TIME = 1
+MARK, ABORTED = struct.Struct(">hh"), 0
 NO_TIMESTAMP = -1
 # Nobody here asks a record for its checksum, or for the sizes of key, value and headers.
 UNUSED = (None, -1, -1, -1)
@@ -61,30 +62,25 @@ class RawPartitionRecords(Fetcher.PartitionRecords):  # type: ignore[misc]
             yield from self._unpack_legacy(tp, batch)
             return
         self.leader_epoch = batch.leader_epoch
-        if not self._is_left_out(batch):
+        if not self._is_left_out(tp, batch):
             yield from self._unpack_batch(tp, batch)
         # The last records of a batch may have been compacted away: the next fetch begins behind them.
         self.next_fetch_offset = batch.next_offset
 
-    def _is_left_out(self, batch: DefaultRecordBatch) -> bool:
+    def _is_left_out(self, tp: TopicPartition, batch: DefaultRecordBatch) -> bool:
         """Whether the batch marks the end of a transaction, or holds records of an aborted one."""
         if self.isolation_level == IsolationLevel.READ_COMMITTED and batch.has_producer_id():
             self._consume_aborted_transactions_up_to(batch.last_offset)
-            if self._contains_abort_marker(batch):
+            if batch.is_control_batch and _marks_an_abort(tp, batch):
                 self.aborted_producer_ids.discard(batch.producer_id)
             elif self._is_batch_aborted(batch):
                 return True
         return bool(batch.is_control_batch)
 
     def _unpack_batch(self, tp: TopicPartition, batch: DefaultRecordBatch) -> Iterator[ConsumerRecord]:
-        frame = BatchFrame(batch.base_offset, batch.last_offset, batch.first_timestamp, batch.records_count)
-        try:
-            found = list(read_records(frame, _uncompressed(tp, batch)))
-        except UnreadableError as error:
-            raise _broken(tp, frame.first_offset, str(error)) from error
         appended_ms = batch.max_timestamp if batch.timestamp_type == LOG_APPEND_TIME else None
         topic, partition, epoch, kind = tp.topic, tp.partition, batch.leader_epoch, batch.timestamp_type
-        for offset, created_ms, key, value, headers in found:
+        for offset, created_ms, key, value, headers in _records(tp, batch):
             self.next_fetch_offset = offset + 1
             when = created_ms if appended_ms is None else appended_ms
             fields = (topic, partition, epoch, offset, when, kind, key, value, headers, *UNUSED)
@@ -97,6 +93,24 @@ class RawPartitionRecords(Fetcher.PartitionRecords):  # type: ignore[misc]
             when = NO_TIMESTAMP if record.timestamp is None else record.timestamp
             place = tp.topic, tp.partition, self.leader_epoch, record.offset
             yield ConsumerRecord(*place, when, record.timestamp_type, record.key, record.value, [], *UNUSED)
+
+
+def _marks_an_abort(tp: TopicPartition, batch: DefaultRecordBatch) -> bool:
+    """Whether the mark of a transaction's end says that the transaction was aborted; its key has version and type."""
+    for _, _, key, _, _ in _records(tp, batch):
+        if key is None or len(key) < MARK.size:
+            raise _broken(tp, batch.base_offset, "the mark of a transaction has no type")
+        return bool(MARK.unpack_from(key)[1] == ABORTED)
+    return False
+
+
+def _records(tp: TopicPartition, batch: DefaultRecordBatch) -> list[BatchRecord]:
+    """All of a batch, or none: nothing is handed out of a batch that is broken further behind."""
+    frame = BatchFrame(batch.base_offset, batch.last_offset, batch.first_timestamp, batch.records_count)
+    try:
+        return list(read_records(frame, _uncompressed(tp, batch)))
+    except UnreadableError as error:
+        raise _broken(tp, frame.first_offset, str(error)) from error
 
 
 def _uncompressed(tp: TopicPartition, batch: DefaultRecordBatch) -> bytes:
