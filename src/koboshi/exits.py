@@ -26,7 +26,7 @@ from typing import NoReturn, TextIO
 
 from koboshi import proxies
 from koboshi.errors import KoboshiError, Permanent, Transient
-from koboshi.files import is_disk_failure
+from koboshi.files import is_disk_failure, naming_refusals
 
 EXIT_FILE_VARIABLE = "KOBOSHI_EXIT_FILE"
 USAGE, INTERRUPTED, ENDED = 2, 128 + signal.SIGINT, 128 + signal.SIGTERM
@@ -88,7 +88,8 @@ def _may_pass(error: BaseException) -> bool:
 def _ended(verb: Callable[[], object], name: str) -> int:
     """The exit code, after the sentence that belongs to it."""
     try:
-        verb()
+        with naming_refusals():
+            verb()
         if sys.stdout is not None:
             sys.stdout.flush()  # what cannot be written is an error now, and not at the interpreter's end
     except BaseException as error:  # noqa: BLE001 (each is named, and ends the process)

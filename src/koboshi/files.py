@@ -4,16 +4,18 @@ import dataclasses
 import errno
 import hashlib
 import os
+import pwd
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from koboshi.errors import Corrupt, DiskFailed
+from koboshi.errors import Corrupt, DiskFailed, NotConfigured
 
 TEMPORARY_PREFIX = ".part-"
 _FULL = (errno.ENOSPC, errno.EDQUOT)
-_BROKEN = (errno.EIO, errno.EROFS)
+_BROKEN = (errno.EIO,)
+_REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -27,10 +29,15 @@ class Published:
 
 @contextmanager
 def naming_disk_failures(path: Path) -> Iterator[None]:
-    """Raise `DiskFailed`, saying what to do, where the disk of `path` is full or failing; other errors pass."""
+    """Raise `DiskFailed`, saying what to do, where the disk of `path` is full or failing; other errors pass.
+
+    Where the system refuses to let this user write, that is `NotConfigured`: no later try heals it.
+    """
     try:
         yield
     except OSError as error:
+        if error.errno in _REFUSED:
+            raise refusal(_named_by(error) or path) from error
         if error.errno is None or not is_disk_failure(error):
             raise
         reason = os.strerror(error.errno)
@@ -42,6 +49,73 @@ def naming_disk_failures(path: Path) -> Iterator[None]:
 def is_disk_failure(error: BaseException) -> bool:
     """Whether an error says that a disk is full or failing."""
     return isinstance(error, OSError) and error.errno in (*_FULL, *_BROKEN)
+
+
+@contextmanager
+def naming_refusals() -> Iterator[None]:
+    """Raise `NotConfigured`, saying whose a file is, where the system refuses it to this user; other errors pass."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _REFUSED or (path := _named_by(error)) is None:
+            raise
+        raise refusal(path) from error
+
+
+def refusal(path: Path) -> NotConfigured:
+    """Why this user may not read or write a path: whose it is, or how its disk is mounted, and what to do."""
+    there = _first_refused(path)
+    if os.statvfs(there).f_flag & os.ST_RDONLY:
+        return NotConfigured(
+            f"{there} is on a disk that is mounted read-only: mount it writable, or set KOBOSHI_STATE_DIR to a folder "
+            "on another one."
+        )
+    owner, me = there.stat().st_uid, os.geteuid()
+    if owner == me:
+        return NotConfigured(f"{there} is refused to user {user_name(me)}, its owner: see its rights with `ls -ld`.")
+    return NotConfigured(
+        f"{there} belongs to user {user_name(owner)}, and this is user {user_name(me)}: run this as "
+        f"{user_name(owner)}, or give the project to {user_name(me)} with `chown -R`."
+    )
+
+
+def refused(paths: Iterable[Path]) -> NotConfigured | None:
+    """The refusal of the first of some paths that this user may not write; None where all can be written."""
+    return next((refusal(path) for path in paths if not _is_writable(_nearest(path))), None)
+
+
+def user_name(number: int) -> str:
+    """A user's name, or the number where it has none."""
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return str(number)
+
+
+def _named_by(error: OSError) -> Path | None:
+    return Path(os.fsdecode(error.filename)) if isinstance(error.filename, (str, bytes)) else None
+
+
+def _first_refused(path: Path) -> Path:
+    """The path itself or, where nothing is wrong with it, the folder that it is in."""
+    there = _nearest(path.absolute())
+    is_ours = there.stat().st_uid == os.geteuid() and _is_writable(there)
+    return there.parent if is_ours and not _is_writable(there.parent) else there
+
+
+def _nearest(path: Path) -> Path:
+    """The path, or the nearest folder above it that can be looked at."""
+    for there in (path, *path.parents):
+        try:
+            there.stat()
+        except OSError:
+            continue
+        return there
+    return Path("/")
+
+
+def _is_writable(path: Path) -> bool:
+    return os.access(path, os.W_OK, effective_ids=True)
 
 
 def sha256_of(path: Path) -> str:

@@ -330,5 +330,5 @@ def test_a_damaged_ledger_is_named_with_both_ways_out(newest: Path, harm: str) -
     data[:100] = b"x" * 100 if harm == "overwritten" else data[:100]
     data[100:3000] = b"\xff" * 2900
     database.write_bytes(data)
-    with pytest.raises(Corrupt, match="restore a backup, or move it away and run `koboshi ledger rebuild`"):
+    with pytest.raises(Corrupt, match="restore a backup, or run `koboshi ledger rebuild`, which"):
         spans.committed(Ledger(url_of(newest)), "readings")

@@ -16,6 +16,7 @@ from koboshi.backup.pieces import (
     LEDGER,
     MLFLOW,
     PROJECT,
+    SPANS,
     Piece,
     carried_names,
     files_below,
@@ -24,6 +25,7 @@ from koboshi.backup.pieces import (
 from koboshi.backup.sqlite_copy import copy_database
 from koboshi.errors import BadInput, Conflict, Corrupt, NotConfigured
 from koboshi.files import TEMPORARY_PREFIX, Published, naming_disk_failures, publish
+from koboshi.ingest.lost_ledger import open_ledger
 from koboshi.ledger import Ledger, spans
 from koboshi.settings import Settings
 from koboshi.stack.leftovers import find_leftovers
@@ -58,6 +60,8 @@ def _back_up(settings: Settings, target: Path, watch: Watch, *, with_kafka: bool
     chosen = _chosen(settings, watch, with_kafka=with_kafka)
     places.own.mkdir(parents=True, exist_ok=True, mode=0o700)
     with exclusively(places):
+        if SPANS in {piece.name for piece in chosen} and LEDGER in {piece.name for piece in pieces(settings)}:
+            open_ledger(settings.ledger_url, settings.state_dir).close()  # a lost one would be found out too late
         if KAFKA in {piece.name for piece in chosen} and find_leftovers(places):
             raise Conflict(
                 "the stack is up, and Kafka's log can be copied only at rest: run `koboshi down` first, "

@@ -21,11 +21,12 @@ def pin(as_json: Annotated[bool, typer.Option("--json", help="Print what came ou
     """Move cut.json to the end of what was landed; forward only, and only over records that were landed before."""
     from koboshi.datasets import cut
     from koboshi.datasets.pinning import pin as move
-    from koboshi.ledger import Ledger
+    from koboshi.ingest.lost_ledger import open_ledger
 
     settings = load_settings()
     path = settings.project / cut.FILE
-    pinned, moved = move(Ledger(settings.ledger_url), settings.state_dir, settings.ingest.topics, path)
+    ledger = open_ledger(settings.ledger_url, settings.state_dir)
+    pinned, moved = move(ledger, settings.state_dir, settings.ingest.topics, path)
     if as_json:
         typer.echo(json.dumps({"moved": moved, "topics": pinned.model_dump(mode="json")["topics"]}))
         return

@@ -67,10 +67,11 @@ def audit(topic: Topics = None, as_json: Json = False) -> None:
     """
     from koboshi.ingest.audit import audit_topic
     from koboshi.ingest.confluent_audit import ConfluentBroker
-    from koboshi.ledger import Ledger, spans
+    from koboshi.ingest.lost_ledger import open_ledger
+    from koboshi.ledger import spans
 
     settings = load_settings()
-    ledger = Ledger(settings.ledger_url)
+    ledger = open_ledger(settings.ledger_url, settings.state_dir)
     broker = ConfluentBroker(required(settings.kafka.bootstrap_servers, "Kafka"))
     try:
         verdicts = [
@@ -98,13 +99,14 @@ def repair(topic: Topics = None) -> None:
 def _lander(span_records: int | None) -> "Iterator[Lander]":
     from koboshi.ingest.kafka_source import KafkaSource
     from koboshi.ingest.landing import Lander
-    from koboshi.ledger import Ledger, holders
+    from koboshi.ingest.lost_ledger import open_ledger
+    from koboshi.ledger import holders
 
     settings = load_settings()
     source = KafkaSource(required(settings.kafka.bootstrap_servers, "Kafka"))
     try:
         yield Lander(
-            ledger=Ledger(settings.ledger_url),
+            ledger=open_ledger(settings.ledger_url, settings.state_dir),
             source=source,
             state_dir=settings.state_dir,
             holder=holders.this_process(),

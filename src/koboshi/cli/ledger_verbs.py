@@ -4,10 +4,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from koboshi.errors import BadInput
+from koboshi.errors import BadInput, Corrupt
 from koboshi.settings import load_settings
 
 if TYPE_CHECKING:
+    from koboshi.ledger import Ledger
     from koboshi.refs import SpanRef
 
 app = typer.Typer(no_args_is_help=True, help="The ledger, which says what counts: make it again when it is lost.")
@@ -27,17 +28,31 @@ def _group() -> None:
 def rebuild(topic_id: TopicIds = None) -> None:
     """Make the rows of landed spans again from the span files alone, into a ledger that is empty or not there.
 
+    A ledger file that is damaged is moved aside first, and kept.
+
     Every file is read and checked. Landing goes on where the files end; processes that knew the lost ledger are
     fenced. Committed training steps and releases are not in these files: docs/durable-formats.md says what follows.
     """
     from koboshi.ingest.rebuild import rebuild_spans
-    from koboshi.ledger import Ledger
 
     settings = load_settings()
     given = dict(_pair(word) for word in topic_id or ())
-    landed = rebuild_spans(Ledger(settings.ledger_url), settings.state_dir, given, _tell)
+    landed = rebuild_spans(_usable(settings.ledger_url), settings.state_dir, given, _tell)
     records = sum(span.records for span in landed)
     typer.echo(f"{len(landed)} spans with {records:,} records are committed again; now run `koboshi ingest audit`.")
+
+
+def _usable(url: str) -> "Ledger":
+    """The ledger; a new one, if the file that is there cannot be read."""
+    from koboshi.ledger import Ledger, rebuilding
+
+    try:
+        ledger = Ledger(url)
+        rebuilding.is_empty(ledger)
+    except Corrupt:
+        typer.echo(f"the ledger is damaged: it is kept as {rebuilding.move_aside(url)}")
+        return Ledger(url)
+    return ledger
 
 
 def _pair(word: str) -> tuple[str, str]:

@@ -32,12 +32,12 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
 @app.command()
 def deliver() -> None:
     """Record in MLflow what waits, in its order and once. Safe to run again, at once with others, after any crash."""
-    from koboshi.ledger import Ledger
+    from koboshi.ingest.lost_ledger import open_ledger
     from koboshi.registry import mlflow_outbox
 
     settings = load_settings()
     uri = required(settings.mlflow.tracking_uri, "MLflow")
-    delivered = mlflow_outbox.deliver(_outbox(), Ledger(settings.ledger_url), uri, typer.echo)
+    delivered = mlflow_outbox.deliver(_outbox(), open_ledger(settings.ledger_url, settings.state_dir), uri, typer.echo)
     typer.echo(f"{delivered} {'training' if delivered == 1 else 'trainings'} delivered.")
 
 

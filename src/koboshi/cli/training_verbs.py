@@ -36,7 +36,7 @@ def run(
     Exit 0: all units are trained. 65: a unit cannot be trained. 75: try again later.
     """
     from koboshi.errors import BadInput
-    from koboshi.ledger import Ledger
+    from koboshi.ingest.lost_ledger import open_ledger
     from koboshi.training.attach import attain
     from koboshi.training.ray_submit import RayJobs, submission
     from koboshi.training.specification import read_specification
@@ -47,7 +47,7 @@ def run(
     jobs = RayJobs(required(settings.ray.jobs_url, "Ray"), settings.ray.token_path)
     try:
         start = submission(spec, script)
-        attained = attain(spec, jobs, Ledger(spec.place.ledger_url), start, _say)
+        attained = attain(spec, jobs, open_ledger(spec.place.ledger_url, Path(spec.place.state_dir)), start, _say)
     except KeyboardInterrupt:
         again = f"`koboshi train run {specification}` attaches to it, `koboshi train watch {spec.key[:16]}` shows it"
         typer.echo(f"The job runs on: {again}.", err=True)
@@ -148,11 +148,11 @@ def history(
 
 
 def _observer() -> "Observer":
-    from koboshi.ledger import Ledger
+    from koboshi.ingest.lost_ledger import open_ledger
     from koboshi.training.observer import Observer
 
     settings = load_settings()
-    return Observer(settings.state_dir, Ledger(settings.ledger_url))
+    return Observer(settings.state_dir, open_ledger(settings.ledger_url, settings.state_dir))
 
 
 def _say(line: str) -> None:

@@ -8,17 +8,16 @@ from pathlib import Path
 from koboshi.content_digest import content_digest
 from koboshi.errors import Conflict, LeaseTaken
 from koboshi.files import publish
+from koboshi.ingest.lost_ledger import check_known
 from koboshi.ingest.orphans import sweep
 from koboshi.ingest.parquet_span import FORMAT_VERSION, write_span
 from koboshi.ingest.source import PartitionLog, Records, Source
+from koboshi.ingest.span_folders import partition_folder
 from koboshi.ingest.span_plan import check_readable, plan_spans
 from koboshi.ledger import Ledger, spans
 from koboshi.ledger.held_lease import HeldLease, holding
 from koboshi.ledger.leases import Lease
-from koboshi.path_parts import one_part
 from koboshi.refs import SpanRange, SpanRef
-
-FOLDER = "spans"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -50,8 +49,12 @@ class Lander:
         return done
 
     def land_partition(self, log: PartitionLog, wait_s: float = 0.0) -> list[SpanRef]:
-        """Land one partition up to the end of this log: ranges that were planned before come first, unchanged."""
+        """Land one partition up to the end of this log: ranges that were planned before come first, unchanged.
+
+        Raises `Conflict`, before anything is planned or swept, where span files are there that a lost ledger has known.
+        """
         with self.holding(log.topic, log.partition, wait_s) as held:
+            check_known(self.ledger, self.state_dir, log.topic, log.partition)
             sweep(self.ledger, self.state_dir, partition_folder(log.topic, log.partition), log.topic)
             return [self._land(held, span, log) for span in self._planned(held.lease, log)]
 
@@ -76,11 +79,6 @@ class Lander:
         spans.commit(self.ledger, held.lease, ref)
         self.landed(ref)
         return ref
-
-
-def partition_folder(topic: str, partition: int) -> Path:
-    """Where the files of a partition are, relative to the state folder."""
-    return Path(FOLDER) / one_part(topic, "the topic") / str(partition)
 
 
 def write_range(

@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from koboshi.errors import BadInput
-from koboshi.ingest.landing import FOLDER
 from koboshi.ingest.span_files import decide_spans, find_span_files, read_span_file
+from koboshi.ingest.span_folders import FOLDER
 from koboshi.ledger import Ledger, rebuilding
 from koboshi.refs import SpanRef
 

@@ -1,5 +1,6 @@
 """The ledger's database: SQLite by default, brought up to date on each opening."""
 
+import os
 import sqlite3
 import weakref
 from collections.abc import Iterator
@@ -10,14 +11,15 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.exc import DatabaseError, OperationalError
 
-from koboshi.errors import Corrupt, DiskFailed, KoboshiError, Unavailable
-from koboshi.files import naming_disk_failures
+from koboshi.errors import Corrupt, DiskFailed, KoboshiError, NotConfigured, Unavailable
+from koboshi.files import naming_disk_failures, refused
 from koboshi.ledger.migrations import bring_up_to_date
 
 LedgerConnection = sa.Connection
 BUSY_TIMEOUT_S = 30
 WRITERS = int.from_bytes(b"koboshi")  # the lock that writers to a ledger on PostgreSQL take
 _DISK_FAILURES = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
+_REFUSALS = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM)
 _DAMAGES = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
@@ -49,6 +51,11 @@ class Ledger:
         with self._begin(self._reading) as connection:
             yield connection
 
+    @property
+    def url(self) -> sa.URL:
+        """Where it is; a password is not shown."""
+        return self._engine.url
+
     def close(self) -> None:
         """Give the connections back."""
         self._engine.dispose()
@@ -65,7 +72,9 @@ class Ledger:
 
 
 def _engine(url: str) -> sa.Engine:
-    parsed = sa.make_url(url)
+    with _naming_unknown_urls():
+        parsed = sa.make_url(url)
+        parsed.get_dialect().import_dbapi()
     if parsed.get_backend_name() != "sqlite":
         engine = sa.create_engine(parsed)
         sa.event.listen(engine, "begin", _begin_postgresql)
@@ -73,10 +82,51 @@ def _engine(url: str) -> sa.Engine:
     folder = Path(parsed.database or "").parent
     with naming_disk_failures(folder):
         folder.mkdir(parents=True, exist_ok=True)
+    if _is_cut(Path(parsed.database or "")):
+        raise _damaged(parsed, "its last page is cut short")
     engine = sa.create_engine(parsed, connect_args={"timeout": BUSY_TIMEOUT_S})
     sa.event.listen(engine, "connect", _configure_sqlite)
     sa.event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+@contextmanager
+def _naming_unknown_urls() -> Iterator[None]:
+    """The URL is left out of the sentence: a password may be in it."""
+    try:
+        yield
+    except (sa.exc.ArgumentError, ImportError, ValueError) as error:
+        raise NotConfigured(
+            f"ledger_url names no database that can be opened ({type(error).__name__}): write sqlite:///FILE or "
+            "postgresql+psycopg://USER:PASSWORD@HOST/NAME."
+        ) from error
+
+
+def _is_cut(file: Path) -> bool:
+    """Whether the last page is not whole: SQLite would read zeros in its place. A log that waits may have all of it."""
+    try:
+        with file.open("rb") as opened:
+            header, size = opened.read(100), os.fstat(opened.fileno()).st_size
+    except OSError:
+        return False
+    if not header.startswith(b"SQLite format 3\0") or len(header) < 100 or _size(f"{file}-wal"):
+        return False
+    page_size = int.from_bytes(header[16:18], "big")
+    return size % (page_size if page_size > 1 else 65_536) != 0
+
+
+def _size(path: str) -> int:
+    try:
+        return Path(path).stat().st_size
+    except OSError:
+        return 0
+
+
+def _files(url: sa.URL) -> list[Path]:
+    """What SQLite writes: the file, those beside it, and their folder."""
+    file = Path(url.database or "")
+    beside = [Path(path) for path in (f"{file}-wal", f"{file}-shm") if _size(path)]
+    return [file, *beside, file.parent]
 
 
 def _configure_sqlite(connection: Any, _record: Any) -> None:
@@ -103,18 +153,24 @@ def _begin_postgresql(connection: LedgerConnection) -> None:
         connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
 
 
+def _damaged(url: sa.URL, how: str) -> Corrupt:
+    return Corrupt(
+        f"the ledger {url} is damaged ({how}): restore a backup, or run `koboshi ledger rebuild`, which keeps the "
+        "damaged file."
+    )
+
+
 def _named(error: DatabaseError, url: sa.URL) -> KoboshiError | None:
     """What the database could not do, as one of our errors. Its extended codes carry the plain one in the low byte."""
     code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF
     if code in _DAMAGES:
-        return Corrupt(
-            f"the ledger {url} is damaged ({error.orig}): restore a backup, or move it away and run "
-            "`koboshi ledger rebuild`."
-        )
+        return _damaged(url, str(error.orig))
     if code in _DISK_FAILURES:
         return DiskFailed(
             f"the ledger {url} cannot be written ({error.orig}): make room on its disk, then run it again."
         )
+    if code in _REFUSALS and (refusal := refused(_files(url))):
+        return refusal
     if isinstance(error, OperationalError):
         return Unavailable(f"the ledger {url} does not answer ({error.orig}): try again.")
     return None

@@ -6,10 +6,12 @@ current time in microseconds: an acquisition counts only one up, so that is abov
 
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 import sqlalchemy as sa
 
 from koboshi.errors import Conflict
+from koboshi.files import naming_disk_failures
 from koboshi.ledger.database import Ledger, LedgerConnection
 from koboshi.ledger.tables import leases, metadata, spans, versions
 from koboshi.refs import SpanRef
@@ -19,6 +21,21 @@ def is_empty(ledger: Ledger) -> bool:
     """Whether the ledger has no row yet."""
     with ledger.snapshot() as connection:
         return _is_empty(connection)
+
+
+def move_aside(url: str) -> Path:
+    """Rename a SQLite ledger that cannot be read, and what SQLite keeps beside it; returns its new name.
+
+    The file comes last: under a crash it is still in the way, and the next call moves it. Its log must not stay, or it
+    would be taken for the new ledger's.
+    """
+    file = Path(sa.make_url(url).database or "")
+    kept = f"{file}.damaged-{time.time_ns() // 1_000_000}"
+    with naming_disk_failures(file):
+        for ending in ("-wal", "-shm", ""):
+            if (there := Path(f"{file}{ending}")).exists():
+                there.rename(f"{kept}{ending}")
+    return Path(kept)
 
 
 def put_back(ledger: Ledger, landed: Sequence[SpanRef]) -> None:

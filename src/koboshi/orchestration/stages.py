@@ -6,7 +6,7 @@ from contextlib import closing
 from pathlib import Path
 
 from koboshi.exits import EXIT_FILE_VARIABLE
-from koboshi.ledger import Ledger
+from koboshi.ingest.lost_ledger import open_ledger
 from koboshi.ledger.held_lease import holding
 from koboshi.orchestration import commands
 from koboshi.orchestration.workspaces import Workspace
@@ -30,7 +30,7 @@ def run_stage(
     Under a crash (of the task, of DVC, of the stage) nothing is left running but what the next call here ends first.
     Raises `Permanent` where the stage ended with 65, `Transient` for whatever may pass: 75, a kill, a lock of DVC.
     """
-    ledger = Ledger(ledger_url)
+    ledger = open_ledger(ledger_url, state_dir)
     with closing(ledger), holding(ledger, f"workspace {workspace.folder}", holder, _LEASE_S) as held:
         ended = commands.run(
             (sys.executable, "-m", "koboshi.orchestration.dvc_stage", stage),

@@ -9,7 +9,7 @@ import stamina
 
 from koboshi.datasets.manifest import Dataset, open_verified
 from koboshi.errors import BadInput, LeaseTaken
-from koboshi.ledger import Ledger
+from koboshi.ingest.lost_ledger import open_ledger
 from koboshi.refs import DatasetRef
 from koboshi.scoring.model_version import Version, model_of
 from koboshi.scoring.partition_unit import FACTORY, unit_params
@@ -59,7 +59,7 @@ def score(order: Order, place: Workplace, jobs: Jobs, job: Path, say: Say) -> No
     plan = _plan(order, dataset)
     spec = _spec(order, dataset, key, plan, place)
     say(f"Scoring {key[:16]}: {_rows(plan)} in {len(plan)} partitions, by {order.version.name}.")
-    attained = attain(spec, jobs, Ledger(place.ledger_url), submission(spec, job), say)
+    attained = attain(spec, jobs, open_ledger(place.ledger_url, Path(place.state_dir)), submission(spec, job), say)
     if not attained.trained:
         say("All partitions are scored already.")
     _publish(order, _described(order, dataset, key, plan), spec, attained)

@@ -78,7 +78,8 @@ def pause_or_give_up(part: Part, history: StartHistory) -> None:
 def end_earlier(history: StartHistory) -> None:
     """Kill what an earlier start of this part left running: it would hold the ports, or do the work a second time."""
     recorded = [(start.pid, start.ticks) for start in history.starts()]
-    for pid in ours(read_processes(), recorded, tag="", apart=frozenset({os.getpid()})):
+    mine = {pid: process for pid, process in read_processes().items() if process.user == os.getuid()}
+    for pid in ours(mine, recorded, tag="", apart=frozenset({os.getpid()})):
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
 

@@ -5,7 +5,7 @@ import signal
 import time
 from pathlib import Path
 
-from koboshi.errors import Unavailable
+from koboshi.errors import NotConfigured, Unavailable
 from koboshi.stack.places import Places
 from koboshi.stack.process_table import ours, read_process, read_processes
 from koboshi.stack.start_history import StartHistory
@@ -16,10 +16,14 @@ KILL_LIMIT_S = 8.0
 
 
 def find_leftovers(places: Places) -> set[int]:
-    """The ids of every living process of this stack, known to a supervisor or not; never the caller's own line."""
+    """The ids of every living process of this stack, known to a supervisor or not; never the caller's own line.
+
+    Whoever asks: also the processes of the user whose folder it is are found, by root and by others.
+    """
     supervisor = recorded_supervisor(places)
     recorded = [*([supervisor] if supervisor else []), *recorded_starts(places.own / "starts")]
-    return ours(read_processes(), recorded, places.stack_id, _own_line())
+    owner = [places.own.stat().st_uid] if places.own.is_dir() else []
+    return ours(read_processes(), recorded, places.stack_id, _own_line(), owner)
 
 
 def recorded_starts(folder: Path) -> list[tuple[int, int]]:
@@ -58,9 +62,11 @@ def clear_leftovers(places: Places) -> int:
 
 
 def send(pid: int, number: int) -> bool:
-    """Signal one process; False when it is gone already."""
+    """Signal one process; False when it is gone already. Raises `NotConfigured` for another user's."""
     try:
         os.kill(pid, number)
     except ProcessLookupError:
         return False
+    except PermissionError as error:
+        raise NotConfigured(f"process {pid} of this stack is another user's: do this as that user.") from error
     return True

@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 from koboshi.errors import NotConfigured
-from koboshi.files import publish_bytes
+from koboshi.files import publish_bytes, user_name
 
 SOCKET_PATH_LIMIT = 107
 # Ray's longest socket: its folder, session_2026-11-24_05-36-00_123456_1234567, sockets/plasma_store.1 or raylet.12.
@@ -121,7 +121,10 @@ def _make_private(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     owner = folder.stat().st_uid
     if owner != os.getuid():
-        raise NotConfigured(f"{folder} belongs to user {owner}: remove it, or set TMPDIR to a folder of your own.")
+        raise NotConfigured(
+            f"{folder} belongs to user {user_name(owner)}: stop that user's stack if one runs here (`koboshi down` as "
+            "that user), or set TMPDIR to a folder of your own."
+        )
     folder.chmod(0o700)
 
 

@@ -11,7 +11,10 @@ TAG = "IN_KOBOSHI_STACK"  # not KOBOSHI_…: that would be read as a setting
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Process:
-    """A process as the kernel shows it; `ticks` is its start time since boot, `tag` that of its stack, if any."""
+    """A process as the kernel shows it; `ticks` is its start time since boot, `tag` that of its stack, if any.
+
+    `user` is the number of its owner. The tag of another user's process is hidden, except from root.
+    """
 
     pid: int
     parent: int
@@ -20,6 +23,7 @@ class Process:
     ticks: int
     state: str
     tag: str | None = None
+    user: int = dataclasses.field(default_factory=os.getuid)
 
 
 def start_ticks(pid: int) -> int:
@@ -32,23 +36,17 @@ def read_process(pid: int) -> Process | None:
     """One process, or None when it is gone."""
     try:
         stat = (PROC / str(pid) / "stat").read_text()
+        user = (PROC / str(pid)).stat().st_uid
     except OSError:
         return None
     fields = stat.rpartition(")")[2].split()  # the name before may itself hold spaces and brackets
-    return Process(pid, int(fields[1]), int(fields[2]), int(fields[3]), int(fields[19]), fields[0], _tag(pid))
+    return Process(pid, int(fields[1]), int(fields[2]), int(fields[3]), int(fields[19]), fields[0], _tag(pid), user)
 
 
 def read_processes() -> dict[int, Process]:
-    """All processes of this user that are not dead."""
-    found = (read_process(int(entry.name)) for entry in PROC.iterdir() if entry.name.isdigit() and _is_mine(entry))
+    """All processes that are not dead, whoever runs them: a stack is seen by every user."""
+    found = (read_process(int(entry.name)) for entry in PROC.iterdir() if entry.name.isdigit())
     return {process.pid: process for process in found if process and process.state not in "ZX"}
-
-
-def _is_mine(entry: Path) -> bool:
-    try:
-        return entry.stat().st_uid == os.getuid()
-    except OSError:
-        return False
 
 
 def _tag(pid: int) -> str | None:
@@ -61,24 +59,27 @@ def _tag(pid: int) -> str | None:
 
 
 def ours(
-    processes: Mapping[int, Process], recorded: Iterable[tuple[int, int]], tag: str, apart: frozenset[int]
+    processes: Mapping[int, Process],
+    recorded: Iterable[tuple[int, int]],
+    tag: str,
+    apart: frozenset[int],
+    users: Iterable[int] = (),
 ) -> set[int]:
     """The ids of what belongs to a stack: recorded processes, their groups and sessions, its tag, and descendants.
 
     Programs that write their own title wipe out their environment, so the tag alone does not find them; their group
     does. A recorded id counts only with its recorded start time, or, when its process is gone, as the name of a group
     or session, which the kernel gives to nobody else while a member lives. `apart` is never in it.
+
+    A group whose leader is gone may by now be another user's: it counts only if that is this user, one of `users`, or
+    one who has a recorded or tagged process that lives.
     """
-    leaders = set()
-    for pid, ticks in recorded:
-        living = processes.get(pid)
-        if living is None or living.ticks == ticks:
-            leaders.add(pid)
-    members = {
-        p.pid
-        for p in processes.values()
-        if p.tag == tag or p.pid in leaders or p.group in leaders or p.session in leaders
-    }
+    recorded = set(recorded)
+    leaders = {pid for pid, ticks in recorded if pid not in processes or processes[pid].ticks == ticks}
+    sure = {p for p in processes.values() if p.tag == tag or (p.pid, p.ticks) in recorded}
+    owners = {os.getuid(), *users, *(p.user for p in sure)}
+    members = {p.pid for p in sure}
+    members |= {p.pid for p in processes.values() if p.user in owners and {p.group, p.session} & leaders}
     return _with_descendants(processes, members) - apart
 
 

@@ -40,3 +40,21 @@ def test_files_of_an_older_format_need_to_be_told_their_topic(tmp_path):
     assert (code, errors) == (65, ["koboshi: --topic-id readings is not TOPIC=ID."])
     assert run(tmp_path, "ledger", "rebuild", "--topic-id", "readings=abc")[0] == 0
     assert spans.committed(Ledger(f"sqlite:///{tmp_path / 'ledger.db'}"), "readings")[0].range.topic_id == "abc"
+
+
+def test_a_ledger_that_is_empty_or_damaged_is_refused_and_then_rebuilt(tmp_path):
+    """Each verb that would go by its rows refuses, and names the remedy; the damaged file is kept aside."""
+    (tmp_path / "koboshi.toml").write_text(f'state_dir = "{tmp_path}"\n[ingest]\ntopics = ["readings"]\n')
+    (tmp_path / "spans").symlink_to(KEPT / "2" / "spans")
+    (tmp_path / "ledger.db").touch()
+    code, _, errors = run(tmp_path, "pin")
+    assert (code, len(errors), "run `koboshi ledger rebuild`" in errors[0]) == (65, 1, True)
+    assert (tmp_path / "ledger.db").read_bytes() == b""
+    (tmp_path / "ledger.db").write_bytes(b"no ledger at all" * 1000)
+    code, _, errors = run(tmp_path, "train", "history")
+    assert (code, "is damaged" in errors[0], "run `koboshi ledger rebuild`" in errors[0]) == (65, True, True)
+    code, said, errors = run(tmp_path, "ledger", "rebuild")
+    assert (code, len(said), errors) == (0, 6, [])
+    [kept] = tmp_path.glob("ledger.db.damaged-*")
+    assert said[0] == f"the ledger is damaged: it is kept as {kept}"
+    assert run(tmp_path, "pin")[0] == 0

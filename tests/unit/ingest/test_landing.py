@@ -1,6 +1,7 @@
 """The lander: what is committed equals the stream, whatever came before (I1, I2, I3)."""
 
 import dataclasses
+import os
 from copy import copy
 
 import pytest
@@ -10,7 +11,7 @@ from koboshi.files import sha256_of
 from koboshi.ingest import landing
 from koboshi.ingest.audit import audit_topic
 from koboshi.ingest.landing import write_range
-from koboshi.ledger import leases, spans
+from koboshi.ledger import Ledger, leases, spans
 from koboshi.refs import SpanRange
 from tests.support.memory_stream import MemoryBroker
 
@@ -191,3 +192,16 @@ def test_a_failed_run_gives_its_lease_back(lander, stream):
     with pytest.raises(Unavailable):
         lander.land_topic("t")
     leases.acquire(lander.ledger, "land/t/0", "next", 1)
+
+
+def test_a_partition_whose_rows_were_lost_is_not_landed_again(lander, tmp_path):
+    """I1: its files are there, so a plan was; nothing is planned, and no file is swept, however old."""
+    landed = [lander.state_dir / span.path for span in lander.land_topic("t")]
+    for path in landed:
+        os.utime(path, (0, 0))
+    other = dataclasses.replace(lander, ledger=Ledger(f"sqlite:///{tmp_path / 'new.db'}"))
+    with pytest.raises(Conflict, match=r"spans/t/0 has landed spans that the ledger .*new\.db does not know.* rebuild"):
+        other.land_topic("t")
+    assert spans.topics(other.ledger) == []
+    assert all(path.exists() for path in landed)
+    other.ledger.close()

@@ -14,8 +14,9 @@ from koboshi.drills.scenes.lander_order import Order, die_with_the_drill, stop_m
 from koboshi.errors import Transient
 from koboshi.exits import run_and_exit
 from koboshi.ingest.kafka_source import KafkaSource
-from koboshi.ingest.landing import FOLDER, Lander
+from koboshi.ingest.landing import Lander
 from koboshi.ingest.source import Records
+from koboshi.ingest.span_folders import FOLDER
 from koboshi.journal import Journal
 from koboshi.ledger import Ledger, holders, spans
 from koboshi.ledger.database import LedgerConnection

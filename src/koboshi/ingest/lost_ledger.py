@@ -1,0 +1,56 @@
+"""A ledger that was lost beside span files: it is refused before anything is planned, landed, compared or swept.
+
+A span's plan is a row before its first byte is read. So where a partition has a file and no row at all, the rows were
+lost, or the ledger is another one: landing would read everything a second time, and sweep the files that can be rebuilt
+from.
+"""
+
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from koboshi.errors import Conflict
+from koboshi.ingest.span_folders import FOLDER, landed_files, partition_folder
+from koboshi.ledger import Ledger, spans
+
+
+def open_ledger(url: str, state_dir: Path) -> Ledger:
+    """The ledger of a state folder, made if nothing was landed yet. Raises `Conflict` where it was lost.
+
+    What is lost is seen before a new ledger is begun in its place.
+    """
+    if _is_absent(url):
+        _refuse_files(state_dir, url)
+    ledger = Ledger(url)
+    if not spans.topics(ledger):
+        _refuse_files(state_dir, url)
+    return ledger
+
+
+def check_known(ledger: Ledger, state_dir: Path, topic: str, partition: int) -> None:
+    """Raise `Conflict` where a partition has span files, and the ledger has never planned one."""
+    folder = state_dir / partition_folder(topic, partition)
+    if next(landed_files(folder), None) is None:
+        return
+    ranges = [*spans.planned(ledger, topic), *(span.range for span in spans.committed(ledger, topic))]
+    if not any(span.partition == partition for span in ranges):
+        raise _lost(folder, str(ledger.url))
+
+
+def _refuse_files(state_dir: Path, url: str) -> None:
+    for folder in (state_dir / FOLDER).glob("*/*"):
+        if next(landed_files(folder), None) is not None:
+            raise _lost(folder, sa.make_url(url).render_as_string())
+
+
+def _lost(folder: Path, url: str) -> Conflict:
+    return Conflict(
+        f"{folder} has landed spans that the ledger {url} does not know: it was lost, or is another one; restore a "
+        "backup, or run `koboshi ledger rebuild`, which makes its rows again from the span files."
+    )
+
+
+def _is_absent(url: str) -> bool:
+    """Whether it is a file that is not there, or has no byte."""
+    file = Path(url.removeprefix("sqlite:///"))
+    return url.startswith("sqlite:///") and not (file.is_file() and file.stat().st_size)
