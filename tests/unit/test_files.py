@@ -3,8 +3,17 @@ from pathlib import Path
 
 import pytest
 
-from koboshi.errors import Corrupt, DiskFailed
-from koboshi.files import publish, publish_bytes, sha256_of, tree_digest, verified_bytes, verify
+from koboshi.errors import Corrupt, DiskFailed, NotConfigured
+from koboshi.files import (
+    naming_refusals,
+    publish,
+    publish_bytes,
+    sha256_of,
+    tree_digest,
+    user_name,
+    verified_bytes,
+    verify,
+)
 
 SHA256_OF_ABC = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 
@@ -51,9 +60,30 @@ def test_a_disk_that_is_full_or_fails_is_worth_another_try(tmp_path: Path, numbe
         publish(tmp_path, "a", fail)
     assert caught.value.exit_code == 75
     assert list(tmp_path.iterdir()) == []
-    number = errno.EACCES
-    with pytest.raises(PermissionError):
+    number = errno.EBADF
+    with pytest.raises(OSError, match="from the disk"):
         publish(tmp_path, "a", fail)
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EPERM, errno.EROFS])
+def test_what_the_system_refuses_is_not_tried_again(tmp_path: Path, number: int) -> None:
+    """Exit 65: it is refused as long as nobody changes rights, owner or mount."""
+
+    def fail(_path: Path) -> None:
+        raise OSError(number, "refused")
+
+    with pytest.raises(NotConfigured, match=f"{tmp_path} is refused to user .*, its owner: see its rights") as caught:
+        publish(tmp_path, "a", fail)
+    assert caught.value.exit_code == 65
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(NotConfigured), naming_refusals():
+        raise OSError(number, "refused", str(tmp_path / "deep" / "er"))
+    with pytest.raises(OSError, match="no file"), naming_refusals():
+        raise OSError(number, "no file")
+
+
+def test_a_user_without_a_name_is_told_by_number() -> None:
+    assert (user_name(0), user_name(2**31 - 5)) == ("root", "2147483643")
 
 
 def test_a_flipped_bit_is_refused_and_named(tmp_path: Path) -> None:
