@@ -17,6 +17,7 @@ from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.consumer.fetcher import ConsumerRecord
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 
+from koboshi import state_folder
 from koboshi.errors import BadInput, LeaseTaken, Unavailable
 from koboshi.ingest.kafka_records import keep_header_names
 from koboshi.kafka_errors import as_ours
@@ -34,7 +35,7 @@ RECONNECT_MS = 1_000
 @contextmanager
 def only_stream(state_dir: Path) -> Iterator[None]:
     """Keep a second stream of this project out; the system lets go of the lock when the process dies."""
-    state_dir.mkdir(parents=True, exist_ok=True)
+    state_folder.make(state_dir)
     with (state_dir / "stream.lock").open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -17,6 +17,7 @@ from typing import Any
 
 from pydantic import ConfigDict, Field, ValidationError
 
+from koboshi import state_folder
 from koboshi.environment import PROJECT, read_environment
 from koboshi.errors import NotConfigured
 from koboshi.toml_salvage import merged, readable
@@ -210,6 +211,7 @@ def _load(
         fitting, misfits = _fitting([environment, toml, endpoints])
         settings = _settings(folder, fitting, settings.state_dir)
         misfits = [*unread, *misfits]
+    state_folder.ignore(settings.state_dir)
     return settings, [*broken, *unknown, *(() if broken else misfits)]
 
 

@@ -31,7 +31,7 @@ from koboshi.settings import Settings
 from koboshi.stack.leftovers import find_leftovers
 from koboshi.stack.operate import exclusively
 from koboshi.stack.parts_table import external_groups
-from koboshi.stack.places import find_places
+from koboshi.stack.places import find_places, make_own
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ def back_up(settings: Settings, target: Path, *, with_kafka: bool, watch: Watch)
 def _back_up(settings: Settings, target: Path, watch: Watch, *, with_kafka: bool) -> Published:
     places = find_places(settings.project, settings.state_dir)
     chosen = _chosen(settings, watch, with_kafka=with_kafka)
-    places.own.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_own(places)
     with exclusively(places):
         if SPANS in {piece.name for piece in chosen} and LEDGER in {piece.name for piece in pieces(settings)}:
             open_ledger(settings.ledger_url, settings.state_dir).close()  # a lost one would be found out too late

@@ -22,7 +22,7 @@ from koboshi.ledger import Ledger, rebuilding
 from koboshi.settings import Settings
 from koboshi.stack.leftovers import find_leftovers
 from koboshi.stack.operate import exclusively
-from koboshi.stack.places import Places, find_places
+from koboshi.stack.places import Places, find_places, make_own
 
 VERIFIED = "verified"
 
@@ -36,7 +36,7 @@ def restore(settings: Settings, file: Path, watch: Watch) -> None:
     """
     with naming_disk_failures(settings.state_dir):
         places = find_places(settings.project, settings.state_dir)
-        places.own.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_own(places)
         with exclusively(places):
             _restore(settings, file, places, watch)
 

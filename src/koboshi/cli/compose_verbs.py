@@ -11,11 +11,15 @@ app = typer.Typer(no_args_is_help=True, help="The stack in containers: docs/cont
 def init() -> None:
     """Make the secrets of the containers, in a file that Compose reads by itself: .env, for your eyes only.
 
-    Run again, it keeps what is there: the volumes were made with it.
+    Run again, it keeps what is there: the volumes were made with it. Git is made to ignore the file; one that git
+    tracks is refused.
     """
     from koboshi.stack.compose_secrets import FILE, ensure_env_file
+    from koboshi.stack.git_secrets import keep_out_of_git
 
     path = load_settings(with_stack=False).project / FILE
+    if keep_out_of_git(path):
+        typer.echo(f"git ignores {FILE} in this clone from now on (.git/info/exclude).")
     made = ensure_env_file(path)
     typer.echo(f"{path} has {len(made)} new secrets." if made else f"{path} has every secret already.")
     typer.echo("Next: docker-compose build, then docker-compose up -d (or docker compose …).")

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from koboshi import state_folder
 from koboshi.errors import BadInput
 from koboshi.files import publish_bytes
 from koboshi.orchestration import parameters
@@ -53,6 +54,7 @@ def choose(project: Path, state_dir: Path, wanted: Mapping[str, Any]) -> Workspa
     if not differing:
         return Workspace(PROJECT, project)
     workspace = Workspace(parameters.digest(differing), state_dir / "workspaces" / parameters.digest(differing))
+    state_folder.make(state_dir)
     _copy_project(project, workspace.folder)
     _write_yaml(workspace.folder / _PARAMS, parameters.changed(committed, differing))
     _configure_dvc(project, workspace.folder)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from koboshi import state_folder
 from koboshi.files import publish_bytes
 from koboshi.stack.compose_site import AIRFLOW_PASSWORD, IMAGE_PROJECT, RAY_TOKEN, container_site
 from koboshi.stack.parts_table import GROUPS, write_files
@@ -20,6 +21,7 @@ WRITTEN_BY_THE_PIPELINE = ("cut.json", "dvc.lock")
 def main() -> None:
     """Safe to run again, also after a crash in the middle: each file appears whole, and an equal one is left alone."""
     site = container_site()
+    state_folder.make(site.places.state_dir)
     bring_project(IMAGE_PROJECT, site.places.project)
     write_secrets(site, os.environ)
     write_files(site, GROUPS)

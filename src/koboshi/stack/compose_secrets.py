@@ -1,4 +1,4 @@
-"""`.env`: the secrets of the containers, made once. Compose reads this file by itself; Git ignores it."""
+"""`.env`: the secrets of the containers, made once. Compose reads this file by itself; git is made to ignore it."""
 
 import secrets
 from collections.abc import Callable, Mapping

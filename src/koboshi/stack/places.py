@@ -8,8 +8,9 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from koboshi import state_folder
 from koboshi.errors import NotConfigured
-from koboshi.files import publish_bytes, user_name
+from koboshi.files import naming_disk_failures, publish_bytes, user_name
 
 SOCKET_PATH_LIMIT = 107
 # Ray's longest socket: its folder, session_2026-11-24_05-36-00_123456_1234567, sockets/plasma_store.1 or raylet.12.
@@ -80,7 +81,7 @@ def prepare_places(places: Places) -> None:
     check_socket_length(places.runtime)
     if places.restoring.exists():
         raise NotConfigured("a restore was interrupted here: run `koboshi restore FILE` again, it finishes it.")
-    places.own.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_own(places)
     check_free_disk(shutil.disk_usage(places.own).free, places.state_dir)
     publish_bytes(places.own / "runtime.json", json.dumps({"runtime": str(places.runtime)}).encode())
     places.logs.mkdir(parents=True, exist_ok=True)
@@ -96,6 +97,13 @@ def state_dir_of_stack(project: Path) -> Path | None:
     found = {Path(path.with_name("state_dir").read_text()) for path in claims}
     living = [state_dir for state_dir in found if state_dir.is_dir()]
     return living[0] if len(living) == 1 else None
+
+
+def make_own(places: Places) -> None:
+    """The state folder, and in it the folder of the stack's own records, which are for this user alone."""
+    with naming_disk_failures(places.state_dir):
+        state_folder.make(places.state_dir)
+        places.own.mkdir(exist_ok=True, mode=0o700)
 
 
 def check_socket_length(runtime: Path) -> None:

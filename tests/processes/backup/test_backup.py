@@ -54,7 +54,7 @@ def sha256(data: bytes) -> str:
 def untouched(settings: Settings) -> bool:
     """Nothing was put into the project, and nothing half is left beside."""
     names = {path.name for path in settings.state_dir.iterdir()} if settings.state_dir.exists() else set()
-    return names <= {"stack"} and [path.name for path in settings.project.glob("*.json")] == []
+    return names <= {"stack", ".gitignore"} and [path.name for path in settings.project.glob("*.json")] == []
 
 
 def test_everything_comes_back(filled: Settings, made: Path, empty: Settings) -> None:
@@ -155,6 +155,7 @@ class TestWhatIsThere:
         with pytest.raises(Conflict, match="is not empty: restore into a new clone, or move it away first"):
             restore(empty, made, Watch())
         shutil.rmtree(empty.state_dir / "stack")
+        (empty.state_dir / ".gitignore").unlink(missing_ok=True)
         assert tree_digest(empty.state_dir) == before
 
     def test_a_ledger_with_a_row_is_left_alone_and_an_empty_one_is_not_in_the_way(

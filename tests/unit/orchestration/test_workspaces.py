@@ -42,6 +42,7 @@ def test_changed_parameters_get_a_folder_of_their_own(project: Path) -> None:
     assert params["first"] == {"number": 7, "rate": 1e-05, "ends": "fine"}
     assert f"dir = {project / STATE / 'dvc' / 'cache'}" in (workspace.folder / ".dvc/config.local").read_text()
     (project / STATE / "workspaces").rename(project.parent / "elsewhere")
+    (project / STATE / ".gitignore").unlink()
     (project / STATE).rmdir()
     assert tree_digest(project) == before
 

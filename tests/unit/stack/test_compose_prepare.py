@@ -4,10 +4,6 @@ import json
 import stat
 from pathlib import Path
 
-import pytest
-from typer.testing import CliRunner
-
-from koboshi.cli import app
 from koboshi.stack.compose_prepare import bring_project, write_secrets
 from koboshi.stack.compose_secrets import MAKERS, ensure_env_file, variables
 from koboshi.stack.compose_site import AIRFLOW_PASSWORD, RAY_TOKEN, container_site
@@ -35,19 +31,6 @@ def test_what_a_person_wrote_into_the_file_stays(tmp_path: Path) -> None:
     assert RAY_TOKEN not in ensure_env_file(file)
     assert file.read_text().startswith(f"# mine\nKOBOSHI_GATEWAY_PORT=9000\n{RAY_TOKEN}=chosen\n")
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
-
-
-def test_init_and_render_say_what_they_did_and_are_safe_to_run_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The verbs, in a project of their own."""
-    (tmp_path / "koboshi.toml").touch()
-    monkeypatch.setenv("KOBOSHI_PROJECT", str(tmp_path))
-    first, second = (CliRunner().invoke(app, ["compose", "init"]).output for _ in range(2))
-    assert "has 6 new secrets" in first
-    assert "has every secret already" in second
-    assert CliRunner().invoke(app, ["compose", "render"]).exit_code == 0
-    assert "services:" in (tmp_path / "docker-compose.yml").read_text()
 
 
 def test_a_new_image_brings_its_code_and_leaves_what_the_pipeline_wrote(tmp_path: Path) -> None:
