@@ -161,6 +161,16 @@ def publish_bytes(path: Path, data: bytes) -> Published:
     return publish(path.parent, path.name, write)
 
 
+def publish_private(path: Path, text: str) -> Published:
+    """`publish` for a text that its owner alone may read, from the beginning: it holds a secret, or may."""
+
+    def write(temporary: Path) -> None:
+        temporary.touch(mode=0o600)
+        temporary.write_text(text)
+
+    return publish(path.parent, path.name, write)
+
+
 def tree_digest(folder: Path, *, without: frozenset[str] = frozenset()) -> str:
     """The SHA-256 over the sorted relative paths and digests of a folder's files, but those named in `without`."""
     names = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file() and p.name not in without)

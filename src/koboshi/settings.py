@@ -20,6 +20,7 @@ from pydantic import ConfigDict, Field, ValidationError
 from koboshi import state_folder
 from koboshi.environment import PROJECT, read_environment
 from koboshi.errors import NotConfigured
+from koboshi.files import refusal
 from koboshi.toml_salvage import merged, readable
 from koboshi.training import Workplace
 from koboshi.wrong_fields import Fields, Source, faults, in_one_sentence
@@ -224,7 +225,8 @@ def _read(
     except FileNotFoundError:
         return Source(name, {}), []
     except (OSError, UnicodeDecodeError) as error:
-        return Source(name, {}), [f"{path} cannot be read: {_reason(error)}"]
+        refused = [str(refusal(path)).rstrip(".")] if isinstance(error, PermissionError) else []
+        return Source(name, {}), refused or [f"{path} cannot be read: {_reason(error)}"]
     try:
         values = parse(text)
     except (ValueError, RecursionError) as error:

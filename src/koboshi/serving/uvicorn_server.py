@@ -27,8 +27,8 @@ def serve(replica: Replica, host: str, port: int) -> None:
     """Let a replica follow its slot, and answer on `host:port`, until SIGTERM.
 
     On SIGTERM readiness turns red for `DRAIN_S`, so that a balancer takes the replica out; then no connection is
-    accepted any more, and what is under way may finish within `FINISH_S`. The process ends with 128 + the signal. Raises
-    `NotConfigured`, before anything is begun, when the port cannot be had.
+    accepted any more, and what is under way may finish within `FINISH_S`. The process ends with 128 + the signal.
+    Raises `NotConfigured`, before anything is begun, when the port cannot be had.
     """
     listener = bound(host, port)
     app = ScoringApp(replica)

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from koboshi import state_folder
-from koboshi.files import publish_bytes
+from koboshi.files import publish_bytes, publish_private
 from koboshi.stack.compose_site import AIRFLOW_PASSWORD, IMAGE_PROJECT, RAY_TOKEN, container_site
 from koboshi.stack.parts_table import GROUPS, write_files
-from koboshi.stack.secrets import ADMIN, write_private
+from koboshi.stack.secrets import ADMIN
 from koboshi.stack.site import Site
 from koboshi.yaml_text import load_mapping
 
@@ -67,7 +67,7 @@ def write_secrets(site: Site, given: Mapping[str, str]) -> None:
     wanted = {site.secrets.airflow_passwords_path: passwords, site.secrets.ray_token_path: given[RAY_TOKEN]}
     for path, text in wanted.items():
         if not path.exists() or path.read_text() != text:
-            write_private(path, text)
+            publish_private(path, text)
 
 
 if __name__ == "__main__":

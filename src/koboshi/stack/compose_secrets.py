@@ -4,8 +4,9 @@ import secrets
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from koboshi.files import publish_private
 from koboshi.stack import compose_site as names
-from koboshi.stack.secrets import random_key, write_private
+from koboshi.stack.secrets import random_key
 
 FILE = ".env"
 MAKERS: Mapping[str, Callable[[], str]] = {
@@ -27,7 +28,7 @@ def ensure_env_file(path: Path) -> list[str]:
     missing = [name for name in MAKERS if name not in variables(text)]
     if missing or (path.stat().st_mode & 0o077):
         lines = [text.rstrip("\n")] if text.strip() else []
-        write_private(path, "\n".join([*lines, *(f"{name}={MAKERS[name]()}" for name in missing)]) + "\n")
+        publish_private(path, "\n".join([*lines, *(f"{name}={MAKERS[name]()}" for name in missing)]) + "\n")
     return missing
 
 

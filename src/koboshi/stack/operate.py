@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from koboshi.errors import BadInput, Conflict
-from koboshi.files import publish_bytes
+from koboshi.files import publish_bytes, publish_private
 from koboshi.settings import Settings
 from koboshi.stack import supervisor_control as supervisor
 from koboshi.stack.kafka_jars import COMPLETE, ensure_jars, jars_folder
@@ -18,7 +18,7 @@ from koboshi.stack.parts_table import endpoints, parts_of, write_files
 from koboshi.stack.places import Places, find_places, prepare_places, remove_runtime
 from koboshi.stack.ports import Ports, claim_block, kept_base
 from koboshi.stack.programs import own_programs
-from koboshi.stack.secrets import ensure_secrets, write_private
+from koboshi.stack.secrets import ensure_secrets
 from koboshi.stack.site import Site
 from koboshi.stack.start_history import StartHistory
 
@@ -53,7 +53,7 @@ def start(settings: Settings, groups: Sequence[str], say: Callable[[str], None])
 def _publish(site: Site, parts: Mapping[str, Part], groups: set[str]) -> None:
     write_files(site, groups)
     table = {name: to_json(part) for name, part in parts.items()}
-    write_private(site.places.own / TABLE, json.dumps(table, indent=1))  # environments hold secrets
+    publish_private(site.places.own / TABLE, json.dumps(table, indent=1))  # environments hold secrets
     publish_bytes(site.places.endpoints, json.dumps(endpoints(site, groups), indent=1).encode())
     supervisor.write_configuration(site.places, parts)
 

@@ -6,7 +6,7 @@ import json
 import secrets
 from pathlib import Path
 
-from koboshi.files import publish
+from koboshi.files import publish_private
 from koboshi.stack.places import Places
 
 ADMIN = "admin"
@@ -27,12 +27,12 @@ def ensure_secrets(places: Places) -> Secrets:
     """Read the secrets of this state folder, or make them."""
     kept = places.own / "secrets.json"
     if not kept.exists():
-        write_private(kept, json.dumps({name: random_key() for name in ("jwt", "session", "fernet")}))
+        publish_private(kept, json.dumps({name: random_key() for name in ("jwt", "session", "fernet")}))
     passwords, token = places.own / "airflow-passwords.json", places.own / "ray-token"
     if not passwords.exists():
-        write_private(passwords, json.dumps({ADMIN: secrets.token_urlsafe(12)}))
+        publish_private(passwords, json.dumps({ADMIN: secrets.token_urlsafe(12)}))
     if not token.exists():
-        write_private(token, secrets.token_hex(32))
+        publish_private(token, secrets.token_hex(32))
     made = json.loads(kept.read_text())
     return Secrets(made["jwt"], made["session"], made["fernet"], passwords, token)
 
@@ -40,13 +40,3 @@ def ensure_secrets(places: Places) -> Secrets:
 def random_key() -> str:
     """A key as Airflow wants them: 32 bytes."""
     return base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
-
-
-def write_private(path: Path, text: str) -> None:
-    """Publish a file that its owner alone can read, from the beginning."""
-
-    def write(temporary: Path) -> None:
-        temporary.touch(mode=0o600)
-        temporary.write_text(text)
-
-    publish(path.parent, path.name, write)

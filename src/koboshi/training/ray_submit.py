@@ -10,7 +10,7 @@ from typing import Any
 import requests
 
 from koboshi.errors import NotConfigured, Permanent, Unavailable
-from koboshi.files import publish_bytes
+from koboshi.files import publish_private
 from koboshi.proxies import for_requests
 from koboshi.training.attach import JobInfo, Submission
 from koboshi.training.spec import TrainingSpec
@@ -89,7 +89,7 @@ class RayJobs:
 def submission(spec: TrainingSpec, job: Path) -> Submission:
     """How a training is started: the specification becomes a file, which the script `job` reads on the cluster."""
     file = spec.file
-    publish_bytes(file, spec.to_json().encode())
+    publish_private(file, spec.to_json())  # the ledger's URL may hold a password
 
     def entrypoint(name: str) -> str:
         # Ray's many threads in the driver would each have a heap of their own: 45 of 305 MB with a thousand units.

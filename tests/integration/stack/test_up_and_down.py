@@ -70,7 +70,10 @@ def test_a_killed_part_comes_back_by_itself(stack: RunningStack, part: str) -> N
 
 
 def test_a_supervisor_that_was_killed_leaves_no_second_copy_to_the_next_up() -> None:
-    """Its parts are ended before new ones start; a stopped one too. Beside the shared stack: two clones at once."""
+    """Its parts are ended before new ones start; a stopped one too. Beside the shared stack: two clones at once.
+
+    At last koboshi.toml can no longer be read, and `down` leaves nothing all the same.
+    """
     with project_copy() as other:
         other.up("mlflow", "kafka", "gateway")
         supervisor = recorded_supervisor(other.places)
@@ -81,6 +84,8 @@ def test_a_supervisor_that_was_killed_leaves_no_second_copy_to_the_next_up() -> 
         other.up("gateway")
         assert find_leftovers(other.places).isdisjoint(first)
         assert {name: part["state"] for name, part in parts(other).items()} == {"gateway": "healthy"}
+        (other.project / "koboshi.toml").write_bytes(b"[commands\n\0\xff")
+        assert "koboshi.toml cannot be read" in other.run("status", check=False).stderr
         other.down()
 
 

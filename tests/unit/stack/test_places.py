@@ -14,6 +14,7 @@ from koboshi.stack.places import (
     find_places,
     prepare_places,
     remove_runtime,
+    state_dir_of_stack,
 )
 
 
@@ -42,6 +43,25 @@ def test_the_runtime_folder_is_private_remembered_and_removed(tmp_path: Path, mo
     assert find_places(tmp_path, tmp_path / "state") == places
     remove_runtime(places)
     assert not places.runtime.parent.exists()
+
+
+def test_the_state_folder_of_a_projects_stack_is_found_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where koboshi.toml can no longer tell: as long as one stack of the project is up, and not after `down`."""
+    monkeypatch.setattr(module, "check_socket_length", lambda _path: None)
+    monkeypatch.setattr(module, "runtime_root", lambda: tmp_path / "koboshi-0")
+    mine, others = tmp_path / "mine", tmp_path / "others"
+    places = [find_places(project, project / "state") for project in (mine, others)]
+    assert state_dir_of_stack(mine) is None
+    for one in places:
+        prepare_places(one)
+    assert state_dir_of_stack(mine) == mine / "state"
+    second = find_places(mine, tmp_path / "second")
+    prepare_places(second)
+    assert state_dir_of_stack(mine) is None
+    remove_runtime(second)
+    assert state_dir_of_stack(mine) == mine / "state"
+    remove_runtime(places[0])
+    assert state_dir_of_stack(mine) is None
 
 
 def test_two_state_folders_have_two_runtime_folders(tmp_path: Path) -> None:
