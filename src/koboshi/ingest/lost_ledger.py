@@ -34,10 +34,7 @@ def open_ledger(url: str, state_dir: Path) -> Ledger:
 def check_known(ledger: Ledger, state_dir: Path, topic: str, partition: int) -> None:
     """Raise `Conflict` where a partition has span files, and the ledger has never planned one."""
     folder = state_dir / partition_folder(topic, partition)
-    if next(landed_files(folder), None) is None:
-        return
-    ranges = [*spans.planned(ledger, topic), *(span.range for span in spans.committed(ledger, topic))]
-    if not any(span.partition == partition for span in ranges):
+    if next(landed_files(folder), None) is not None and not spans.knows_partition(ledger, topic, partition):
         raise _lost(folder, str(ledger.url))
 
 

@@ -79,6 +79,13 @@ def topics(ledger: Ledger) -> list[str]:
         return list(connection.execute(sa.select(spans.c.topic).distinct().order_by(spans.c.topic)).scalars())
 
 
+def knows_partition(ledger: Ledger, topic: str, partition: int) -> bool:
+    """Whether a range of the partition was ever planned."""
+    query = sa.select(spans.c.topic).where(spans.c.topic == topic, spans.c.partition == partition).limit(1)
+    with ledger.snapshot() as connection:
+        return connection.execute(query).one_or_none() is not None
+
+
 def _rows(ledger: Ledger, topic: str, state: str) -> list[sa.Row[Any]]:
     query = sa.select(spans).where(spans.c.topic == topic, spans.c.state == state)
     with ledger.snapshot() as connection:

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from koboshi.settings import Settings
@@ -38,9 +39,8 @@ def logins(settings: Settings) -> list[dict[str, str]]:
     if settings.airflow.base_url:
         found.append({"what": "Airflow", "url": settings.airflow.base_url, **_airflow_login(settings)})
     if settings.ray.jobs_url:
-        token = settings.ray.token_path
-        shown = {"token": token.read_text().strip()} if token and token.is_file() else {}
-        found.append({"what": "Ray", "url": settings.ray.jobs_url, **shown})
+        token = _text(settings.ray.token_path)
+        found.append({"what": "Ray", "url": settings.ray.jobs_url, **({"token": token} if token else {})})
     if settings.mlflow.tracking_uri:
         found.append({"what": "MLflow", "url": settings.mlflow.tracking_uri})
     if settings.gateway.url:
@@ -49,10 +49,20 @@ def logins(settings: Settings) -> list[dict[str, str]]:
 
 
 def _airflow_login(settings: Settings) -> dict[str, str]:
-    path = settings.airflow.passwords_path
-    if path is None or not path.is_file():
+    """A file that a person has named may hold anything: then no login is shown, and the parts are all the same."""
+    try:
+        password = json.loads(_text(settings.airflow.passwords_path))[settings.airflow.username]
+    except (ValueError, KeyError, TypeError):
         return {}
-    return {"user": settings.airflow.username, "password": json.loads(path.read_text())[settings.airflow.username]}
+    return {"user": settings.airflow.username, "password": str(password)}
+
+
+def _text(path: Path | None) -> str:
+    """What a file holds; nothing where it is not there, or not for this user."""
+    try:
+        return path.read_text().strip() if path else ""
+    except (OSError, UnicodeDecodeError):
+        return ""
 
 
 def all_well(states: Sequence[PartState]) -> bool:
