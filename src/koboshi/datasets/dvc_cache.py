@@ -13,6 +13,8 @@ from pathlib import Path
 
 from koboshi.yaml_text import load_mapping
 
+from koboshi.errors import BadInput
+
 LOCK = "dvc.lock"
 
 
@@ -56,11 +58,18 @@ def remove_output(output: Output) -> None:
 
 
 def cache_folder(project: Path) -> Path:
-    """The folder of DVC's cache that holds objects named by MD5, as its own configuration says."""
+    """The folder of DVC's cache that holds objects named by MD5, as its own configuration says.
+
+    Raises `BadInput` where DVC does not know the project.
+    """
+    from dvc.exceptions import NotDvcRepoError
     from dvc.repo import Repo
 
-    with Repo(str(project)) as repo:
-        return Path(repo.cache.local.path)
+    try:
+        with Repo(str(project)) as repo:
+            return Path(repo.cache.local.path)
+    except NotDvcRepoError as error:
+        raise BadInput(f"{project} is not under DVC, so there is no cache: run `dvc init` there first.") from error
 
 
 def _object_of(path: Path, project: Path) -> Path | None:
