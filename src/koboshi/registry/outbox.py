@@ -122,6 +122,7 @@ class Outbox:
 
 
 def _write(path: Path, training: TrainingRecord) -> None:
+    """The same training gives the same bytes, and so the same name, at any time."""
     units = [_described(number, unit) for number, unit in enumerate(training.units)]
     described = {
         "experiment": training.experiment,
@@ -130,10 +131,17 @@ def _write(path: Path, training: TrainingRecord) -> None:
         "units": units,
     }
     with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr(RECORD, json.dumps(described, indent=1))
+        archive.writestr(_member(RECORD), json.dumps(described, indent=1))
         for unit, told in zip(training.units, units, strict=True):
-            with archive.open(told["model"], "w", force_zip64=True) as file:
+            with archive.open(_member(told["model"]), "w", force_zip64=True) as file:
                 pickle.dump((unit.model, unit.example), file, protocol=pickle.HIGHEST_PROTOCOL)
+
+
+def _member(name: str) -> zipfile.ZipInfo:
+    """Without the time of day, which zipfile would write beside the name."""
+    member = zipfile.ZipInfo(name)
+    member.external_attr = 0o600 << 16
+    return member
 
 
 def _words(params: Mapping[str, Any]) -> dict[str, str]:

@@ -4,6 +4,7 @@ import json
 import os
 import pickle
 import sys
+import time
 import zipfile
 from pathlib import Path
 from types import ModuleType
@@ -39,6 +40,15 @@ def test_what_comes_out_is_what_went_in(outbox: Outbox) -> None:
     assert kept.units[0].params == {"depth": "3", "rate": "0.0001"}
     assert (kept.units[0].steps, kept.units[0].recoveries) == (unit.steps, unit.recoveries)
     assert (kept.units[0].model, kept.units[0].example) == ("a model", "some rows")
+
+
+def test_the_same_training_is_the_same_file_at_any_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its name has the digest of its bytes, which may not depend on the time of day."""
+    names = []
+    for number, at in enumerate((1_800_000_000.0, 1_800_010_000.0)):
+        monkeypatch.setattr(time, "time", lambda at=at: at)
+        names.append(Outbox.of(tmp_path / str(number)).add(training()).path.name)
+    assert names[0] == names[1]
 
 
 def test_entries_come_in_the_order_in_which_they_were_added(outbox: Outbox) -> None:
