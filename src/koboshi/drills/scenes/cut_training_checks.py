@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from koboshi.drills.evidence import Finding
-from koboshi.drills.scenes.cut_training_scene import NODE, SILENT_S, CutTrainingScene
+from koboshi.drills.scenes.cut_training_scene import NODE, CutTrainingScene
 from koboshi.drills.scenes.ray_witness import ENDED_BY_POOL, counts
 from koboshi.drills.scenes.training_checks import step_names, told
 from koboshi.drills.strike import Strike
@@ -15,7 +15,7 @@ def silence_was_noticed(scene: CutTrainingScene, strikes: Sequence[Strike]) -> F
     holds = all(strike.took for strike in strikes) and noticed is not None
     after = f"after {noticed - strikes[0].at_s:.1f} s" if noticed else "never"
     head, api = scene.swallowed
-    said = f"{head:,} and {api:,} bytes were swallowed in {SILENT_S:.0f} s; the follower noticed {after}"
+    said = f"{head:,} and {api:,} bytes were swallowed in {scene.silent_s:.0f} s; the follower noticed {after}"
     return Finding(
         "silence_was_noticed", holds, f"{said}; {scene.done_while_silent(strikes)} steps were done meanwhile"
     )

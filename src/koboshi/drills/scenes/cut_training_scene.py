@@ -29,12 +29,15 @@ from koboshi.training.attach import Jobs, Submission, attain
 from koboshi.training.ray_submit import RayJobs, submission
 
 NODE = "ray-node-1-cut"  # in the order of names the second: the pool's first worker is started there
-SILENT_S = 20.0
+# The silence lasts so long, and on a busy machine until the follower has noticed it; but less than the minute after
+# which Ray itself gives up a head that is silent.
+SILENT_S, LONGEST_SILENT_S = 20.0, 45.0
 ANSWER_WITHIN_S = 8.0
 LONGER = 3
 ACTORS = 3
 JOINED_WITHIN_S, LEFT_WITHIN_S, SWALLOWED_WITHIN_S = 90.0, 60.0, 20.0
 LOOK_S, ASK_S = 0.01, 0.5
+WAITING = "waiting for at most"
 
 
 class CutTrainingScene(TrainingScene):
@@ -54,7 +57,7 @@ class CutTrainingScene(TrainingScene):
         self._api = _proxy(required(settings.ray.jobs_url, "Ray").rpartition("/")[2])
         self._node: OwnRayNode | None = None
         self._started = False
-        self._healed_s = 0.0
+        self._struck_s, self._healed_s = 0.0, 0.0
         self.swallowed = (0, 0)
 
     def begin(self) -> None:
@@ -74,6 +77,7 @@ class CutTrainingScene(TrainingScene):
         while not self.over:
             known = [a.pid for a in self.actors() if a.node == there and a.state == "ALIVE"]
             if self._any_in_the_middle(known):
+                self._struck_s = time.time()
                 return [
                     self._head.strike(f"{NODE}, the driver and the head", SWALLOWED_WITHIN_S),
                     self._api.strike("the follower and the jobs API", SWALLOWED_WITHIN_S),
@@ -83,7 +87,8 @@ class CutTrainingScene(TrainingScene):
     def finish(self, limit_s: float) -> Finding:
         """Heal after a while, wait for the training's end, and until every node runs tasks."""
         struck = time.monotonic()
-        time.sleep(SILENT_S)
+        while stays_silent(time.monotonic() - struck, noticed=self._complaint(time.time()) is not None):
+            time.sleep(ASK_S)
         self._heal()
         ended = self._await_end(limit_s, struck)
         missing = why_not_healthy(self.settings, "ray", WHOLE_WITHIN_S)
@@ -92,9 +97,16 @@ class CutTrainingScene(TrainingScene):
 
     def noticed_s(self, strikes: Sequence[Strike]) -> float | None:
         """When the follower said that it had no answer, if it did before the network was back."""
-        first, healed = strikes[0].at_s, self._healed_s
-        said = (at for at, line in self.heard if first < at < healed and line.startswith("waiting for at most"))
+        return self._complaint(self._healed_s) if strikes else None
+
+    def _complaint(self, before_s: float) -> float | None:
+        said = (at for at, line in self.heard if self._struck_s < at < before_s and line.startswith(WAITING))
         return next(said, None)
+
+    @property
+    def silent_s(self) -> float:
+        """How long the network was silent."""
+        return self._healed_s - self._struck_s
 
     def done_while_silent(self, strikes: Sequence[Strike]) -> int:
         """How many steps were done during the cut."""
@@ -173,6 +185,11 @@ class CutTrainingScene(TrainingScene):
                 what = "joined" if there else "left"
                 raise Unavailable(f"{NODE} has not {what} the cluster after {within_s:.0f} s: see `koboshi status`.")
             time.sleep(0.5)
+
+
+def stays_silent(silent_s: float, *, noticed: bool) -> bool:
+    """Whether the network is not healed yet: a follower that is still waiting for its answer is waited for."""
+    return silent_s < (SILENT_S if noticed else LONGEST_SILENT_S)
 
 
 def _proxy(address: str) -> TcpProxy:
