@@ -238,10 +238,13 @@ def test_a_training_that_nobody_is_at_does_not_say_that_it_is_running(database, 
 
 
 def test_what_cannot_be_delivered_is_set_aside_and_holds_up_nobody(database, tmp_path):
-    """A flipped byte, and a refusal of MLflow's: named, kept with the reason, and the next one is delivered."""
+    """A flipped byte, and a refusal of MLflow's: named, kept with the reason, and the next one is delivered.
+
+    What only waits for its experiment to be restored waits on.
+    """
     training = Training(tmp_path / "state", database, "refused")
-    for key in ("01" * 32, "02" * 32, "03" * 32):
-        training.outbox.add(TrainingRecord("refused" if key[1] != "2" else "deleted", key, {}, []))
+    for number, experiment in enumerate(("refused", "", "deleted", "refused"), start=1):
+        training.outbox.add(TrainingRecord(experiment, f"0{number}" * 32, {}, []))
     flipped = training.outbox.entries()[0].path
     flipped.write_bytes(flipped.read_bytes()[:-1] + b"x")
     client = MlflowClient(training.uri)
@@ -251,7 +254,8 @@ def test_what_cannot_be_delivered_is_set_aside_and_holds_up_nobody(database, tmp
     assert len(reasons) == 2
     assert "was recorded" in reasons[0]
     assert "refuses" in reasons[1]
-    assert training.outbox.entries() == []
+    assert [entry.key for entry in training.outbox.entries()] == ["03" * 8]
+    assert "waits on: experiment deleted was deleted" in training.said[-2]
 
 
 def test_while_mlflow_is_away_it_waits_and_stays_in_order(tmp_path, monkeypatch):

@@ -7,6 +7,7 @@ WRITES = (
     "create_run",
     "update_run",
     "delete_run",
+    "restore_run",
     "log_batch",
     "set_tag",
     "create_logged_model",

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 
 import requests
 from mlflow import MlflowClient
-from mlflow.exceptions import MlflowException
+from mlflow.exceptions import InvalidUrlException, MlflowException
 
-from koboshi.errors import Conflict, NotConfigured, Unavailable
+from koboshi.errors import Conflict, KoboshiError, NotConfigured, Unavailable
 from koboshi.proxies import direct
 
 _RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
@@ -24,6 +24,14 @@ _ENVIRONMENT = {
 FAILURES = (MlflowException, requests.RequestException)
 _TRANSIENT = frozenset({"INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED", "DEADLINE_EXCEEDED"})
 _STRANGERS = frozenset({"UNAUTHENTICATED", "PERMISSION_DENIED"})
+NOT_THERE = frozenset({"RESOURCE_DOES_NOT_EXIST", "NOT_FOUND"})
+_LATER = frozenset({408, 425, 429})  # of the refusals of HTTP, those that pass
+_NO_ADDRESS = (
+    InvalidUrlException,
+    requests.exceptions.InvalidSchema,
+    requests.exceptions.InvalidURL,
+    requests.exceptions.MissingSchema,
+)
 _asking_once = threading.RLock()
 
 
@@ -31,12 +39,15 @@ def connect(tracking_uri: str) -> MlflowClient:
     """A client of this server, for tracking and registry alike. What the environment says already wins.
 
     Only a server on this machine is asked without a proxy, whatever the environment says: MLflow's client knows no
-    other way to tell it so.
+    other way to tell it so. Raises `NotConfigured` for what is no address.
     """
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     os.environ.update(direct(os.environ))
-    return MlflowClient(tracking_uri, registry_uri=tracking_uri)
+    try:
+        return MlflowClient(tracking_uri, registry_uri=tracking_uri)
+    except (MlflowException, ValueError) as error:
+        raise _no_address(tracking_uri, error) from error
 
 
 @contextmanager
@@ -61,28 +72,48 @@ def asking_once() -> Iterator[None]:
 def answering(tracking_uri: str) -> Iterator[None]:
     """Raise `Unavailable` where MLflow does not answer or fails inside, `Conflict` where it refuses.
 
-    `NotConfigured` where it does not know who asks.
+    `NotConfigured` where it does not know who asks, or where its address is none.
     """
     try:
         yield
     except FAILURES as error:
-        if _is_transient(error):
-            raise Unavailable(f"MLflow at {tracking_uri} does not answer ({_brief(error)}): try again.") from error
-        code = getattr(error, "error_code", "")
-        if code in _STRANGERS:
-            raise NotConfigured(
-                f"MLflow at {tracking_uri} lets nobody in ({_brief(error)}): set its user and password."
-            ) from error
-        raise Conflict(f"MLflow at {tracking_uri} refuses ({code}): {_brief(error)}.") from error
+        raise _meant(tracking_uri, error) from error
+
+
+def _meant(uri: str, error: Exception) -> KoboshiError:
+    """MLflow's error in koboshi's words; whatever is neither of the moment nor of an address is a refusal."""
+    if isinstance(error, _NO_ADDRESS):
+        return _no_address(uri, error)
+    if _is_transient(error):
+        return Unavailable(f"MLflow at {uri} does not answer ({_brief(error)}): try again.")
+    code, status = str(getattr(error, "error_code", "")), _status(error)
+    if code in _STRANGERS or status in (401, 403):
+        return NotConfigured(f"MLflow at {uri} lets nobody in ({_brief(error)}): set its user and password.")
+    said = _brief(error).removeprefix(f"{code}: ")
+    if code in NOT_THERE or status == 404:
+        return Conflict(f"MLflow at {uri} has not, or no longer, what is asked for: {said}.")
+    return Conflict(f"MLflow at {uri} refuses ({code or status}): {said}.")
 
 
 def _is_transient(error: BaseException | None) -> bool:
     """Whether MLflow did not answer, also where its client tells that as a refusal ("you may not have access")."""
     if error is None:
         return False
+    if isinstance(error, requests.RequestException) and (status := _status(error)) is not None:
+        return status >= 500 or status in _LATER
     silent = isinstance(error, requests.RequestException)
     return silent or getattr(error, "error_code", None) in _TRANSIENT or _is_transient(error.__cause__)
 
 
+def _status(error: BaseException) -> int | None:
+    """The status of an answer that was an error of HTTP: artefacts are sent and fetched without MLflow's own errors."""
+    response = getattr(error, "response", None) if isinstance(error, requests.RequestException) else None
+    return None if response is None else int(response.status_code)
+
+
+def _no_address(uri: str, error: Exception) -> NotConfigured:
+    return NotConfigured(f"setting mlflow.tracking_uri: {uri!r} is no address of a server ({_brief(error)}).")
+
+
 def _brief(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0][:200].rstrip(".")
+    return (str(error) or type(error).__name__).splitlines()[0][:200].strip().rstrip(".:")

@@ -83,8 +83,16 @@ def _loaded(folder: Path, what: str) -> Any:
 
 
 def download(tracking_uri: str, source: str, folder: Path) -> Path:
-    """Fetch an artefact's folder from wherever the server keeps it."""
+    """Fetch an artefact's folder from wherever the server keeps it. Raises `Corrupt` where it has no files any more.
+
+    The server is asked first: it answers a download of what is gone as it answers when its storage fails.
+    """
     with answering(tracking_uri):
+        if not mlflow.artifacts.list_artifacts(source, tracking_uri=tracking_uri):
+            raise Corrupt(
+                f"there are no files of an artefact at {source}: restore them from a backup, "
+                "or train with another seed to make a new model."
+            )
         return Path(mlflow.artifacts.download_artifacts(source, dst_path=str(folder), tracking_uri=tracking_uri))
 
 

@@ -11,7 +11,7 @@ from koboshi.ledger.holders import this_process
 from koboshi.ledger.leases import is_held
 from koboshi.registry.mlflow_closing import close_abandoned
 from koboshi.registry.mlflow_connection import answering, connect
-from koboshi.registry.mlflow_lookup import experiment_id
+from koboshi.registry.mlflow_lookup import ExperimentDeleted, experiment_id
 from koboshi.registry.mlflow_runs import record_training
 from koboshi.registry.outbox import Outbox
 from koboshi.registry.records import TrainingRecord
@@ -29,7 +29,8 @@ def deliver(outbox: Outbox, ledger: Ledger, tracking_uri: str, say: Say) -> int:
     Key: the entry's training, looked up in MLflow before it is made. Commit: MLflow's, see `record_training`; only then
     is the entry removed. Under a crash anywhere between, the next delivery goes on with the same entry and completes
     what is there. One deliverer at a time, under a lease. An entry that is corrupt, or that MLflow refuses, is set
-    aside, so that the others are not kept waiting. Raises `Unavailable` when MLflow is away: the rest waits on.
+    aside, one whose experiment was deleted waits on, and neither keeps the others waiting. Raises `Unavailable` when
+    MLflow is away, `NotConfigured` when it lets nobody in: the rest waits on.
     """
     if not outbox.entries():
         return 0
@@ -55,7 +56,8 @@ def hand_over(outbox: Outbox, ledger: Ledger, tracking_uri: str | None, training
     except (Transient, Fenced, NotConfigured) as error:
         outbox.add(training)
         waiting = len(outbox.entries())
-        say(f"MLflow is away ({str(error).rstrip('.')}); {_counted(waiting)} in the outbox, {LATER}.")
+        why = "does not take it" if isinstance(error, NotConfigured) else "is away"
+        say(f"MLflow {why} ({str(error).rstrip('.')}); {_counted(waiting)} in the outbox, {LATER}.")
         return False
     say(f"Recorded in MLflow, experiment {training.experiment}: run {runs.parent} with {len(runs.units)} units.")
     return True
@@ -75,6 +77,9 @@ def _deliver(outbox: Outbox, held: HeldLease, tracking_uri: str, say: Say) -> in
         try:
             kept = outbox.read(entry)
             record_training(tracking_uri, kept.experiment, kept.key, kept.params, kept.units, between=held.keep)
+        except ExperimentDeleted as error:
+            say(f"Entry {entry.path.name} of the outbox waits on: {error}")
+            continue
         except (Corrupt, Conflict) as error:
             outbox.set_aside(entry, str(error))
             say(f"Entry {entry.path.name} of the outbox is set aside, in {outbox.folder / 'refused'}: {error}")

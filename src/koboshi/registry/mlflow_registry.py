@@ -10,12 +10,10 @@ from mlflow.exceptions import MlflowException
 
 from koboshi.errors import Conflict
 from koboshi.refs import ModelRef
-from koboshi.registry.mlflow_connection import answering, connect
+from koboshi.registry.mlflow_connection import NOT_THERE, answering, connect
 from koboshi.registry.mlflow_lookup import KEY_TAG, UNIT_TAG, made_once
 from koboshi.registry.mlflow_model import check_digest, download
 from koboshi.registry.mlflow_runs import SHA256_TAG, recorded_model
-
-NOT_THERE = frozenset({"RESOURCE_DOES_NOT_EXIST", "NOT_FOUND"})
 
 
 class MlflowRegistry:
@@ -38,10 +36,6 @@ class MlflowRegistry:
         if found := self.find(key, unit):
             return found, False
         model = recorded_model(self.tracking_uri, experiment, key, unit)
-        if model is None:
-            raise Conflict(
-                f"MLflow has no finished run of unit {unit} of training {key[:12]}: run the train stage first."
-            )
         self._verify_artefact(model.source, model.sha256, f"run {model.run_id} ({unit})")
         tags = {KEY_TAG: key, UNIT_TAG: unit, SHA256_TAG: model.sha256}
         with answering(self.tracking_uri):

@@ -15,13 +15,14 @@ from typing import Any
 
 from mlflow import MlflowClient
 from mlflow.entities import LoggedModel, LoggedModelOutput, LoggedModelStatus, Metric, Run
+from mlflow.exceptions import MlflowException
 from mlflow.models import Model
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME, MLFLOW_RUN_NOTE
 
 from koboshi.errors import Conflict
 from koboshi.registry import mlflow_lookup
-from koboshi.registry.mlflow_connection import answering, connect
-from koboshi.registry.mlflow_lookup import FINISHED, KEY_TAG, UNIT_TAG, experiment_id, made_once, the_run
+from koboshi.registry.mlflow_connection import NOT_THERE, answering, connect
+from koboshi.registry.mlflow_lookup import FINISHED, KEY_TAG, UNIT_TAG, experiment_id, made_once, no_run, the_run
 from koboshi.registry.mlflow_metrics import by_step, log_missing_metrics, log_params
 from koboshi.registry.mlflow_model import write_model
 from koboshi.registry.records import UnitRecord
@@ -62,7 +63,8 @@ def record_training(
     Key: `key`, and the unit's name. Commit of a unit: its run becomes FINISHED, after its model is READY and its digest
     is a tag; the parent's comes last. Under a crash anywhere before, the next call finds the run by its tags and
     completes it: of metrics it writes those that are missing, and a half uploaded model is dropped for a new one.
-    `between` is called before each unit. Raises `Unavailable` (try again) and `Conflict` (MLflow refuses).
+    What a person has deleted is restored or made again. `between` is called before each unit. Raises `Unavailable`
+    (try again), `NotConfigured` (the experiment was deleted) and `Conflict` (MLflow refuses).
     """
     client = connect(tracking_uri)
     with answering(tracking_uri):
@@ -85,14 +87,19 @@ def find_run(tracking_uri: str, experiment: str, key: str, unit: str | None = No
     return run.info.run_id if run else None
 
 
-def recorded_model(tracking_uri: str, experiment: str, key: str, unit: str) -> RecordedModel | None:
-    """The model of a unit whose record is complete, or None."""
+def recorded_model(tracking_uri: str, experiment: str, key: str, unit: str) -> RecordedModel:
+    """The model of a unit whose record is complete. Raises `Conflict` where it is not, and says how it becomes so."""
     client = connect(tracking_uri)
     with answering(tracking_uri):
         run = mlflow_lookup.find_run(client, experiment, key, unit)
         if run is None or run.info.status != FINISHED:
-            return None
-        model = client.get_logged_model(run.data.tags[MODEL_TAG])
+            raise no_run(client, experiment, key, unit)
+        model = _model_of(client, run)
+    if model is None or SHA256_TAG not in run.data.tags:
+        raise Conflict(
+            f"the model of run {run.info.run_id} ({unit}) was deleted in MLflow, or the run's tags: "
+            "run the train stage again (`dvc repro --force train`), which records what is missing."
+        )
     return RecordedModel(run.info.run_id, model.model_id, model.artifact_location, run.data.tags[SHA256_TAG])
 
 
@@ -113,7 +120,7 @@ def log_evaluation(
     with answering(tracking_uri):
         run = mlflow_lookup.find_run(client, experiment, key, unit)
         if run is None:
-            raise Conflict(f"MLflow has no run of unit {unit} of training {key[:12]}: run the train stage first.")
+            raise no_run(client, experiment, key, unit)
         at_ms = run.info.end_time or run.info.start_time
         client.log_batch(run.info.run_id, [Metric(name, value, at_ms, 0) for name, value in metrics.items()])
         for name, path in figures.items():
@@ -136,7 +143,7 @@ def _record_unit(client: MlflowClient, experiment: str, parent: Run, key: str, u
     started = min((step.at_s for step in unit.steps), default=0.0)
     run = the_run(client, experiment, child_tags(key, unit.name, parent), started)
     run_id = str(run.info.run_id)
-    if run.info.status == FINISHED:
+    if run.info.status == FINISHED and _model_of(client, run):
         return run_id
     ended = max((step.at_s for step in unit.steps), default=0.0)
     log_params(client, run, unit.params)
@@ -151,6 +158,18 @@ def _record_unit(client: MlflowClient, experiment: str, parent: Run, key: str, u
     client.set_tag(run_id, MODEL_TAG, model.model_id)
     _finish(client, run, ended)
     return run_id
+
+
+def _model_of(client: MlflowClient, run: Run) -> LoggedModel | None:
+    """The model that a complete run names, or None where somebody has deleted the model, or the tag."""
+    if (model_id := run.data.tags.get(MODEL_TAG)) is None:
+        return None
+    try:
+        return client.get_logged_model(model_id)
+    except MlflowException as error:
+        if error.error_code in NOT_THERE:
+            return None
+        raise
 
 
 def _record_model(client: MlflowClient, experiment: str, run: Run, key: str, unit: UnitRecord) -> LoggedModel:
