@@ -6,7 +6,7 @@ from typing import Any
 
 from koboshi.errors import Unavailable
 from koboshi.probes.health import Health
-from koboshi.probes.http_json import call
+from koboshi.probes.http_json import call, reading
 
 PROGRAMS = {
     "scheduler": "latest_scheduler_heartbeat",
@@ -20,7 +20,8 @@ def probe_airflow(base_url: str, programs: Iterable[str] = tuple(PROGRAMS), limi
     """Ask for the heartbeats of some programs, then for the execution API, whose first answer takes seconds."""
     try:
         state = call(f"{base_url}/api/v2/monitor/health", limit_s=limit_s)
-        stale = stale_programs(state, datetime.datetime.now(datetime.UTC), programs)
+        with reading(base_url):
+            stale = stale_programs(state, datetime.datetime.now(datetime.UTC), programs)
         if stale:
             return Health(False, f"no fresh heartbeat of {', '.join(stale)}")
         call(f"{base_url}/execution/health", limit_s=limit_s)

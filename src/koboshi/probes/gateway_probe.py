@@ -6,7 +6,7 @@ from typing import Any
 
 from koboshi.errors import Unavailable
 from koboshi.probes.health import Health
-from koboshi.probes.http_json import Refused, call
+from koboshi.probes.http_json import Refused, call, reading
 from koboshi.probes.served import NO_MODEL, described, without_a_version
 
 Example = Callable[[str, int], Any | None]
@@ -21,14 +21,15 @@ def probe_gateway(url: str, example: Example, promoted: Promoted, limit_s: float
     """
     begun = time.monotonic()
     try:
-        state = call(f"{url}/version", limit_s=limit_s)
-        if state["version"] is None:
-            return without_a_version(state)
-        done = _predicted(url, example(state["model"], state["version"]), limit_s)
-        return Health(True, f"{done} in {(time.monotonic() - begun) * 1000:.0f} ms, {described(state)}")
+        with reading(url):
+            state = call(f"{url}/version", limit_s=limit_s)
+            if state["version"] is None:
+                return without_a_version(state)
+            done = _predicted(url, example(state["model"], state["version"]), limit_s)
+            return Health(True, f"{done} in {(time.monotonic() - begun) * 1000:.0f} ms, {described(state)}")
     except Refused as error:
         return _nobody_answers(error, promoted)
-    except (Unavailable, KeyError, TypeError, AttributeError) as error:
+    except Unavailable as error:
         return _no_prediction(error)
 
 

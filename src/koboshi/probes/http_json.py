@@ -4,7 +4,8 @@ import http.client
 import json
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from koboshi.errors import Unavailable
@@ -29,5 +30,14 @@ def call(url: str, payload: Any = None, *, headers: Mapping[str, str] | None = N
         refused = Refused(f"{url} answers {error.code}: {error.read(300).decode(errors='replace')}")
         refused.status = error.code
         raise refused from error
-    except (OSError, ValueError, http.client.HTTPException) as error:
+    except (OSError, ValueError, RecursionError, http.client.HTTPException) as error:
         raise Unavailable(f"{url} does not answer: {getattr(error, 'reason', error)}") from error
+
+
+@contextmanager
+def reading(url: str) -> Iterator[None]:
+    """Raise `Unavailable` where an answer has not the fields that the block looks for: something else listens there."""
+    try:
+        yield
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise Unavailable(f"{url} answers with other JSON than is looked for ({error!r})") from error

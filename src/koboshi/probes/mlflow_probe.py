@@ -6,7 +6,7 @@ from urllib.parse import quote, urlencode
 
 from koboshi.errors import Unavailable
 from koboshi.probes.health import Health
-from koboshi.probes.http_json import Refused, call
+from koboshi.probes.http_json import Refused, call, reading
 
 EXPERIMENT = "koboshi-probe"
 TAG = "koboshi.probe"
@@ -18,10 +18,11 @@ def probe_mlflow(tracking_uri: str, limit_s: float = 10.0) -> Health:
     api, begun = f"{tracking_uri}/api/2.0/mlflow", time.monotonic()
     value = str(time.time_ns())
     try:
-        run = _probe_run(api, limit_s)
-        call(f"{api}/runs/set-tag", {"run_id": run, "key": TAG, "value": value}, limit_s=limit_s)
-        tags = call(f"{api}/runs/get?run_id={run}", limit_s=limit_s)["run"]["data"]["tags"]
-    except (Unavailable, KeyError, TypeError) as error:
+        with reading(tracking_uri):
+            run = _probe_run(api, limit_s)
+            call(f"{api}/runs/set-tag", {"run_id": run, "key": TAG, "value": value}, limit_s=limit_s)
+            tags = list(call(f"{api}/runs/get?run_id={run}", limit_s=limit_s)["run"]["data"]["tags"])
+    except Unavailable as error:
         return Health(False, f"no run could be written and read ({error})"[:200])
     if {"key": TAG, "value": value} not in tags:
         return Health(False, f"run {run} does not have the tag that was written to it")
@@ -56,7 +57,8 @@ def aliased_version(tracking_uri: str, model: str, alias: str, limit_s: float = 
         if error.status in _NOT_THERE:
             return None
         raise
-    return int(found["model_version"]["version"])
+    with reading(tracking_uri):
+        return int(found["model_version"]["version"])
 
 
 def example_of(tracking_uri: str, model: str, version: int, limit_s: float = 5.0) -> Any | None:
@@ -64,8 +66,9 @@ def example_of(tracking_uri: str, model: str, version: int, limit_s: float = 5.0
     query = urlencode({"name": model, "version": version})
     try:
         download = f"{tracking_uri}/api/2.0/mlflow/model-versions/get-download-uri?{query}"
-        uri = call(download, limit_s=limit_s)["artifact_uri"]
-        path = quote(f"{uri.partition(':/')[2].strip('/')}/serving_input_example.json")
+        with reading(tracking_uri):
+            uri = call(download, limit_s=limit_s)["artifact_uri"]
+            path = quote(f"{uri.partition(':/')[2].strip('/')}/serving_input_example.json")
         return call(f"{tracking_uri}/api/2.0/mlflow-artifacts/artifacts/{path}", limit_s=limit_s)
-    except (Unavailable, KeyError, TypeError):
+    except Unavailable:
         return None

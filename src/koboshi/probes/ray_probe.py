@@ -13,7 +13,7 @@ from typing import Any
 
 from koboshi.errors import Unavailable
 from koboshi.probes.health import Health
-from koboshi.probes.http_json import call
+from koboshi.probes.http_json import call, reading
 
 LOOPBACK = ("127.", "localhost")
 
@@ -39,10 +39,10 @@ def probe_ray_head(jobs_url: str, token_path: Path | None, limit_s: float = 15.0
     """Ask the head alone for the jobs that it knows, which it keeps in the cluster's store."""
     headers = {"Authorization": f"Bearer {token_path.read_text().strip()}"} if token_path else {}
     try:
-        jobs = call(f"{jobs_url}/api/jobs/", headers=headers, limit_s=limit_s)
+        with reading(jobs_url):
+            return Health(True, f"knows of {len(call(f'{jobs_url}/api/jobs/', headers=headers, limit_s=limit_s))} jobs")
     except (Unavailable, OSError) as error:
         return Health(False, str(error)[:200])
-    return Health(True, f"knows of {len(jobs)} jobs")
 
 
 def client_environment(address: str, token_path: Path | None) -> dict[str, str]:

@@ -5,7 +5,7 @@ import json
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from koboshi.probes.gateway_probe import probe_gateway
 from koboshi.probes.health import Health
 from koboshi.probes.http_json import call
 from koboshi.probes.mlflow_probe import aliased_version, example_of, probe_mlflow
-from koboshi.probes.ray_probe import client_environment
+from koboshi.probes.ray_probe import client_environment, probe_ray_head
 from koboshi.probes.replica_probe import probe_replica
 from koboshi.probes.served import described
 
@@ -218,6 +218,23 @@ def test_a_server_that_is_killed_while_it_answers_is_unavailable(spoken: bytes) 
         with pytest.raises(Unavailable, match="does not answer"):
             call(url)
         assert not gateway(url).ok
+
+
+ODD = [None, [], {}, 1, "x", [[]], {"version": []}, {"scheduler": []}, {"scheduler": {"latest_scheduler_heartbeat": 1}}]
+ODD += [{"scheduler": {"latest_scheduler_heartbeat": moment}} for moment in ("soon", "2018-07-25T00:00:00")]
+ODD += [{"experiment": {"experiment_id": "1"}, "runs": runs, "run": []} for runs in (1, [], [1], [{"info": None}])]
+
+
+@pytest.mark.parametrize("answer", ODD, ids=repr)
+def test_json_of_another_shape_is_a_reason_not_an_exception(answer: object) -> None:
+    """Something else may listen at a part's address, and answers 200 to everything."""
+    with server(lambda *_: (200, answer)) as url:
+        healths = [probe_airflow(url), probe_mlflow(url), probe_replica(url), gateway(url), probe_ray_head(url, None)]
+        with suppress(Unavailable):
+            aliased_version(url, "m", "champion")
+        assert example_of(url, "m", 1) is None
+    assert not any(health.ok for health in healths[:2])
+    assert all(health.detail for health in healths)
 
 
 def test_a_driver_gets_the_token_and_leaves_the_loopback_address_alone() -> None:
