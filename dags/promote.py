@@ -16,8 +16,8 @@ GUIDE = """
 
 1. **register** makes the best candidate of the evaluation a version of the registered model, once: a version is found
    by the digest of what it was trained from before it is made.
-2. **compare** judges it beside the champion, on the same rows, with the metric that chose it (`evaluate.select_by`)
-   and the bound in `params.yaml`.
+2. **compare** judges it beside the champion and the best that was served before, on the same rows, with the metric that
+   chose it (`evaluate.select_by`) and the bound in `params.yaml`.
 3. **promote** moves the alias `champion`, if the candidate is not worse than the bound allows. The intent is in the
    ledger first, so that a crash in between is finished or taken back by the next run.
 4. **served** waits until every replica behind the gateway answers with the new version.
