@@ -7,19 +7,15 @@ import polars as pl
 from pydantic import Field
 
 from koboshi.datasets.params import Params
+from koboshi.datasets.polars_files import read_table
+from koboshi.datasets.table_columns import Column, Label, Number, Timestamp
 from koboshi.errors import BadInput
 from koboshi.files import sha256_of
 from pipelines.simulator import Simulation, simulate
-from pipelines.stream_events import Disturbance, Stream, as_stream, stream_name, with_reports
+from pipelines.stream_events import REPORTED_AFTER_DAYS, Disturbance, Stream, as_stream, stream_name, with_reports
 
-COLUMNS: dict[str, pl.DataType] = {
-    "transaction_id": pl.Int64(),
-    "tx_datetime": pl.Datetime("ms"),
-    "customer_id": pl.Int64(),
-    "terminal_id": pl.Int64(),
-    "amount": pl.Float64(),
-    "is_fraud": pl.Boolean(),
-}
+REPORTED = "{} to {} days after".format(*REPORTED_AFTER_DAYS)
+REFUSED_LATER = "an hour from now, in UTC: Kafka refuses records that lie further ahead"
 
 
 class StreamParams(Params):
@@ -42,57 +38,55 @@ def simulated(params: StreamParams, duplicate_share: float = 0.0, garbage_share:
         )
     disturbance = Disturbance(params.seed, duplicate_share, garbage_share)
     name = stream_name(simulation=params.model_dump(), duplicates=duplicate_share, garbage=garbage_share)
+    check_not_ahead(wanted)
     return as_stream(name, wanted, disturbance)
 
 
-def replayed(path: Path, seed: int, duplicate_share: float = 0.0, garbage_share: float = 0.0) -> Stream:
-    """The transactions of a Parquet or CSV file with the columns `COLUMNS`; `amount` is in units of 100 cents."""
-    rows = with_reports(read_transactions(path), seed)
-    name = stream_name(file=sha256_of(path), seed=seed, duplicates=duplicate_share, garbage=garbage_share)
+def check_not_ahead(transactions: pl.DataFrame) -> None:
+    """Raise `BadInput` where a broker would refuse a transaction or its report because its time has not come."""
+    last = transactions.select(pl.max_horizontal(pl.max("tx_datetime", "reported_at"))).item()
+    if last > (latest := _latest_time()):
+        raise BadInput(f"the simulation reaches to {last}, and may reach to {latest}, {REFUSED_LATER}: mend --to.")
+
+
+def replayed(
+    path: Path, seed: int, duplicate_share: float = 0.0, garbage_share: float = 0.0, date_format: str | None = None
+) -> Stream:
+    """The transactions of a CSV or Parquet file with `columns`; raises `BadInput` with all that does not fit.
+
+    The name follows from the file's bytes, and from the form of its dates where that is not ISO 8601.
+    """
+    table = read_table(path, columns(latest := _latest_time(), date_format))
+    rows = table.rows.rename({"amount": "amount_cents"}).with_row_index("row")
+    rows = with_reports(rows.sort("tx_datetime", "transaction_id"), seed)
+    reported_at = rows.sort("row")["reported_at"]
+    expected = f"a report, {REPORTED} its transaction, up to {latest}, {REFUSED_LATER}"
+    table.check("is_fraud", (reported_at > latest).fill_null(value=False), expected, reported_at)
+    form = {} if date_format is None else {"date_format": date_format}
+    name = stream_name(file=sha256_of(path), seed=seed, duplicates=duplicate_share, garbage=garbage_share, **form)
     return as_stream(name, rows, Disturbance(seed, duplicate_share, garbage_share))
 
 
-def read_transactions(path: Path) -> pl.DataFrame:
-    """Read and check a file; raises `BadInput` that names the column that does not fit."""
-    raw = _read(path)
-    missing = [column for column in COLUMNS if column not in raw.columns]
-    if missing:
-        raise BadInput(f"{path} has no column {missing[0]}: it needs {', '.join(COLUMNS)}.")
-    rows = pl.DataFrame([_converted(path, raw[column]) for column in COLUMNS])
-    if rows["transaction_id"].is_duplicated().any():
-        raise BadInput(f"{path}: column transaction_id has the same id twice: each transaction needs its own.")
-    cents = (pl.col("amount") * 100).round().cast(pl.Int64)
-    return rows.with_columns(amount_cents=cents).drop("amount").sort("tx_datetime", "transaction_id")
+def columns(latest: datetime.datetime, date_format: str | None = None) -> list[Column]:
+    """What a file needs, under our names or the published ones; the bounds are those of Kafka and of the decoder."""
+    time = Timestamp(
+        form=date_format,
+        earliest=datetime.datetime(1970, 1, 1),
+        latest=latest,
+        cut_to_us=1_000_000,
+        hint=" (ISO 8601; --date-format tells of another form)",
+        because=f", {REFUSED_LATER}",
+    )
+    return [
+        Column("transaction_id", Number(), unique=True),
+        Column("tx_datetime", time),
+        Column("customer_id", Number()),
+        Column("terminal_id", Number()),
+        Column("amount", Number(places=2, smallest=0), aliases=("tx_amount",)),
+        Column("is_fraud", Label(), aliases=("tx_fraud",)),
+    ]
 
 
-def _read(path: Path) -> pl.DataFrame:
-    try:
-        if path.suffix == ".parquet":
-            return pl.read_parquet(path)
-        if path.suffix == ".csv":
-            return pl.read_csv(path)
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise BadInput(f"{path} cannot be read: {str(error).splitlines()[0]}.") from None
-    raise BadInput(f"{path}: only .parquet and .csv files can be replayed.")
-
-
-def _converted(path: Path, column: pl.Series) -> pl.Series:
-    """A column in its type, times to the second; raises `BadInput` for a value that is missing or does not fit."""
-    wanted = COLUMNS[column.name]
-    converted = _parsed(column, wanted)
-    valid = converted.is_not_null()
-    if wanted == pl.Float64:
-        valid &= converted.is_finite() & (converted >= 0)
-    bad = column.filter(~valid.fill_null(value=False))
-    if len(bad):
-        raise BadInput(f"{path}: column {column.name} has {len(bad)} values that are not {wanted}, first {bad[0]!r}.")
-    return converted.dt.truncate("1s") if wanted == pl.Datetime("ms") else converted
-
-
-def _parsed(column: pl.Series, wanted: pl.DataType) -> pl.Series:
-    if column.dtype == pl.String and wanted == pl.Datetime("ms"):
-        return column.str.to_datetime(time_unit="ms", strict=False)
-    if column.dtype == pl.String and wanted == pl.Boolean:
-        truth = {"true": True, "1": True, "false": False, "0": False}
-        return column.str.to_lowercase().replace_strict(truth, default=None, return_dtype=pl.Boolean)
-    return column.cast(wanted, strict=False)
+def _latest_time() -> datetime.datetime:
+    """The last time that a broker takes by default (`message.timestamp.after.max.ms`), in UTC."""
+    return datetime.datetime.now(datetime.UTC).replace(tzinfo=None, microsecond=0) + datetime.timedelta(hours=1)

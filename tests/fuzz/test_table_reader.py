@@ -1,0 +1,153 @@
+"""Any bytes as CSV, any column as Parquet, any form of times: typed rows, or `BadInput`, and no other exception."""
+
+import csv
+import io
+from contextlib import closing, suppress
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from koboshi.datasets.polars_csv import read_csv
+from koboshi.datasets.polars_files import read_table
+from koboshi.datasets.polars_judging import TYPES, Cells, judge
+from koboshi.datasets.pyarrow_columns import ParquetColumns
+from koboshi.datasets.table_columns import INT64, Column, Label, Number, Text, Timestamp
+from koboshi.errors import BadInput
+from tests.support.fuzzing import fuzzed
+
+KINDS = st.sampled_from(
+    [Number(), Number(2), Number(2, smallest=0), Timestamp(), Timestamp(cut_to_us=10**6), Label(), Text()]
+)
+PIECES = [
+    "a",
+    "A",
+    "e",
+    ",",
+    "\n",
+    "\r\n",
+    "\r",
+    '"',
+    '""',
+    ";",
+    "\ufeff",
+    "\0",
+    " ",
+    "\N{EURO SIGN}",
+    "1",
+    "-1.5",
+    "x\n1,",
+]
+TEXTS = st.lists(st.sampled_from(PIECES), max_size=15).map("".join)
+CSV = st.one_of(st.binary(max_size=60), TEXTS.map(str.encode), TEXTS.map("a,e\n{}".format).map(str.encode))
+VALUES = st.text(st.sampled_from("0123456789" * 2 + "+-.,:eETZ aNfn"), max_size=25) | st.sampled_from(
+    [
+        "true",
+        "FALSE",
+        "1e5",
+        "9" * 20,
+        "2018-07-01",
+        "2018-07-01T12:00+02:00",
+        "1.0",
+        "nan",
+        "",
+        "0e-9",
+        "9999-12-31T23:59:59-23:59",
+    ]
+)
+INTS = st.integers(*INT64)
+ANY_SERIES = st.one_of(
+    st.lists(st.none() | values, min_size=1, max_size=3).map(lambda found, to=to: to(found))
+    for values, to in [
+        (INTS, lambda found: pl.Series(found, dtype=pl.Int64)),
+        (INTS, lambda found: pl.Series(found, dtype=pl.Int64).cast(pl.Datetime("ms"))),
+        (INTS, lambda found: pl.Series(found, dtype=pl.Int64).cast(pl.Datetime("us", "Asia/Tokyo"))),
+        (INTS, lambda found: pl.Series(found, dtype=pl.Int64).cast(pl.Datetime("ns"))),
+        (INTS, lambda found: pl.Series(found, dtype=pl.Int64).cast(pl.Duration("us"))),
+        (st.integers(-(2**31), 2**31 - 1), lambda found: pl.Series(found, dtype=pl.Int32).cast(pl.Date)),
+        (st.integers(0, 2**64 - 1), lambda found: pl.Series(found, dtype=pl.UInt64)),
+        (st.floats(), lambda found: pl.Series(found, dtype=pl.Float64)),
+        (st.floats(width=32), lambda found: pl.Series(found, dtype=pl.Float32)),
+        (st.decimals(-(10**20), 10**20, places=3), lambda found: pl.Series(found, dtype=pl.Decimal(38, 3))),
+        (st.booleans(), lambda found: pl.Series(found, dtype=pl.Boolean)),
+        (VALUES, lambda found: pl.Series(found, dtype=pl.String)),
+        (VALUES, lambda found: pl.Series(found, dtype=pl.Categorical)),
+        (st.binary(max_size=5), lambda found: pl.Series(found, dtype=pl.Binary)),
+        (st.lists(INTS), lambda found: pl.Series(found, dtype=pl.List(pl.Int64))),
+        (st.none(), lambda found: pl.Series(found, dtype=pl.Null)),
+    ]
+)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("tables")
+
+
+@fuzzed
+@given(data=CSV)
+def test_any_bytes_as_csv(folder, data):
+    """Rows are those that Python's parser finds, also where Polars splits the file, but for lines that are refused."""
+    path = folder / "table.csv"
+    path.write_bytes(data)
+    with suppress(BadInput):
+        found = read_csv(path)
+        text = data.removeprefix(b"\xef\xbb\xbf").decode()
+        header, *rows = [row for row in csv.reader(io.StringIO(text, newline=""), strict=True) if row] or [[]]
+        assert found.header == header
+        assert [tuple(row) for row in rows if len(row) == len(header)] == list(zip(*found.columns, strict=True))
+        assert sum(fault.count for fault in found.faults) == len(rows) - len(found.lines)
+        assert read_table(path, [Column("a", Text())]).rows.schema == {"a": pl.String}
+
+
+@fuzzed
+@given(values=st.lists(VALUES, min_size=1, max_size=10), kind=KINDS)
+def test_any_texts_as_any_kind(values, kind):
+    check_judged(Cells(pl.Series(values)), kind)
+
+
+@fuzzed
+@given(series=ANY_SERIES, kind=KINDS)
+def test_any_column_as_parquet(folder, series, kind):
+    path = folder / "table.parquet"
+    series.alias("a").to_frame().write_parquet(path)
+    with suppress(BadInput):
+        table = read_table(path, [Column("a", kind)])
+        assert (table.rows.dtypes, table.rows["a"].null_count()) == ([TYPES[type(kind)]], 0)
+
+
+@fuzzed
+@given(place=st.integers(0, 10**6), flip=st.integers(1, 255))
+def test_any_flipped_byte_of_a_parquet_file(folder, place, flip):
+    path, changed = folder / "flipped.parquet", bytearray(PARQUET)
+    changed[place % len(changed)] ^= flip
+    path.write_bytes(changed)
+    with suppress(BadInput), closing(ParquetColumns(path)) as file:
+        file.read([name for name in file.names if file.names.count(name) == 1])
+
+
+@fuzzed
+@given(
+    form=st.lists(st.sampled_from([*"%%%%%YymdbHIMSpzjsFTDRfe./- :x", "%d/%m/%Y"]), max_size=12).map("".join),
+    text=st.text(st.sampled_from("0123456789/-.: +TZapm"), max_size=20),
+)
+def test_any_form_of_times(form, text):
+    with suppress(BadInput):
+        check_judged(Cells(pl.Series([text])), Timestamp(form=form))
+
+
+def check_judged(cells, kind):
+    """A value is there, or in exactly one of the refusals."""
+    judged = judge(cells, kind)
+    assert judged.values.dtype == TYPES[type(kind)]
+    assert judged.values.null_count() == sum(wrong.sum() for wrong, _ in judged.refused)
+
+
+def _parquet():
+    frame = pl.DataFrame({"a": [1, 2], "b": ["1.5", "2"], "c": [1.5, None], "d": [True, False], "e": [[1], [2]]})
+    frame.write_parquet(file := io.BytesIO())
+    return file.getvalue()
+
+
+PARQUET = _parquet()
