@@ -8,14 +8,21 @@ so a partition never has a gap; after a crash its last record says which of its 
 import dataclasses
 import fcntl
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import polars as pl
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.consumer.fetcher import ConsumerRecord
-from kafka.errors import KafkaError, TopicAlreadyExistsError
+from kafka.errors import (
+    InvalidProducerEpochError,
+    KafkaError,
+    OffsetOutOfRangeError,
+    OutOfOrderSequenceNumberError,
+    TopicAlreadyExistsError,
+    UnknownProducerIdError,
+)
 
 from koboshi import state_folder
 from koboshi.errors import BadInput, LeaseTaken, Unavailable
@@ -30,6 +37,11 @@ BATCH_BYTES = 1_000_000
 PATIENCE_S = 60
 # A broker that was restarted is found again after a second, not after half a minute.
 RECONNECT_MS = 1_000
+# The broker has lost what it knew of an idempotent producer: a new one goes on.
+PRODUCER_FORGOTTEN = (OutOfOrderSequenceNumberError, UnknownProducerIdError, InvalidProducerEpochError)
+CANNOT_GO_ON = (
+    "so what is missing cannot be told: choose another --topic-prefix, or delete the topics and their landed spans."
+)
 
 
 @contextmanager
@@ -58,10 +70,15 @@ class KafkaStream:
         return [self.prefix + topic.name for topic in TOPICS]
 
     def remaining(self) -> pl.DataFrame:
-        """The events that are not in Kafka yet; makes the topics if they are not there."""
-        with self._errors():
-            self._create_topics()
-            last = self._last_records()
+        """The events that are not in Kafka yet. Makes the topics that are missing, once what is there fits."""
+        with self.errors(), self._admin() as admin:
+            partitions = self._partitions(admin)
+            last = self._last_records(partitions)
+            events = self._without_sent(last)
+            self._create_topics(admin, [name for name in self.topics if name not in partitions])
+            return events
+
+    def _without_sent(self, last: dict[tuple[int, int], ConsumerRecord]) -> pl.DataFrame:
         sent = [(topic, partition, _last_seq(self.stream, record)) for (topic, partition), record in last.items()]
         schema = {"topic": pl.Int8, "partition": pl.Int32, "sent": pl.Int64}
         places = pl.DataFrame(sent, schema, orient="row")
@@ -73,18 +90,32 @@ class KafkaStream:
         """Send events in order, at most `rate` a second, and tell `sent` how many more are acknowledged."""
         window = WINDOW_RECORDS if rate is None else max(1, min(WINDOW_RECORDS, int(rate / 4)))
         began = time.monotonic()
-        with self._errors(), self._producer() as producer:
+        with self.errors(), self._producer() as producer:
             for start in range(0, len(events), window):
                 self._send_window(producer, events[start : start + window])
                 sent(min(window, len(events) - start))
                 _keep_pace(began, start + window, rate)
 
     @contextmanager
-    def _errors(self) -> Iterator[None]:
+    def errors(self) -> Iterator[None]:
+        """Raise Kafka's errors as ours: `Unavailable` where the same command heals them, else a permanent error."""
         try:
             yield
+        except PRODUCER_FORGOTTEN as error:
+            raise Unavailable(
+                f"Kafka at {self.bootstrap_servers} no longer knows this producer ({type(error).__name__}): run the "
+                "same command again, and the stream goes on where it was."
+            ) from error
         except KafkaError as error:
             raise as_ours(error, self.bootstrap_servers, "the stream") from error
+
+    @contextmanager
+    def _admin(self) -> Iterator[KafkaAdminClient]:
+        admin = KafkaAdminClient(bootstrap_servers=self.bootstrap_servers, reconnect_backoff_max_ms=RECONNECT_MS)
+        try:
+            yield admin
+        finally:
+            admin.close()
 
     @contextmanager
     def _producer(self) -> Iterator[KafkaProducer]:
@@ -121,27 +152,37 @@ class KafkaStream:
             for seq, topic, partition, key, value, timestamp_ms in columns.iter_rows()
         ]
         producer.flush(timeout=PATIENCE_S * 2)
-        for future in futures:
+        # A record that the broker refuses fails its whole batch, and the error of the others says no more than that.
+        for future in sorted(futures, key=lambda future: type(future.exception) is KafkaError):
             future.get(timeout=0)
 
-    def _create_topics(self) -> None:
-        admin = KafkaAdminClient(bootstrap_servers=self.bootstrap_servers, reconnect_backoff_max_ms=RECONNECT_MS)
+    def _partitions(self, admin: KafkaAdminClient) -> dict[str, int]:
+        """How many partitions each topic has that is there; raises `BadInput` where a topic has too few."""
+        there = set(admin.list_topics()) & set(self.topics)
+        found = admin.describe_topics(sorted(there)) if there else []
+        partitions = {topic["name"]: len(topic["partitions"]) for topic in found}
+        for name, topic in zip(self.topics, TOPICS, strict=True):
+            if partitions.get(name, topic.partitions) < topic.partitions:
+                raise BadInput(
+                    f"topic {name} has {partitions[name]} partitions, and this stream needs {topic.partitions}: choose "
+                    "another --topic-prefix, or delete the topic so that it is made anew."
+                )
+        return partitions
+
+    def _create_topics(self, admin: KafkaAdminClient, names: list[str]) -> None:
+        wanted = {
+            name: {"num_partitions": topic.partitions, "replication_factor": -1, "configs": TOPIC_CONFIG}
+            for name, topic in zip(self.topics, TOPICS, strict=True)
+            if name in names
+        }
         try:
-            there = set(admin.list_topics())
-            missing = {
-                name: {"num_partitions": topic.partitions, "replication_factor": -1, "configs": TOPIC_CONFIG}
-                for name, topic in zip(self.topics, TOPICS, strict=True)
-                if name not in there
-            }
-            if missing:
-                admin.create_topics(missing, wait_for_metadata=True)
+            if wanted:
+                admin.create_topics(wanted, wait_for_metadata=True)
         except TopicAlreadyExistsError:
             admin.wait_for_topics(self.topics)
-        finally:
-            admin.close()
 
-    def _last_records(self) -> dict[tuple[int, int], ConsumerRecord]:
-        """The newest record of each (topic, partition) that has any."""
+    def _last_records(self, there: Container[str]) -> dict[tuple[int, int], ConsumerRecord]:
+        """The newest record of each (topic, partition) that has any, of the topics that are there."""
         consumer = KafkaConsumer(
             bootstrap_servers=self.bootstrap_servers,
             enable_auto_commit=False,
@@ -153,6 +194,7 @@ class KafkaStream:
                 TopicPartition(name, partition): (number, partition)
                 for number, (name, topic) in enumerate(zip(self.topics, TOPICS, strict=True))
                 for partition in range(topic.partitions)
+                if name in there
             }
             keep_header_names(consumer)
             ends = consumer.end_offsets(list(index))
@@ -165,15 +207,22 @@ def _read_one(consumer: KafkaConsumer, partition: TopicPartition, offset: int) -
     consumer.assign([partition])
     consumer.seek(partition, offset)
     deadline = time.monotonic() + PATIENCE_S
+    where = f"offset {offset} of {partition.topic}/{partition.partition}"
     while time.monotonic() < deadline:
-        for record in consumer.poll(timeout_ms=1_000, max_records=1).get(partition, []):
-            return record
-    raise Unavailable(f"offset {offset} of {partition.topic}/{partition.partition} cannot be read: try again.")
+        try:
+            polled = consumer.poll(timeout_ms=1_000, max_records=1).get(partition, [])
+        except OffsetOutOfRangeError:
+            raise BadInput(f"{where} is no longer on the broker, {CANNOT_GO_ON}") from None
+        if polled:
+            return polled[0]
+        if consumer.position(partition) > offset:
+            raise BadInput(f"{where} is the end of a transaction, which is none of this stream's, {CANNOT_GO_ON}")
+    raise Unavailable(f"{where} cannot be read within {PATIENCE_S} s: see `koboshi status`, then try again.")
 
 
 def _last_seq(stream: Stream, record: ConsumerRecord) -> int:
     number, _, name = (dict(record.headers).get(b"seq") or b"").partition(b"@")
-    if name != stream.name.encode():
+    if name != stream.name.encode() or not number.isdigit():
         raise BadInput(
             f"offset {record.offset} of {record.topic}/{record.partition} is of another stream (other options, or "
             "another program): repeat the options that began it, or delete the topics and their landed spans first."

@@ -153,7 +153,8 @@ def _send_rest(prepare: "Callable[[], Stream]", sending: Sending) -> None:
         began = time.monotonic()
         _send(kafka, missing, sending.rate)
         took = time.monotonic() - began
-    typer.echo(f"sent {len(missing):,} records in {took:.1f} s ({len(missing) / took:,.0f}/s): {_described(stream)}.")
+    speed = f"{took:.1f} s ({len(missing) / took:,.0f}/s)"
+    typer.echo(f"sent {len(missing):,} records in {speed}: {_described(missing, kafka.topics)}.")
 
 
 def _send(kafka: "KafkaStream", missing: "DataFrame", rate: float | None) -> None:
@@ -172,8 +173,6 @@ def _send(kafka: "KafkaStream", missing: "DataFrame", rate: float | None) -> Non
         kafka.send(missing, rate, sent)
 
 
-def _described(stream: "Stream") -> str:
-    from pipelines.topics import TOPICS
-
-    counts = dict(stream.events["topic"].value_counts().iter_rows())
-    return ", ".join(f"{counts.get(number, 0):,} in {topic.name}" for number, topic in enumerate(TOPICS))
+def _described(events: "DataFrame", topics: list[str]) -> str:
+    counts = dict(events["topic"].value_counts().iter_rows())
+    return ", ".join(f"{counts.get(number, 0):,} in {topic}" for number, topic in enumerate(topics))

@@ -74,7 +74,7 @@ def columns(latest: datetime.datetime, date_format: str | None = None) -> list[C
         earliest=datetime.datetime(1970, 1, 1),
         latest=latest,
         cut_to_us=1_000_000,
-        hint=" (ISO 8601; --date-format tells of another form)",
+        hint=" (ISO 8601), or another form with --date-format",
         because=f", {REFUSED_LATER}",
     )
     return [

@@ -121,7 +121,7 @@ def test_the_name_of_a_stream_follows_from_the_file_and_from_the_form_of_its_dat
         ("1,2018-07-01,2,,4,0", r"terminal_id: .* a value in each row: line 2 \(empty\)"),
         (
             "1,07/01/2018,2,3,4,0",
-            r"tx_datetime: .* 2018-07-01T12:30:00 \(ISO 8601; --date-format .*: line 2 '07/01/2018'",
+            r"tx_datetime: .* 2018-07-01T12:30:00 \(ISO 8601\), .* --date-format: line 2 '07/01/2018'",
         ),
         ("1,not at all,2,3,4,0", r"tx_datetime: .*: line 2 'not at all'"),
         ("1,1969-12-31,2,3,4,0", r"tx_datetime: .* from 1970-01-01 00:00:00 to .*: line 2 '1969-12-31'"),
