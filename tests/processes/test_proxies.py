@@ -98,7 +98,7 @@ def airflow(url: str) -> None:
 
 CLIENTS: dict[str, Callable[[str], object]] = {
     "probes": call,
-    "the gateway's probe": lambda url: probe_gateway(url, {}),
+    "the gateway's probe": lambda url: probe_gateway(url, lambda _model, _version: {}, lambda: True),
     "the workers to kill": lambda url: training_worker(url, None),
     "Ray's jobs": lambda url: RayJobs(url).find("job"),
     "Airflow": airflow,

@@ -484,10 +484,12 @@ def releasing_on(ledger: Ledger, key: str, _prepared: Any) -> str:
 
 
 def watching_intents(ledger: Ledger, key: str, _prepared: Any) -> str:
-    """The last one done never goes back, and one that is open later came after it."""
+    """The last one done never goes back, one that is open later came after it, and all up to it were served."""
     newest = 0
     for _ in range(2 * TURNS):
-        done, opened = intents.last_done(ledger, key), intents.opened(ledger, key)
+        done, served, opened = intents.last_done(ledger, key), intents.served(ledger, key), intents.opened(ledger, key)
+        if served != list(range(len(served), 0, -1)) or len(served) < (done.wanted if done else 0):
+            return f"{served} were served when {done} was the last one done"
         if done is not None and done.wanted < newest:
             return f"went back from {newest} to {done.wanted}"
         newest = done.wanted if done else newest
@@ -626,7 +628,7 @@ RACES = {
     ),
     "one fences, one commits": Race(("rebuilding.fence_all",), (fencing, committing_late), fenced_for_good, held),
     "one releases, one looks": Race(
-        ("intents.opened", "intents.last_done"),
+        ("intents.opened", "intents.last_done", "intents.served"),
         (releasing_on, watching_intents),
         both("went on", "saw no way back"),
         rounds=FEW,
