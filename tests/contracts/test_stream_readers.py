@@ -8,17 +8,11 @@ import pytest
 from koboshi.errors import BadInput, Conflict
 from koboshi.ingest.kafka_source import KafkaSource
 from koboshi.refs import SpanRange
-from tests.support import kafka_topics
+from tests.support import kafka_topics, record_batches
 from tests.support.memory_stream import MemoryBroker, MemoryStream, record
 
 LENGTHS = (30, 0)
-# kafka-python sends no header without a value, and no record without key and value.
-ROWS = [
-    (offset, when, key, value, [(name, header or b"") for name, header in headers])
-    for offset, when, key, value, headers in map(record, range(LENGTHS[0]))
-    if key is not None or value is not None
-]
-ROWS = [(number, *row[1:]) for number, row in enumerate(ROWS)]
+ROWS = [record(offset) for offset in range(LENGTHS[0])]
 
 
 class InMemory:
@@ -52,8 +46,7 @@ class OnKafka:
 
     def make(self, topic):
         kafka_topics.make(self.servers, topic, len(LENGTHS))
-        with kafka_topics.producer_of(self.servers) as producer:
-            kafka_topics.write(producer, topic, 0, ROWS)
+        record_batches.send(self.servers, topic, 0, record_batches.batch(ROWS))
 
     def delete(self, topic):
         kafka_topics.delete(self.servers, topic)

@@ -56,7 +56,7 @@ def producer_of(bootstrap_servers: str, **options: object) -> Iterator[KafkaProd
 
 
 def write(producer: KafkaProducer, topic: str, partition: int, rows: Iterable[Record]) -> None:
-    """Send records with everything but their offsets."""
+    """Send records with everything but their offsets; names of headers have to be UTF-8 here, and values not null."""
     for _, timestamp_ms, key, value, headers in rows:
-        producer.send(topic, value, key, list(headers), partition, timestamp_ms)
+        producer.send(topic, value, key, [(name.decode(), held) for name, held in headers], partition, timestamp_ms)
     producer.flush()
