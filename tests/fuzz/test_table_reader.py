@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from koboshi.datasets.polars_csv import read_csv
 from koboshi.datasets.polars_files import read_table
 from koboshi.datasets.polars_judging import TYPES, Cells, judge
 from koboshi.datasets.pyarrow_columns import ParquetColumns
@@ -88,23 +87,23 @@ def folder(tmp_path_factory):
 @fuzzed
 @given(data=CSV)
 def test_any_bytes_as_csv(folder, data):
-    """Rows are those that Python's parser finds, also where Polars splits the file, but for lines that are refused."""
+    """Rows are those that Python's parser finds, also where Polars splits the file."""
     path = folder / "table.csv"
     path.write_bytes(data)
+    header, rows = parsed(data)
     with suppress(BadInput):
-        found = read_csv(path)
+        table = read_table(path, [Column(header[-1], Text())])
+        assert table.rows[header[-1]].to_list() == [row[-1] for row in rows]
+        assert len(table.places.numbers) == len(rows) > 0
+
+
+def parsed(data):
+    """The header and the records as Python's parser has them; some header where the bytes are no such file."""
+    with suppress(UnicodeDecodeError, csv.Error, ValueError):
         text = data.removeprefix(b"\xef\xbb\xbf").decode()
-        header, *rows = [row for row in csv.reader(io.StringIO(text, newline=""), strict=True) if row] or [[]]
-        assert found.header == header
-        assert [tuple(row) for row in rows if len(row) == len(header)] == list(zip(*found.columns, strict=True))
-        assert sum(fault.count for fault in found.faults) == len(rows) - len(found.lines)
-        assert read_table(path, [Column("a", Text())]).rows.schema == {"a": pl.String}
-
-
-@fuzzed
-@given(values=st.lists(VALUES, min_size=1, max_size=10), kind=KINDS)
-def test_any_texts_as_any_kind(values, kind):
-    check_judged(Cells(pl.Series(values)), kind)
+        header, *rows = [row for row in csv.reader(io.StringIO(text, newline=""), strict=True) if row]
+        return header, rows
+    return ["a"], []
 
 
 @fuzzed
@@ -145,7 +144,7 @@ def check_judged(cells, kind):
 
 
 def _parquet():
-    frame = pl.DataFrame({"a": [1, 2], "b": ["1.5", "2"], "c": [1.5, None], "d": [True, False], "e": [[1], [2]]})
+    frame = pl.DataFrame({"a": [1, None], "b": ["1.5", "2"], "c": [[1], [2]]})
     frame.write_parquet(file := io.BytesIO())
     return file.getvalue()
 

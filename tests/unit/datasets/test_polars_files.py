@@ -7,7 +7,7 @@ import os
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from koboshi.datasets.polars_files import read_table
@@ -422,6 +422,7 @@ WRITTEN = [
 
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
+@settings(max_examples=30)
 @given(rows=ROWS)
 def test_what_a_writer_writes_exactly_is_read_back_exactly(tmp_path_factory, suffix, rows):
     path = tmp_path_factory.getbasetemp() / f"written.{suffix}"
