@@ -39,7 +39,11 @@ PIECES = [
     "x\n1,",
 ]
 TEXTS = st.lists(st.sampled_from(PIECES), max_size=15).map("".join)
-CSV = st.one_of(st.binary(max_size=60), TEXTS.map(str.encode), TEXTS.map("a,e\n{}".format).map(str.encode))
+FIELDS = st.sampled_from(["1", '"x"', "", '""', "a b", 'x"', '"', '"x""y"', '"x,y"'])
+LINES = st.lists(st.tuples(FIELDS, FIELDS).map(",".join), min_size=1, max_size=4).map("\n".join)
+CSV = st.binary(max_size=60) | st.one_of(
+    LINES.map("a,e\n{}".format), LINES.map("a,e\r\n{}\r\n".format), TEXTS.map("a,e\n{}".format), TEXTS
+).map(str.encode)
 VALUES = st.text(st.sampled_from("0123456789" * 2 + "+-.,:eETZ aNfn"), max_size=25) | st.sampled_from(
     [
         "true",
