@@ -2,8 +2,11 @@
 
 import datetime
 import decimal
+import fractions
 import math
 import os
+import re
+import string
 
 import polars as pl
 import pytest
@@ -11,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from koboshi.datasets.polars_files import read_table
+from koboshi.datasets.polars_judging import Cells, judge
 from koboshi.datasets.table_columns import INT64, Column, Label, Number, Text, Timestamp
 from koboshi.errors import BadInput
 
@@ -430,3 +434,39 @@ def test_what_a_writer_writes_exactly_is_read_back_exactly(tmp_path_factory, suf
     written = wanted.with_columns(cents=pl.Series(amounts, dtype=pl.Decimal(38, 2)))
     written.write_csv(path) if suffix == "csv" else written.write_parquet(path)
     assert read_table(path, WRITTEN).rows.equals(wanted.select(column.name for column in WRITTEN))
+
+
+@settings(max_examples=50)
+@given(texts=st.lists(st.text(st.sampled_from("0123456789..--+eE "), min_size=1, max_size=8), min_size=1, max_size=30))
+def test_a_number_is_what_decimal_arithmetic_says(texts):
+    """In each row by itself: what stands beside it changes nothing."""
+
+    def cents(text):
+        if not re.fullmatch(r" *[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)? *", text):
+            return None
+        scaled = fractions.Fraction(decimal.Decimal(text.strip())) * 100
+        return int(scaled) if scaled.denominator == 1 and abs(scaled) < 2**63 else None
+
+    usual = [text for text in texts if not re.search(r"[eE].{4}", text)]
+    judged = judge(Cells(pl.Series(usual, dtype=pl.String)), CENTS)
+    assert judged.values.to_list() == [cents(text) for text in usual]
+
+
+TIMES = st.builds(
+    "{:%Y-%m-%d}{}{}{}".format,
+    st.datetimes(min_value=datetime.datetime(1000, 1, 2), max_value=datetime.datetime(9999, 12, 30)),
+    st.sampled_from(["T", " "]),
+    st.from_regex(
+        r"([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9](\.[0-9]{1,6})?)?", fullmatch=True, alphabet=string.printable
+    ),
+    st.sampled_from(["Z", "+02:00", "-05:30", "+0200", "-11"]),
+)
+
+
+@settings(max_examples=50)
+@given(texts=st.lists(TIMES, min_size=1, max_size=10))
+def test_a_time_is_what_python_says(texts):
+    """With an offset, in UTC."""
+    judged = judge(Cells(pl.Series(texts)), Timestamp())
+    wanted = [datetime.datetime.fromisoformat(text).astimezone(datetime.UTC).replace(tzinfo=None) for text in texts]
+    assert judged.values.to_list() == wanted
