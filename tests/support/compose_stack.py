@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from koboshi.environment import AIRFLOW_PASSWORD, RAY_TOKEN
 from koboshi.stack.compose_secrets import variables
-from koboshi.stack.compose_site import AIRFLOW_PASSWORD, RAY_TOKEN
 from tests.support.docker_daemon import Docker, call
 from tests.support.running_stack import KOBOSHI, REPOSITORY
 

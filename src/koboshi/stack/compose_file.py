@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from koboshi import environment as names
 from koboshi import proxies
 from koboshi.stack import compose_site as of_compose
 from koboshi.stack.airflow_parts import API
@@ -19,8 +20,8 @@ from koboshi.stack.ports import LOOPBACK
 from koboshi.stack.ray_parts import DASHBOARD, HEAD
 from koboshi.stack.site import Site
 
-IMAGE = "${KOBOSHI_IMAGE:-koboshi:latest}"
-BASE = "${KOBOSHI_BASE:-python:3.12-slim-bookworm}"
+IMAGE = f"${{{names.IMAGE}:-koboshi:latest}}"
+BASE = f"${{{names.BASE}:-python:3.12-slim-bookworm}}"
 SHARED, PREPARE = "x-shared", "prepare"
 ENDED_WELL, HEALTHY = "service_completed_successfully", "service_healthy"
 PUBLISHED = {"airflow-api-server": API, HEAD: DASHBOARD, "mlflow": SERVER, "gateway": LISTEN}
@@ -76,7 +77,7 @@ def _environment(site: Site, part: Part, unproxied: Mapping[str, str], shared: d
 
 def _prepare() -> dict[str, Any]:
     build = {"context": ".", "dockerfile": "deploy/Dockerfile", "args": {"BASE": BASE}}
-    given = (of_compose.AIRFLOW_PASSWORD, of_compose.RAY_TOKEN)
+    given = (names.AIRFLOW_PASSWORD, names.RAY_TOKEN)
     return {
         "build": build,
         **EVERYWHERE,
@@ -156,7 +157,7 @@ def _state(group: str) -> Path:
 def published_port(site: Site, name: str) -> str:
     """Where a part is found on this machine: its own port, unless a variable such as KOBOSHI_GATEWAY_PORT says else."""
     group = "ray" if name == HEAD else name.partition("-")[0]
-    return f"${{KOBOSHI_{group.upper()}_PORT:-{site.ports.at(PUBLISHED[name])}}}"
+    return f"${{{names.port_variable(group)}:-{site.ports.at(PUBLISHED[name])}}}"
 
 
 def _published(site: Site, part: Part) -> list[str]:
@@ -168,7 +169,7 @@ def _published(site: Site, part: Part) -> list[str]:
 def _addresses(site: Site) -> dict[str, str]:
     """Where everything is, as settings."""
     return {
-        f"KOBOSHI_{section.upper()}__{key.upper()}": str(value)
+        names.variable_of(f"{section}.{key}"): str(value)
         for section, values in endpoints(site, GROUPS).items()
         for key, value in values.items()
     }

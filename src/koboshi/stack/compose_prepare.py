@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from koboshi import state_folder
+from koboshi.environment import AIRFLOW_PASSWORD, RAY_TOKEN
 from koboshi.files import publish_bytes, publish_private
-from koboshi.stack.compose_site import AIRFLOW_PASSWORD, IMAGE_PROJECT, RAY_TOKEN, container_site
+from koboshi.stack.compose_site import IMAGE_PROJECT, container_site
 from koboshi.stack.parts_table import GROUPS, write_files
 from koboshi.stack.secrets import ADMIN
 from koboshi.stack.site import Site

@@ -4,8 +4,8 @@ import secrets
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from koboshi import environment as names
 from koboshi.files import publish_private
-from koboshi.stack import compose_site as names
 from koboshi.stack.secrets import random_key
 
 FILE = ".env"

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from koboshi import environment as names
 from koboshi.stack.places import Places
 from koboshi.stack.ports import Ports
 from koboshi.stack.programs import Programs
@@ -13,27 +14,19 @@ IMAGE_FOLDER = Path("/opt/koboshi")
 IMAGE_PROJECT = IMAGE_FOLDER / "project"
 PROJECT = Path("/project")
 
-# The names of Compose's variables.
-AIRFLOW_JWT = "KOBOSHI_AIRFLOW_JWT"
-AIRFLOW_SESSION = "KOBOSHI_AIRFLOW_SESSION"
-AIRFLOW_FERNET = "KOBOSHI_AIRFLOW_FERNET"
-AIRFLOW_PASSWORD = "KOBOSHI_AIRFLOW_PASSWORD"  # noqa: S105
-RAY_TOKEN = "KOBOSHI_RAY_TOKEN"  # noqa: S105
-POSTGRES_PASSWORD = "KOBOSHI_POSTGRES_PASSWORD"  # noqa: S105
-
 
 def container_site() -> Site:
     """The same in every container and wherever docker-compose.yml is written. Pure: secrets are Compose's variables."""
     state = PROJECT / ".koboshi"
     places = Places(PROJECT, state, runtime=Path("/tmp/koboshi"))  # noqa: S108 (a container's own)
     secrets = Secrets(
-        variable(AIRFLOW_JWT),
-        variable(AIRFLOW_SESSION),
-        variable(AIRFLOW_FERNET),
+        variable(names.AIRFLOW_JWT),
+        variable(names.AIRFLOW_SESSION),
+        variable(names.AIRFLOW_FERNET),
         airflow_passwords_path=places.own / "airflow-passwords.json",
         ray_token_path=places.own / "ray-token",
     )
-    return Site(places, Ports(BASE_PORT, by_name=True), secrets, image_programs(), variable(POSTGRES_PASSWORD))
+    return Site(places, Ports(BASE_PORT, by_name=True), secrets, image_programs(), variable(names.POSTGRES_PASSWORD))
 
 
 def image_programs() -> Programs:

@@ -1,12 +1,15 @@
 """docker-compose.yml is the table of parts."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from koboshi.environment import NOT_SETTINGS, read_environment
 from koboshi.proxies import NAMES
+from koboshi.settings import Known
 from koboshi.stack.compose_file import ENDED_WELL, HEALTHY
 from koboshi.stack.compose_secrets import MAKERS
 from koboshi.stack.compose_site import container_site
@@ -36,6 +39,15 @@ def local(tmp_path: Path) -> dict[str, Part]:
 def test_the_committed_file_is_what_the_table_says() -> None:
     """Whoever changes the table runs `koboshi compose render`, whoever changes the file is told here where to do it."""
     assert (REPOSITORY / FILE).read_text() == render(container_site())
+
+
+def test_every_variable_of_ours_in_it_is_a_setting_or_one_that_is_known_to_be_none() -> None:
+    """Settings refuse a variable that nothing reads: a container would not start with it."""
+    for service in SERVICES.values():
+        _, unknown = read_environment(service.get("environment", {}), Known)
+        assert unknown == []
+    asked = set(re.findall(r"KOBOSHI_[A-Z_]+", (REPOSITORY / FILE).read_text()))
+    assert {name for name in asked if "__" not in name} <= {*NOT_SETTINGS, "KOBOSHI_STATE_DIR"}
 
 
 def test_each_part_of_koboshi_up_is_a_service_with_the_same_command(local: dict[str, Part]) -> None:

@@ -4,9 +4,10 @@ import json
 import stat
 from pathlib import Path
 
+from koboshi.environment import AIRFLOW_PASSWORD, RAY_TOKEN
 from koboshi.stack.compose_prepare import bring_project, write_secrets
 from koboshi.stack.compose_secrets import MAKERS, ensure_env_file, variables
-from koboshi.stack.compose_site import AIRFLOW_PASSWORD, RAY_TOKEN, container_site
+from koboshi.stack.compose_site import container_site
 from koboshi.stack.places import Places
 from koboshi.stack.secrets import Secrets
 from koboshi.stack.site import Site
