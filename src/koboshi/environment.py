@@ -1,5 +1,6 @@
 """The environment variables that begin with KOBOSHI_ : those that are settings, and the names of those that are not."""
 
+import functools
 import json
 import re
 import typing
@@ -61,7 +62,7 @@ def read_environment(environment: Mapping[str, str], model: type[BaseModel]) -> 
 
     `KOBOSHI_KAFKA__BOOTSTRAP_SERVERS=…` is [kafka] bootstrap_servers. A list, a table or a whole section is JSON.
     """
-    types = dict(leaves(model))
+    types = _types(model)
     sections = {name.partition(".")[0] for name in types if "." in name}
     values: dict[str, Any] = {}
     variables: dict[str, str] = {}
@@ -75,6 +76,11 @@ def read_environment(environment: Mapping[str, str], model: type[BaseModel]) -> 
         variables[name] = variable
         _put(values, path, text if _is_plain(types.get(name), path) else _parsed(text))
     return Source(PLACE, values, variables), faults
+
+
+@functools.cache
+def _types(model: type[BaseModel]) -> Mapping[str, Any]:
+    return dict(leaves(model))
 
 
 def variable_of(name: str) -> str:

@@ -15,12 +15,14 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field, ValidationError, field_validator
+from pydantic_core import PydanticCustomError
 
 from koboshi import state_folder
 from koboshi.environment import PROJECT, read_environment
 from koboshi.errors import NotConfigured
 from koboshi.files import refusal
+from koboshi.path_parts import PART_BYTES
 from koboshi.toml_salvage import merged, readable
 from koboshi.training import Workplace
 from koboshi.wrong_fields import Fields, Source, faults, in_one_sentence
@@ -134,6 +136,13 @@ class Known(Fields):
     scoring: Scoring = Scoring()
     drills: Drills = Drills()
     stack: Stack = Stack()
+
+    @field_validator("state_dir")
+    @classmethod
+    def _can_be_a_path(cls, value: Path) -> Path:
+        if any(len(os.fsencode(part)) > PART_BYTES for part in value.parts):
+            raise PydanticCustomError("too_long", f"Input should be a path of names of at most {PART_BYTES} bytes")
+        return value
 
 
 class Settings(Known):

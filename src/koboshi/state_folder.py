@@ -24,13 +24,12 @@ def ignore(state_dir: Path) -> None:
     A folder that is the project itself, or has nothing of koboshi's, is left alone. So is one that this user may not
     write: what is in it was put there by another, and this user can add nothing.
     """
-    if any((state_dir / name).exists() for name in _NOT_OURS):
-        return
-    if any((state_dir / name).exists() for name in _OURS):
-        try:
+    try:
+        is_ours = any((state_dir / name).exists() for name in _OURS)
+        if is_ours and not any((state_dir / name).exists() for name in _NOT_OURS):
             _write(state_dir)
-        except OSError:
-            return
+    except OSError:
+        return
 
 
 def _write(state_dir: Path) -> None:

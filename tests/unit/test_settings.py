@@ -65,6 +65,10 @@ WRONG = [
     ("[commands]\nstream = 3\n", "commands.stream in koboshi.toml is 3; a text is wanted."),
     ("state_dir = 'a\\u0000b'\n".replace("'", '"'), "state_dir in koboshi.toml is .*; a text without NUL is wanted."),
     ("state_dir = 2018-01-01\n", "state_dir in koboshi.toml is the time 2018-01-01; a text is wanted."),
+    (
+        f"state_dir = '{'x' * 256}'\n",
+        'state_dir in koboshi.toml is the text "x+…"; a path of names of at most 255 bytes is',
+    ),
     ("[stack\n", "koboshi.toml cannot be read"),
     ("a = " + "[" * 5000, "koboshi.toml cannot be read: it is nested too deeply."),
 ]
