@@ -35,7 +35,7 @@ def bag(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return dict(json.loads(output.splitlines()[-1]))
 
 
-def test_the_files_parse_each_in_less_than_a_second(bag: dict[str, Any]) -> None:
+def test_the_files_parse_each_in_less_than_a_second_of_the_processor(bag: dict[str, Any]) -> None:
     """Airflow reads them again and again; what a file names is loaded when a task runs."""
     assert bag["errors"] == {}
     assert set(bag["dags"]) == {*FLOW, "drill_ingest", "drill_train"}

@@ -35,9 +35,9 @@ def main() -> None:
     inside.start()
     for line in sys.stdin:
         what, _, much = line.strip().partition(" ")
-        if what == "hold":  # in C, and with the interpreter's lock
+        if what == "hold":  # in C, and with the interpreter's lock, until there is something to read
             companion.tell(Doing("u", 1, "hold"))
-            ctypes.PyDLL(None).usleep(int(float(much) * 1e6))
+            ctypes.PyDLL(None).read(0, ctypes.create_string_buffer(100), 100)
         elif what == "burn":
             companion.tell(Doing("u", 2, "burn"))
             sum(range(int(much)))

@@ -2,9 +2,23 @@
 
 import json
 import sys
-from typing import Any
+import time
+from typing import Any, ClassVar
 
 from airflow.dag_processing.dagbag import DagBag
+
+
+class MeasuredBag(DagBag):
+    """Tells how much of the processor each file took; how long that takes depends on what else the machine does."""
+
+    seconds: ClassVar[dict[str, float]] = {}
+
+    def process_file(self, filepath: str, *words: Any, **options: Any) -> Any:
+        """As Airflow does."""
+        began = time.process_time()
+        found = super().process_file(filepath, *words, **options)
+        self.seconds[filepath] = time.process_time() - began
+        return found
 
 
 def described_task(task: Any) -> dict[str, Any]:
@@ -35,10 +49,10 @@ def described_dag(dag: Any) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    bag = DagBag(sys.argv[1])
+    bag = MeasuredBag(sys.argv[1])
     found = {
         "errors": bag.import_errors,
-        "seconds": {stat.file: stat.duration.total_seconds() for stat in bag.dagbag_stats},
+        "seconds": bag.seconds,
         "dags": {dag.dag_id: described_dag(dag) for dag in bag.dags.values()},
     }
     sys.stdout.write(f"\n{json.dumps(found)}\n")

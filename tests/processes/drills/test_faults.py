@@ -38,15 +38,28 @@ def echo() -> Iterator[int]:
     thread.join()
 
 
+class AnnouncedProxy(TcpProxy):
+    """Says when it has fallen silent."""
+
+    def __init__(self, host: str, port: int) -> None:
+        super().__init__(host, port)
+        self.is_cut = threading.Event()
+
+    def cut(self) -> None:
+        super().cut()
+        self.is_cut.set()
+
+
 def test_a_cut_network_is_silent_and_gives_all_back_when_it_heals(echo: int) -> None:
     """A black hole, not a reset: the connection stays open, nothing comes through, and nothing is lost."""
-    with TcpProxy("127.0.0.1", echo).running() as proxy, socket.create_connection(("127.0.0.1", proxy.listen)) as near:
+    proxy = AnnouncedProxy("127.0.0.1", echo)
+    with proxy.running(), socket.create_connection(("127.0.0.1", proxy.listen)) as near:
         near.settimeout(10)
         near.sendall(b"before")
         assert near.recv(100) == b"before"
-        sender = threading.Timer(0.05, near.sendall, (b"meanwhile",))
+        sender = threading.Thread(target=lambda: proxy.is_cut.wait(60) and near.sendall(b"meanwhile"))
         sender.start()
-        strike = proxy.strike("echo", 10)
+        strike = proxy.strike("echo", 60)
         sender.join()
         assert (strike.took, strike.detail) == (True, "9 bytes swallowed")
         near.settimeout(0.2)
