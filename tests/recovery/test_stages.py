@@ -58,7 +58,7 @@ def url(project: Path) -> str:
     return f"sqlite:///{project / '.koboshi' / 'ledger.db'}"
 
 
-def wait_until(holds: Callable[[], bool], within_s: float = 20.0) -> None:
+def wait_until(holds: Callable[[], bool], within_s: float = 60.0) -> None:
     """Poll with a bound."""
     deadline = time.monotonic() + within_s
     while not holds():

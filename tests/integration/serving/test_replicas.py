@@ -247,7 +247,7 @@ def test_a_stopped_replica_drains(served):
     load = Load(served, 600)
     load.run(served.processes["replica-1"].terminate, at=50)
     assert load.wrong == []
-    assert served.processes["replica-1"].wait(15) == 128 + signal.SIGTERM
+    assert served.processes["replica-1"].wait(60) == 128 + signal.SIGTERM
     served.start_replica("replica-1")
     served.wait_for_hosts(3)
 

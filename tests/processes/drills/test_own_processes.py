@@ -15,7 +15,7 @@ TREE = "import subprocess, sys, time; print('up', flush=True); subprocess.Popen(
 
 
 def until(question: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not question() and time.monotonic() < deadline:
         time.sleep(0.02)
     return question()
