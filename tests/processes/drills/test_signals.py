@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
-from koboshi.drills.faults.signals import kill, kill_while, resume, stop
+from koboshi.drills.faults.signals import ASK_S, kill, kill_while, look_until, resume, stop
 
 BUSY = "while True: sum(range(1000))"
 IDLE = "import signal; signal.pause()"
@@ -31,7 +31,7 @@ def test_kills_the_process_that_does_it_and_sees_it_gone(busy: subprocess.Popen[
     assert strike is not None
     assert (strike.pid, strike.target, strike.took) == (busy.pid, title(BUSY), True)
     assert strike.detail.endswith("s of work into it")
-    assert busy.wait(10) == -signal.SIGKILL
+    assert busy.wait(60) == -signal.SIGKILL
 
 
 def test_leaves_others_alone(busy: subprocess.Popen[bytes]) -> None:
@@ -54,7 +54,7 @@ def test_does_not_strike_when_it_is_over_before_the_middle() -> None:
 
     over = iter([False, False, True])
     assert kill_while(title("input()"), pids, lambda: next(over), cpu_s=60) is None
-    process.wait(10)
+    process.wait(60)
     assert process.returncode != -signal.SIGKILL
 
 
@@ -73,3 +73,9 @@ def test_stops_and_lets_go_on(busy: subprocess.Popen[bytes]) -> None:
 def test_nobody_there_is_no_strike() -> None:
     assert kill("worker", [2**22 + 1]) is None
     assert stop("worker", []) is None
+
+
+def test_where_asking_takes_long_looking_takes_longer() -> None:
+    """Else the short moment passes while it is asked, again and again, who there is to look at."""
+    assert look_until(10.0, 10.01) == 10.01 + ASK_S
+    assert look_until(10.0, 14.0) == 14.0 + 3 * 4.0

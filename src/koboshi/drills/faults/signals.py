@@ -12,6 +12,7 @@ from koboshi.drills.strike import Strike
 
 POLL_S = 0.01
 ASK_S = 0.5
+LOOKS_FOR_EACH_ASKING = 3.0
 TAKEN_WITHIN_S = 10.0
 
 
@@ -111,12 +112,19 @@ def _alive(pids: Collection[int]) -> list[psutil.Process]:
 def _find(doing: str, pids: Callable[[], Collection[int]], over: Callable[[], bool]) -> psutil.Process | None:
     """Titles are read often, because the moment is short; who there is to look at is asked seldom."""
     while not over():
-        known, until = _alive(pids()), time.monotonic() + ASK_S
+        asked = time.monotonic()
+        known = _alive(pids())
+        until = look_until(asked, time.monotonic())
         while time.monotonic() < until:
             if found := next((process for process in known if _title(process) == doing), None):
                 return found
             time.sleep(POLL_S)
     return None
+
+
+def look_until(asked_s: float, answered_s: float) -> float:
+    """How long to look before asking again: mostly one looks, also where a busy machine takes long to answer."""
+    return answered_s + max(ASK_S, LOOKS_FOR_EACH_ASKING * (answered_s - asked_s))
 
 
 def _title(process: psutil.Process) -> str:

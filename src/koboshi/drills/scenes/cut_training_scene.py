@@ -13,7 +13,7 @@ from pathlib import Path
 
 from koboshi.drills.evidence import Event, Evidence, Finding
 from koboshi.drills.faults.parts import why_not_healthy
-from koboshi.drills.faults.signals import caught_in_the_middle
+from koboshi.drills.faults.signals import caught_in_the_middle, look_until
 from koboshi.drills.faults.tcp_proxy import TcpProxy
 from koboshi.drills.scenes.own_ray_node import OwnRayNode
 from koboshi.drills.scenes.ray_part_scene import WHOLE_WITHIN_S
@@ -35,7 +35,7 @@ SILENT_S, LONGEST_SILENT_S = 20.0, 45.0
 ANSWER_WITHIN_S = 8.0
 LONGER = 3
 ACTORS = 3
-JOINED_WITHIN_S, LEFT_WITHIN_S, SWALLOWED_WITHIN_S = 90.0, 60.0, 20.0
+JOINED_WITHIN_S, LEFT_WITHIN_S, SWALLOWED_WITHIN_S = 240.0, 60.0, 20.0
 LOOK_S, ASK_S = 0.01, 0.5
 WAITING = "waiting for at most"
 
@@ -75,8 +75,9 @@ class CutTrainingScene(TrainingScene):
         """Fall silent, in the middle of a step on the drill's own node."""
         there = self.node_id
         while not self.over:
+            asked = time.monotonic()
             known = [a.pid for a in self.actors() if a.node == there and a.state == "ALIVE"]
-            if self._any_in_the_middle(known):
+            if self._any_in_the_middle(known, look_until(asked, time.monotonic())):
                 self._struck_s = time.time()
                 return [
                     self._head.strike(f"{NODE}, the driver and the head", SWALLOWED_WITHIN_S),
@@ -156,9 +157,8 @@ class CutTrainingScene(TrainingScene):
     def _actors(self) -> int:
         return ACTORS
 
-    def _any_in_the_middle(self, pids: Sequence[int]) -> bool:
-        """Look at the titles often, for half a second: who there is to look at is asked seldom."""
-        until = time.monotonic() + ASK_S
+    def _any_in_the_middle(self, pids: Sequence[int], until: float) -> bool:
+        """Look at the titles often: who there is to look at is asked seldom."""
         while time.monotonic() < until:
             if any(self._is_in_the_middle(pid) for pid in pids):
                 return True
