@@ -205,6 +205,15 @@ class TestIntents:
         intents.settle(ledger, first, "taken back")
         assert intents.open_intent(ledger, "champion", expected=1, wanted=2).wanted == 2
 
+    def test_what_a_slot_has_served_are_the_moves_that_were_made(self, ledger: Ledger) -> None:
+        """Each version once, the newest first, but not what was taken back, is open, or was of another slot."""
+        for slot, wanted, state in (("champion", 1, "done"), ("champion", 2, "taken back"), ("trial", 3, "done")):
+            intents.settle(ledger, intents.open_intent(ledger, slot, None, wanted), state)  # type: ignore[arg-type]
+        for wanted in (4, 1):
+            intents.settle(ledger, intents.open_intent(ledger, "champion", None, wanted), "done", "moved by hand")
+        intents.open_intent(ledger, "champion", 1, 9)
+        assert intents.served(ledger, "champion") == [1, 4]
+
 
 class TestOpening:
     def test_a_newer_format_is_refused_with_a_sentence(self, url: str, ledger: Ledger) -> None:
