@@ -113,18 +113,16 @@ def _show(observer: "Observer", key: str, *, once: bool, as_json: bool) -> None:
     from koboshi.training.watching import as_json as fields_of
 
     console, seen = console_of(), observer.look(key)
+    if seen.ended and not (once or as_json):
+        typer.echo("This training has ended; `koboshi train watch --next` waits for the next one.", err=True)
     if once:
         typer.echo(json.dumps(fields_of(seen))) if as_json else console.print(picture(seen), highlight=False)
-        return
-    if as_json:
+    elif as_json:
         follow(lambda: observer.look(key), ChangedJson(_say).show)
-        return
-    if console.is_terminal:
+    elif console.is_terminal:
         watch_live(lambda: observer.look(key), console)
     else:
         follow(lambda: observer.look(key), ChangedLines(_say).show)
-    if seen.ended:
-        typer.echo("It had ended before; `koboshi train watch --next` waits for the next one.", err=True)
 
 
 @app.command()
