@@ -52,6 +52,29 @@ class SpanRef(Ref):
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Beginning(Ref):
+    """Where the landing of a partition began: offsets below `start` were gone from the broker before it came.
+
+    `origin` is `landing` where the first landing has recorded it, and `spans` where all that is known is the start of
+    the first span: in a ledger that was rebuilt from files, or migrated from a format without beginnings.
+    """
+
+    topic: str
+    topic_id: str
+    partition: int
+    start: int
+    origin: str = "landing"
+
+    @property
+    def gone(self) -> str:
+        """What there was before it, in a clause."""
+        if self.origin == "landing":
+            return f"offsets 0 to {self.start - 1} were gone from the broker before the first landing came"
+        why = "they were gone before the first landing, or their files are lost"
+        return f"no span file holds offsets 0 to {self.start - 1}: {why}"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class DatasetRef(Ref):
     """A folder of files (path relative to the project) and the SHA-256 of its manifest."""
 

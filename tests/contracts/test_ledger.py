@@ -10,10 +10,10 @@ import pytest
 import sqlalchemy as sa
 
 from koboshi.errors import Conflict, Fenced, LeaseTaken, NotConfigured, Unavailable
-from koboshi.ledger import Ledger, attempts, intents, leases, spans, steps
+from koboshi.ledger import Ledger, attempts, intents, leases, rebuilding, spans, steps
 from koboshi.ledger.leases import Lease
 from koboshi.ledger.tables import FORMAT_VERSION
-from koboshi.refs import CheckpointRef, SpanRange, SpanRef
+from koboshi.refs import Beginning, CheckpointRef, SpanRange, SpanRef
 
 RACERS = 4
 LONGEST_LEASE_S = 0.05  # where writers queue up, leases of no length at all would let nobody commit
@@ -113,6 +113,48 @@ class TestSpans:
         spans.plan(ledger, lease, [span(0, 5).range])
         with pytest.raises(Conflict, match="deleted and made again"):
             spans.plan(ledger, lease, [span(5, 9, topic_id="another").range])
+
+
+class TestBeginnings:
+    """Where the landing of a partition began: written once, with its first plan or before it."""
+
+    def test_the_first_plan_says_where_landing_begins(self, ledger: Ledger, lease: Lease) -> None:
+        spans.plan(ledger, lease, [span(3, 5).range, span(5, 9).range])
+        spans.plan(ledger, lease, [span(9, 12).range])
+        assert spans.beginnings(ledger, "t") == {0: Beginning("t", "id", 0, 3)}
+        assert spans.beginnings(ledger, "other") == {}
+
+    def test_a_plan_that_is_refused_begins_nothing(self, ledger: Ledger, lease: Lease) -> None:
+        with pytest.raises(Conflict):
+            spans.plan(ledger, lease, [span(3, 5).range, span(6, 9).range])
+        assert spans.beginnings(ledger, "t") == {}
+
+    def test_it_can_come_before_the_first_plan_which_has_to_start_there(self, ledger: Ledger, lease: Lease) -> None:
+        """Also again, for who was interrupted in the midst of it."""
+        begun = Beginning("t", "id", 0, 1_000)
+        spans.begin(ledger, lease, begun)
+        spans.begin(ledger, lease, begun)
+        with pytest.raises(Conflict, match="began at 1000, not at 1005"):
+            spans.plan(ledger, lease, [span(1_005, 1_010).range])
+        spans.plan(ledger, lease, [span(1_000, 1_010).range])
+        assert spans.beginnings(ledger, "t") == {0: begun}
+
+    def test_another_beginning_is_refused(self, ledger: Ledger, lease: Lease) -> None:
+        spans.plan(ledger, lease, [span(3, 5).range])
+        for other, said in ((Beginning("t", "id", 0, 4), "began at 3, not at 4"), (Beginning("t", "b", 0, 3), "again")):
+            with pytest.raises(Conflict, match=said):
+                spans.begin(ledger, lease, other)
+
+    def test_who_was_overtaken_begins_nothing(self, ledger: Ledger) -> None:
+        slept = leases.acquire(ledger, "work", "us", ttl_s=0)
+        leases.acquire(ledger, "work", "them", ttl_s=60)
+        with pytest.raises(Fenced):
+            spans.begin(ledger, slept, Beginning("t", "id", 0, 3))
+        assert spans.beginnings(ledger, "t") == {}
+
+    def test_a_ledger_that_is_filled_anew_has_them_from_its_spans(self, ledger: Ledger) -> None:
+        rebuilding.put_back(ledger, [span(3, 5), span(5, 9)])
+        assert spans.beginnings(ledger, "t") == {0: Beginning("t", "id", 0, 3, "spans")}
 
 
 class TestAttempts:

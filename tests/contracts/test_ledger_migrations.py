@@ -7,16 +7,33 @@ import pytest
 import sqlalchemy as sa
 
 from koboshi.errors import Unavailable
-from koboshi.ledger import Ledger, leases
+from koboshi.ledger import Ledger, leases, spans
 from koboshi.ledger.tables import FORMAT_VERSION
+from koboshi.refs import Beginning, SpanRange, SpanRef
 
 RACERS = 4
+
+
+def as_format_2(url: str) -> None:
+    """What the second format was: nothing told where landing began but the spans themselves."""
+    ledger = Ledger(url)
+    lease = leases.acquire(ledger, "kept", "us", 60)
+    for partition, start in ((0, 0), (1, 40)):
+        ranges = [SpanRange("t", "id", partition, begin, begin + 5) for begin in (start, start + 5)]
+        spans.plan(ledger, lease, ranges)
+        spans.commit(ledger, lease, SpanRef(ranges[0], "p", "s", "c", 5))
+    leases.release(ledger, lease)
+    with ledger.transaction() as connection:
+        connection.exec_driver_sql("DROP TABLE beginnings")
+        connection.exec_driver_sql("UPDATE koboshi_versions SET format_version = 2")
+    ledger.close()
 
 
 def as_format_1(url: str) -> None:
     """What the first format was: no first token, and tokens of 32 bits."""
     leases.release(ledger := Ledger(url), leases.acquire(ledger, "kept", "us", 60))
     with ledger.transaction() as connection:
+        connection.exec_driver_sql("DROP TABLE beginnings")
         connection.exec_driver_sql("ALTER TABLE koboshi_versions DROP COLUMN first_token")
         connection.exec_driver_sql("UPDATE koboshi_versions SET format_version = 1")
         if connection.dialect.name == "postgresql":
@@ -43,6 +60,18 @@ def test_many_that_come_at_once_migrate_once_and_tokens_grow_on(ledger_url: str)
     with Ledger(ledger_url).snapshot() as connection:
         found = connection.execute(sa.text("SELECT format_version, first_token FROM koboshi_versions")).one()
     assert tuple(found) == (FORMAT_VERSION, 1)
+
+
+def test_where_landing_began_is_taken_from_the_first_spans(ledger_url: str) -> None:
+    """Planned or committed; and a landing that goes on finds it."""
+    as_format_2(ledger_url)
+    ledger = Ledger(ledger_url)
+    found = spans.beginnings(ledger, "t")
+    assert found == {number: Beginning("t", "id", number, start, "spans") for number, start in ((0, 0), (1, 40))}
+    lease = leases.acquire(ledger, "kept", "us", 60)
+    spans.plan(ledger, lease, [SpanRange("t", "id", 1, 50, 55)])
+    assert spans.beginnings(ledger, "t") == found
+    ledger.close()
 
 
 @pytest.mark.parametrize("start", ["new", "migrated"])

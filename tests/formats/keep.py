@@ -35,6 +35,9 @@ def keep(folder: Path) -> None:
     stream = MemoryStream()
     stream.make("readings", 25, 7)
     Lander(ledger, stream, folder, "kept", span_records=10).land_topic("readings")
+    stream.make("late", 5)
+    stream.expire("late", 0, 5)  # nothing of it was left to land
+    Lander(ledger, stream, folder, "kept").land_topic("late")
     pin(ledger, folder, ["readings"], folder / cut.FILE)
     _train(folder, ledger)
     intents.settle(ledger, intents.open_intent(ledger, "m@champion", None, 1), "done")

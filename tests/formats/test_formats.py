@@ -87,8 +87,19 @@ def test_spans_are_read_by_datasets_and_audit_and_landed_on(kept: Path, stream: 
     assert sum(len(batch.offsets) for batch in span_records.read(ledger, kept, pinned)) == 32
     stream.append("readings", 1, 5)
     Lander(ledger, stream, kept, "us", span_records=10).land_topic("readings")
+    begun = spans.beginnings(ledger, "readings")
+    assert [(one.partition, one.start) for one in begun.values()] == [(0, 0), (1, 0)]
     verdicts = list(audit_topic(MemoryBroker(stream), kept, spans.committed(ledger, "readings")))
     assert [(verdict.outcome, verdict.records) for verdict in verdicts] == [("equal", 25), ("equal", 12)]
+
+
+@pytest.mark.parametrize("name", [name for name in EACH if int(name) >= 3])
+def test_where_landing_began_is_read(name: str, tmp_path: Path) -> None:
+    """From the ledger's third format on, also where nothing was left to land."""
+    ledger = Ledger(url_of(unpack(name, tmp_path / "state")))
+    [late] = spans.beginnings(ledger, "late").values()
+    assert (late.start, late.origin) == (5, "landing")
+    assert spans.committed(ledger, "late") == []
 
 
 def test_training_and_releases_go_on_where_they_were(kept: Path) -> None:
@@ -163,8 +174,8 @@ class TestMigrations:
         before = [line for line in rows_of(folder) if line.startswith("INSERT")]
         Ledger(url_of(folder))
         after = [line for line in rows_of(folder) if line.startswith("INSERT")]
-        version = 'INSERT INTO "koboshi_versions"'
-        assert [x for x in before if not x.startswith(version)] == [x for x in after if not x.startswith(version)]
+        made = ('INSERT INTO "koboshi_versions"', 'INSERT INTO "beginnings"')
+        assert [x for x in before if not x.startswith(made)] == [x for x in after if not x.startswith(made)]
 
     def test_a_migration_that_fails_half_way_changes_nothing(self, tmp_path: Path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
         folder = unpack("1", tmp_path / "state")

@@ -21,7 +21,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from koboshi.errors import Conflict, Fenced, KoboshiError, LeaseTaken
 from koboshi.ledger import Ledger, attempts, intents, leases, spans, steps, tables
-from koboshi.refs import CheckpointRef, SpanRange, SpanRef
+from koboshi.refs import Beginning, CheckpointRef, SpanRange, SpanRef
 
 Call = Callable[..., object]
 MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
@@ -73,6 +73,7 @@ class HoldersMachine(LedgerMachine):
         self.files: set[str] = set()
         # The model.
         self.newest: tuple[str, int, float] | None = None
+        self.beginning: int | None = None
         self.rows: list[tuple[SpanRange, SpanRef | None]] = []
         self.steps: list[tuple[CheckpointRef, bool]] = []
 
@@ -137,15 +138,27 @@ class HoldersMachine(LedgerMachine):
     )
     def plan(self, data: st.DataObject, lengths: list[int], off: int) -> None:
         holder = self._somebody(data)
-        end = self.rows[-1][0].end if self.rows else 10
-        ranges, start = [], end + off
+        end = self.rows[-1][0].end if self.rows else self.beginning
+        ranges, start = [], (10 if end is None else end) + off
         for length in lengths:
             ranges.append(SpanRange("t", "id", 0, start, start + length))
             start += length
-        expected = "done" if not (self.rows and off) else Conflict.__name__
+        expected = "done" if end is None or not off else Conflict.__name__
         assert self.outcome(spans.plan, self.leases[holder], ranges) == self._unless_fenced(holder, expected)
         if self.may_commit(holder) and expected == "done":
             self.rows += [(one, None) for one in ranges]
+            self.beginning = self.rows[0][0].start
+
+    @precondition(lambda self: self.leases)
+    @rule(data=st.data(), start=st.sampled_from((10, 11)))
+    def begin(self, data: st.DataObject, start: int) -> None:
+        """Where there is nothing to land yet; whoever comes later finds it, and cannot change it."""
+        holder = self._somebody(data)
+        expected = "done" if self.beginning in (None, start) else Conflict.__name__
+        outcome = self.outcome(spans.begin, self.leases[holder], Beginning("t", "id", 0, start))
+        assert outcome == self._unless_fenced(holder, expected)
+        if outcome == "done":
+            self.beginning = start
 
     @precondition(lambda self: self.rows)
     @rule(data=st.data(), holder=HOLDERS, content=CONTENTS)
@@ -224,6 +237,11 @@ class HoldersMachine(LedgerMachine):
         assert spans.planned(self.ledger, "t") == [one for one, span in self.rows if span is None]
         assert [one.start for one, _ in self.rows[1:]] == [one.end for one, _ in self.rows[:-1]]
         assert {span.path for span in landed} <= self.files
+        begun = spans.beginnings(self.ledger, "t")
+        assert {number: one.start for number, one in begun.items()} == (
+            {} if self.beginning is None else {0: self.beginning}
+        )
+        assert [one.start for one, _ in self.rows[:1]] in ([], [self.beginning])
 
     @invariant()
     def steps_are_the_models(self) -> None:
@@ -330,6 +348,7 @@ TestDecisions = DecisionsMachine.TestCase
         ("leases.acquire", {"done", "LeaseTaken"}),
         ("leases.renew", {"done", "Fenced"}),
         ("spans.plan", {"done", "Conflict", "Fenced"}),
+        ("spans.begin", {"done", "Conflict", "Fenced"}),
         ("spans.commit", {"done", "Conflict", "Fenced"}),
         ("steps.commit", {"done", "Conflict", "Fenced"}),
         ("steps.set_aside", {"done", "Fenced"}),

@@ -21,7 +21,7 @@ from koboshi.ledger.held_lease import HeldLease, holding
 from koboshi.ledger.tables import leases as leases_table
 from koboshi.ledger.tables import metadata, versions
 from koboshi.ledger.tables import steps as steps_table
-from koboshi.refs import CheckpointRef, SpanRange, SpanRef
+from koboshi.refs import Beginning, CheckpointRef, SpanRange, SpanRef
 
 PATIENCE_S = 60
 NAMES = ("one", "two")
@@ -279,6 +279,43 @@ def plan_two(ledger: Ledger, key: str) -> leases.Lease:
     lease = held(ledger, key)
     planning(ledger, key, lease)
     return lease
+
+
+def beginning(ledger: Ledger, key: str, lease: leases.Lease) -> str:
+    start = 3 + NAMES.index(_me())
+    spans.begin(ledger, lease, Beginning(key, "id", 0, start))
+    return str(start)
+
+
+def began_as_the_winner_says(ledger: Ledger, key: str, outcomes: Outcomes) -> bool:
+    (winner,) = (outcome for outcome in outcomes if outcome != "Conflict")
+    return [one.start for one in spans.beginnings(ledger, key).values()] == [int(winner)]
+
+
+def planning_at_3(ledger: Ledger, key: str, lease: leases.Lease) -> str:
+    spans.plan(ledger, lease, [span(key, 3, 5).range])
+    return "planned"
+
+
+def beginning_at_4(ledger: Ledger, key: str, lease: leases.Lease) -> str:
+    spans.begin(ledger, lease, Beginning(key, "id", 0, 4))
+    return "begun"
+
+
+def begun_or_planned(ledger: Ledger, key: str, outcomes: Outcomes) -> bool:
+    """Whoever was first: a plan never starts elsewhere than where the landing began."""
+    planned = [one.start for one in spans.planned(ledger, key)]
+    begun = [one.start for one in spans.beginnings(ledger, key).values()]
+    return (outcomes, planned, begun) in (
+        (("planned", "Conflict"), [3], [3]),
+        (("Conflict", "begun"), [], [4]),
+    )
+
+
+def asking_where_it_began(ledger: Ledger, key: str, _prepared: Any) -> str:
+    """What was seen once stays as it was."""
+    seen = [tuple(one.start for one in spans.beginnings(ledger, key).values()) for _ in range(TURNS)]
+    return "no way back" if seen == sorted(seen) and set(seen) <= {(), (3,)} else f"saw {seen}"
 
 
 def landing(content: str) -> Contender:
@@ -584,6 +621,13 @@ RACES = {
         ("leases.check",), (committing_under_the_guard, taking_over_and_looking), nothing_after_the_takeover, _expired
     ),
     "both plan": Race(("spans.plan",), (planning, planning), planned_once, held),
+    "both begin, differently": Race(("spans.begin",), (beginning, beginning), began_as_the_winner_says, held),
+    "one begins, one plans": Race(
+        ("spans.begin", "spans.plan"), (planning_at_3, beginning_at_4), begun_or_planned, held
+    ),
+    "one plans, one asks where it began": Race(
+        ("spans.beginnings",), (planning_at_3, asking_where_it_began), both("planned", "no way back"), held, rounds=FEW
+    ),
     "both land, differently": Race(
         ("spans.commit",), (landing("c"), landing("d")), landed_as_the_winner_says, plan_two
     ),

@@ -37,5 +37,18 @@ def _to_2(connection: sa.Connection) -> None:
             connection.exec_driver_sql(f"ALTER TABLE {table} ALTER COLUMN token TYPE BIGINT")
 
 
-STEPS: Mapping[int, Callable[[sa.Connection], None]] = {2: _to_2}
+def _to_3(connection: sa.Connection) -> None:
+    """Where each partition's landing began: until now that was where its first span starts."""
+    connection.exec_driver_sql(
+        "CREATE TABLE beginnings (topic TEXT NOT NULL, partition INTEGER NOT NULL, topic_id TEXT NOT NULL, "
+        "start BIGINT NOT NULL, origin TEXT NOT NULL, recorded_at FLOAT NOT NULL, PRIMARY KEY (topic, partition), "
+        "CHECK (origin IN ('landing', 'spans')))"
+    )
+    connection.exec_driver_sql(
+        "INSERT INTO beginnings SELECT topic, partition, MIN(topic_id), MIN(start), 'spans', MIN(planned_at) "
+        "FROM spans GROUP BY topic, partition"
+    )
+
+
+STEPS: Mapping[int, Callable[[sa.Connection], None]] = {2: _to_2, 3: _to_3}
 """What makes a ledger of the version before one of this version. A step is never changed once it was released."""

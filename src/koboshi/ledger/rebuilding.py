@@ -13,8 +13,8 @@ import sqlalchemy as sa
 from koboshi.errors import Conflict
 from koboshi.files import naming_disk_failures
 from koboshi.ledger.database import Ledger, LedgerConnection
-from koboshi.ledger.tables import leases, metadata, spans, versions
-from koboshi.refs import SpanRef
+from koboshi.ledger.tables import beginnings, leases, metadata, spans, versions
+from koboshi.refs import Beginning, SpanRef
 
 
 def is_empty(ledger: Ledger) -> bool:
@@ -49,7 +49,17 @@ def put_back(ledger: Ledger, landed: Sequence[SpanRef]) -> None:
             raise Conflict("the ledger has rows, and is not overwritten: move it away first if it is of no use.")
         times = {"planned_at": now, "committed_at": now}
         connection.execute(spans.insert(), [{**_row(span), **times} for span in landed])
+        connection.execute(beginnings.insert(), [{**one.as_json(), "recorded_at": now} for one in first_starts(landed)])
         _fence_all(connection)
+
+
+def first_starts(landed: Sequence[SpanRef]) -> list[Beginning]:
+    """Where each partition begins as far as its spans tell, which are given by partition and start; pure."""
+    first: dict[tuple[str, int], Beginning] = {}
+    for span in (one.range for one in landed):
+        beginning = Beginning(span.topic, span.topic_id, span.partition, span.start, "spans")
+        first.setdefault((span.topic, span.partition), beginning)
+    return list(first.values())
 
 
 def fence_all(ledger: Ledger) -> None:

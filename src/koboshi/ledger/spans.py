@@ -1,6 +1,7 @@
 """Spans: what was planned and what was landed of each partition.
 
-Planned rows come before the first byte is read, committed rows tile a partition without gap or overlap (I1).
+Planned rows come before the first byte is read, committed rows tile a partition without gap or overlap (I1), from where
+its landing began.
 """
 
 import time
@@ -10,24 +11,40 @@ from typing import Any
 import sqlalchemy as sa
 
 from koboshi.errors import Conflict
+from koboshi.ledger import tables
 from koboshi.ledger.database import Ledger, LedgerConnection
 from koboshi.ledger.leases import Lease, check
 from koboshi.ledger.tables import spans
-from koboshi.refs import SpanRange, SpanRef
+from koboshi.refs import Beginning, SpanRange, SpanRef
 
 
 def plan(ledger: Ledger, lease: Lease, ranges: Iterable[SpanRange]) -> None:
-    """Write ranges down before they are read. Each starts where the last row of its partition ends, or first of all.
+    """Write ranges down before they are read. Each starts where the last row of its partition ends.
 
+    The first of a partition is also where its landing begins: the only commit of that, in the same transaction.
     Key: (topic, partition, start). Raises `Conflict` on a gap, an overlap or another topic of the same name.
     """
     with ledger.transaction() as connection:
         check(connection, lease)
         for span in ranges:
-            _check_follows(span, _last(connection, span))
+            if (last := _last(connection, span)) is None:
+                _begin(connection, Beginning(span.topic, span.topic_id, span.partition, span.start))
+            else:
+                _check_follows(span, last)
             connection.execute(
                 spans.insert().values(**span.as_json(), state="planned", token=lease.token, planned_at=time.time())
             )
+
+
+def begin(ledger: Ledger, lease: Lease, beginning: Beginning) -> None:
+    """Write down where the landing of a partition begins that has nothing to land yet; `plan` does it for all others.
+
+    Key: (topic, partition), and the only commit of it. Under a crash there is none yet, and the next landing is the
+    first. The same beginning again changes nothing, another one raises `Conflict`.
+    """
+    with ledger.transaction() as connection:
+        check(connection, lease)
+        _begin(connection, beginning)
 
 
 def commit(ledger: Ledger, lease: Lease, span: SpanRef) -> None:
@@ -73,6 +90,14 @@ def committed(ledger: Ledger, topic: str) -> list[SpanRef]:
     ]
 
 
+def beginnings(ledger: Ledger, topic: str) -> dict[int, Beginning]:
+    """Where the landing of each partition of a topic began, as far as there was one."""
+    query = sa.select(tables.beginnings).where(tables.beginnings.c.topic == topic)
+    with ledger.snapshot() as connection:
+        rows = connection.execute(query.order_by(tables.beginnings.c.partition)).all()
+    return {row.partition: Beginning(row.topic, row.topic_id, row.partition, row.start, row.origin) for row in rows}
+
+
 def topics(ledger: Ledger) -> list[str]:
     """The names of all topics that were ever planned."""
     with ledger.snapshot() as connection:
@@ -105,6 +130,19 @@ def _last(connection: LedgerConnection, span: SpanRange) -> sa.Row[Any] | None:
     return connection.execute(query.order_by(spans.c.start.desc()).limit(1)).one_or_none()
 
 
+def _begin(connection: LedgerConnection, beginning: Beginning) -> None:
+    table = tables.beginnings
+    here = (table.c.topic == beginning.topic, table.c.partition == beginning.partition)
+    row = connection.execute(sa.select(table).where(*here)).one_or_none()
+    if row is None:
+        connection.execute(table.insert().values(**beginning.as_json(), recorded_at=time.time()))
+    elif row.topic_id != beginning.topic_id:
+        raise Conflict(_made_again(beginning.topic))
+    elif row.start != beginning.start:
+        where = f"{beginning.topic}/{beginning.partition}"
+        raise Conflict(f"the landing of {where} began at {row.start}, not at {beginning.start}: plan again.")
+
+
 def _check_next(connection: LedgerConnection, span: SpanRange) -> None:
     """Committed spans tile from the first that was ever planned: none before this one may be waiting."""
     here = (spans.c.topic == span.topic, spans.c.partition == span.partition, spans.c.state == "planned")
@@ -113,13 +151,15 @@ def _check_next(connection: LedgerConnection, span: SpanRange) -> None:
         raise Conflict(f"{span} does not start at {start}, where the committed spans end: land what is there first.")
 
 
-def _check_follows(span: SpanRange, last: sa.Row[Any] | None) -> None:
-    if last is None:
-        return
+def _check_follows(span: SpanRange, last: sa.Row[Any]) -> None:
     if last.topic_id != span.topic_id:
-        raise Conflict(f"topic {span.topic} was deleted and made again since its last landing: give it a new name.")
+        raise Conflict(_made_again(span.topic))
     if last.end != span.start:
         raise Conflict(f"{span} does not start at {last.end}, where the planned spans end: plan again.")
+
+
+def _made_again(topic: str) -> str:
+    return f"topic {topic} was deleted and made again since its last landing: give it a new name."
 
 
 def _check_same(row: sa.Row[Any], span: SpanRef) -> None:

@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 metadata = sa.MetaData()
 
 # One row. No lease gets a token below `first_token`: see `koboshi.ledger.rebuilding`.
@@ -40,6 +40,19 @@ spans = sa.Table(
     sa.Column("committed_at", sa.Float),
     sa.CheckConstraint("state IN ('planned', 'committed')"),
     sa.CheckConstraint('start < "end"'),
+)
+
+# Written with the first plan of a partition, and never changed.
+beginnings = sa.Table(
+    "beginnings",
+    metadata,
+    sa.Column("topic", sa.Text, primary_key=True),
+    sa.Column("partition", sa.Integer, primary_key=True),
+    sa.Column("topic_id", sa.Text, nullable=False),
+    sa.Column("start", sa.BigInteger, nullable=False),
+    sa.Column("origin", sa.Text, nullable=False),
+    sa.Column("recorded_at", sa.Float, nullable=False),
+    sa.CheckConstraint("origin IN ('landing', 'spans')"),
 )
 
 attempts = sa.Table(
