@@ -9,8 +9,11 @@ GUIDE = """
 
 1. **land_…** reads each topic from where the last landing ended to its end now, and lands it *raw*: nothing is decoded,
    so nothing can be lost to a bad record. A span (a range of offsets) is planned in the ledger before it is read and
-   committed after its file is on disk, so a task that is killed or run twice lands the same ranges once.
-2. **audit** reads the broker again with another client and compares every record with what was landed.
+   committed after its file is on disk, so a task that is killed or run twice lands the same ranges once. Its log says
+   which offsets were gone before the first landing came, and which open transaction holds records back: neither is
+   a failure.
+2. **audit** reads the broker again with another client and compares every record with what was landed. What retention
+   or compaction has taken away there since is counted, and is no difference.
 3. **pin** moves `cut.json`, the lock file of the stream, forward to what was landed, and emits the asset `stream-cut`:
    that starts the DAG `train`. When nothing new was landed, this task is *skipped*, and nothing is trained.
 

@@ -5,14 +5,25 @@ import uuid
 
 import pytest
 
+from koboshi.datasets import span_records
+from koboshi.datasets.pinning import pin
 from koboshi.errors import BadInput, Conflict
+from koboshi.ingest.audit import audit_topic
 from koboshi.ingest.kafka_source import KafkaSource
+from koboshi.ingest.landing import Lander
+from koboshi.ingest.repair import repair_topic
+from koboshi.ingest.source import Records
+from koboshi.ledger import Ledger, spans
 from koboshi.refs import SpanRange
 from tests.support import kafka_topics, record_batches
 from tests.support.memory_stream import MemoryBroker, MemoryStream, record
 
 LENGTHS = (30, 0)
 ROWS = [record(offset) for offset in range(LENGTHS[0])]
+
+
+KEPT_KEYS = [b"key %d" % number for number in range(5)]
+KEYED = [(n, 1_529_280_000_000, KEPT_KEYS[n % 5], b"value %d" % n, []) for n in range(100)]
 
 
 class InMemory:
@@ -32,6 +43,18 @@ class InMemory:
 
     def expire(self, topic, start):
         self.stream.expire(topic, 0, start)
+
+    def make_compacted(self, topic):
+        self.stream.make(topic, 0)
+        self.stream.partitions[topic][0] += KEYED
+        self.stream.compacted.add(topic)
+
+    def compact(self, topic):
+        self.stream.partitions[topic][0].append((len(KEYED), 0, b"last", b"last", []))
+        self.stream.compact(topic, 0, before=len(KEYED))
+
+    def stop_compacting(self, topic):
+        self.stream.compacted.remove(topic)
 
 
 class OnKafka:
@@ -53,6 +76,17 @@ class OnKafka:
 
     def expire(self, topic, start):
         kafka_topics.expire(self.servers, topic, 0, start)
+
+    def make_compacted(self, topic):
+        kafka_topics.make(self.servers, topic, 1, kafka_topics.COMPACTED)
+        with kafka_topics.producer_of(self.servers) as producer:
+            kafka_topics.write(producer, topic, 0, KEYED)
+
+    def compact(self, topic):
+        kafka_topics.compact(self.servers, topic, len(KEPT_KEYS) + 1)
+
+    def stop_compacting(self, topic):
+        kafka_topics.configure(self.servers, topic, {"cleanup.policy": "delete"})
 
 
 @pytest.fixture(scope="module", params=["memory", pytest.param("kafka", marks=pytest.mark.stack)])
@@ -127,6 +161,65 @@ def test_deleted_offsets_are_refused_and_never_skipped(world):
     with pytest.raises(Conflict):
         read(world.source, name, 9, 20)
     assert read(world.source, name, 10, 20) == ROWS[10:20] == list(world.broker.records(name, 0, 10, 20))
+
+
+def test_a_compacted_topic_is_landed_audited_and_pinned_before_and_after(world, tmp_path):
+    """Counted, and no difference; the next landing follows on; a lost file cannot come from the broker again.
+
+    The control is the same topic, once it is no longer compacted: what only we hold is a difference then.
+    """
+    name = kafka_topics.new_name("compacted")
+    world.make_compacted(name)
+    ledger = Ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
+    lander = Lander(ledger, world.source, tmp_path, "us")
+
+    def audited():
+        [verdict] = audit_topic(world.broker, tmp_path, spans.committed(ledger, name), spans.beginnings(ledger, name))
+        return verdict.outcome, verdict.records, verdict.no_longer_on_broker, verdict.offset
+
+    [first] = lander.land_topic(name)
+    assert audited() == ("equal", 100, 0, None)
+    world.compact(name)
+    assert audited() == ("no longer on the broker", 100, 95, None)
+    assert [span.records for span in lander.land_topic(name)] == [1]
+    assert audited() == ("no longer on the broker", 101, 95, None)
+    pinned, _ = pin(ledger, tmp_path, [name], tmp_path / "cut.json")
+    assert sum(len(batch.offsets) for batch in span_records.read(ledger, tmp_path, pinned)) == 101
+    (tmp_path / first.path).rename(tmp_path / "kept")
+    with pytest.raises(Conflict, match="the broker gives other records than were landed"):
+        list(repair_topic(lander, name))
+    (tmp_path / "kept").rename(tmp_path / first.path)
+    world.stop_compacting(name)
+    assert audited() == ("different", 101, 0, 0)
+    ledger.close()
+
+
+def test_a_record_that_was_never_in_a_compacted_topic_is_found(world, tmp_path):
+    """The control: compaction keeps the newest record of each key, and the broker is read to its end for one."""
+    name = kafka_topics.new_name("invented")
+    world.make_compacted(name)
+    world.compact(name)
+
+    class Inventing:
+        """The source, and a record more where the broker has a hole."""
+
+        def __getattr__(self, asked):
+            return getattr(world.source, asked)
+
+        def read(self, span):
+            yield Records([0], [0], [b"invented"], [b"v"], [[]])
+            yield from world.source.read(span)
+
+    ledger = Ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
+    Lander(ledger, Inventing(), tmp_path, "us").land_topic(name)
+    [verdict] = audit_topic(world.broker, tmp_path, spans.committed(ledger, name), spans.beginnings(ledger, name))
+    assert (verdict.outcome, verdict.offset) == ("different", 0)
+    assert "neither this record nor a later one of its key" in verdict.detail
+    ledger.close()
+
+
+def test_a_compacted_topic_is_told_from_others(world, topic):
+    assert not world.broker.is_compacted(topic)
 
 
 def test_a_topic_made_again_has_another_identity(world):

@@ -89,7 +89,7 @@ def test_spans_are_read_by_datasets_and_audit_and_landed_on(kept: Path, stream: 
     Lander(ledger, stream, kept, "us", span_records=10).land_topic("readings")
     begun = spans.beginnings(ledger, "readings")
     assert [(one.partition, one.start) for one in begun.values()] == [(0, 0), (1, 0)]
-    verdicts = list(audit_topic(MemoryBroker(stream), kept, spans.committed(ledger, "readings")))
+    verdicts = list(audit_topic(MemoryBroker(stream), kept, spans.committed(ledger, "readings"), begun))
     assert [(verdict.outcome, verdict.records) for verdict in verdicts] == [("equal", 25), ("equal", 12)]
 
 

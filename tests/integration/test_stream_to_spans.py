@@ -17,7 +17,6 @@ from koboshi.ingest.kafka_source import KafkaSource
 from koboshi.ledger import Ledger, spans
 from pipelines.snapshot import FOLDERS, build_snapshot
 from tests.support import kafka_topics
-from tests.support.memory_stream import record
 from tests.support.running_stack import KOBOSHI, clean_environment
 
 pytestmark = pytest.mark.stack
@@ -25,6 +24,11 @@ pytestmark = pytest.mark.stack
 TOPICS = ("transactions", "fraud-reports")
 WINDOW = ("--from", "2018-06-18", "--to", "2018-06-19")
 EVENTS_AT_LEAST = 15_000
+
+
+def numbered(count):
+    """So many records that every producer can send."""
+    return [(n, 1_529_280_000_000, b"k", b"%d" % n, []) for n in range(count)]
 
 
 @pytest.fixture(scope="module")
@@ -193,7 +197,7 @@ def test_aborted_and_open_transactions_are_neither_landed_nor_passed_over(stack)
     """Committed records only, up to the last stable offset; lander and audit agree on what that is."""
     servers, topic = stack.settings.kafka.bootstrap_servers, kafka_topics.new_name("transactional")
     kafka_topics.make(servers, topic, 1)
-    rows = [(offset, when, b"k", b"%d" % offset, []) for offset, when, *_ in map(record, range(30))]
+    rows = numbered(30)
     with kafka_topics.producer_of(servers, transactional_id=topic) as producer:
         producer.init_transactions()
         for part, end in ((rows[:10], "commit"), (rows[10:20], "abort"), (rows[20:25], "commit")):
@@ -202,13 +206,47 @@ def test_aborted_and_open_transactions_are_neither_landed_nor_passed_over(stack)
             producer.commit_transaction() if end == "commit" else producer.abort_transaction()
         producer.begin_transaction()
         kafka_topics.write(producer, topic, 0, rows[25:])
-        stack.run("ingest", "run", "--topic", topic, "--span-records", "7")
+        with kafka_topics.producer_of(servers) as plain:
+            kafka_topics.write(plain, topic, 0, numbered(115)[100:])
+        said = stack.run("ingest", "run", "--topic", topic, "--span-records", "7").stdout
+        assert "20 records from offset 28 on are held back by an open transaction of producer" in said
+        assert f"(transactional id {topic})" in said
         assert sorted(map(int, values(stack, topic))) == [*range(10), *range(20, 25)]
         assert audited(stack, topic)[1] == {(topic, 0): "equal"}
+        [row] = json.loads(stack.run("ingest", "status", "--json", "--topic", topic).stdout)
+        assert (row["last_stable_offset"], row["high_watermark"]) == (28, 48)
+        assert (row["lag_records"], row["held_back_records"]) == (0, 20)
+        [held] = row["open_transactions"]
+        assert (held["transactional_id"], held["first_offset"]) == (topic, 28)
+        assert said.splitlines()[-1] in stack.run("ingest", "status", "--topic", topic).stdout
         producer.commit_transaction()
-    stack.run("ingest", "run", "--topic", topic)
-    assert sorted(map(int, values(stack, topic))) == [*range(10), *range(20, 30)]
+    assert "held back" not in stack.run("ingest", "run", "--topic", topic).stdout
+    assert sorted(map(int, values(stack, topic))) == [*range(10), *range(20, 30), *range(100, 115)]
     assert audited(stack, topic)[1] == {(topic, 0): "equal"}
+
+
+def test_what_was_gone_before_the_first_landing_is_said_counted_and_no_error(stack):
+    """Where something is left to land, and where nothing is; what is deleted after a landing is refused."""
+    servers, topic = stack.settings.kafka.bootstrap_servers, kafka_topics.new_name("late")
+    kafka_topics.make(servers, topic, 2)
+    with kafka_topics.producer_of(servers) as producer:
+        for partition in (0, 1):
+            kafka_topics.write(producer, topic, partition, numbered(6))
+    kafka_topics.expire(servers, topic, 0, 4)
+    kafka_topics.expire(servers, topic, 1, 6)
+    said = stack.run("ingest", "run", "--topic", topic).stdout
+    assert f"{topic}/0: offsets 0 to 3 were gone from the broker before the first landing came." in said
+    assert f"{topic}/1: offsets 0 to 5 were gone from the broker before the first landing came." in said
+    rows = json.loads(stack.run("ingest", "status", "--json", "--topic", topic).stdout)
+    assert [(row["gone_before_landing"], row["records"], row["lag_records"]) for row in rows] == [(4, 2, 0), (6, 0, 0)]
+    done, outcomes = audited(stack, topic)
+    assert (done.returncode, set(outcomes.values())) == (0, {"equal"})
+    assert [row["gone_before_landing"] for row in json.loads(done.stdout)] == [4, 6]
+    with kafka_topics.producer_of(servers) as producer:
+        kafka_topics.write(producer, topic, 1, numbered(3))
+    kafka_topics.expire(servers, topic, 1, 8)
+    again = stack.run("ingest", "run", "--topic", topic, check=False)
+    assert (again.returncode, "offsets 6 to 7 were deleted before they were landed" in again.stderr) == (65, True)
 
 
 def test_the_lander_keeps_up(stack, straight):

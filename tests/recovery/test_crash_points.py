@@ -119,6 +119,14 @@ def test_stopped_at_any_crash_point_the_next_run_ends_as_if_nothing_had_been(sce
         )
 
 
+def test_a_first_landing_that_finds_nothing_left_records_where_it_begins_whenever_it_is_stopped(sweep):
+    """I1: recorded whole or not yet, and the next one ends the same; SIGKILL around the row and each commit."""
+    found = sweep("BeginWithNothingLeft", "--statements", "--only", "beginnings|COMMIT")
+    assert sum("INSERT INTO beginnings" in point for point in found["points"]) == 2
+    assert sum("COMMIT" in point for point in found["points"]) >= 8
+    assert all_wrong(found) == []
+
+
 def test_a_lander_that_writes_its_row_before_the_file_has_its_name_is_caught(sweep):
     """The control of the landing's sweep: refuted at the renaming, by I2; and for its syncs and an unforeseen error."""
     found = sweep("LandTheRowFirst", "--fault", SIGKILL, "--fault", "EIO", "--only", "rename")

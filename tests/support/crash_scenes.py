@@ -26,7 +26,7 @@ from koboshi.training.retention import LEAST
 from koboshi.training.worker import StepOrder
 from tests.support.chain_unit import straight
 from tests.support.inline_executor import InlineExecutor
-from tests.support.invariants import SPANS, STEPS, span_violations, step_violations, tables
+from tests.support.invariants import BEGINNINGS, SPANS, STEPS, span_violations, step_violations, tables
 from tests.support.local_pool import BEFORE, LocalPool
 from tests.support.memory_stream import MemoryStream, record
 from tests.support.trainings import chain_spec
@@ -69,13 +69,36 @@ class LandOneSpan:
 
     def state(self, folder: Path) -> Any:
         """The rows, and every file below the spans' folder: an hour later nothing else is left."""
-        return _rows(folder, SPANS, without={"token"}), _files(folder / "spans")
+        begun = _rows(folder, BEGINNINGS, without=set())
+        return begun, _rows(folder, SPANS, without={"token"}), _files(folder / "spans")
 
     def _land(self, folder: Path, length: int, lander: type[Lander]) -> None:
         stream = MemoryStream()
         stream.make("t", length)
         ledger = Ledger(f"sqlite:///{folder / 'ledger.db'}")
         lander(ledger, stream, folder, str(os.getpid()), span_records=self.all - self.held).land_topic("t")
+
+
+class BeginWithNothingLeft:
+    """The first landing of a partition whose records are all gone: where it begins is all that there is to record."""
+
+    def prepare(self, folder: Path) -> None:
+        Ledger(f"sqlite:///{folder / 'ledger.db'}").close()
+
+    def enter(self, folder: Path) -> None:
+        stream = MemoryStream()
+        stream.make("t", 7)
+        stream.expire("t", 0, 7)
+        Lander(Ledger(f"sqlite:///{folder / 'ledger.db'}"), stream, folder, str(os.getpid())).land_topic("t")
+
+    def violations(self, folder: Path) -> list[str]:
+        """It is recorded whole, or not yet."""
+        with tables(folder / "ledger.db") as ask:
+            rows = [(row["partition"], row["start"], row["origin"]) for row in ask(BEGINNINGS)]
+        return [] if rows in ([], [(0, 7, "landing")]) else [f"landing began at {rows}"]
+
+    def state(self, folder: Path) -> Any:
+        return _rows(folder, BEGINNINGS, without=set()), _rows(folder, SPANS, without=set())
 
 
 class CommitOneStep:

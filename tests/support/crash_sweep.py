@@ -1,6 +1,6 @@
 """Sweep a commit path: a fault at each of its crash points, then enter it again and compare with an undisturbed run.
 
-    python -m tests.support.crash_sweep SCENE FOLDER OUT [--fault SIGKILL] … [--statements] [--only rename]
+    python -m tests.support.crash_sweep SCENE FOLDER OUT [--fault SIGKILL] … [--statements] [--only REGEX]
 
 Everything is imported once, here; each run is a forked child, and a fork is a fresh process: it has no file open and
 nothing in memory of what was killed. What came out is written to OUT as JSON, for the test to judge.
@@ -11,6 +11,7 @@ import importlib
 import io
 import json
 import os
+import re
 import shutil
 import sys
 import time
@@ -136,10 +137,10 @@ def _some_hours_later() -> None:
 def _points(sweep: Sweep, calls: Sequence[Call], moments: Sequence[str], wanted: argparse.Namespace) -> Iterator[Point]:
     for fault in wanted.fault:
         for call in calls:
-            if wanted.only in (None, call.name):
+            if re.fullmatch(wanted.only, call.name):
                 yield f"{fault} at {call}", partial(sweep.at_call, fault, call)
     for number, moment in enumerate(moments if wanted.statements else (), start=1):
-        if wanted.only is None or wanted.only in moment:
+        if re.search(wanted.only, moment):
             yield f"SIGKILL {moment} (moment {number})", partial(sweep.at_moment, number)
 
 
@@ -172,7 +173,7 @@ def main() -> None:
     words.add_argument("--strace", required=True)
     words.add_argument("--fault", action="append", default=[])
     words.add_argument("--statements", action="store_true")
-    words.add_argument("--only")
+    words.add_argument("--only", default=".*")
     wanted = words.parse_args()
     module, _, name = wanted.scene.partition(":")
     sys.dont_write_bytecode = True

@@ -17,6 +17,7 @@ Record = tuple[int, int, bytes | None, bytes | None, list[tuple[bytes, bytes | N
 SPANS = (
     'SELECT topic, "partition", start, "end", state, token, path, sha256, content, records FROM spans ORDER BY 1, 2, 3'
 )
+BEGINNINGS = 'SELECT topic, "partition", topic_id, start, origin FROM beginnings ORDER BY 1, 2'
 STEPS = "SELECT run_key, unit, step, path, sha256, metrics, set_aside, token FROM steps ORDER BY id"
 SPAN_TOKENS = """
     SELECT 'land/' || topic || '/' || "partition" AS lease, token FROM spans WHERE state = 'committed'

@@ -1,12 +1,22 @@
 """Topics of a test's own on a real broker."""
 
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
-from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.admin import ConfigResource, ConfigResourceType
 
 from tests.support.memory_stream import Record
+
+KEPT_FOR_EVER = {"retention.ms": "-1"}
+# A file is closed by a record that is a second younger, and what is in it may be compacted at once.
+COMPACTED = {
+    "cleanup.policy": "compact",
+    "segment.ms": "1000",
+    "min.cleanable.dirty.ratio": "0.01",
+    "delete.retention.ms": "0",
+}
 
 
 def new_name(what: str) -> str:
@@ -23,10 +33,51 @@ def admin_of(bootstrap_servers: str) -> Iterator[KafkaAdminClient]:
         admin.close()
 
 
-def make(bootstrap_servers: str, topic: str, partitions: int) -> None:
+def make(bootstrap_servers: str, topic: str, partitions: int, configs: Mapping[str, str] = KEPT_FOR_EVER) -> None:
     with admin_of(bootstrap_servers) as admin:
-        wanted = {"num_partitions": partitions, "replication_factor": 1, "configs": {"retention.ms": "-1"}}
+        wanted = {"num_partitions": partitions, "replication_factor": 1, "configs": configs}
         admin.create_topics({topic: wanted}, wait_for_metadata=True)
+
+
+def configure(bootstrap_servers: str, topic: str, configs: Mapping[str, str]) -> None:
+    with admin_of(bootstrap_servers) as admin:
+        admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, configs)])
+
+
+def hurry_the_cleaner(bootstrap_servers: str) -> None:
+    """Let the broker look for what can be compacted ten times a second, not every fifteen seconds, from now on.
+
+    Its cleaner is started anew by that, and the old one's buffer of 128 MB is still there then: so it gets a small one.
+    """
+    wanted = {"log.cleaner.backoff.ms": "100", "log.cleaner.dedupe.buffer.size": str(4 * 1024 * 1024)}
+    with admin_of(bootstrap_servers) as admin:
+        [broker] = admin.describe_cluster()["brokers"]
+        admin.alter_configs([ConfigResource(ConfigResourceType.BROKER, str(broker["broker_id"]), wanted)])
+
+
+def compact(bootstrap_servers: str, topic: str, left: int) -> None:
+    """Begin the next file of partition 0 with one more record, and wait until no more than `left` records are there."""
+    with producer_of(bootstrap_servers) as producer:
+        producer.send(topic, b"last", b"last", partition=0)
+    hurry_the_cleaner(bootstrap_servers)
+    for _ in range(100):
+        if len(_offsets_in(bootstrap_servers, topic)) <= left:
+            return
+    raise AssertionError(f"{topic} was not compacted")
+
+
+def _offsets_in(bootstrap_servers: str, topic: str) -> list[int]:
+    partition = TopicPartition(topic, 0)
+    consumer = KafkaConsumer(bootstrap_servers=bootstrap_servers, enable_auto_commit=False)
+    try:
+        consumer.assign([partition])
+        consumer.seek(partition, 0)
+        end, found = consumer.end_offsets([partition])[partition], list[int]()
+        while consumer.position(partition) < end:
+            found += [record.offset for record in consumer.poll(timeout_ms=100).get(partition, [])]
+        return found
+    finally:
+        consumer.close()
 
 
 def delete(bootstrap_servers: str, topic: str) -> None:

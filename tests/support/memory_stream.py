@@ -25,6 +25,7 @@ class MemoryStream:
         self.ids: dict[str, uuid.UUID] = {}
         self.partitions: dict[str, list[list[Record]]] = {}
         self.starts: dict[tuple[str, int], int] = {}
+        self.compacted: set[str] = set()
         self.batch = batch
         self.made = 0
 
@@ -37,16 +38,25 @@ class MemoryStream:
     def append(self, topic: str, partition: int, count: int) -> None:
         """More records at the end of a partition."""
         held = self.partitions[topic][partition]
-        held += [record(offset) for offset in range(len(held), len(held) + count)]
+        end = self._end(held)
+        held += [record(offset) for offset in range(end, end + count)]
 
     def expire(self, topic: str, partition: int, start: int) -> None:
         """Delete the records before `start`, as retention does."""
         self.starts[topic, partition] = start
 
+    def compact(self, topic: str, partition: int, before: int | None = None) -> None:
+        """Keep the newest record of each key before an offset, as the broker's cleaner does behind its newest file."""
+        self.compacted.add(topic)
+        held = self.partitions[topic][partition]
+        end = self._end(held) if before is None else before
+        newest = {row[2]: row[0] for row in held if row[0] < end}
+        held[:] = [row for row in held if row[0] >= end or (row[2] is not None and newest[row[2]] == row[0])]
+
     def logs(self, topic: str) -> list[PartitionLog]:
         self._check(topic)
         return [
-            PartitionLog(topic, str(self.ids[topic]), number, self.first_offset(topic, number), len(held))
+            PartitionLog(topic, str(self.ids[topic]), number, self.first_offset(topic, number), self._end(held))
             for number, held in enumerate(self.partitions[topic])
         ]
 
@@ -66,6 +76,10 @@ class MemoryStream:
 
     def records(self, topic: str, partition: int, start: int, end: int) -> Iterator[Record]:
         return (row for row in self.partitions[topic][partition] if start <= row[0] < end)
+
+    @staticmethod
+    def _end(held: list[Record]) -> int:
+        return held[-1][0] + 1 if held else 0
 
     def _check(self, topic: str) -> None:
         if topic not in self.ids:
@@ -90,3 +104,6 @@ class MemoryBroker:
 
     def records(self, topic: str, partition: int, start: int, end: int) -> Iterator[Record]:
         return self.stream.records(topic, partition, start, end)
+
+    def is_compacted(self, topic: str) -> bool:
+        return topic in self.stream.compacted

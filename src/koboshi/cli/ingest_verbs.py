@@ -3,8 +3,9 @@
 import dataclasses
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import groupby
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -16,8 +17,10 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from koboshi.ingest.audit import Verdict
+    from koboshi.ingest.kafka_source import KafkaSource
     from koboshi.ingest.landing import Lander
-    from koboshi.refs import SpanRef
+    from koboshi.ingest.source import OpenTransaction, PartitionLog
+    from koboshi.refs import Beginning, SpanRef
 
 app = typer.Typer(no_args_is_help=True, help="Land the stream as committed spans, and prove that they equal it.")
 
@@ -27,36 +30,71 @@ Topics = Annotated[
 SpanRecords = Annotated[int | None, typer.Option(min=1, help="The longest span.  [default: koboshi.toml]")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
+RARE = {"held_back_records", "gone_before_landing", "no_longer_on_broker", "offset", "detail"}
+
 
 @app.command()
 def run(topic: Topics = None, span_records: SpanRecords = None) -> None:
     """Land all that the topics hold at this moment. Safe to run again, twice at once, and after any crash."""
-    began = time.monotonic()
-    with _lander(span_records) as lander:
+    from koboshi.ingest.status import held_back
+
+    began, held = time.monotonic(), list["PartitionLog"]()
+    with _source() as source:
+        lander = _lander(source, span_records, held.append)
         done = [span for name in _topics(topic) for span in lander.land_topic(name)]
+        transactions = source.open_transactions(held)
     records, took = sum(span.records for span in done), time.monotonic() - began
     typer.echo(
         f"landed {records:,} records in {len(done)} spans, {took:.1f} s ({records / took:,.0f}/s)."
         if done
         else "nothing new to land."
     )
+    for log in held:
+        typer.echo(held_back(log, transactions))
 
 
 @app.command()
 def status(topic: Topics = None, as_json: Json = False) -> None:
-    """Show for each partition how far it is planned and landed, and how much is waiting."""
-    from koboshi.ingest.status import partition_statuses
-    from koboshi.ledger import spans
+    """Show for each partition how far it is planned and landed, how much waits, and what holds records back."""
+    from koboshi.ingest.status import held_back
 
-    with _lander(None) as lander:
-        rows = [
-            row
-            for name in _topics(topic)
-            for row in partition_statuses(
-                lander.source.logs(name), spans.committed(lander.ledger, name), spans.planned(lander.ledger, name)
+    with _source() as source:
+        logs = [log for name in _topics(topic) for log in source.logs(name)]
+        transactions = source.open_transactions(logs)
+    rows = _statuses(logs)
+    if as_json:
+        # `log_end` is what `last_stable_offset` was called before: for one more version.
+        typer.echo(
+            json.dumps(
+                [{**row, "log_end": row["last_stable_offset"], **_held(row, transactions)} for row in rows], indent=2
             )
-        ]
-    _print([dataclasses.asdict(row) for row in rows], as_json)
+        )
+        return
+    _print(rows, as_json)
+    for log in logs:
+        if log.held_back:
+            typer.echo(held_back(log, transactions))
+
+
+def _statuses(logs: "Sequence[PartitionLog]") -> list[dict[str, Any]]:
+    from koboshi.ingest.status import partition_statuses
+    from koboshi.ledger import Ledger, spans
+
+    ledger = Ledger(load_settings().ledger_url)
+    return [
+        dataclasses.asdict(row)
+        for name, ours in groupby(logs, key=lambda log: log.topic)
+        for row in partition_statuses(
+            ours, spans.committed(ledger, name), spans.planned(ledger, name), spans.beginnings(ledger, name)
+        )
+    ]
+
+
+def _held(row: Mapping[str, Any], transactions: "Sequence[OpenTransaction]") -> dict[str, Any]:
+    here = (row["topic"], row["partition"])
+    return {
+        "open_transactions": [dataclasses.asdict(one) for one in transactions if (one.topic, one.partition) == here]
+    }
 
 
 @app.command()
@@ -77,7 +115,9 @@ def audit(topic: Topics = None, as_json: Json = False) -> None:
         verdicts = [
             verdict
             for name in _topics(topic)
-            for verdict in audit_topic(broker, settings.state_dir, spans.committed(ledger, name))
+            for verdict in audit_topic(
+                broker, settings.state_dir, spans.committed(ledger, name), spans.beginnings(ledger, name)
+            )
         ]
     finally:
         broker.close()
@@ -90,32 +130,44 @@ def repair(topic: Topics = None) -> None:
     """Read committed spans whose files are lost or changed from the broker again; they must come out the same."""
     from koboshi.ingest.repair import repair_topic
 
-    with _lander(None) as lander:
+    with _source() as source:
+        lander = _lander(source)
         mended = [span for name in _topics(topic) for span in _told(repair_topic(lander, name), "put back")]
     typer.echo("Now every landed span is as committed." if mended else "Every landed span is as committed.")
 
 
 @contextmanager
-def _lander(span_records: int | None) -> "Iterator[Lander]":
+def _source() -> "Iterator[KafkaSource]":
     from koboshi.ingest.kafka_source import KafkaSource
+
+    source = KafkaSource(required(load_settings().kafka.bootstrap_servers, "Kafka"))
+    try:
+        yield source
+    finally:
+        source.close()
+
+
+def _lander(
+    source: "KafkaSource",
+    span_records: int | None = None,
+    held_back: "Callable[[PartitionLog], None]" = lambda _log: None,
+) -> "Lander":
     from koboshi.ingest.landing import Lander
     from koboshi.ingest.lost_ledger import open_ledger
     from koboshi.ledger import holders
 
     settings = load_settings()
-    source = KafkaSource(required(settings.kafka.bootstrap_servers, "Kafka"))
-    try:
-        yield Lander(
-            ledger=open_ledger(settings.ledger_url, settings.state_dir),
-            source=source,
-            state_dir=settings.state_dir,
-            holder=holders.this_process(),
-            span_records=span_records or settings.ingest.span_records,
-            lease_s=settings.ingest.lease_s,
-            landed=_tell_landed,
-        )
-    finally:
-        source.close()
+    return Lander(
+        ledger=open_ledger(settings.ledger_url, settings.state_dir),
+        source=source,
+        state_dir=settings.state_dir,
+        holder=holders.this_process(),
+        span_records=span_records or settings.ingest.span_records,
+        lease_s=settings.ingest.lease_s,
+        landed=_tell_landed,
+        began=_tell_begun,
+        held_back=held_back,
+    )
 
 
 def _topics(given: list[str] | None) -> tuple[str, ...]:
@@ -124,6 +176,10 @@ def _topics(given: list[str] | None) -> tuple[str, ...]:
 
 def _tell_landed(span: "SpanRef") -> None:
     typer.echo(f"landed {_named(span)}: {span.records:,} records")
+
+
+def _tell_begun(beginning: "Beginning") -> None:
+    typer.echo(f"{beginning.topic}/{beginning.partition}: {beginning.gone}.")
 
 
 def _told(spans: "Iterator[SpanRef]", what: str) -> "Iterator[SpanRef]":
@@ -150,13 +206,17 @@ def _print(rows: list[dict[str, Any]], as_json: bool) -> None:
 
 
 def partitions_table(rows: Sequence[Mapping[str, Any]]) -> "Table":
-    """One row for each partition, with a column for each other field; without a frame, so that it fits 80 columns."""
+    """One row for each partition, with a column for each other field, those of RARE only where there is something.
+
+    Without a frame, so that it fits into 80 columns.
+    """
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
     table.add_column("partition")
-    keys = [key for key in rows[0] if key not in ("topic", "partition")]
+    keys = [key for key in rows[0] if key not in RARE or any(row[key] for row in rows)]
+    keys = [key for key in keys if key not in ("topic", "partition")]
     for key in keys:
         number = any(isinstance(row[key], int) for row in rows)
         table.add_column(key.replace("_", " "), justify="right" if number else "left", overflow="fold")

@@ -34,10 +34,14 @@ def rebuild(topic_id: TopicIds = None) -> None:
     fenced. Committed training steps and releases are not in these files: docs/durable-formats.md says what follows.
     """
     from koboshi.ingest.rebuild import rebuild_spans
+    from koboshi.ledger import rebuilding
 
     settings = load_settings()
     given = dict(_pair(word) for word in topic_id or ())
     landed = rebuild_spans(_usable(settings.ledger_url), settings.state_dir, given, _tell)
+    for begun in rebuilding.first_starts(landed):
+        if begun.start > 0:
+            typer.echo(f"{begun.topic}/{begun.partition}: {begun.gone}.")
     records = sum(span.records for span in landed)
     typer.echo(f"{len(landed)} spans with {records:,} records are committed again; now run `koboshi ingest audit`.")
 

@@ -5,9 +5,10 @@
 | `span_plan`                    | decides which ranges to land                                             |
 | `landing`                      | lands them: reads, publishes, commits                                    |
 | `source`, `kafka_source`       | what the lander asks of a stream, and Kafka's answer to it               |
+| `kafka_transactions`           | whose open transactions hold records back                                |
 | `parquet_span`                 | the file of a span                                                       |
 | `orphans`, `repair`, `status`  | sweeps, mends, tells                                                     |
-| `audit`                        | compares spans with the broker, through `confluent_audit`, `parquet_audit` |
+| `audit`, `audit_compare`       | compares spans with the broker, through `confluent_audit`, `parquet_audit` |
 
 What the records mean is no business of this room. Nothing is imported here: the audit shares no code with the lander,
 and each is installed with an extra of its own.

@@ -1,25 +1,26 @@
 """The audit: are the committed spans, record by record, what the broker holds? It shares no code with the lander.
 
-For each partition: *equal*, *no longer on the broker* (deleted there by retention, or with its topic; what is left is
-compared), *different at offset N*, or *broken* when a span's file is not the one that was committed.
+For each partition: *equal*, *no longer on the broker* (deleted there by retention, compacted away, or gone with its
+topic; what is left is compared), *different at offset N*, or *broken* when a span's file is not the one that was
+committed. What was gone before the first landing is counted, too.
 """
 
 import dataclasses
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import chain, dropwhile, groupby, pairwise, zip_longest
+from itertools import chain, groupby, pairwise
 from pathlib import Path
 from typing import Literal, Protocol
 
 from koboshi.errors import Corrupt
 from koboshi.files import verify
+from koboshi.ingest.audit_compare import Comparison, Record, compare, explain
 from koboshi.ingest.parquet_audit import read_records
-from koboshi.refs import SpanRef
+from koboshi.refs import Beginning, SpanRef
 
-# offset, timestamp in ms, key, value, headers
-Record = tuple[int, int, bytes | None, bytes | None, list[tuple[bytes, bytes | None]]]
 Outcome = Literal["equal", "no longer on the broker", "different", "broken"]
+END_OF_LOG = 2**63 - 1
 
 
 class Broker(Protocol):
@@ -34,13 +35,21 @@ class Broker(Protocol):
         ...
 
     def records(self, topic: str, partition: int, start: int, end: int) -> Iterator[Record]:
-        """All committed records with offsets in [start, end)."""
+        """All committed records with offsets in [start, end), or up to the end of the log if that comes first."""
+        ...
+
+    def is_compacted(self, topic: str) -> bool:
+        """Whether the broker keeps only the newest record of each key of this topic."""
         ...
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the audit found of one partition; `records` is how many were landed."""
+    """What the audit found of one partition.
+
+    `records` is how many were landed, `no_longer_on_broker` how many of them the broker has deleted since, and
+    `gone_before_landing` how many offsets it had deleted before the first landing came.
+    """
 
     topic: str
     partition: int
@@ -48,6 +57,8 @@ class Verdict:
     records: int
     detail: str = ""
     offset: int | None = None
+    no_longer_on_broker: int = 0
+    gone_before_landing: int = 0
 
     @property
     def stands(self) -> bool:
@@ -55,53 +66,104 @@ class Verdict:
         return self.outcome in ("equal", "no longer on the broker")
 
 
-def audit_topic(broker: Broker, state_dir: Path, spans: Sequence[SpanRef]) -> Iterator[Verdict]:
-    """One verdict for each partition with committed spans; `spans` are all of one topic, by partition and start."""
-    for _, ours in groupby(spans, key=lambda span: span.range.partition):
-        yield _audit_partition(broker, state_dir, list(ours))
+def audit_topic(
+    broker: Broker, state_dir: Path, spans: Sequence[SpanRef], beginnings: Mapping[int, Beginning] | None = None
+) -> Iterator[Verdict]:
+    """One verdict for each partition with committed spans, or with records that were gone before the first landing.
+
+    `spans` are all of one topic, by partition and start; `beginnings` are where its landing began, by partition.
+    """
+    ours = {number: list(found) for number, found in groupby(spans, key=lambda span: span.range.partition)}
+    begun = beginnings or {}
+    for partition in sorted(ours.keys() | {number for number, one in begun.items() if one.start > 0}):
+        verdict = _audit_partition(broker, state_dir, ours.get(partition, []), begun.get(partition))
+        yield _with_beginning(verdict, begun.get(partition))
 
 
-def _audit_partition(broker: Broker, state_dir: Path, spans: list[SpanRef]) -> Verdict:
-    first = spans[0].range
-    equal = Verdict(first.topic, first.partition, "equal", sum(span.records for span in spans))
-    if (hole := _first_untiled(spans)) is not None:
+def _audit_partition(broker: Broker, state_dir: Path, spans: list[SpanRef], begun: Beginning | None) -> Verdict:
+    topic, topic_id, partition = _identity(spans, begun)
+    equal = Verdict(topic, partition, "equal", sum(span.records for span in spans))
+    if (hole := _first_untiled(spans, begun)) is not None:
         return replace(equal, outcome="different", offset=hole, detail="committed spans leave a gap or overlap there")
     try:
         for span in spans:
             verify(state_dir / span.path, span.sha256, "the landed span", "run `koboshi ingest repair`")
     except Corrupt as error:
         return replace(equal, outcome="broken", detail=str(error))
-    if (found := broker.topic_id(first.topic)) is None or str(found) != first.topic_id:
+    if (found := broker.topic_id(topic)) is None or str(found) != topic_id:
         what = "was deleted" if found is None else "was deleted and made again"
-        return replace(equal, outcome="no longer on the broker", detail=f"the topic {what}")
-    return _compare(broker, state_dir, spans, equal)
+        return _gone(equal, equal.records, f"the topic {what}")
+    return _compare(broker, state_dir, spans, begun, equal)
 
 
-def _compare(broker: Broker, state_dir: Path, spans: list[SpanRef], equal: Verdict) -> Verdict:
+def _identity(spans: list[SpanRef], begun: Beginning | None) -> tuple[str, str, int]:
+    one = spans[0].range if spans else begun
+    assert one is not None  # noqa: S101 (a partition is audited for its spans or for its beginning)
+    return one.topic, one.topic_id, one.partition
+
+
+def _compare(broker: Broker, state_dir: Path, spans: list[SpanRef], begun: Beginning | None, equal: Verdict) -> Verdict:
     """The verdict on what the broker still has, from its first offset on."""
-    start, end = spans[0].range.start, spans[-1].range.end
-    oldest = min(max(start, broker.first_offset(equal.topic, equal.partition)), end)
+    start = spans[0].range.start if spans else begun.start if begun else 0
+    end = spans[-1].range.end if spans else start
+    oldest = min(broker.first_offset(equal.topic, equal.partition), end)
+    expired, landed = _from(state_dir, spans, oldest)
+    found = compare(landed, broker.records(equal.topic, equal.partition, oldest, end))
+    if (wrong := _wrong(broker, equal, found, start, end)) is not None:
+        offset, why = wrong
+        return replace(equal, outcome="different", offset=offset, detail=why)
+    if oldest <= start and not found.absent:
+        return equal
+    return _gone(equal, expired + found.absent, _which_are_gone(start, oldest, end, found.absent))
+
+
+def _gone(equal: Verdict, records: int, detail: str) -> Verdict:
+    return replace(equal, outcome="no longer on the broker", no_longer_on_broker=records, detail=detail)
+
+
+def _from(state_dir: Path, spans: list[SpanRef], oldest: int) -> tuple[int, Iterator[Record]]:
+    """How many landed records lie before an offset, and the records from it on."""
+    before = sum(span.records for span in spans if span.range.end <= oldest)
     rows = chain.from_iterable(read_records(state_dir / span.path) for span in spans if span.range.end > oldest)
-    landed = dropwhile(lambda record: record[0] < oldest, rows)
-    offset = first_difference(landed, broker.records(equal.topic, equal.partition, oldest, end))
-    if offset is not None:
-        return replace(equal, outcome="different", offset=offset)
-    if oldest > start:
-        detail = f"offsets {start} to {oldest - 1}" + ("" if oldest == end else "; all later ones are equal")
-        return replace(equal, outcome="no longer on the broker", detail=detail)
-    return equal
+    for row in rows:
+        if row[0] >= oldest:
+            return before, chain([row], rows)
+        before += 1
+    return before, iter(())
 
 
-def first_difference(landed: Iterator[Record], held: Iterator[Record]) -> int | None:
-    """The lowest offset at which the two differ in anything, or only one of them has a record."""
-    for ours, theirs in zip_longest(landed, held):
-        if ours != theirs:
-            return min(record[0] for record in (ours, theirs) if record is not None)
+def _wrong(broker: Broker, equal: Verdict, found: Comparison, start: int, end: int) -> tuple[int, str] | None:
+    """The lowest offset at which something contradicts the broker, and what that is."""
+    absent, differs = found.absent_at, found.differs_at
+    if absent is not None and not broker.is_compacted(equal.topic):
+        return absent, "the broker holds nothing there, in a topic that is not compacted"
+    if differs is not None:
+        return differs, "" if differs >= start else f"the broker holds a record there, and landing began at {start}"
+    later = broker.records(equal.topic, equal.partition, end, END_OF_LOG) if found.unexplained else iter(())
+    if not explain(found, end, later):
+        why = "the broker holds neither this record nor a later one of its key, of which compaction keeps the newest"
+        return min(found.unexplained.values()), why
     return None
 
 
-def _first_untiled(spans: list[SpanRef]) -> int | None:
-    """Where committed ranges stop following on each other (I1)."""
+def _which_are_gone(start: int, oldest: int, end: int, compacted: int) -> str:
+    parts = [f"offsets {start} to {oldest - 1}"] if oldest > start else []
+    parts += [f"{compacted} records that were compacted away"] if compacted else []
+    rest = "" if oldest == end else "; all others are equal" if compacted else "; all later ones are equal"
+    return " and ".join(parts) + rest
+
+
+def _with_beginning(verdict: Verdict, begun: Beginning | None) -> Verdict:
+    if begun is None or begun.start == 0:
+        return verdict
+    detail = "; ".join(filter(None, (verdict.detail.rstrip("."), begun.gone)))
+    return replace(verdict, gone_before_landing=begun.start, detail=detail)
+
+
+def _first_untiled(spans: list[SpanRef], begun: Beginning | None) -> int | None:
+    """Where committed ranges stop following on each other, or on where their landing began (I1)."""
+    if spans and begun is not None and spans[0].range.start != begun.start:
+        return min(spans[0].range.start, begun.start)
     for before, after in pairwise(span.range for span in spans):
         if after.start != before.end:
             return min(after.start, before.end)

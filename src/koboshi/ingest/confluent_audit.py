@@ -5,10 +5,10 @@ import uuid
 from collections.abc import Iterator
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicCollection, TopicPartition
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, ConfigResource
 
 from koboshi.errors import KoboshiError, Unavailable
-from koboshi.ingest.audit import Record
+from koboshi.ingest.audit_compare import Record
 from koboshi.ingest.confluent_errors import as_ours
 from koboshi.ingest.confluent_headers import HeaderReader
 
@@ -69,6 +69,15 @@ class ConfluentBroker:
             if message.offset() >= end - 1:  # nothing of the range can come any more: the end of the log is not awaited
                 break
         self._consumer.unassign()
+
+    def is_compacted(self, topic: str) -> bool:
+        """Whether the broker keeps only the newest record of each key of this topic."""
+        resource = ConfigResource(ConfigResource.Type.TOPIC, topic)
+        try:
+            found = self._admin.describe_configs([resource], request_timeout=self._patience_s)[resource].result()
+        except KafkaException as error:
+            raise self._error(topic, error.args[0]) from error
+        return "compact" in found["cleanup.policy"].value.split(",")
 
     def close(self) -> None:
         """Let go of the connections."""

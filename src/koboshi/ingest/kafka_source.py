@@ -1,7 +1,7 @@
 """Kafka as a source, read with kafka-python by `assign` and `seek`: no group, no commit, no reset of offsets."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,7 +12,8 @@ from kafka.errors import KafkaError
 from koboshi.broker_errors import trouble_of
 from koboshi.errors import Unavailable
 from koboshi.ingest.kafka_records import keep_header_names
-from koboshi.ingest.source import PartitionLog, Records
+from koboshi.ingest.kafka_transactions import open_transactions
+from koboshi.ingest.source import OpenTransaction, PartitionLog, Records
 from koboshi.kafka_errors import as_ours
 from koboshi.refs import SpanRange
 
@@ -53,14 +54,27 @@ class KafkaSource:
             keep_header_names(self._consumer)
 
     def logs(self, topic: str) -> list[PartitionLog]:
-        """The logs of a topic, by partition, up to the last stable offset."""
+        """The logs of a topic, by partition, up to the last stable offset.
+
+        The high watermark is asked for before it: so records that come meanwhile do not look as if they were held back.
+        """
         description = self._describe(topic)
         partitions = [TopicPartition(topic, found["partition_index"]) for found in description["partitions"]]
         with self._errors(topic):
             starts = self._offsets(partitions, OffsetSpec.EARLIEST)
+            high = self._offsets(partitions, OffsetSpec.LATEST, IsolationLevel.READ_UNCOMMITTED)
             ends = self._offsets(partitions, OffsetSpec.LATEST)
         topic_id = str(description["topic_id"])
-        return [PartitionLog(topic, topic_id, p.partition, starts[p], ends[p]) for p in sorted(partitions)]
+        return [
+            PartitionLog(topic, topic_id, p.partition, starts[p], ends[p], max(0, high[p] - ends[p]))
+            for p in sorted(partitions)
+        ]
+
+    def open_transactions(self, logs: Iterable[PartitionLog]) -> list[OpenTransaction]:
+        """The transactions that hold records of these logs back, by partition and offset; none where nobody tells."""
+        held = [log for log in logs if log.held_back]
+        with self._errors(", ".join(f"{log.topic}/{log.partition}" for log in held)):
+            return open_transactions(self._admin, held)
 
     def topic_id(self, topic: str) -> str:
         """The id that the cluster gave to the topic when it was made."""
@@ -101,10 +115,13 @@ class KafkaSource:
             raise trouble_of(code).said(self._servers, f"topic {topic}", f"error {code}")
         return description
 
-    def _offsets(self, partitions: list[TopicPartition], spec: OffsetSpec) -> dict[TopicPartition, int]:
-        found = self._admin.list_partition_offsets(
-            dict.fromkeys(partitions, spec), isolation_level=IsolationLevel.READ_COMMITTED
-        )
+    def _offsets(
+        self,
+        partitions: list[TopicPartition],
+        spec: OffsetSpec,
+        isolation: IsolationLevel = IsolationLevel.READ_COMMITTED,
+    ) -> dict[TopicPartition, int]:
+        found = self._admin.list_partition_offsets(dict.fromkeys(partitions, spec), isolation_level=isolation)
         return {partition: answer.offset for partition, answer in found.items()}
 
     @contextmanager

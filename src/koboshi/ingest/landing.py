@@ -17,12 +17,16 @@ from koboshi.ingest.span_plan import check_readable, plan_spans
 from koboshi.ledger import Ledger, spans
 from koboshi.ledger.held_lease import HeldLease, holding
 from koboshi.ledger.leases import Lease
-from koboshi.refs import SpanRange, SpanRef
+from koboshi.refs import Beginning, SpanRange, SpanRef
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Lander:
-    """Where to land, and how. `holder` names this process in leases; `landed` hears of each committed span."""
+    """Where to land, and how. `holder` names this process in leases; `landed` hears of each committed span.
+
+    `began` hears of each partition whose first landing comes after the broker has deleted records of it, `held_back` of
+    each log with records behind an open transaction.
+    """
 
     ledger: Ledger
     source: Source
@@ -31,6 +35,8 @@ class Lander:
     span_records: int = 100_000
     lease_s: float = 30.0
     landed: Callable[[SpanRef], None] = lambda _span: None
+    began: Callable[[Beginning], None] = lambda _beginning: None
+    held_back: Callable[[PartitionLog], None] = lambda _log: None
 
     def land_topic(self, topic: str) -> list[SpanRef]:
         """Land all that the topic holds at this moment, and return what was committed.
@@ -40,6 +46,8 @@ class Lander:
         """
         done, taken = [], []
         for log in self.source.logs(topic):
+            if log.held_back:
+                self.held_back(log)
             try:
                 done += self.land_partition(log)
             except LeaseTaken:
@@ -63,15 +71,28 @@ class Lander:
         return holding(self.ledger, f"land/{topic}/{partition}", self.holder, self.lease_s, wait_s)
 
     def _planned(self, lease: Lease, log: PartitionLog) -> list[SpanRange]:
-        """Write down what is new in the log; all that is planned and not landed yet."""
+        """Write down what is new in the log, and first of all where it begins; all that is planned and not landed."""
         before = [span for span in spans.planned(self.ledger, log.topic) if span.partition == log.partition]
         landed = [
             span.range for span in spans.committed(self.ledger, log.topic) if span.range.partition == log.partition
         ]
-        last = max((*landed, *before), key=lambda span: span.end, default=None)
+        last = max((*landed, *before), key=lambda span: span.end, default=None) or self._begun(log)
         new = plan_spans(log, last, self.span_records)
         spans.plan(self.ledger, lease, new)
+        if last is None:
+            self._begin(lease, Beginning(log.topic, log.topic_id, log.partition, log.start), planned=bool(new))
         return [*before, *new]
+
+    def _begun(self, log: PartitionLog) -> SpanRange | None:
+        """Where the landing of this partition began, as an empty range that the next one has to follow on."""
+        begun = spans.beginnings(self.ledger, log.topic).get(log.partition)
+        return SpanRange(log.topic, begun.topic_id, log.partition, begun.start, begun.start) if begun else None
+
+    def _begin(self, lease: Lease, beginning: Beginning, *, planned: bool) -> None:
+        if not planned:
+            spans.begin(self.ledger, lease, beginning)
+        if beginning.start > 0:
+            self.began(beginning)
 
     def _land(self, held: HeldLease, span: SpanRange, log: PartitionLog) -> SpanRef:
         check_readable(span, log)

@@ -12,13 +12,33 @@ Header = tuple[bytes, bytes | None]
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class PartitionLog:
-    """What can be read of a partition just now: offsets [start, end), up to the last stable one."""
+    """What can be read of a partition just now: offsets [start, end), up to the last stable one.
+
+    `held_back` is how many offsets there are behind `end`, up to the high watermark: an open transaction holds them
+    back from every reader of committed records.
+    """
 
     topic: str
     topic_id: str
     partition: int
     start: int
     end: int
+    held_back: int = 0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class OpenTransaction:
+    """A transaction that was neither committed nor aborted yet, with records in a partition from `first_offset` on.
+
+    `transactional_id` is empty where the cluster does not tell it; `last_at_ms` is the time of its last record.
+    """
+
+    topic: str
+    partition: int
+    first_offset: int
+    producer_id: int
+    transactional_id: str
+    last_at_ms: int
 
 
 @dataclasses.dataclass(slots=True)

@@ -83,6 +83,62 @@ def test_offsets_may_have_holes(lander, stream):
     assert outcomes(lander)[0] == "equal"
 
 
+def told_beginnings(lander):
+    """What a landing says of what was gone before it came."""
+    told = []
+    dataclasses.replace(lander, began=told.append).land_topic("t")
+    return [(one.partition, one.start, one.origin) for one in told]
+
+
+def test_the_first_landing_says_and_records_what_was_gone_before_it(lander, stream):
+    """Once; also where nothing is left to land. What is there is landed."""
+    stream.expire("t", 0, 8)
+    stream.expire("t", 2, 40)
+    assert told_beginnings(lander) == [(0, 8, "landing"), (2, 40, "landing")]
+    assert told_beginnings(lander) == []
+    found = spans.beginnings(lander.ledger, "t")
+    assert {number: one.start for number, one in found.items()} == {0: 8, 1: 0, 2: 40}
+    assert ranges(spans.committed(lander.ledger, "t")) == [(0, 8, 18), (0, 18, 25)]
+
+
+@pytest.mark.parametrize(("partition", "more", "start"), [(0, 10, 30), (1, 5, 2), (2, 10, 45)])
+def test_what_is_deleted_after_a_landing_is_refused(lander, stream, partition, more, start):
+    """Also of a partition of which nothing was landed yet: the lander had been there, and came back too late."""
+    stream.expire("t", 2, 40)
+    lander.land_topic("t")
+    stream.append("t", partition, more)
+    stream.expire("t", partition, start)
+    with pytest.raises(Conflict, match="were deleted before they were landed"):
+        lander.land_topic("t")
+
+
+def test_where_nothing_was_left_the_next_landing_follows_on(lander, stream):
+    stream.expire("t", 2, 40)
+    lander.land_topic("t")
+    stream.append("t", 2, 5)
+    assert ranges(lander.land_topic("t")) == [(2, 40, 45)]
+    assert told_beginnings(lander) == []
+
+
+def test_a_log_that_an_open_transaction_holds_back_is_told(lander, stream):
+    logs = stream.logs("t")
+    stream.logs = lambda _topic: [dataclasses.replace(logs[0], held_back=3), *logs[1:]]
+    told = []
+    dataclasses.replace(lander, held_back=told.append).land_topic("t")
+    assert [(log.partition, log.held_back) for log in told] == [(0, 3)]
+
+
+def test_a_planned_range_that_was_compacted_meanwhile_is_landed_as_it_is(lander, stream):
+    """The crash came before the commit, so nothing is named by a row yet: what the broker still has, counts."""
+    log = stream.logs("t")[0]
+    with lander.holding("t", 0, 0) as lease:
+        spans.plan(lander.ledger, lease.lease, [SpanRange("t", log.topic_id, 0, 0, 20)])
+        write_range(stream, lander.state_dir, SpanRange("t", log.topic_id, 0, 0, 20), lease.keep)
+    stream.compact("t", 0, before=20)
+    assert [span.records for span in lander.land_partition(stream.logs("t")[0])] == [3, 5]
+    assert outcomes(lander)[0] == "equal"
+
+
 def test_landed_spans_are_told(lander):
     told = []
     landed = dataclasses.replace(lander, landed=told.append).land_topic("t")

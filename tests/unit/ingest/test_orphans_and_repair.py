@@ -75,6 +75,15 @@ def test_records_that_the_broker_has_no_more_cannot_be_put_back(lander, landed, 
         list(repair_topic(lander, "t"))
 
 
+def test_a_span_that_was_compacted_away_is_not_put_back_as_something_else(lander, landed, stream, tmp_path):
+    """The row says what the bytes must be: a backup has them, the broker has them no longer."""
+    (tmp_path / landed[0].path).unlink()
+    stream.compact("t", 0, before=20)
+    with pytest.raises(Conflict, match="gives other records than were landed; take it from a backup"):
+        list(repair_topic(lander, "t"))
+    assert list((tmp_path / landed[0].path).parent.glob("0-10-*")) == []
+
+
 def test_the_same_records_in_other_bytes_are_told_apart(lander, landed, tmp_path, monkeypatch):
     """Another version of the library writes other bytes: said so, as the records are not at fault."""
     (tmp_path / landed[0].path).unlink()

@@ -4,7 +4,9 @@ import shutil
 from dataclasses import replace
 
 import pytest
+from typer.testing import CliRunner
 
+from koboshi.cli import app
 from koboshi.errors import BadInput, Conflict, Corrupt, Fenced
 from koboshi.ingest.audit import audit_topic
 from koboshi.ingest.landing import write_range
@@ -42,6 +44,36 @@ def test_the_rows_are_as_before_and_landing_goes_on(lander, ledger, stream, tmp_
     landed = replace(lander, ledger=ledger).land_topic("t")
     assert [(span.range.start, span.range.end) for span in landed] == [(25, 35), (35, 37)]
     assert audited(stream, tmp_path, ledger) == ["equal", "equal"]
+
+
+def test_where_landing_began_is_taken_from_the_first_spans(lander, ledger, stream, tmp_path):
+    """As far as they tell: a lost first file looks as if its records had been gone, and is found by the audit."""
+    stream.expire("t", 0, 4)
+    stream.expire("t", 2, 40)
+    lander.land_topic("t")
+    found = spans.beginnings(rebuilt(tmp_path), "t")
+    assert [(one.partition, one.start, one.origin) for one in found.values()] == [(0, 4, "spans")]
+    next((tmp_path / "spans/t/0").glob("4-14-*")).unlink()
+    ledger = rebuilt(tmp_path)
+    landed, begun = spans.committed(ledger, "t"), spans.beginnings(ledger, "t")
+    [verdict] = audit_topic(MemoryBroker(stream), tmp_path, landed, begun)
+    assert (verdict.outcome, verdict.offset) == ("different", 4)
+    stream.expire("t", 0, 14)
+    [verdict] = audit_topic(MemoryBroker(stream), tmp_path, landed, begun)
+    assert (verdict.outcome, verdict.gone_before_landing) == ("equal", 14)
+    assert "or their files are lost" in verdict.detail
+
+
+def test_the_verb_says_which_first_offsets_no_file_holds(lander, tmp_path, monkeypatch):
+    """Files alone do not tell why; so a person is asked to look."""
+    lander.land_topic("t")
+    next((tmp_path / "spans/t/0").glob("0-10-*")).unlink()
+    lose_the_ledger(tmp_path).close()
+    (tmp_path / "koboshi.toml").write_text(f'state_dir = "{tmp_path}"')
+    monkeypatch.chdir(tmp_path)
+    said = CliRunner().invoke(app, ["ledger", "rebuild"]).output.splitlines()
+    [told] = (line for line in said if line.startswith("t/0: no span file holds offsets 0 to 9: "))
+    assert told.endswith("they were gone before the first landing, or their files are lost.")
 
 
 def test_who_held_a_lease_of_the_lost_ledger_is_fenced(lander, ledger, stream, tmp_path):
