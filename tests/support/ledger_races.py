@@ -354,12 +354,15 @@ def watching_spans(ledger: Ledger, key: str, _prepared: Any) -> str:
     """Whatever is seen follows on each other (I1), and of a plan both ranges or none."""
     for _ in range(2 * TURNS):
         # In the order of their lives: what was planned when it was looked for is landed when that is looked for.
-        named, planned, landed = spans.topics(ledger), spans.planned(ledger, key), spans.committed(ledger, key)
+        known = key in spans.topics(ledger) or spans.knows_partition(ledger, key, 0)
+        planned, landed = spans.planned(ledger, key), spans.committed(ledger, key)
         edges = [edge for one in landed for edge in (one.range.start, one.range.end)]
         if edges[1:-1:2] != edges[2::2]:
             return f"saw {edges}"
-        if key in named and not landed and not planned:
+        if known and not landed and not planned:
             return f"saw {key} without a row"
+        if planned and not spans.knows_partition(ledger, key, planned[0].partition):
+            return f"saw {planned} of a partition that is not known"
         if planned and planned[-1].end % 10:
             return f"saw half of a plan: {planned}"
     return "saw no gap"
@@ -633,7 +636,7 @@ RACES = {
     ),
     "both land the same": Race(("spans.commit",), (landing("c"), landing("c")), landed_once, plan_two),
     "one lands, one looks": Race(
-        ("spans.planned", "spans.committed", "spans.topics"),
+        ("spans.planned", "spans.committed", "spans.topics", "spans.knows_partition"),
         (planning_on, watching_spans),
         both("went on", "saw no gap"),
         held,
