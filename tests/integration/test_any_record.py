@@ -4,6 +4,7 @@ import dataclasses
 import json
 import struct
 
+import polars as pl
 import pyarrow.parquet as pq
 import pytest
 from confluent_kafka import Producer
@@ -15,6 +16,8 @@ from koboshi.ingest.confluent_audit import ConfluentBroker
 from koboshi.ingest.kafka_source import KafkaSource
 from koboshi.ledger import Ledger, spans
 from koboshi.refs import SpanRange
+from pipelines.kafka_stream import KafkaStream
+from pipelines.stream_events import Stream
 from tests.support import kafka_topics, record_batches
 from tests.support.record_batches import CODECS, batch
 
@@ -89,6 +92,17 @@ def test_every_codec_and_any_header_name_is_landed_as_it_is_and_equal_to_the_bro
     assert landed(stack, topic) == expected
     [verdict] = json.loads(stack.run("ingest", "audit", "--json", "--topic", topic).stdout)
     assert (verdict["outcome"], verdict["records"]) == ("equal", len(expected))
+
+
+def test_a_stream_says_that_another_program_wrote_last_whatever_names_its_headers_have(stack):
+    """It reads the last record of each partition to go on from there; nothing is sent."""
+    servers, prefix = stack.settings.kafka.bootstrap_servers, f"{kafka_topics.new_name('others')}."
+    schema = {"seq": pl.Int64, "topic": pl.Int8, "partition": pl.Int32}
+    ours = KafkaStream(servers, Stream("ours", pl.DataFrame(schema=schema)), prefix)
+    assert ours.remaining().is_empty()
+    by_hand(servers, ours.topics[0], CODECS["zstd"])
+    with pytest.raises(BadInput, match=f"offset {EACH - 1} of {ours.topics[0]}/0 is of another stream"):
+        ours.remaining()
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from kafka.consumer.fetcher import ConsumerRecord
 from kafka.errors import KafkaError
 
 from koboshi.broker_errors import trouble_of
-from koboshi.errors import Unavailable
+from koboshi.errors import NotConfigured, Unavailable
 from koboshi.ingest.kafka_records import keep_header_names
 from koboshi.ingest.kafka_transactions import open_transactions
 from koboshi.ingest.source import OpenTransaction, PartitionLog, Records
@@ -32,26 +32,36 @@ class KafkaSource:
     def __init__(self, bootstrap_servers: str, patience_s: float = 20.0) -> None:
         self._servers = bootstrap_servers
         self._patience_s = patience_s
+        with self._errors("connect"):
+            try:
+                self._admin, self._consumer = self._clients()
+            except ValueError as error:
+                raise NotConfigured(
+                    f"{bootstrap_servers!r} is not HOST:PORT, or a list of them with commas ({error}): mend [kafka] "
+                    "bootstrap_servers in koboshi.toml."
+                ) from error
+
+    def _clients(self) -> tuple[KafkaAdminClient, KafkaConsumer]:
         waits = {
-            "bootstrap_timeout_ms": int(patience_s * 1_000),
-            "request_timeout_ms": int(patience_s * 1_000),
+            "bootstrap_servers": self._servers,
+            "bootstrap_timeout_ms": int(self._patience_s * 1_000),
+            "request_timeout_ms": int(self._patience_s * 1_000),
             "reconnect_backoff_max_ms": RECONNECT_MS,
         }
-        with self._errors("connect"):
-            self._admin = KafkaAdminClient(bootstrap_servers=bootstrap_servers, **waits)
-            self._consumer = KafkaConsumer(
-                bootstrap_servers=bootstrap_servers,
-                enable_auto_commit=False,
-                auto_offset_reset="none",
-                isolation_level="read_committed",
-                allow_auto_create_topics=False,
-                max_poll_records=POLL_RECORDS,
-                max_partition_fetch_bytes=FETCH_BYTES,
-                fetch_max_wait_ms=FETCH_WAIT_MS,
-                metrics_enabled=False,
-                **waits,
-            )
-            keep_header_names(self._consumer)
+        admin = KafkaAdminClient(**waits)
+        consumer = KafkaConsumer(
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            isolation_level="read_committed",
+            allow_auto_create_topics=False,
+            max_poll_records=POLL_RECORDS,
+            max_partition_fetch_bytes=FETCH_BYTES,
+            fetch_max_wait_ms=FETCH_WAIT_MS,
+            metrics_enabled=False,
+            **waits,
+        )
+        keep_header_names(consumer)
+        return admin, consumer
 
     def logs(self, topic: str) -> list[PartitionLog]:
         """The logs of a topic, by partition, up to the last stable offset.

@@ -67,7 +67,8 @@ class Source(Protocol):
     """A stream of topics. Offsets may have holes; committed records never change.
 
     Raises `Unavailable` when it does not answer within a bounded time, `BadInput` for a topic that is not there,
-    `Conflict` for offsets that cannot be read any more, `Corrupt` for records whose checksum does not fit.
+    `Conflict` for offsets that cannot be read any more, `Corrupt` for bytes that are no records, another `Permanent`
+    error for what no retry heals.
     """
 
     def logs(self, topic: str) -> list[PartitionLog]:

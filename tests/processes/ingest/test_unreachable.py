@@ -11,13 +11,24 @@ from koboshi.ingest.confluent_audit import ConfluentBroker
 NOWHERE = "127.0.0.1:1"
 
 
-def test_the_lander_gives_up_after_its_patience():
+def last_words_with(address: str) -> str:
     """In a process of its own: kafka-python forgets the sockets of a client that it could not make."""
-    program = f"from koboshi.ingest.kafka_source import KafkaSource; KafkaSource({NOWHERE!r}, patience_s=0.5)"
+    program = f"from koboshi.ingest.kafka_source import KafkaSource; KafkaSource({address!r}, patience_s=0.5)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30)
-    last = done.stderr.splitlines()[-1]
+    return done.stderr.splitlines()[-1]
+
+
+def test_the_lander_gives_up_after_its_patience():
+    last = last_words_with(NOWHERE)
     assert "Unavailable: Kafka at 127.0.0.1:1 does not answer" in last
     assert last.endswith("see `koboshi status`, then try again.")
+
+
+def test_an_address_that_is_none_is_a_setting_to_mend():
+    """No retry heals it; kafka-python raises a ValueError of its own."""
+    last = last_words_with("broker:kafka")
+    assert "NotConfigured: 'broker:kafka' is not HOST:PORT" in last
+    assert last.endswith("mend [kafka] bootstrap_servers in koboshi.toml.")
 
 
 def test_the_audit_gives_up_after_its_patience():
