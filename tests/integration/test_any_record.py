@@ -10,7 +10,7 @@ import pytest
 from confluent_kafka import Producer
 from crc32c import crc32c
 
-from koboshi.errors import BadInput, NotConfigured
+from koboshi.errors import BadInput, Conflict, NotConfigured
 from koboshi.ingest.audit import first_difference
 from koboshi.ingest.confluent_audit import ConfluentBroker
 from koboshi.ingest.kafka_source import KafkaSource
@@ -129,6 +129,22 @@ def test_a_name_that_is_not_utf8_and_differs_in_one_byte_is_seen_by_the_audit(st
     assert first_difference(iter(held), iter(audit())) is None
     rewrite(stack, topic, lambda payload: payload.replace(b"\xff\xfe", b"\xff\xfd"))
     assert first_difference(iter(held), iter(audit())) == EACH
+
+
+def test_a_record_that_is_deleted_before_its_odd_header_is_read_is_said(stack, topic):
+    """Such a header is asked of the broker once more; retention may have been quicker."""
+    servers = stack.settings.kafka.bootstrap_servers
+    by_hand(servers, topic, CODECS["none"])
+    broker = ConfluentBroker(servers)
+    try:
+        records = broker.records(topic, 0, 0, EACH)
+        next(records)
+        kafka_topics.expire(servers, topic, 0, EACH)
+        broker._headers.close()
+        with pytest.raises(Conflict, match="no longer has these offsets"):
+            list(records)
+    finally:
+        broker.close()
 
 
 def test_an_unknown_codec_is_permanent_for_lander_and_audit_which_name_codec_and_offset(stack, topic, both):

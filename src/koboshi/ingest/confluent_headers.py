@@ -24,6 +24,7 @@ POLL_MS = 500
 SENTENCE_BYTES = 512
 CONSUMER = 1
 NO_HEADERS = -156
+NOWHERE = ("", -1, -1)
 # In the place of `message.headers()`, which CPython compiles to a call that does not look at the error that is left
 # behind: the list would be used, and the process die. This call looks, and raises SystemError.
 _headers_as_text = operator.methodcaller("headers")
@@ -53,7 +54,7 @@ class HeaderReader:
         self._settings, self._patience_s = settings, patience_s
         self._library = _library()
         self._consumer: int | None = None
-        self._next = ("", -1, -1)
+        self._next = NOWHERE
 
     def of(self, message: Message) -> Headers:
         """The headers of a message, each name up to its first zero byte.
@@ -87,7 +88,7 @@ class HeaderReader:
         if self._consumer is not None:
             self._library.rd_kafka_consumer_close(self._consumer)
             self._library.rd_kafka_destroy(self._consumer)
-            self._consumer = None
+            self._consumer, self._next = None, NOWHERE
 
     def _messages(self, what: str) -> Iterator[Any]:
         """Messages, each alive until the next one is asked for."""
