@@ -215,7 +215,7 @@ def test_aborted_and_open_transactions_are_neither_landed_nor_passed_over(stack)
         assert audited(stack, topic)[1] == {(topic, 0): "equal"}
         [row] = json.loads(stack.run("ingest", "status", "--json", "--topic", topic).stdout)
         assert (row["last_stable_offset"], row["high_watermark"]) == (28, 48)
-        assert (row["lag_records"], row["held_back_records"]) == (0, 20)
+        assert (row["lag_records"], row["held_back_records"], row["log_end"]) == (0, 20, 28)
         [held] = row["open_transactions"]
         assert (held["transactional_id"], held["first_offset"]) == (topic, 28)
         assert said.splitlines()[-1] in stack.run("ingest", "status", "--topic", topic).stdout
