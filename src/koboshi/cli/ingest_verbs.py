@@ -234,4 +234,4 @@ def _refuse_differences(verdicts: "list[Verdict]") -> None:
         if not verdict.stands:
             where = "" if verdict.offset is None else f" at offset {verdict.offset}"
             what = f"{verdict.topic}/{verdict.partition} is {verdict.outcome}{where}"
-            raise Corrupt(f"{what}: {verdict.detail.rstrip('.') or 'the broker holds something else there'}.")
+            raise Corrupt(f"{what}: {verdict.detail.rstrip('.')}.")

@@ -17,10 +17,11 @@ from koboshi.errors import Corrupt
 from koboshi.files import verify
 from koboshi.ingest.audit_compare import Comparison, Record, compare, explain
 from koboshi.ingest.parquet_audit import read_records
-from koboshi.refs import Beginning, SpanRef
+from koboshi.refs import Beginning, SpanRange, SpanRef
 
 Outcome = Literal["equal", "no longer on the broker", "different", "broken"]
 END_OF_LOG = 2**63 - 1
+OTHER = "the broker holds something else there"
 
 
 class Broker(Protocol):
@@ -76,13 +77,15 @@ def audit_topic(
     ours = {number: list(found) for number, found in groupby(spans, key=lambda span: span.range.partition)}
     begun = beginnings or {}
     for partition in sorted(ours.keys() | {number for number, one in begun.items() if one.start > 0}):
-        verdict = _audit_partition(broker, state_dir, ours.get(partition, []), begun.get(partition))
-        yield _with_beginning(verdict, begun.get(partition))
+        found, beginning = ours.get(partition, []), begun.get(partition)
+        verdict = _audit_partition(broker, state_dir, found[0].range if found else begun[partition], found, beginning)
+        yield _with_beginning(verdict, beginning)
 
 
-def _audit_partition(broker: Broker, state_dir: Path, spans: list[SpanRef], begun: Beginning | None) -> Verdict:
-    topic, topic_id, partition = _identity(spans, begun)
-    equal = Verdict(topic, partition, "equal", sum(span.records for span in spans))
+def _audit_partition(
+    broker: Broker, state_dir: Path, first: SpanRange | Beginning, spans: list[SpanRef], begun: Beginning | None
+) -> Verdict:
+    equal = Verdict(first.topic, first.partition, "equal", sum(span.records for span in spans))
     if (hole := _first_untiled(spans, begun)) is not None:
         return replace(equal, outcome="different", offset=hole, detail="committed spans leave a gap or overlap there")
     try:
@@ -90,21 +93,14 @@ def _audit_partition(broker: Broker, state_dir: Path, spans: list[SpanRef], begu
             verify(state_dir / span.path, span.sha256, "the landed span", "run `koboshi ingest repair`")
     except Corrupt as error:
         return replace(equal, outcome="broken", detail=str(error))
-    if (found := broker.topic_id(topic)) is None or str(found) != topic_id:
+    if (found := broker.topic_id(first.topic)) is None or str(found) != first.topic_id:
         what = "was deleted" if found is None else "was deleted and made again"
         return _gone(equal, equal.records, f"the topic {what}")
-    return _compare(broker, state_dir, spans, begun, equal)
+    return _compare(broker, state_dir, first.start, spans, equal)
 
 
-def _identity(spans: list[SpanRef], begun: Beginning | None) -> tuple[str, str, int]:
-    one = spans[0].range if spans else begun
-    assert one is not None  # noqa: S101 (a partition is audited for its spans or for its beginning)
-    return one.topic, one.topic_id, one.partition
-
-
-def _compare(broker: Broker, state_dir: Path, spans: list[SpanRef], begun: Beginning | None, equal: Verdict) -> Verdict:
+def _compare(broker: Broker, state_dir: Path, start: int, spans: list[SpanRef], equal: Verdict) -> Verdict:
     """The verdict on what the broker still has, from its first offset on."""
-    start = spans[0].range.start if spans else begun.start if begun else 0
     end = spans[-1].range.end if spans else start
     oldest = min(broker.first_offset(equal.topic, equal.partition), end)
     expired, landed = _from(state_dir, spans, oldest)
@@ -138,7 +134,7 @@ def _wrong(broker: Broker, equal: Verdict, found: Comparison, start: int, end: i
     if absent is not None and not broker.is_compacted(equal.topic):
         return absent, "the broker holds nothing there, in a topic that is not compacted"
     if differs is not None:
-        return differs, "" if differs >= start else f"the broker holds a record there, and landing began at {start}"
+        return differs, OTHER if differs >= start else f"the broker holds a record there, and landing began at {start}"
     later = broker.records(equal.topic, equal.partition, end, END_OF_LOG) if found.unexplained else iter(())
     if not explain(found, end, later):
         why = "the broker holds neither this record nor a later one of its key, of which compaction keeps the newest"

@@ -225,6 +225,10 @@ class TestOfAPartitionThatBeganLate:
         assert (found.outcome, found.offset) == ("different", 5)
         assert "landing began at" in found.detail
 
+    def test_a_difference_is_told_before_what_was_gone(self, stream, late):
+        change(stream, 12, value=b"other")
+        assert late()[0].detail.startswith("the broker holds something else there; offsets 0 to 9 were gone")
+
     def test_what_is_deleted_later_is_counted_apart(self, stream, late):
         stream.expire("t", 0, 12)
         found = late()[0]
