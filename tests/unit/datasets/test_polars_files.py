@@ -370,6 +370,7 @@ def test_marks_line_ends_quotes_and_blank_lines_change_nothing(tmp_path, data):
         (b'a,b\n1,2\n3,"4\n5,6\n', r"the record that begins in line 3 cannot be read \(unexpected end of data\)"),
         (b'a,b\n1,"2"x\n', r"the record that begins in line 2 cannot be read"),
         (b"a,b\n1,2,3\n4\n5,6,7", r"expected 2 as in the header: line 2 with 3, line 3 with 1, line 4 with 3"),
+        (b"a,b\n1,2\n\n3,4,", r"expected 2 as in the header: line 4 with 3"),
         (b"a,b\n1,2,3\n4\n", r"expected 2 as in the header: line 2 with 3, line 3 with 1$"),
     ],
 )
