@@ -31,10 +31,9 @@ def test_a_port_that_is_taken_says_which_and_what_to_do(
     )
 
 
-@pytest.mark.parametrize("host", ["192.0.2.1", "no such host.invalid"])
-def test_an_address_of_another_machine_says_so(host: str) -> None:
+def test_an_address_of_another_machine_says_so() -> None:
     with pytest.raises(NotConfigured, match=r"of .* cannot be listened on .*: give an address of this machine"):
-        bound(host, 8000)
+        bound("192.0.2.1", 8000)
 
 
 def test_a_port_that_is_free_is_bound_and_not_yet_listened_on() -> None:
