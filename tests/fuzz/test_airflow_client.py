@@ -194,8 +194,8 @@ def test_parameters_arrive_as_they_are_or_are_refused(seed: int) -> None:
 @pytest.mark.parametrize("where", ["", "here:80", "http://[::1", "ftp://here"])
 def test_an_address_that_is_none_is_a_setting_that_is_wrong(where: str) -> None:
     """It names the setting."""
-    with pytest.raises(NotConfigured, match=r"airflow\.base_url"):
-        AirflowClient(where, "admin", "x").state(Run("a", "b"))
+    with pytest.raises(NotConfigured, match=r"airflow\.base_url"), closing(AirflowClient(where, "a", "x")) as airflow:
+        airflow.state(Run("a", "b"))
 
 
 RAW = {
@@ -232,7 +232,7 @@ def test_a_real_answer_that_is_no_answer(what: str) -> None:
         thread.start()
         where = f"http://127.0.0.1:{server.server_port}"
         try:
-            with closing(AirflowClient(where, "admin", "x")) as airflow, pytest.raises(kind, match=where):
+            with pytest.raises(kind, match=where), closing(AirflowClient(where, "admin", "x")) as airflow:
                 airflow.state(Run("a", "b"))
         finally:
             server.shutdown()
