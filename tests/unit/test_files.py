@@ -82,7 +82,7 @@ def test_what_the_system_refuses_is_not_tried_again(tmp_path: Path, number: int)
         raise OSError(number, "no file")
 
 
-def test_a_user_without_a_name_is_told_by_number() -> None:
+def test_a_user_without_a_name_is_named_by_number() -> None:
     assert (user_name(0), user_name(2**31 - 5)) == ("root", "2147483643")
 
 

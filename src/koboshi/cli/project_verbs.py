@@ -17,7 +17,7 @@ from koboshi.cli.warnings import warn
 from koboshi.errors import NotConfigured
 from koboshi.settings import FILE, find_project, load_what_fits
 
-LONGEST_TOLD = 200
+LONGEST_REASON = 200
 WITHOUT_PROJECT = frozenset({"up", "down", "status", "logs", "kill"})
 
 
@@ -45,7 +45,9 @@ class WithVerbsOfProject(TyperGroup):
         if cmd_name in targets:
             return load_verb(cmd_name, targets[cmd_name])
         if wrong:
-            raise NotConfigured(f"koboshi has no verb {cmd_name}, and the project's cannot be told: {wrong[0]}")
+            raise NotConfigured(
+                f"koboshi has no verb {cmd_name}, and {FILE}, which names the project's, is not right: {wrong[0]}"
+            )
         return None
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
@@ -77,11 +79,11 @@ def load_verb(name: str, target: str) -> Any:
         return typer.main.get_group(holder).commands[name]
     except (Exception, SystemExit) as error:  # a module of a person's may raise anything
         raise NotConfigured(
-            f'[commands] {name} = "{target}" in {FILE} cannot be loaded ({_told(error)}): mend it, the others work.'
+            f'[commands] {name} = "{target}" in {FILE} cannot be loaded ({_reason(error)}): mend it, the others work.'
         ) from error
 
 
-def _told(error: BaseException) -> str:
+def _reason(error: BaseException) -> str:
     """The error in one line, with the place of a syntax error."""
     if isinstance(error, SyntaxError):
         return f"{type(error).__name__}: {error.msg} in {error.filename}, line {error.lineno}"
@@ -90,7 +92,7 @@ def _told(error: BaseException) -> str:
 
 def _short(text: str) -> str:
     line = " ".join(text.split())
-    return line if len(line) <= LONGEST_TOLD else f"{line[:LONGEST_TOLD]}…"
+    return line if len(line) <= LONGEST_REASON else f"{line[:LONGEST_REASON]}…"
 
 
 def _named() -> tuple[Mapping[str, str], list[str]]:

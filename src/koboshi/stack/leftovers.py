@@ -18,7 +18,7 @@ KILL_LIMIT_S = 8.0
 def find_leftovers(places: Places) -> set[int]:
     """The ids of every living process of this stack, known to a supervisor or not; never the caller's own line.
 
-    Whoever asks: also the processes of the user whose folder it is are found, by root and by others.
+    The processes of the user to whom the folder belongs are found, too: root and every other user sees them.
     """
     supervisor = recorded_supervisor(places)
     recorded = [*([supervisor] if supervisor else []), *recorded_starts(places.own / "starts")]

@@ -44,7 +44,7 @@ def read_process(pid: int) -> Process | None:
 
 
 def read_processes() -> dict[int, Process]:
-    """All processes that are not dead, whoever runs them: a stack is seen by every user."""
+    """All processes that are not dead, of every user: each user sees every stack."""
     found = (read_process(int(entry.name)) for entry in PROC.iterdir() if entry.name.isdigit())
     return {process.pid: process for process in found if process and process.state not in "ZX"}
 

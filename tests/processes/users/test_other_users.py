@@ -138,7 +138,7 @@ def running(project: Path) -> Iterator[int]:
 
 
 def test_root_sees_the_stack_of_another_user(project: Path, running: int) -> None:
-    """So a backup beside a broker that runs is refused, whoever asks for it."""
+    """So a backup beside a broker that runs is refused, also to root."""
     assert find_leftovers(find_places(project, project / ".koboshi")) == {running}
     (project / ".koboshi" / "kafka").mkdir()
     with pytest.raises(Conflict, match="the stack is up, and Kafka's log can be copied only at rest"):
