@@ -197,9 +197,13 @@ def load_what_fits(
     """`load_settings` for the verbs that have to work whatever a person has written, such as `koboshi down`.
 
     What does not fit is left out, as if it were not set, and `warn` hears of all of it in one sentence. Where
-    koboshi.toml cannot say which state folder is meant, `find_state_dir` is asked for that of the project's stack.
+    koboshi.toml cannot say which state folder is meant, or is gone, `find_state_dir` is asked for that of the project's
+    stack.
     """
-    settings, wrong = _load(project or find_project(), find_state_dir, with_stack=with_stack)
+    folder = project or _project_or_that_of_a_stack(find_state_dir)
+    settings, wrong = _load(folder, find_state_dir, with_stack=with_stack)
+    if not (folder / FILE).is_file():
+        wrong = [f"there is no {FILE} in {folder}", *wrong]
     if wrong:
         warn(f"{in_one_sentence(wrong)} What does not fit is left out here.")
     return settings
@@ -213,7 +217,7 @@ def _load(
     toml, broken = _read(folder / FILE, FILE, tomllib.loads, readable)
     fitting, misfits = _fitting([environment, toml])
     state_dir = None
-    if "state_dir" not in fitting and (broken or "state_dir" in toml.values):
+    if "state_dir" not in fitting and (broken or "state_dir" in toml.values or not (folder / FILE).is_file()):
         state_dir = find_state_dir(folder)
     settings = _settings(folder, fitting, state_dir)
     if with_stack:
@@ -310,6 +314,17 @@ def find_project() -> Path:
         if (folder / FILE).is_file():
             return folder
     raise NotConfigured(f"no {FILE} in {here} or above it: change to a koboshi project or set {PROJECT}.")
+
+
+def _project_or_that_of_a_stack(find_state_dir: Callable[[Path], Path | None]) -> Path:
+    try:
+        return find_project()
+    except NotConfigured:
+        here = Path(os.environ.get(PROJECT) or ".").resolve()
+        for folder in (here, *here.parents):
+            if find_state_dir(folder) is not None:
+                return folder
+        raise
 
 
 def required(value: str | None, part: str) -> str:

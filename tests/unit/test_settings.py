@@ -168,6 +168,19 @@ class TestWhatFits:
         assert found.state_dir == project / "recorded"
         assert load_what_fits(lambda _line: None, project=project).state_dir == project / ".koboshi"
 
+    def test_a_project_whose_document_is_gone_is_found_by_its_stack(
+        self, project: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (project / "koboshi.toml").unlink()
+        (project / "below").mkdir()
+        monkeypatch.chdir(project / "below")
+        warned: list[str] = []
+        found = load_what_fits(warned.append, lambda asked: asked / "recorded" if asked == project else None)
+        assert (found.project, found.state_dir) == (project, project / "recorded")
+        assert "there is no koboshi.toml in" in warned[0]
+        with pytest.raises(NotConfigured, match="or above it: change to a koboshi project"):
+            load_what_fits(warned.append)
+
     @pytest.mark.parametrize("toml", ["state_dir = 'mine'\n[ingest\n", "[ingest]\ntopic = 1\n"])
     def test_where_it_says_it_the_running_stack_is_not_asked(self, project: Path, toml: str) -> None:
         (project / "koboshi.toml").write_text(toml)
