@@ -79,9 +79,10 @@ def logs(
 
     settings = _settings()
     path = log_of(find_places(settings.project, settings.state_dir), part)
-    for line in last_lines(path):
+    lines, position = last_lines(path)
+    for line in lines:
         typer.echo(line)
-    for line in new_lines(path, lambda: not follow):
+    for line in new_lines(path, position, lambda: not follow):
         typer.echo(line)
 
 

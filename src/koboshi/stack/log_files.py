@@ -23,19 +23,19 @@ def log_of(places: Places, name: str) -> Path:
     return logs[name]
 
 
-def last_lines(path: Path) -> Iterator[str]:
-    """The last lines of a file, whole ones."""
+def last_lines(path: Path) -> tuple[list[str], int]:
+    """The last lines of a file, whole ones at their beginning, and the position at which they end."""
     with path.open("rb") as file:
-        size = file.seek(0, 2)
-        file.seek(max(0, size - TAIL_BYTES))
-        text = file.read().decode(errors="replace")
-    lines = text.splitlines()
-    yield from lines[1:] if size > TAIL_BYTES else lines
+        begin = max(0, file.seek(0, 2) - TAIL_BYTES)
+        file.seek(begin)
+        text = file.read()
+    lines = text.decode(errors="replace").splitlines()
+    return lines[1:] if begin else lines, begin + len(text)
 
 
-def new_lines(path: Path, is_over: Callable[[], bool]) -> Iterator[str]:
-    """Lines as they are written, also when the file is begun anew, until it is over."""
-    position, rest = path.stat().st_size, ""
+def new_lines(path: Path, position: int, is_over: Callable[[], bool]) -> Iterator[str]:
+    """Lines as they are written from a position on, also when the file is begun anew, until it is over."""
+    rest = ""
     while not is_over():
         size = path.stat().st_size if path.exists() else 0
         if size < position:
