@@ -85,11 +85,11 @@ class Fleet:
         except requests.RequestException:
             return {}
 
-    def wait_for_all(self, condition, what, within_s=60):
+    def wait_for_all(self, condition, what, within_s=240):
         for name in REPLICAS:
             _poll(lambda name=name: condition(self.version(name)), within_s, f"{name}: {what}")
 
-    def wait_for_hosts(self, healthy, within_s=60):
+    def wait_for_hosts(self, healthy, within_s=240):
         """Until the gateway itself counts so many healthy replicas."""
 
         def counted():
