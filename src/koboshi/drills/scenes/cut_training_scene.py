@@ -67,8 +67,7 @@ class CutTrainingScene(TrainingScene):
         self._head.start()
         self._api.start()
         self._node = OwnRayNode(self.settings, self.folder, NODE, f"127.0.0.1:{self._head.listen}")
-        self._node.start()
-        self._wait_for_node(there=True, within_s=JOINED_WITHIN_S)
+        self._join(self._node)
         super().begin()
 
     def cut(self) -> list[Strike]:
@@ -130,7 +129,7 @@ class CutTrainingScene(TrainingScene):
             self._heal()
             if self._node:
                 self._node.stop()
-                self._wait_for_node(there=False, within_s=LEFT_WITHIN_S)
+                self._wait_until_left()
             self._head.close()
             self._api.close()
         super().close(keep_files=keep_files)
@@ -178,13 +177,24 @@ class CutTrainingScene(TrainingScene):
             self._api.heal()
             self._healed_s = time.time()
 
-    def _wait_for_node(self, *, there: bool, within_s: float) -> None:
-        deadline = time.monotonic() + within_s
-        while (self.node_id is not None) != there:
+    def _join(self, node: OwnRayNode) -> None:
+        """Start the node, and once more each time that Ray gives it up before it has joined."""
+        node.start()
+        deadline = time.monotonic() + JOINED_WITHIN_S
+        while self.node_id is None:
             if time.monotonic() > deadline:
-                what = "joined" if there else "left"
-                raise Unavailable(f"{NODE} has not {what} the cluster after {within_s:.0f} s: see `koboshi status`.")
-            time.sleep(0.5)
+                raise Unavailable(f"{NODE} has not joined after {JOINED_WITHIN_S:.0f} s: {node.last_words()}")
+            if node.has_ended:
+                node.stop()
+                node.start()
+            time.sleep(ASK_S)
+
+    def _wait_until_left(self) -> None:
+        deadline = time.monotonic() + LEFT_WITHIN_S
+        while self.node_id is not None:
+            if time.monotonic() > deadline:
+                raise Unavailable(f"{NODE} has not left the cluster after {LEFT_WITHIN_S:.0f} s: `koboshi status`.")
+            time.sleep(ASK_S)
 
 
 def stays_silent(silent_s: float, *, noticed: bool) -> bool:

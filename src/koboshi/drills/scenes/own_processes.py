@@ -47,6 +47,11 @@ class OwnProcess:
         """The leash, which leads the group; None when nothing runs."""
         return self._process.pid if self._process else None
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether it was started, and has ended by itself."""
+        return self._process is not None and self._process.poll() is not None
+
     def told(self) -> list[str]:
         """The lines of its log."""
         return self.log.read_text(errors="replace").splitlines() if self.log.is_file() else []

@@ -51,6 +51,15 @@ class OwnRayNode:
         pid = self._process.pid or 0
         self._recorded = (pid, start_ticks(pid))
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether Ray has given it up: on a busy machine its own time limits may be too short."""
+        return self._process.has_ended
+
+    def last_words(self) -> str:
+        """The last line of its log."""
+        return next((line.strip() for line in reversed(self._process.told()) if line.strip()), "it has said nothing")
+
     def stop(self) -> None:
         """SIGKILL to all that it has started; the head takes it for dead after a moment."""
         if self._recorded is None:
