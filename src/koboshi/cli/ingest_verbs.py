@@ -77,10 +77,12 @@ def status(topic: Topics = None, as_json: Json = False) -> None:
 
 
 def _statuses(logs: "Sequence[PartitionLog]") -> list[dict[str, Any]]:
+    from koboshi.ingest.lost_ledger import open_ledger
     from koboshi.ingest.status import partition_statuses
-    from koboshi.ledger import Ledger, spans
+    from koboshi.ledger import spans
 
-    ledger = Ledger(load_settings().ledger_url)
+    settings = load_settings()
+    ledger = open_ledger(settings.ledger_url, settings.state_dir)
     return [
         dataclasses.asdict(row)
         for name, ours in groupby(logs, key=lambda log: log.topic)
