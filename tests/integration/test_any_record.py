@@ -11,7 +11,7 @@ from confluent_kafka import Producer
 from crc32c import crc32c
 
 from koboshi.errors import BadInput, Conflict, NotConfigured
-from koboshi.ingest.audit import first_difference
+from koboshi.ingest.audit_compare import Comparison, compare
 from koboshi.ingest.confluent_audit import ConfluentBroker
 from koboshi.ingest.kafka_source import KafkaSource
 from koboshi.ledger import Ledger, spans
@@ -126,9 +126,9 @@ def test_a_name_that_is_not_utf8_and_differs_in_one_byte_is_seen_by_the_audit(st
     by_hand(stack.settings.kafka.bootstrap_servers, topic, CODECS["none"])
     lander, audit = both
     held = lander()
-    assert first_difference(iter(held), iter(audit())) is None
+    assert compare(iter(held), iter(audit())) == Comparison()
     rewrite(stack, topic, lambda payload: payload.replace(b"\xff\xfe", b"\xff\xfd"))
-    assert first_difference(iter(held), iter(audit())) == EACH
+    assert compare(iter(held), iter(audit())).differs_at == EACH
 
 
 def test_a_record_that_is_deleted_before_its_odd_header_is_read_is_said(stack, topic):
