@@ -133,7 +133,7 @@ def small_stream(folder: Path) -> Path:
     first, last = datetime.date(2018, 7, 20), datetime.date(2018, 8, 14)
     rows = simulate(Simulation(days=(last - datetime.date(2018, 4, 1)).days + 1))
     rows = rows.filter(pl.col("customer_id") % 10 == 0, pl.col("tx_datetime").dt.date().is_between(first, last))
-    amount = (pl.col("amount_cents") / 100).alias("amount")
+    amount = (pl.col("amount_cents") / 100).round(2).alias("amount")
     file = folder / "stream.parquet"
     rows.select("transaction_id", "tx_datetime", "customer_id", "terminal_id", amount, "is_fraud").write_parquet(file)
     return file
