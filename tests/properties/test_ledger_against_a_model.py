@@ -220,10 +220,12 @@ class HoldersMachine(LedgerMachine):
     @precondition(lambda self: self.leases and any(counts for _, counts in self.steps))
     @rule(data=st.data())
     def set_aside(self, data: st.DataObject) -> None:
-        holder = self._somebody(data)
+        """Each holder that was overtaken tries first, and changes nothing."""
         newest = max((one for one, counts in self.steps if counts), key=lambda one: one.step)
-        outcome = self.outcome(steps.set_aside, self.leases[holder], newest, "torn")
-        assert outcome == self._unless_fenced(holder, "done")
+        overtaken = [holder for holder in self.leases if not self.may_commit(holder)]
+        for holder in dict.fromkeys([*overtaken, self._somebody(data)]):
+            outcome = self.outcome(steps.set_aside, self.leases[holder], newest, "torn")
+            assert outcome == self._unless_fenced(holder, "done")
         if outcome == "done":
             self.steps = [(one, counts and one != newest) for one, counts in self.steps]
 
