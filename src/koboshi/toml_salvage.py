@@ -27,9 +27,12 @@ def merged(lower: Mapping[str, Any], higher: Mapping[str, Any]) -> dict[str, Any
 
 
 def _sections(text: str) -> Iterator[tuple[str, list[str]]]:
-    """Each header with the lines below it; the lines before the first have none."""
+    """Each header with the lines below it; the lines before the first have none.
+
+    TOML's lines end with a line feed alone: what else `str.splitlines` ends a line with may stand in a text.
+    """
     header, lines = "", list[str]()
-    for line in text.splitlines():
+    for line in text.replace("\r\n", "\n").split("\n"):
         if line.lstrip().startswith("["):
             yield header, lines
             header, lines = line, []
