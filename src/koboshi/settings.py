@@ -234,7 +234,7 @@ def _read(
 ) -> tuple[Source, list[str]]:
     """A document that is there or not; of one that is broken what can still be read, and what is wrong with it."""
     try:
-        text = path.read_text()
+        text = path.read_bytes().decode()  # as it is: `read_text` takes a lone carriage return, which TOML refuses
     except FileNotFoundError:
         return Source(name, {}), []
     except (OSError, UnicodeDecodeError) as error:

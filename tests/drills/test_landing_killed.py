@@ -44,7 +44,7 @@ def test_a_lander_that_lets_its_client_commit_is_refuted_for_that_reason(project
     """What was committed before its file was whole is missing. (What was not yet when its file stood is doubled, if the
     client's clock had not come round: that is told, too, and not in every run.)"""
     report, _ = perform(control(), project.settings, [].append)
-    assert report.verdict == "refuted"
+    assert report.verdict == "refuted", report.outcome["findings"]
     lost_or_doubled, other_files = report.reasons
     assert re.search(r"partition \d: offset \d+ is missing", lost_or_doubled)
     assert "files are not those of the undisturbed lander" in other_files

@@ -52,7 +52,7 @@ def test_a_pool_that_forgets_the_checkpoint_is_refuted_for_that_reason(project: 
     job = Path(__file__).with_name("forgetful_job.py")
     drill = dataclasses.replace(DRILL, scene=partial(TrainingScene, job=job))
     report, path = perform(drill, project.settings, said.append)
-    assert report.verdict == "refuted"
+    assert report.verdict == "refuted", report.outcome["findings"]
     (reason,) = report.reasons
     assert reason.startswith("forest: predictions differ from the undisturbed control's in ")
     assert ";" not in reason

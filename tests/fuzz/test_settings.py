@@ -76,6 +76,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @example(given=[("ingest", "topic", ["x"])], at=None, environment={})
 @example(given=[("state_dir", None, "a\0b")], at=None, environment={})
 @example(given=[("ledger_url", None, "ab")], at=(17, "\u2028"), environment={})
+@example(given=[], at=(0, "\r"), environment={})
 @example(given=[], at=(0, "a=" + "[" * 5000), environment={})
 @example(given=[], at=(0, "a = 0x" + "f" * 5000), environment={})
 @example(given=[("kafka", None, 3), ("ingest", "topics", "x")], at=None, environment={"KOBOSHI_KAFKA__X": "y"})
