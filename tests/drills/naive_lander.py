@@ -4,6 +4,8 @@ Its files appear whole, it starts again when it hears nothing, and it tells and 
 the drill strikes it at the same moments, and nothing but its way of keeping its place is to blame for what comes out.
 """
 
+import io
+import os
 import sys
 import time
 import uuid
@@ -27,6 +29,7 @@ def all_files(state_dir: Path, topic: str) -> list[Path]:
 KIND = LanderKind((__file__,), all_files)
 IDLE_S = 3.0
 HEARD_WITHIN_MS = 5_000
+PIECE_BYTES = 256
 
 
 class NaiveLander:
@@ -74,7 +77,7 @@ class NaiveLander:
         folder = Path(self.order.state_dir) / "spans" / self.order.topic / str(partition)
         folder.mkdir(parents=True, exist_ok=True)
         name = uuid.uuid4().hex
-        write_span(folder / f".part-{name}", columns(held), topic_id="")
+        write_in_pieces(folder / f".part-{name}", span_of(held))
         (folder / f".part-{name}").rename(folder / f"{name}.parquet")
         self.pause_at("renamed")
         self.tell("landed", partition, held)
@@ -88,6 +91,21 @@ class NaiveLander:
         if self.pause == moment:
             self.pause = ""
             stop_myself()
+
+
+def span_of(records: list[ConsumerRecord]) -> bytes:
+    content = io.BytesIO()
+    write_span(content, columns(records), topic_id="")
+    return content.getvalue()
+
+
+def write_in_pieces(path: Path, content: bytes) -> None:
+    """Each piece is on the disk before the next one: so a file takes long enough to grow to be seen growing."""
+    with path.open("wb") as file:
+        for start in range(0, len(content), PIECE_BYTES):
+            file.write(content[start : start + PIECE_BYTES])
+            file.flush()
+            os.fsync(file.fileno())
 
 
 def columns(records: list[ConsumerRecord]) -> Records:

@@ -2,6 +2,7 @@
 
 import gzip
 import struct
+import time
 from collections.abc import Callable, Mapping, Sequence
 
 import lz4.frame
@@ -21,6 +22,8 @@ PACKERS: Mapping[int, Callable[[bytes], bytes]] = {
     4: lambda data: zstandard.ZstdCompressor().compress(data),
 }
 LOG_APPEND_TIME, TRANSACTIONAL, CONTROL = 0x08, 0x10, 0x20
+WITHOUT_LEADER = (3, 5, 6)  # unknown topic or partition, leader not available, not leader or follower
+LED_WITHIN_S = 30.0
 HEAD = struct.Struct(">hiqqqhii")
 ABORT, COMMIT = b"\0\0\0\0", b"\0\0\0\1"
 
@@ -78,7 +81,10 @@ def mark(offset: int, producer: int, key: bytes) -> bytes:
 
 
 def send(bootstrap_servers: str, topic: str, partition: int, whole: bytes) -> None:
-    """Append a batch, whose offsets begin at 0, to a log; the broker looks through it and numbers it."""
+    """Append a batch, whose offsets begin at 0, to a log; the broker looks through it and numbers it.
+
+    The log of a new topic has no leader for a moment, on a busy machine for longer.
+    """
     kinds = ProduceRequest.TopicProduceData, ProduceRequest.TopicProduceData.PartitionProduceData
     asked = [kinds[0](name=topic, partition_data=[kinds[1](index=partition, records=whole)])]
     request = ProduceRequest(transactional_id=None, acks=-1, timeout_ms=10_000, topic_data=asked, max_version=9)
@@ -88,8 +94,13 @@ def send(bootstrap_servers: str, topic: str, partition: int, whole: bytes) -> No
         [node] = admin._manager.cluster.brokers()
         return await admin._manager.send(request, node_id=node.node_id)
 
+    give_up_at = time.monotonic() + LED_WITHIN_S
     try:
-        [found] = admin._manager.run(answer).responses[0].partition_responses
+        while True:
+            [found] = admin._manager.run(answer).responses[0].partition_responses
+            if found.error_code not in WITHOUT_LEADER or time.monotonic() > give_up_at:
+                break
+            time.sleep(0.05)
     finally:
         admin.close()
     assert found.error_code == 0, found
