@@ -10,7 +10,7 @@ unexport VIRTUAL_ENV
 
 .DEFAULT_GOAL := help
 .PHONY: help setup up demo compose-test drills fuzz test test-unit lint format stop clean tools lock
-.PHONY: benchmark-recovery benchmark-training benchmark-detector benchmark-model nemesis-training
+.PHONY: benchmark-ingest benchmark-recovery benchmark-training benchmark-detector benchmark-model nemesis-training
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-19s %s\n", $$1, $$2}'
@@ -29,6 +29,9 @@ drills: setup ## Every drill on the running stack, then every negative control; 
 	@koboshi up
 	@koboshi drill run --all; ended=$$?; koboshi drill report; exit $$ended
 	@python -m pytest -q -m drills tests/drills
+
+benchmark-ingest: setup ## What landing and its audit cost, and a record beside kafka-python's own consumer
+	@python -m benchmarks.ingest
 
 benchmark-recovery: setup ## How soon a training goes on after a fault, beside its peers on Ray; on a cluster of its own
 	@python -m benchmarks.recovery

@@ -27,6 +27,8 @@ def own_stack(*groups: str) -> Iterator[Settings]:
     """Some parts on free ports, in a temporary state folder; all of it is gone afterwards, also after Ctrl-C."""
     state = Path(tempfile.mkdtemp(prefix="koboshi-bench-"))
     os.environ |= {"KOBOSHI_PROJECT": str(PROJECT), "KOBOSHI_STATE_DIR": str(state)}
+    if (downloads := PROJECT / ".koboshi" / "cache").is_dir():
+        (state / "cache").symlink_to(downloads)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)  # also where a shell had it ignored, as in the background
     try:

@@ -44,7 +44,7 @@ class Number:
     @property
     def precision(self) -> str:
         """What a number has to be."""
-        return f"at most {self.places} decimal places" if self.places else self.expected
+        return f"at most {self.places} decimal places, rounded in the file itself" if self.places else self.expected
 
     @property
     def bounds(self) -> str:

@@ -25,7 +25,7 @@ def test_all_kinds_of_faults_are_named_at_once_with_counts_and_the_first_three(t
         "  d: there is no column d; what else the file has: nothing",
         "  a: 4 values refused, expected a whole number: line 2 'x', line 4 'y', line 5 'z', …",
         "  b: 1 value refused, expected a value in each row: line 5 '\\n'",
-        "  b: 1 value refused, expected at most 2 decimal places: line 2 '1.001'",
+        "  b: 1 value refused, expected at most 2 decimal places, rounded in the file itself: line 2 '1.001'",
         "  b: 1 value refused, expected a number from 0.00 to 92,233,720,368,547,758.07: line 9 '-1'",
         "  c: 2 values refused, expected true, false, 1 or 0: line 4 '2', line 7 '0.5'",
     ]
