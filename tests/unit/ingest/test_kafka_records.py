@@ -1,6 +1,7 @@
 """How the bytes of a fetch become records: every codec, any header name, nothing of what was aborted."""
 
 import struct
+import zlib
 
 import pytest
 from hypothesis import given
@@ -158,3 +159,15 @@ def test_a_consumer_is_given_this_reader():
     kafka_records.keep_header_names(consumer)
     assert consumer._fetcher.PartitionRecords is RawPartitionRecords
     assert Fetcher.PartitionRecords is not RawPartitionRecords
+
+
+def test_an_unknown_codec_of_an_old_message_format_is_named_with_its_offset():
+    """The codec is the lowest three bits of the attributes, behind offset, size, checksum and format."""
+    builder = MemoryRecordsBuilder(magic=1, compression_type=1, batch_size=1 << 20)
+    builder.append(1_000, b"k", b"v")
+    builder.close()
+    message = bytearray(builder.buffer())
+    message[17] = message[17] & ~0x07 | 6
+    message[12:16] = struct.pack(">I", zlib.crc32(message[16:]))
+    with pytest.raises(BadInput, match=r"^t/3: the batch at offset 0 is compressed with codec 6, .*gzip, snappy"):
+        unpacked(bytes(message))
