@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from pipelines.kafka_stream import KafkaStream
     from pipelines.stream_events import Stream
 
-app = typer.Typer(no_args_is_help=True, help="Send card transactions and fraud reports to Kafka; goes on where it was.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Send card transactions and fraud reports to Kafka; an interrupted run goes on where it stopped.",
+)
 
 
 def _topic_prefix(prefix: str) -> str:
@@ -36,24 +39,26 @@ def _date_format(form: str | None) -> str | None:
 
 
 Rate = Annotated[float | None, typer.Option(min=0.001, max=1e9, help="At most so many records a second.")]
-Limit = Annotated[int | None, typer.Option(min=0, help="Stop after this many of the stream's records.")]
-Duplicates = Annotated[float, typer.Option(min=0, max=1, help="Share of events that come a second time, later.")]
+Limit = Annotated[int | None, typer.Option(min=0, help="Send only so many records, the first ones of the stream.")]
+Duplicates = Annotated[float, typer.Option(min=0, max=1, help="Share of events that are sent a second time, later.")]
 Garbage = Annotated[
     float,
-    typer.Option(min=0, max=1, help="Records that cannot be decoded, as a share of the events."),
+    typer.Option(min=0, max=1, help="Share of records that cannot be decoded, relative to the events."),
 ]
-Seed = Annotated[int | None, typer.Option(min=0, help="Of all that is random.  [default: as in params.yaml]")]
+Seed = Annotated[int | None, typer.Option(min=0, help="Random seed.  [default: as in params.yaml]")]
 Prefix = Annotated[
-    str, typer.Option(callback=_topic_prefix, help="Stands before the topics' names, to keep a trial apart.")
+    str, typer.Option(callback=_topic_prefix, help="Prefix of the topics' names, to keep a trial apart.")
 ]
 First = Annotated[datetime.datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First day to send.")]
 Last = Annotated[datetime.datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last day to send.")]
 File = Annotated[Path, typer.Argument(help="A .parquet or .csv file.", show_default=False)]
 DateFormat = Annotated[
     str | None,
-    typer.Option(callback=_date_format, help="Of tx_datetime, as '%d.%m.%Y %H:%M'.  [default: ISO 8601]"),
+    typer.Option(callback=_date_format, help="Format of tx_datetime, such as '%d.%m.%Y %H:%M'.  [default: ISO 8601]"),
 ]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be sent; ask nothing of Kafka, send nothing.")]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Print what would be sent; Kafka is not asked, nothing is sent.")
+]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from koboshi.backup.making import Watch
 
 WithoutKafka = Annotated[
-    bool, typer.Option("--without-kafka", help="Leave Kafka's log out, so that the stack may stay up.")
+    bool, typer.Option("--without-kafka", help="Leave out Kafka's log; then the stack may stay up.")
 ]
 
 
 def backup(
-    file: Annotated[Path, typer.Argument(help="The file to write; it may not be there yet.")],
+    file: Annotated[Path, typer.Argument(help="The file to write; it must not exist.")],
     without_kafka: WithoutKafka = False,
 ) -> None:
     """Write ledger, landed spans, checkpoints, DVC's cache, MLflow and Kafka's log into one file.
@@ -32,10 +32,10 @@ def backup(
     typer.echo(f"{file}: {made.size_bytes / 1e6:,.1f} MB, SHA-256 {made.sha256}")
 
 
-def restore(file: Annotated[Path, typer.Argument(help="A file that `koboshi backup` has written.")]) -> None:
-    """Put a backup into this project, which may have nothing of it yet; every byte is verified before.
+def restore(file: Annotated[Path, typer.Argument(help="A file written by `koboshi backup`.")]) -> None:
+    """Restore a backup into a project without data. Every byte is verified first.
 
-    Interrupted, run it again.
+    If it is interrupted, run it again.
     """
     from koboshi.backup.restoring import restore as put_back
 

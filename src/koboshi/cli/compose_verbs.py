@@ -4,15 +4,15 @@ import typer
 
 from koboshi.settings import load_settings
 
-app = typer.Typer(no_args_is_help=True, help="The stack in containers: docs/containers.md.")
+app = typer.Typer(no_args_is_help=True, help="Run the stack in containers: see docs/containers.md.")
 
 
 @app.command()
 def init() -> None:
-    """Make the secrets of the containers, in a file that Compose reads by itself: .env, for your eyes only.
+    """Write the secrets of the containers to .env, which Compose reads; only you can read the file.
 
-    Run again, it keeps what is there: the volumes were made with it. Git is made to ignore the file; one that git
-    tracks is refused.
+    Run again, it keeps the secrets that are there, because the volumes were made with them. Git is made to ignore the
+    file; one that git tracks is refused.
     """
     from koboshi.stack.compose_secrets import FILE, ensure_env_file
     from koboshi.stack.git_secrets import keep_out_of_git
@@ -27,7 +27,7 @@ def init() -> None:
 
 @app.command()
 def render() -> None:
-    """Write docker-compose.yml from the table of parts."""
+    """Write docker-compose.yml from the descriptions of the parts."""
     from koboshi.files import publish_bytes
     from koboshi.stack.compose_site import container_site
     from koboshi.stack.compose_yaml import FILE

@@ -7,9 +7,7 @@ import typer
 
 from koboshi.settings import load_settings
 
-app = typer.Typer(
-    no_args_is_help=True, help="Datasets: `repair` one that was changed, `koboshi pin` moves what they are made of."
-)
+app = typer.Typer(no_args_is_help=True, help="Repair datasets whose files were changed.")
 
 
 @app.callback()
@@ -17,8 +15,8 @@ def _group() -> None:
     """Keep `repair` a verb of its own: an application with one command would take its place."""
 
 
-def pin(as_json: Annotated[bool, typer.Option("--json", help="Print what came out as JSON.")] = False) -> None:
-    """Move cut.json to the end of what was landed; forward only, and only over records that were landed before."""
+def pin(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+    """Move cut.json forward to the end of the landed records, so that `dvc repro` makes the datasets of them."""
     from koboshi.datasets import cut
     from koboshi.datasets.pinning import pin as move
     from koboshi.ingest.lost_ledger import open_ledger

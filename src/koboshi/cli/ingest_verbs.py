@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from koboshi.ingest.source import OpenTransaction, PartitionLog
     from koboshi.refs import Beginning, SpanRef
 
-app = typer.Typer(no_args_is_help=True, help="Land the stream as committed spans, and prove that they equal it.")
+app = typer.Typer(no_args_is_help=True, help="Land the stream as committed spans, and audit them against the broker.")
 
 Topics = Annotated[
-    list[str] | None, typer.Option("--topic", help="Only this one (repeatable).  [default: koboshi.toml]")
+    list[str] | None, typer.Option("--topic", help="A topic to work on (repeatable).  [default: koboshi.toml]")
 ]
-SpanRecords = Annotated[int | None, typer.Option(min=1, help="The longest span.  [default: koboshi.toml]")]
+SpanRecords = Annotated[int | None, typer.Option(min=1, help="Records of a span, at most.  [default: koboshi.toml]")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 RARE = {"held_back_records", "gone_before_landing", "no_longer_on_broker", "offset", "detail"}
@@ -35,7 +35,7 @@ RARE = {"held_back_records", "gone_before_landing", "no_longer_on_broker", "offs
 
 @app.command()
 def run(topic: Topics = None, span_records: SpanRecords = None) -> None:
-    """Land all that the topics hold at this moment. Safe to run again, twice at once, and after any crash."""
+    """Land all records that the topics hold now. Safe to run again, twice at once, and after any crash."""
     from koboshi.ingest.status import held_back
 
     began, held = time.monotonic(), list["PartitionLog"]()

@@ -11,11 +11,13 @@ if TYPE_CHECKING:
     from koboshi.ledger import Ledger
     from koboshi.refs import SpanRef
 
-app = typer.Typer(no_args_is_help=True, help="The ledger, which says what counts: make it again when it is lost.")
+app = typer.Typer(no_args_is_help=True, help="The ledger of what was committed: rebuild it when it is lost.")
 
 TopicIds = Annotated[
     list[str] | None,
-    typer.Option("--topic-id", metavar="TOPIC=ID", help="For topics whose span files are too old to tell it."),
+    typer.Option(
+        "--topic-id", metavar="TOPIC=ID", help="Id of a topic whose span files are too old to hold it (repeatable)."
+    ),
 ]
 
 
@@ -26,9 +28,9 @@ def _group() -> None:
 
 @app.command()
 def rebuild(topic_id: TopicIds = None) -> None:
-    """Make the rows of landed spans again from the span files alone, into a ledger that is empty or not there.
+    """Rebuild the rows of landed spans from the span files, into a ledger that is empty or missing.
 
-    A ledger file that is damaged is moved aside first, and kept.
+    A damaged ledger file is renamed and kept.
 
     Every file is read and checked. Landing goes on where the files end; processes that knew the lost ledger are
     fenced. Committed training steps and releases are not in these files: docs/durable-formats.md says what follows.

@@ -11,12 +11,12 @@ from koboshi.settings import load_settings, required
 if TYPE_CHECKING:
     from koboshi.registry.outbox import Entry, Outbox
 
-app = typer.Typer(no_args_is_help=True, help="Trainings that MLflow has not taken yet, because it was away.")
+app = typer.Typer(no_args_is_help=True, help="Trainings that wait to be recorded in MLflow, because it did not answer.")
 
 
 @app.command()
 def status(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """Show what waits for MLflow, oldest first, and what was set aside for a person to look at."""
+    """Show the trainings that wait for MLflow, oldest first, and those that MLflow has refused."""
     outbox = _outbox()
     waiting, refused = outbox.entries(), outbox.refused()
     if as_json:
@@ -31,7 +31,10 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
 
 @app.command()
 def deliver() -> None:
-    """Record in MLflow what waits, in its order and once. Safe to run again, at once with others, after any crash."""
+    """Record the waiting trainings in MLflow, in their order and each once.
+
+    Safe to run again, at once with others, and after any crash.
+    """
     from koboshi.ingest.lost_ledger import open_ledger
     from koboshi.registry import mlflow_outbox
 

@@ -13,21 +13,21 @@ PARTITION_ROWS = 100_000
 
 def score(
     dataset: Annotated[Path, typer.Option(help="The dataset's folder; all its Parquet files are scored.")],
-    to: Annotated[Path, typer.Option(help="Where the scores go: a folder with a manifest.")],
+    to: Annotated[Path, typer.Option(help="The folder for the scores; it gets a manifest.")],
     model: Annotated[str | None, typer.Option(help="The registered model.  [default: serving.model]")] = None,
     version: Annotated[
-        int | None, typer.Option(min=1, help="Its version; without it, what the slot points at.")
+        int | None, typer.Option(min=1, help="The model's version.  [default: the version that the slot points at]")
     ] = None,
-    slot: Annotated[str, typer.Option(help="The alias to look up once, now.")] = "champion",
+    slot: Annotated[str, typer.Option(help="The slot, which is an alias in MLflow; looked up once.")] = "champion",
     keep: Annotated[
-        list[str] | None, typer.Option(help="A column that goes with the scores, an id for example (repeatable).")
+        list[str] | None, typer.Option(help="A column to copy beside the scores, such as an id (repeatable).")
     ] = None,
-    rows: Annotated[int, typer.Option(min=1, help="The most rows of a partition.")] = PARTITION_ROWS,
+    rows: Annotated[int, typer.Option(min=1, help="Rows of a partition, at most.")] = PARTITION_ROWS,
 ) -> None:
-    """Score a dataset on Ray, in parallel, with the answers that a replica would give.
+    """Score a dataset on Ray, in parallel; each score equals the answer of a replica.
 
-    Safe to run again and by many at once: the same dataset and version are scored once. Killed workers cost the
-    partition in hand; interrupted (Ctrl-C), it leaves the job running, and the next run attaches to it.
+    Safe to run again and by many at once: the same dataset and version are scored once. A killed worker costs the
+    partition that it was scoring. Interrupted (Ctrl-C), the job goes on, and the next run attaches to it.
     """
     from koboshi.registry.mlflow_registry import MlflowRegistry
     from koboshi.scoring import batch

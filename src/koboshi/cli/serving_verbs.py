@@ -11,12 +11,12 @@ from koboshi.settings import load_settings, required
 
 
 def serve(
-    port: Annotated[int, typer.Option(min=1, max=65_535, help="Where to answer.")],
+    port: Annotated[int, typer.Option(min=1, max=65_535, help="The port to listen on.")],
     slot: Annotated[str, typer.Option(help="The alias to follow.")] = "champion",
-    name: Annotated[str, typer.Option(help="How this replica calls itself in headers and logs.")] = "replica-1",
+    name: Annotated[str, typer.Option(help="The replica's name in headers and logs.")] = "replica-1",
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
 ) -> None:
-    """Answer predictions with the model version that a slot points at, and follow it."""
+    """Serve predictions with the model version that a slot points at, and follow the slot to later versions."""
     settings = load_settings()
     tracking_uri = required(settings.mlflow.tracking_uri, "MLflow")
     _log_to_stderr()
