@@ -24,10 +24,10 @@ from kafka.errors import (
     UnknownProducerIdError,
 )
 
-from koboshi import state_folder
+from koboshi.broker_errors import from_kafka_python
 from koboshi.errors import BadInput, LeaseTaken, Unavailable
+from koboshi.files import make_state_folder
 from koboshi.ingest.kafka_records import keep_header_names
-from koboshi.kafka_errors import as_ours
 from pipelines.stream_events import Stream
 from pipelines.topics import TOPIC_CONFIG, TOPICS
 
@@ -47,7 +47,7 @@ CANNOT_GO_ON = (
 @contextmanager
 def only_stream(state_dir: Path) -> Iterator[None]:
     """Keep a second stream of this project out; the system lets go of the lock when the process dies."""
-    state_folder.make(state_dir)
+    make_state_folder(state_dir)
     with (state_dir / "stream.lock").open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -107,7 +107,7 @@ class KafkaStream:
                 "same command again, and the stream goes on where it was."
             ) from error
         except KafkaError as error:
-            raise as_ours(error, self.bootstrap_servers, "the stream") from error
+            raise from_kafka_python(error, self.bootstrap_servers, "the stream") from error
 
     @contextmanager
     def _admin(self) -> Iterator[KafkaAdminClient]:

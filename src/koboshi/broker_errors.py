@@ -5,6 +5,7 @@ the code: an error that was never thought of must not be tried again for ever.
 """
 
 import enum
+from typing import Protocol
 
 from koboshi.errors import BadInput, Conflict, Corrupt, KoboshiError, NotConfigured, Permanent, Unavailable
 
@@ -145,3 +146,79 @@ _CODES = {
         130 STREAMS_INVALID_TOPOLOGY  131 STREAMS_INVALID_TOPOLOGY_EPOCH  132 STREAMS_TOPOLOGY_FENCED""",
 }
 _BY_CODE = {int(code): trouble for trouble, codes in _CODES.items() for code in codes.split()[::2]}
+
+
+_LONGEST_NAME = 300
+
+# What the client itself raises; answers of a broker carry a code of the protocol.
+_KAFKA_PYTHON = {
+    Trouble.PASSES: """
+        RetriableError InvalidMetadataError Cancelled KafkaConnectionError CorrelationIdError KafkaTimeoutError
+        MetadataEmptyBrokerList NodeNotReadyError StaleMetadata TooManyInFlightRequests UnknownBrokerIdError
+        UnjoinedGroupException""",
+    Trouble.GONE: "NoOffsetForPartitionError LogTruncationError",
+    Trouble.SHUT_OUT: "AuthorizationError",
+    Trouble.VERSION: "KafkaProtocolError InvalidReceiveError UnrecognizedBrokerVersion",
+    Trouble.CODEC: "UnsupportedCodecError",
+    Trouble.TOO_LARGE: "RecordTooLargeError",
+    Trouble.BAD_SETTING: "KafkaConfigurationError IllegalArgumentError",
+    Trouble.REFUSED: """
+        KafkaError BrokerResponseError CommitFailedError IllegalStateError QuotaViolationError
+        TransactionAbortedError""",
+}
+_BY_CLASS = {name: trouble for trouble, names in _KAFKA_PYTHON.items() for name in names.split()}
+
+
+def kind_of_kafka_python(error: type[Exception]) -> Trouble:
+    """The kind of one class, by its own code or name, never by those of the class that it derives from."""
+    code = getattr(error, "errno", None)  # of the answers of a broker only
+    if code is not None:
+        return trouble_of(code)
+    return _BY_CLASS.get(error.__name__, Trouble.UNFORESEEN)
+
+
+def from_kafka_python(error: Exception, servers: str, what: str) -> KoboshiError:
+    """The error to raise in place of kafka-python's; `what` was being done with the cluster at `servers`."""
+    kind = kind_of_kafka_python(type(error))
+    name = type(error).__name__ if kind is Trouble.PASSES else " ".join(str(error).split())[:_LONGEST_NAME]
+    return kind.said(servers, what, name)
+
+
+# The client's own codes are below zero, but for -1; the broker's are those of the protocol.
+_LIBRDKAFKA = {
+    Trouble.PASSES: """
+        _TRANSPORT _ALL_BROKERS_DOWN _RESOLVE _TIMED_OUT _MSG_TIMED_OUT _TIMED_OUT_QUEUE _NODE_UPDATE _DESTROY
+        _DESTROY_BROKER _CRIT_SYS_RESOURCE _QUEUE_FULL _ISR_INSUFF _WAIT_COORD _WAIT_CACHE _IN_PROGRESS
+        _PREV_IN_PROGRESS _INTR _OUTDATED _PARTIAL _RETRY _PURGE_QUEUE _PURGE_INFLIGHT _MAX_POLL_EXCEEDED
+        _UNKNOWN_BROKER _ASSIGNMENT_LOST""",
+    Trouble.NO_TOPIC: "_UNKNOWN_TOPIC _UNKNOWN_PARTITION",
+    Trouble.GONE: "_AUTO_OFFSET_RESET _NO_OFFSET _LOG_TRUNCATION",
+    Trouble.SHUT_OUT: "_AUTHENTICATION _SSL",
+    Trouble.VERSION: "_UNSUPPORTED_FEATURE _UNKNOWN_PROTOCOL",
+    Trouble.CODEC: "_BAD_COMPRESSION _NOT_IMPLEMENTED",
+    Trouble.CORRUPT: "_BAD_MSG _UNDERFLOW",
+    Trouble.BAD_SETTING: "_INVALID_ARG _NOT_CONFIGURED _INVALID_TYPE _FS _UNKNOWN_GROUP",
+    Trouble.REFUSED: """
+        _FAIL _PARTITION_EOF _EXISTING_SUBSCRIPTION _ASSIGN_PARTITIONS _REVOKE_PARTITIONS _CONFLICT _STATE
+        _KEY_SERIALIZATION _VALUE_SERIALIZATION _KEY_DESERIALIZATION _VALUE_DESERIALIZATION _READ_ONLY _NOENT _FATAL
+        _INCONSISTENT _GAPLESS_GUARANTEE _FENCED _APPLICATION _NOOP _INVALID_DIFFERENT_RECORD""",
+}
+_BY_CODE_NAME = {name: trouble for trouble, names in _LIBRDKAFKA.items() for name in names.split()}
+
+
+class LibrdkafkaError(Protocol):
+    """What is read of confluent-kafka's `KafkaError`."""
+
+    def code(self) -> int: ...  # noqa: D102
+    def name(self) -> str: ...  # noqa: D102
+    def str(self) -> str: ...  # noqa: D102
+
+
+def kind_of_librdkafka(error: LibrdkafkaError) -> Trouble:
+    """The kind of one error."""
+    return _BY_CODE_NAME.get(error.name()) or trouble_of(error.code())
+
+
+def from_librdkafka(error: LibrdkafkaError, servers: str, what: str) -> KoboshiError:
+    """The error to raise in place of librdkafka's; `what` was being done with the cluster at `servers`."""
+    return kind_of_librdkafka(error).said(servers, what, f"{error.name()}, {error.str()}")

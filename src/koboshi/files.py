@@ -200,3 +200,40 @@ def _fsync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+IGNORE_FILE = ".gitignore"
+_IGNORE_TEXT = "# Made by koboshi: nothing of this folder belongs into a repository.\n*\n"
+_OF_KOBOSHI = ("ledger.db", "stack", "spans", "endpoints.json")
+_OF_A_PROJECT = ("koboshi.toml", ".git")
+
+
+def make_state_folder(state_dir: Path) -> None:
+    """Make the state folder, if it is not there, and let git ignore it. Raises `OSError` where it cannot be made."""
+    is_new = not state_dir.exists()
+    state_dir.mkdir(parents=True, exist_ok=True)
+    if is_new or not any(state_dir.iterdir()):
+        _write_ignore_file(state_dir)
+    else:
+        ignore_state_folder(state_dir)
+
+
+def ignore_state_folder(state_dir: Path) -> None:
+    """Let git ignore a state folder that is there already, from before this was done or made by something else.
+
+    A folder that is the project itself, or has nothing of koboshi's, is left alone. So is one that this user may not
+    write: what is in it was put there by another, and this user can add nothing.
+    """
+    try:
+        is_ours = any((state_dir / name).exists() for name in _OF_KOBOSHI)
+        if is_ours and not any((state_dir / name).exists() for name in _OF_A_PROJECT):
+            _write_ignore_file(state_dir)
+    except OSError:
+        return
+
+
+def _write_ignore_file(state_dir: Path) -> None:
+    """What a person has written there stays. A crash in between leaves an empty file, which ignores nothing."""
+    file = state_dir / IGNORE_FILE
+    if not file.exists() or file.stat().st_size == 0:
+        file.write_text(_IGNORE_TEXT)

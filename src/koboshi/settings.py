@@ -18,12 +18,11 @@ from typing import Any
 from pydantic import ConfigDict, Field, ValidationError, field_validator
 from pydantic_core import PydanticCustomError
 
-from koboshi import state_folder
+from koboshi.documents import merged, readable_toml
 from koboshi.environment import PROJECT, read_environment
 from koboshi.errors import NotConfigured
-from koboshi.files import refusal
-from koboshi.path_parts import PART_BYTES
-from koboshi.toml_salvage import merged, readable
+from koboshi.files import ignore_state_folder, refusal
+from koboshi.names import PART_BYTES
 from koboshi.training import Workplace
 from koboshi.wrong_fields import Fields, Source, faults, in_one_sentence
 
@@ -214,7 +213,7 @@ def _load(
 ) -> tuple[Settings, list[str]]:
     """The settings as far as they fit, and a sentence for each that does not."""
     environment, unknown = read_environment(os.environ, Known)
-    toml, broken = _read(folder / FILE, FILE, tomllib.loads, readable)
+    toml, broken = _read(folder / FILE, FILE, tomllib.loads, readable_toml)
     fitting, misfits = _fitting([environment, toml])
     state_dir = None
     if "state_dir" not in fitting and (broken or "state_dir" in toml.values or not (folder / FILE).is_file()):
@@ -225,7 +224,7 @@ def _load(
         fitting, misfits = _fitting([environment, toml, endpoints])
         settings = _settings(folder, fitting, settings.state_dir)
         misfits = [*unread, *misfits]
-    state_folder.ignore(settings.state_dir)
+    ignore_state_folder(settings.state_dir)
     return settings, [*broken, *unknown, *(() if broken else misfits)]
 
 

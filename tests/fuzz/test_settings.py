@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from pydantic import Field
 
 from koboshi.datasets.params import Params, load_params
+from koboshi.documents import readable_toml
 from koboshi.environment import NOT_SETTINGS, variable_of
 from koboshi.errors import BadInput, NotConfigured
 from koboshi.settings import Known, Settings, load_settings, load_what_fits
-from koboshi.toml_salvage import readable
 from koboshi.wrong_fields import leaves
 from tests.support.fuzzing import fuzzed
 
@@ -95,7 +95,7 @@ def test_any_document_and_any_environment_are_settings_or_refused(
         assert isinstance(lenient, Settings)
         if not warned:
             assert load_settings(project) == lenient
-            assert repr(readable(text)) == repr(tomllib.loads(text))
+            assert repr(readable_toml(text)) == repr(tomllib.loads(text))
         elif at is None:
             with pytest.raises(NotConfigured):
                 load_settings(project)

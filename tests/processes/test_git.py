@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from koboshi import state_folder
 from koboshi.cli import app
 from koboshi.errors import BadInput
+from koboshi.files import make_state_folder
 from koboshi.ingest.lost_ledger import open_ledger
 from koboshi.settings import load_settings, load_what_fits
 from koboshi.stack.places import find_places, make_own
@@ -73,12 +73,12 @@ def test_a_folder_with_other_things_is_left_alone(project: Path) -> None:
     """The project itself, above all."""
     (project / "koboshi.toml").write_text('state_dir = "."\n')
     settings = load_settings(project)
-    state_folder.make(settings.state_dir)
+    make_state_folder(settings.state_dir)
     open_ledger(settings.ledger_url, settings.state_dir).close()
     load_settings(project)
     (project / "data").mkdir()
     (project / "data" / "mine.csv").touch()
-    state_folder.make(project / "data")
+    make_state_folder(project / "data")
     assert list(project.glob("**/.gitignore")) == []
 
 

@@ -10,9 +10,8 @@ import pytest
 from kafka import errors
 from kafka.errors import KafkaError
 
-from koboshi.broker_errors import Trouble, trouble_of
+from koboshi.broker_errors import Trouble, from_kafka_python, kind_of_kafka_python, trouble_of
 from koboshi.errors import BadInput, Conflict, Corrupt, NotConfigured, Permanent, Unavailable
-from koboshi.kafka_errors import as_ours, kind_of
 
 NOT_OURS = ("kafka.cli", "kafka.benchmarks", "kafka.__main__", "kafka.vendor")
 
@@ -35,12 +34,14 @@ def _below(error: type[KafkaError]) -> Iterator[type[KafkaError]]:
 def test_every_class_is_mapped_on_purpose() -> None:
     """A class that comes new with kafka-python fails here, until a kind is chosen for it."""
     assert len(classes()) > 150
-    assert [error for error in classes() if kind_of(error) is Trouble.UNFORESEEN] == []
+    assert [error for error in classes() if kind_of_kafka_python(error) is Trouble.UNFORESEEN] == []
 
 
 def test_what_kafka_python_would_try_again_is_tried_again() -> None:
     """But for a topic that is not there: no retry makes it; and for an election that is not needed."""
-    permanent = {error.__name__ for error in classes() if error.retriable and kind_of(error) is not Trouble.PASSES}
+    permanent = {
+        error.__name__ for error in classes() if error.retriable and kind_of_kafka_python(error) is not Trouble.PASSES
+    }
     assert permanent == {"UnknownTopicOrPartitionError", "UnknownTopicIdError", "ElectionNotNeededError"}
 
 
@@ -70,7 +71,7 @@ def test_what_kafka_python_would_try_again_is_tried_again() -> None:
     ids=lambda value: type(value).__name__ if isinstance(value, KafkaError) else "",
 )
 def test_each_kind_has_its_error_and_its_sentence(error: KafkaError, ours: type[Exception], said: str) -> None:
-    raised = as_ours(error, "broker:1", "t/0")
+    raised = from_kafka_python(error, "broker:1", "t/0")
     assert type(raised) is ours
     assert said in str(raised)
     assert str(raised).count("\n") == 0
@@ -81,7 +82,7 @@ def test_an_unforeseen_class_is_permanent_and_named_whatever_it_derives_from() -
     class NewlyInventedError(errors.RetriableError):
         pass
 
-    raised = as_ours(NewlyInventedError("some\ntext " + "x" * 500), "broker:1", "t/0")
+    raised = from_kafka_python(NewlyInventedError("some\ntext " + "x" * 500), "broker:1", "t/0")
     assert type(raised) is Permanent
     assert "does not know (t/0: NewlyInventedError: some text x" in str(raised)
     assert len(str(raised)) < 600
@@ -89,5 +90,5 @@ def test_an_unforeseen_class_is_permanent_and_named_whatever_it_derives_from() -
 
 def test_a_newer_brokers_code_that_the_client_does_not_know_is_of_its_kind() -> None:
     """Kafka 4 has codes that kafka-python 3.0.12 has no class for."""
-    assert kind_of(errors.for_code(129)) is Trouble.PASSES
+    assert kind_of_kafka_python(errors.for_code(129)) is Trouble.PASSES
     assert [code for code in range(-1, 134) if trouble_of(code) is Trouble.UNFORESEEN] == []

@@ -5,15 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from koboshi import json_text
 from koboshi.datasets import cut, manifest
 from koboshi.datasets.params import Params, load_params
+from koboshi.documents import load_json, load_mapping
 from koboshi.drills.report import read as read_report
 from koboshi.errors import KoboshiError
 from koboshi.heartbeat.beat import Beat
 from koboshi.training.specification import read_specification
 from koboshi.training.standing import Standing
-from koboshi.yaml_text import load_mapping
 
 DEEP = 100_000
 HARMS = {
@@ -48,8 +47,8 @@ def one_sentence(error: pytest.ExceptionInfo[KoboshiError]) -> bool:
 def test_what_is_no_json_is_a_value_error() -> None:
     for text in (b"[" * DEEP, "[" * DEEP, b"\xff", "9" * 5_000, "{"):
         with pytest.raises(ValueError, match=r".+"):
-            json_text.loads(text)
-    assert json_text.loads(b'{"a": [1]}') == {"a": [1]}
+            load_json(text)
+    assert load_json(b'{"a": [1]}') == {"a": [1]}
 
 
 def test_documents_are_refused_in_one_sentence(harmed: Path) -> None:

@@ -16,9 +16,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from koboshi import json_text
 from koboshi.backup.pieces import is_safe
 from koboshi.backup.pyarrow_zstd import open_reading, open_writing
+from koboshi.documents import load_json
 from koboshi.errors import BadInput, Corrupt, Unavailable
 from koboshi.files import naming_disk_failures, sha256_of
 
@@ -200,7 +200,7 @@ def _damaged(path: Path, how: str) -> Corrupt:
 
 def _parsed(path: Path, member: _Member) -> dict[str, Any]:
     try:
-        parsed = json_text.loads(b"".join(member.chunks))
+        parsed = load_json(b"".join(member.chunks))
         if not isinstance(parsed, dict):
             raise ValueError(f"{member.name} is no object")
     except ValueError as error:

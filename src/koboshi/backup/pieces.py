@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from koboshi.datasets import dvc_cache
+from koboshi.documents import load_mapping
 from koboshi.errors import BadInput
 from koboshi.files import TEMPORARY_PREFIX
+from koboshi.names import parts_below
 from koboshi.orchestration.dvc_cache import cache_of
-from koboshi.path_parts import parts_below
 from koboshi.settings import Settings
-from koboshi.yaml_text import load_mapping
 
 PROJECT = "project"  # where the archive has the project's own files
 CARRIED = ("cut.json", dvc_cache.LOCK)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from koboshi import state_folder
+from koboshi.files import make_state_folder
 from koboshi.settings import load_settings, required
 
 
@@ -28,7 +28,7 @@ def serve(
     from koboshi.serving.sklearn_model import load
     from koboshi.serving.uvicorn_server import serve as run
 
-    state_folder.make(settings.state_dir)
+    make_state_folder(settings.state_dir)
     reader = MlflowReader(tracking_uri, settings.serving.model, slot)
     run(Replica(name, slot, reader, settings.state_dir / "serving", load), host, port)
 

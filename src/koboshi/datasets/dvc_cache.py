@@ -11,8 +11,8 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from koboshi.documents import load_mapping
 from koboshi.errors import BadInput
-from koboshi.yaml_text import load_mapping
 
 LOCK = "dvc.lock"
 

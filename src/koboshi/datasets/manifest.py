@@ -9,8 +9,8 @@ import hashlib
 import json
 from pathlib import Path
 
-from koboshi import json_text
 from koboshi.datasets import dvc_cache
+from koboshi.documents import load_json
 from koboshi.errors import BadInput, Corrupt
 from koboshi.files import publish_bytes, sha256_of
 from koboshi.refs import DatasetRef
@@ -74,7 +74,7 @@ def open_verified(folder: Path) -> Dataset:
 def _read(path: Path) -> dict[str, str]:
     data = path.read_bytes()
     try:
-        content = json_text.loads(data)
+        content = load_json(data)
         format_version, files = int(content["format"]), {str(k): str(v) for k, v in content["files"].items()}
     except (ValueError, KeyError, TypeError, AttributeError):
         raise _corrupt(path) from None

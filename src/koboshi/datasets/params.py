@@ -7,9 +7,9 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from koboshi.documents import load_mapping
 from koboshi.errors import BadInput
 from koboshi.wrong_fields import Fields, Source, faults, in_one_sentence, unknown
-from koboshi.yaml_text import load_mapping
 
 FILE = "params.yaml"
 

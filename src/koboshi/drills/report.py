@@ -12,7 +12,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from koboshi import json_text
+from koboshi.documents import load_json
 from koboshi.drills.drill import Drill, Outcome
 from koboshi.drills.machine import machine, versions
 from koboshi.errors import BadInput
@@ -98,7 +98,7 @@ def read(path: Path) -> Report:
 def parsed(data: bytes, path: Path) -> Report:
     """The report in a journal's bytes, every field of it checked; `path` is for the sentence that refuses it."""
     try:
-        fields = json_text.loads(data)
+        fields = load_json(data)
         found = fields.pop("format", None)
         if found not in (1, FORMAT_VERSION):
             raise BadInput(f"{path} has format {found}, this koboshi knows {FORMAT_VERSION}: upgrade koboshi.")

@@ -5,7 +5,7 @@ import hmac
 import json
 from typing import Self
 
-from koboshi import json_text
+from koboshi.documents import load_json
 
 FORMAT_VERSION = 1
 STOPPED, DEAD = "T", "X"
@@ -51,7 +51,7 @@ class Beat:
     def from_bytes(cls, data: bytes, secret: str) -> Self | None:
         """The beat in a datagram, or None for anything that is not one of this run's."""
         try:
-            fields = json_text.loads(data)
+            fields = load_json(data)
             given = fields.pop("secret")
             mine = isinstance(given, str) and hmac.compare_digest(given.encode(), secret.encode())
             if not mine or fields.pop("v") != FORMAT_VERSION:

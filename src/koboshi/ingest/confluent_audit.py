@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource
 
+from koboshi.broker_errors import from_librdkafka
 from koboshi.errors import KoboshiError, Unavailable
 from koboshi.ingest.audit_compare import Record
-from koboshi.ingest.confluent_errors import as_ours
 from koboshi.ingest.confluent_headers import HeaderReader
 
 BATCH = 10_000
@@ -109,7 +109,7 @@ class ConfluentBroker:
         return message.offset(), message.timestamp()[1], message.key(), message.value(), headers
 
     def _error(self, what: str, error: KafkaError) -> KoboshiError:
-        return as_ours(error, self._servers, what)
+        return from_librdkafka(error, self._servers, what)
 
     def _unavailable(self, what: str, why: str) -> Unavailable:
         return Unavailable(

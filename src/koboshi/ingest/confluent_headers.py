@@ -13,9 +13,8 @@ from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Message, cimpl
 
-from koboshi.broker_errors import Trouble
+from koboshi.broker_errors import Trouble, from_librdkafka, kind_of_librdkafka
 from koboshi.errors import Conflict, Unavailable
-from koboshi.ingest.confluent_errors import as_ours, kind_of
 
 Headers = list[tuple[bytes, bytes | None]]
 # The next record that is asked for is read on to when it is so near; for a later one a fetch begins anew.
@@ -70,7 +69,7 @@ class HeaderReader:
             return self._read(*place)
         except KafkaException as error:
             what = f"{place[0]}/{place[1]} offset {place[2]}"
-            raise as_ours(error.args[0], str(self._settings["bootstrap.servers"]), what) from error
+            raise from_librdkafka(error.args[0], str(self._settings["bootstrap.servers"]), what) from error
 
     def _read(self, topic: str, partition: int, offset: int) -> Headers:
         """The headers of one record, which is read once more."""
@@ -99,7 +98,7 @@ class HeaderReader:
             try:
                 if not message.contents.err:
                     yield message
-                elif kind_of(error := KafkaError(message.contents.err)) is not Trouble.PASSES:
+                elif kind_of_librdkafka(error := KafkaError(message.contents.err)) is not Trouble.PASSES:
                     raise KafkaException(error)
             finally:
                 self._library.rd_kafka_message_destroy(message)

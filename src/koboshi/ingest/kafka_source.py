@@ -9,12 +9,11 @@ from kafka import IsolationLevel, KafkaAdminClient, KafkaConsumer, OffsetSpec, T
 from kafka.consumer.fetcher import ConsumerRecord
 from kafka.errors import KafkaError
 
-from koboshi.broker_errors import trouble_of
+from koboshi.broker_errors import from_kafka_python, trouble_of
 from koboshi.errors import NotConfigured, Unavailable
 from koboshi.ingest.kafka_records import keep_header_names
 from koboshi.ingest.kafka_transactions import open_transactions
 from koboshi.ingest.source import OpenTransaction, PartitionLog, Records
-from koboshi.kafka_errors import as_ours
 from koboshi.refs import SpanRange
 
 POLL_RECORDS = 5_000
@@ -140,7 +139,7 @@ class KafkaSource:
         try:
             yield
         except KafkaError as error:
-            raise as_ours(error, self._servers, what) from error
+            raise from_kafka_python(error, self._servers, what) from error
 
     def _unavailable(self, what: str) -> Unavailable:
         return Unavailable(f"Kafka at {self._servers} does not answer ({what}): see `koboshi status`, then try again.")

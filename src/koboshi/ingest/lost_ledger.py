@@ -9,9 +9,8 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from koboshi import state_folder
 from koboshi.errors import Conflict
-from koboshi.files import naming_disk_failures
+from koboshi.files import make_state_folder, naming_disk_failures
 from koboshi.ingest.span_folders import FOLDER, landed_files, partition_folder
 from koboshi.ledger import Ledger, spans
 
@@ -24,7 +23,7 @@ def open_ledger(url: str, state_dir: Path) -> Ledger:
     if _is_absent(url):
         _refuse_files(state_dir, url)
     with naming_disk_failures(state_dir):
-        state_folder.make(state_dir)
+        make_state_folder(state_dir)
     ledger = Ledger(url)
     if not spans.topics(ledger):
         _refuse_files(state_dir, url)

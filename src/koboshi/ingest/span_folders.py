@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from koboshi.path_parts import one_part
+from koboshi.names import one_part
 
 FOLDER = "spans"
 

@@ -161,8 +161,8 @@ def served_task(outcomes: Any, **options: Any) -> Any:
 
 def trigger_form(*blocks: str) -> dict[str, Param]:
     """A field for each number in these blocks of params.yaml; an empty field means "as committed"."""
+    from koboshi.documents import load_mapping
     from koboshi.orchestration.parameters import numbers
-    from koboshi.yaml_text import load_mapping
 
     committed = load_mapping(_settings().project / "params.yaml")
     chosen = {block: committed[block] for block in blocks if block in committed}

@@ -13,12 +13,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from koboshi import state_folder
+from koboshi.documents import load_mapping
 from koboshi.errors import BadInput
-from koboshi.files import publish_bytes
+from koboshi.files import make_state_folder, publish_bytes
+from koboshi.names import one_part, parts_below
 from koboshi.orchestration import parameters
-from koboshi.path_parts import one_part, parts_below
-from koboshi.yaml_text import load_mapping
 
 PROJECT = "project"
 _PARAMS = "params.yaml"
@@ -54,7 +53,7 @@ def choose(project: Path, state_dir: Path, wanted: Mapping[str, Any]) -> Workspa
     if not differing:
         return Workspace(PROJECT, project)
     workspace = Workspace(parameters.digest(differing), state_dir / "workspaces" / parameters.digest(differing))
-    state_folder.make(state_dir)
+    make_state_folder(state_dir)
     _copy_project(project, workspace.folder)
     _write_yaml(workspace.folder / _PARAMS, parameters.changed(committed, differing))
     _configure_dvc(project, workspace.folder)

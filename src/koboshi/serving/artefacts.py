@@ -11,7 +11,7 @@ from pathlib import Path
 
 from koboshi.errors import Corrupt
 from koboshi.files import TEMPORARY_PREFIX, tree_digest
-from koboshi.path_parts import one_part
+from koboshi.names import one_part
 
 KEPT_S = 3_600.0
 

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from koboshi.errors import Corrupt, KoboshiError, Unavailable
 from koboshi.files import publish_bytes
-from koboshi.path_parts import one_part
+from koboshi.names import one_part
 from koboshi.refs import ModelRef
 from koboshi.serving.artefacts import sweep, verified_artefact
 from koboshi.serving.following import Aliased, Refusal, wants_loading

@@ -7,14 +7,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from koboshi import state_folder
+from koboshi.documents import load_mapping
 from koboshi.environment import AIRFLOW_PASSWORD, RAY_TOKEN
-from koboshi.files import publish_bytes, publish_private
+from koboshi.files import make_state_folder, publish_bytes, publish_private
 from koboshi.stack.compose_site import IMAGE_PROJECT, container_site
 from koboshi.stack.parts_table import GROUPS, write_files
 from koboshi.stack.secrets import ADMIN
 from koboshi.stack.site import Site
-from koboshi.yaml_text import load_mapping
 
 WRITTEN_BY_THE_PIPELINE = ("cut.json", "dvc.lock")
 
@@ -22,7 +21,7 @@ WRITTEN_BY_THE_PIPELINE = ("cut.json", "dvc.lock")
 def main() -> None:
     """Safe to run again, also after a crash in the middle: each file appears whole, and an equal one is left alone."""
     site = container_site()
-    state_folder.make(site.places.state_dir)
+    make_state_folder(site.places.state_dir)
     bring_project(IMAGE_PROJECT, site.places.project)
     write_secrets(site, os.environ)
     write_files(site, GROUPS)

@@ -8,9 +8,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from koboshi import state_folder
 from koboshi.errors import NotConfigured
-from koboshi.files import naming_disk_failures, publish_bytes, user_name
+from koboshi.files import make_state_folder, naming_disk_failures, publish_bytes, user_name
 
 SOCKET_PATH_LIMIT = 107
 # Ray's longest socket: its folder, session_2026-11-24_05-36-00_123456_1234567, sockets/plasma_store.1 or raylet.12.
@@ -102,7 +101,7 @@ def state_dir_of_stack(project: Path) -> Path | None:
 def make_own(places: Places) -> None:
     """The state folder, and in it the folder of the stack's own records, which are for this user alone."""
     with naming_disk_failures(places.state_dir):
-        state_folder.make(places.state_dir)
+        make_state_folder(places.state_dir)
         places.own.mkdir(exist_ok=True, mode=0o700)
 
 

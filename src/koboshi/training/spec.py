@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from koboshi import json_text
+from koboshi.documents import load_json
 from koboshi.errors import BadInput
-from koboshi.path_parts import one_part, parts_below
+from koboshi.names import one_part, parts_below
 from koboshi.refs import DatasetRef
 from koboshi.training.plain_values import made_of
 
@@ -152,7 +152,7 @@ def specification_file(checkpoints: Path, key: str) -> Path:
 
 def _object(text: str) -> dict[str, Any]:
     try:
-        fields = json_text.loads(text)
+        fields = load_json(text)
     except ValueError as error:
         raise BadInput(f"the training specification is no JSON ({error}): submit it again.") from error
     if not isinstance(fields, dict):

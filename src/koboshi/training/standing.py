@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterable
 from typing import Any, Literal, Self
 
-from koboshi import json_text
+from koboshi.documents import load_json
 from koboshi.errors import BadInput
 from koboshi.heartbeat import Beat
 from koboshi.training.run_state import RunState
@@ -83,7 +83,7 @@ class Standing:
     def from_json(cls, text: str) -> Self:
         """What `to_json` wrote. Raises `BadInput` for another format, and for what is none."""
         try:
-            fields: dict[str, Any] = json_text.loads(text)
+            fields: dict[str, Any] = load_json(text)
             if (found := fields.pop("format")) != FORMAT_VERSION:
                 raise BadInput(f"a training's status has format {found}, this koboshi knows {FORMAT_VERSION}.")
             units = {name: UnitStanding(**unit) for name, unit in fields.pop("units").items()}

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from koboshi.path_parts import one_part
+from koboshi.names import one_part
 from koboshi.training.run_state import RunState
 from koboshi.training.standing import Seen, Standing
 

@@ -4,7 +4,7 @@ import importlib
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from koboshi.errors import BadInput
+from koboshi.names import resolve
 from koboshi.refs import DatasetRef
 
 
@@ -60,8 +60,4 @@ def _nothing() -> None: ...
 
 def imported(path: str, what: str = "function") -> Any:
     """What `package.module:name` names; raises `BadInput` when there is no such thing."""
-    module, _, name = path.partition(":")
-    try:
-        return getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise BadInput(f"{what} {path} cannot be loaded ({error}): write it as package.module:name.") from error
+    return resolve(path, what)

@@ -13,7 +13,7 @@ from koboshi.errors import BadInput, Unavailable
 from koboshi.heartbeat.beat import Address, Doing
 from koboshi.heartbeat.companion import Companion
 from koboshi.journal import Journal
-from koboshi.path_parts import one_part, parts_below
+from koboshi.names import one_part, parts_below
 from koboshi.refs import CheckpointRef, DatasetRef
 from koboshi.training.checkpoint_store import store_at
 from koboshi.training.checkpoint_writer import CheckpointWriter, Saved

@@ -3,9 +3,8 @@
 import pytest
 from confluent_kafka import KafkaError
 
-from koboshi.broker_errors import Trouble
+from koboshi.broker_errors import Trouble, from_librdkafka, kind_of_librdkafka
 from koboshi.errors import BadInput, Conflict, Corrupt, NotConfigured, Permanent, Unavailable
-from koboshi.ingest.confluent_errors import as_ours, kind_of
 
 CODES = {name: code for name in dir(KafkaError) if isinstance(code := getattr(KafkaError, name), int)}
 
@@ -13,7 +12,7 @@ CODES = {name: code for name in dir(KafkaError) if isinstance(code := getattr(Ka
 def test_every_code_is_mapped_on_purpose():
     """A code that comes new with librdkafka fails here, until a kind is chosen for it."""
     assert len(CODES) > 180
-    assert [name for name, code in CODES.items() if kind_of(KafkaError(code)) is Trouble.UNFORESEEN] == []
+    assert [name for name, code in CODES.items() if kind_of_librdkafka(KafkaError(code)) is Trouble.UNFORESEEN] == []
 
 
 @pytest.mark.parametrize(
@@ -34,11 +33,11 @@ def test_every_code_is_mapped_on_purpose():
     ],
 )
 def test_each_kind_has_its_error_and_its_sentence(name, ours, said):
-    raised = as_ours(KafkaError(CODES[name]), "broker:1", "t/0")
+    raised = from_librdkafka(KafkaError(CODES[name]), "broker:1", "t/0")
     assert type(raised) is ours
     assert said in str(raised)
 
 
 def test_an_unforeseen_code_is_permanent_and_named():
-    raised = as_ours(KafkaError(999), "broker:1", "t/0")
+    raised = from_librdkafka(KafkaError(999), "broker:1", "t/0")
     assert (type(raised), "999" in str(raised)) == (Permanent, True)

@@ -8,9 +8,9 @@ from concurrent.futures import Future
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from koboshi.broker_errors import from_librdkafka
 from koboshi.errors import KoboshiError, Unavailable
 from koboshi.ingest.confluent_audit import ConfluentBroker
-from koboshi.ingest.confluent_errors import as_ours
 
 PATIENCE_S = 30.0
 LARGEST_BYTES = 64 * 1024 * 1024
@@ -110,7 +110,7 @@ class OwnTopic:
         return AdminClient({"bootstrap.servers": self.bootstrap_servers, **QUIET})
 
     def _error(self, doing: str, error: KafkaException) -> KoboshiError:
-        return as_ours(error.args[0], self.bootstrap_servers, f"topic {self.name}, {doing}")
+        return from_librdkafka(error.args[0], self.bootstrap_servers, f"topic {self.name}, {doing}")
 
     def _unavailable(self, why: str) -> Unavailable:
         return Unavailable(f"topic {self.name} at {self.bootstrap_servers} {why}: see `koboshi status`, try again.")

@@ -1,10 +1,14 @@
-"""Names from outside that become paths: refused here, or strictly inside the folder that they are joined to."""
+"""Names from outside: one that becomes a path, and one that says where a function or a class is."""
+
+import pkgutil
+from typing import Any
 
 from koboshi.errors import BadInput
 
 PART_BYTES = 255  # what Linux's file systems take for one name
 NAME_BYTES = 1_024  # of a whole name; a path has 4,096 bytes, with the folder before it
 _ELSEWHERE = (".", "..")
+_UNRESOLVED = "{what} {path} cannot be loaded ({error}): write it as package.module:name."
 
 
 def one_part(text: str, what: str) -> str:
@@ -48,3 +52,16 @@ def _unfit(part: str) -> str:
 
 def _shown(text: str) -> str:
     return repr(text) if len(text) <= 60 else f"{text[:60]!r}…"
+
+
+def resolve(path: str, what: str) -> Any:
+    """What `package.module:name` names, its module imported; `what` says in the error which thing it is.
+
+    Raises `BadInput` when there is no such module, or nothing of this name in it.
+    """
+    if not path.partition(":")[2]:
+        raise BadInput(_UNRESOLVED.format(what=what, path=path, error="no name behind a colon"))
+    try:
+        return pkgutil.resolve_name(path)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise BadInput(_UNRESOLVED.format(what=what, path=path, error=error)) from error
