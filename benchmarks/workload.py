@@ -8,9 +8,9 @@ from typing import Any
 import polars as pl
 from sklearn.datasets import make_classification
 
-from koboshi.datasets.manifest import seal
-from koboshi.datasets.polars_tables import write_table
 from koboshi.files import sha256_of
+from koboshi.formats.manifest import seal
+from koboshi.formats.polars_tables import write_table
 from koboshi.refs import DatasetRef
 from koboshi.settings import Settings
 from koboshi.training import TrainingSpec, UnitSpec, Workplace

@@ -15,7 +15,7 @@ import polars as pl
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from koboshi.datasets.manifest import open_verified
+from koboshi.datasets.build import open_verified
 from koboshi.errors import Corrupt
 from koboshi.refs import DatasetRef
 from koboshi.training.pandas_rows import Rows, Views

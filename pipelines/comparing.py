@@ -6,7 +6,7 @@ from pathlib import Path
 import polars as pl
 from pydantic import Field
 
-from koboshi.datasets.manifest import open_verified
+from koboshi.datasets.build import open_verified
 from koboshi.datasets.params import Params, load_params
 from koboshi.errors import BadInput, Permanent
 from koboshi.files import sha256_of

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import polars as pl
 
-from koboshi.datasets.manifest import open_verified
+from koboshi.datasets.build import open_verified
 from koboshi.datasets.params import load_params
 from koboshi.errors import Permanent, Unavailable
 from koboshi.proxies import for_httpx

@@ -10,9 +10,10 @@ import pandas as pd
 import polars as pl
 from numpy.typing import NDArray
 
-from koboshi.datasets.manifest import FILE, open_verified, seal
+from koboshi.datasets.build import open_verified
 from koboshi.datasets.params import load_params
-from koboshi.datasets.polars_tables import write_table
+from koboshi.formats.manifest import FILE, seal
+from koboshi.formats.polars_tables import write_table
 from koboshi.training import UnitSpec
 from pipelines.candidates import features_of, fitted_model, probability
 from pipelines.columns import LABEL, TABLE

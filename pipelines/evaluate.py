@@ -16,8 +16,7 @@ from typing import Any, Literal
 import polars as pl
 from pydantic import Field
 
-from koboshi.datasets.build import building
-from koboshi.datasets.manifest import open_verified
+from koboshi.datasets.build import building, open_verified
 from koboshi.datasets.params import Params, load_params
 from koboshi.errors import BadInput
 from koboshi.exits import run_and_exit

@@ -15,12 +15,12 @@ import polars as pl
 from numpy.typing import NDArray
 from pydantic import Field
 
-from koboshi.datasets.build import building
-from koboshi.datasets.manifest import Dataset, open_verified
+from koboshi.datasets.build import building, open_verified
 from koboshi.datasets.params import Params, load_params
-from koboshi.datasets.polars_tables import read_tables, write_table
 from koboshi.errors import BadInput
 from koboshi.exits import run_and_exit
+from koboshi.formats.manifest import Dataset
+from koboshi.formats.polars_tables import read_tables, write_table
 from koboshi.settings import load_settings
 from pipelines.columns import FEATURES, KEYS, LABEL, TABLE, WINDOW_DAYS
 from pipelines.schemas import REPORT_SCHEMA, TRANSACTION_SCHEMA

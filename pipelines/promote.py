@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from koboshi.datasets.manifest import open_verified
+from koboshi.datasets.build import open_verified
 from koboshi.errors import BadInput
 from koboshi.exits import run_and_exit
 from koboshi.ledger import Ledger

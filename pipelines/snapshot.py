@@ -12,12 +12,13 @@ from pathlib import Path
 
 import polars as pl
 
-from koboshi.datasets import cut, span_records
+from koboshi.datasets import span_records
 from koboshi.datasets.build import building
-from koboshi.datasets.polars_tables import write_days, write_table
 from koboshi.datasets.span_records import RawBatch
 from koboshi.errors import BadInput
 from koboshi.exits import run_and_exit
+from koboshi.formats import cut
+from koboshi.formats.polars_tables import write_days, write_table
 from koboshi.ledger import Ledger
 from koboshi.settings import load_settings
 from pipelines.decoding import MEANINGS, decode, without_duplicates

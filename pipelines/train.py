@@ -16,13 +16,13 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 from threadpoolctl import threadpool_limits
 
-from koboshi.datasets.build import building
-from koboshi.datasets.manifest import Dataset, open_verified
+from koboshi.datasets.build import building, open_verified
 from koboshi.datasets.params import Params, load_params
-from koboshi.datasets.polars_tables import write_table
 from koboshi.errors import BadInput
 from koboshi.exits import run_and_exit
 from koboshi.files import sha256_of
+from koboshi.formats.manifest import Dataset
+from koboshi.formats.polars_tables import write_table
 from koboshi.journal import Journal
 from koboshi.ledger import Ledger
 from koboshi.ledger.steps import CommittedStep

@@ -14,12 +14,12 @@ import pandera.polars as pa
 import polars as pl
 from pydantic import Field
 
-from koboshi.datasets.build import building
-from koboshi.datasets.manifest import Dataset, open_verified
+from koboshi.datasets.build import building, open_verified
 from koboshi.datasets.params import Params, load_params
-from koboshi.datasets.polars_tables import read_tables
 from koboshi.errors import Permanent
 from koboshi.exits import run_and_exit
+from koboshi.formats.manifest import Dataset
+from koboshi.formats.polars_tables import read_tables
 from koboshi.settings import load_settings
 from pipelines.schemas import REPORT_SCHEMA, TRANSACTION_SCHEMA
 

@@ -6,9 +6,8 @@ from pathlib import Path
 import polars as pl
 
 from benchmarks.model.more_features import more_features
-from koboshi.datasets.build import building
-from koboshi.datasets.manifest import open_verified
-from koboshi.datasets.polars_tables import write_table
+from koboshi.datasets.build import building, open_verified
+from koboshi.formats.polars_tables import write_table
 from koboshi.refs import DatasetRef
 from pipelines.columns import TABLE
 from pipelines.features import FeatureParams, build_features, label

@@ -15,6 +15,7 @@ ROOMS = {
     "ledger": (),
     "journal": (),
     "files": (),
+    "formats": ("datasets",),
     "settings": (),
     "cli": (),
     "ingest": ("kafka", "audit"),

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from koboshi.drills.scenes import lander_process
 from koboshi.exits import run_and_exit
-from koboshi.ingest.source import Records
+from koboshi.formats.records import Records
 from koboshi.refs import SpanRange
 
 

@@ -17,8 +17,8 @@ from kafka.errors import KafkaError
 
 from koboshi.drills.scenes.lander_order import Order, die_with_the_drill, stop_myself
 from koboshi.drills.scenes.lander_run import LanderKind
-from koboshi.ingest.parquet_span import write_span
-from koboshi.ingest.source import Records
+from koboshi.formats.parquet_span import write_span
+from koboshi.formats.records import Records
 
 
 def all_files(state_dir: Path, topic: str) -> list[Path]:

@@ -9,13 +9,13 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
-from koboshi.datasets import cut
-from koboshi.datasets.manifest import seal
 from koboshi.datasets.pinning import pin
 from koboshi.drills.drill import Outcome
 from koboshi.drills.evidence import Event, Evidence, Finding, Series
 from koboshi.drills.report import Report, save
 from koboshi.drills.strike import Strike
+from koboshi.formats import cut
+from koboshi.formats.manifest import seal
 from koboshi.ingest.landing import Lander
 from koboshi.journal import Journal
 from koboshi.ledger import Ledger, attempts, intents, leases, steps

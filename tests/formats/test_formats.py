@@ -17,10 +17,11 @@ import pytest
 
 from koboshi.backup.making import Watch
 from koboshi.backup.restoring import restore
-from koboshi.datasets import cut, manifest, span_records
+from koboshi.datasets import span_records
 from koboshi.drills.report import read as drill_report
 from koboshi.errors import Corrupt, KoboshiError, NotConfigured
 from koboshi.files import sha256_of, tree_digest
+from koboshi.formats import cut, manifest
 from koboshi.ingest.audit import audit_topic
 from koboshi.ingest.landing import Lander
 from koboshi.ingest.rebuild import rebuild_spans

@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from koboshi.errors import BadInput
-from koboshi.ingest.span_folders import partition_folder
+from koboshi.formats.span_files import partition_folder
 from koboshi.names import NAME_BYTES, PART_BYTES, one_part, parts_below
 from koboshi.training.worker import run_folder
 from tests.support.fuzzing import fuzzed

@@ -10,10 +10,11 @@ import pyarrow.parquet as pq
 import pytest
 from kafka import KafkaConsumer, TopicPartition
 
-from koboshi.content_digest import add
-from koboshi.datasets import cut, span_records
+from koboshi.datasets import span_records
 from koboshi.datasets.pinning import pin
 from koboshi.errors import Conflict
+from koboshi.formats import cut
+from koboshi.formats.content_digest import add
 from koboshi.ingest.audit import audit_topic
 from koboshi.ingest.confluent_audit import ConfluentBroker
 from koboshi.ingest.kafka_source import KafkaSource

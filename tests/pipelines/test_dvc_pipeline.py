@@ -12,9 +12,8 @@ import polars as pl
 import pytest
 import yaml
 
-from koboshi.datasets.build import building
-from koboshi.datasets.manifest import open_verified
-from koboshi.datasets.polars_tables import write_table
+from koboshi.datasets.build import building, open_verified
+from koboshi.formats.polars_tables import write_table
 from koboshi.orchestration.workspaces import choose
 from pipelines.columns import LABEL, TABLE
 from tests.support.landing import Record

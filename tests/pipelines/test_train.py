@@ -10,9 +10,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from koboshi.datasets.manifest import Dataset, open_verified, seal
+from koboshi.datasets.build import open_verified
 from koboshi.datasets.params import load_params
 from koboshi.errors import BadInput, NotConfigured, Unavailable
+from koboshi.formats.manifest import Dataset, seal
 from koboshi.ledger.steps import CommittedStep
 from koboshi.refs import CheckpointRef
 from koboshi.registry.outbox import Outbox

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from koboshi.datasets.manifest import open_verified
+from koboshi.datasets.build import open_verified
 from koboshi.errors import BadInput
 from tests.support.projects import ROOT, copy_project, run
 from tests.support.small_stream import land_stream, small_stream

@@ -6,9 +6,9 @@ from contextlib import closing
 from pathlib import Path
 
 from koboshi.backup.making import Watch, back_up
-from koboshi.datasets import cut
 from koboshi.datasets.pinning import pin
 from koboshi.files import sha256_of
+from koboshi.formats import cut
 from koboshi.ingest.landing import Lander
 from koboshi.journal import Journal
 from koboshi.ledger import Ledger, leases, steps

@@ -8,7 +8,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from koboshi.datasets.manifest import open_verified, seal
+from koboshi.datasets.build import open_verified
+from koboshi.formats.manifest import seal
 from koboshi.refs import DatasetRef
 from pipelines.candidates import features_of, fitted_model, probability
 from pipelines.columns import FEATURES, KEYS, LABEL, TABLE

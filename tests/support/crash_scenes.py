@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from koboshi.content_digest import content_digest
 from koboshi.errors import Permanent
+from koboshi.formats.content_digest import content_digest
+from koboshi.formats.parquet_span import write_span
+from koboshi.formats.records import Records
+from koboshi.formats.span_files import partition_folder
 from koboshi.ingest.landing import Lander
-from koboshi.ingest.parquet_span import write_span
-from koboshi.ingest.source import PartitionLog, Records
-from koboshi.ingest.span_folders import partition_folder
+from koboshi.ingest.source import PartitionLog
 from koboshi.ingest.span_plan import check_readable
 from koboshi.journal import Journal
 from koboshi.ledger import Ledger, spans

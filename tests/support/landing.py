@@ -8,8 +8,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from koboshi.content_digest import content_digest
 from koboshi.files import publish
+from koboshi.formats.content_digest import content_digest
 from koboshi.ledger import Ledger, leases, spans
 from koboshi.refs import SpanRange, SpanRef
 

@@ -4,7 +4,8 @@ import uuid
 from collections.abc import Iterator
 
 from koboshi.errors import BadInput, Conflict
-from koboshi.ingest.source import PartitionLog, Records
+from koboshi.formats.records import Records
+from koboshi.ingest.source import PartitionLog
 from koboshi.refs import SpanRange
 
 Record = tuple[int, int, bytes | None, bytes | None, list[tuple[bytes, bytes | None]]]

@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from koboshi.datasets.manifest import open_verified
+from koboshi.datasets.build import open_verified
 from koboshi.errors import KoboshiError
 from koboshi.refs import ModelRef
 from koboshi.scoring.batch import Order, score

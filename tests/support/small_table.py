@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from koboshi.datasets.manifest import seal
+from koboshi.formats.manifest import seal
 from koboshi.refs import DatasetRef
 from koboshi.training.pandas_rows import Rows, Views, read_rows
 

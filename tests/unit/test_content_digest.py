@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from koboshi.content_digest import EMPTY, add, content_digest
+from koboshi.formats.content_digest import EMPTY, add, content_digest
 
 Record = tuple[bytes | None, bytes | None]
 records = st.lists(st.tuples(st.none() | st.binary(max_size=8), st.none() | st.binary(max_size=8)), max_size=30)

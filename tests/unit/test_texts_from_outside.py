@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from koboshi.datasets import cut, manifest
 from koboshi.datasets.params import Params, load_params
 from koboshi.documents import load_json, load_mapping
 from koboshi.drills.report import read as read_report
 from koboshi.errors import KoboshiError
+from koboshi.formats import cut, manifest
 from koboshi.heartbeat.beat import Beat
 from koboshi.training.specification import read_specification
 from koboshi.training.standing import Standing

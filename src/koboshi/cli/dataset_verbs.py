@@ -17,8 +17,8 @@ def _group() -> None:
 
 def pin(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
     """Move cut.json forward to the end of the landed records, so that `dvc repro` makes the datasets of them."""
-    from koboshi.datasets import cut
     from koboshi.datasets.pinning import pin as move
+    from koboshi.formats import cut
     from koboshi.ingest.lost_ledger import open_ledger
 
     settings = load_settings()
@@ -40,7 +40,7 @@ def repair() -> None:
 
     Looks into the project and the workspaces of its experiments, which share the cache.
     """
-    from koboshi.datasets.repair import repair as remove_changed
+    from koboshi.datasets.dvc_cache import repair as remove_changed
 
     settings = load_settings()
     workspaces = sorted(path.parent for path in settings.state_dir.glob("workspaces/*/dvc.yaml"))

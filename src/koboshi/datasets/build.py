@@ -1,14 +1,17 @@
-"""Building a dataset beside its place, so that it appears whole or not at all."""
+"""A dataset appears whole or not at all, and is opened only when all of its bytes are as they were made."""
 
-import fcntl
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
-from koboshi.datasets.manifest import seal
+from filelock import FileLock, Timeout
+
+from koboshi.datasets.dvc_cache import source_of
 from koboshi.errors import LeaseTaken
 from koboshi.files import TEMPORARY_PREFIX
+from koboshi.formats import manifest
+from koboshi.formats.manifest import Dataset, seal
 
 
 @contextmanager
@@ -20,8 +23,7 @@ def building(folder: Path) -> Iterator[Path]:
     then `LeaseTaken` is raised, because the lock (which the kernel gives back when its holder dies) is its own.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with (folder.parent / f".{folder.name}.lock").open("w") as lock:
-        _take(lock.fileno(), folder)
+    with _held(folder.parent / f".{folder.name}.lock", folder):
         fresh, outgoing = (folder.parent / f"{TEMPORARY_PREFIX}{folder.name}-{word}" for word in ("new", "old"))
         _sweep(fresh, outgoing)
         fresh.mkdir()
@@ -35,10 +37,20 @@ def building(folder: Path) -> Iterator[Path]:
             _sweep(fresh, outgoing)
 
 
-def _take(descriptor: int, folder: Path) -> None:
+def open_verified(folder: Path) -> Dataset:
+    """Open a dataset, all of whose bytes are checked first.
+
+    DVC trusts its cache: a byte that flipped there comes back with a checkout, unnoticed. Raises `BadInput` where there
+    is no dataset, `Corrupt` when a file is changed, missing or not in the manifest: it names the file, the object in
+    DVC's cache if that is the source, and the command that repairs.
+    """
+    return manifest.open_verified(folder, source_of)
+
+
+def _held(path: Path, folder: Path) -> AbstractContextManager[FileLock]:
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
+        return FileLock(path).acquire(blocking=False)
+    except Timeout as error:
         raise LeaseTaken(f"{folder} is being built by another process: wait until it ends, or end it.") from error
 
 

@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from koboshi.documents import load_mapping
-from koboshi.errors import BadInput
+from koboshi.errors import BadInput, Corrupt
+from koboshi.formats import manifest
 
 LOCK = "dvc.lock"
 
@@ -103,3 +104,26 @@ def _is_changed(path: Path) -> bool:
     with path.open("rb") as file:
         found = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
     return found != path.parent.name + path.name.removesuffix(".dir")
+
+
+def repair(project: Path) -> list[Path]:
+    """Remove changed objects of DVC's cache and datasets with a changed byte; return what was removed.
+
+    Safe to run again, and under a crash: each removal stands for itself, and what is gone is rebuilt by `dvc repro`.
+    """
+    removed = remove_changed_objects(project)
+    for output in outputs(project):
+        if output.path.is_dir() and not _is_intact(output.path):
+            remove_output(output)
+            removed.append(output.path)
+    return removed
+
+
+def _is_intact(folder: Path) -> bool:
+    try:
+        manifest.open_verified(folder)
+    except Corrupt:
+        return False
+    except BadInput:
+        return not (folder / manifest.FILE).exists()
+    return True

@@ -1,16 +1,22 @@
-"""Pinning: what was landed becomes what the datasets are made of."""
+"""Pinning: what was landed becomes what the datasets are made of. The cut moves forward only."""
 
-import fcntl
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from koboshi.datasets import cut, span_records
-from koboshi.datasets.cut import Cut, Landed
-from koboshi.errors import Permanent
+from filelock import FileLock
+
+from koboshi.datasets import span_records
+from koboshi.errors import Conflict, Permanent
+from koboshi.formats import content_digest, cut
+from koboshi.formats.cut import FILE, Cut, PartitionCut
+from koboshi.formats.span_files import count_tiling
 from koboshi.ledger import Ledger, spans
 from koboshi.refs import SpanRef
+
+Landed = Mapping[str, Mapping[int, Sequence[SpanRef]]]
+"""The committed spans by topic and partition, each list in order and without a gap."""
 
 
 class NothingLanded(Permanent):
@@ -29,11 +35,69 @@ def pin(ledger: Ledger, state_dir: Path, topics: Iterable[str], cut_path: Path) 
         landed = _landed(ledger, topics)
         if not landed:
             raise NothingLanded("no span was landed yet: run `koboshi ingest run` first.")
-        wanted = cut.advance(pinned, landed, lambda span, end: span_records.content_before(state_dir, span, end))
+        wanted = advance(pinned, landed, lambda span, end: span_records.content_before(state_dir, span, end))
         if wanted == pinned:
             return wanted, False
         cut.write(cut_path, wanted)
         return wanted, True
+
+
+def advance(pinned: Cut | None, landed: Landed, content_before: Callable[[SpanRef, int], str]) -> Cut:
+    """The cut that reaches to the end of what was landed; pure but for `content_before`.
+
+    `content_before(span, end)` is the content digest of a span's records below `end`; it is asked only where the pinned
+    end lies inside a span, because another clone cut its spans elsewhere. Raises `Conflict` on a gap, on a step back,
+    and when the landed records are not those that were pinned.
+    """
+    topics = {topic: {p: _reach(topic, p, spans) for p, spans in parts.items()} for topic, parts in landed.items()}
+    for topic, partitions in (pinned.topics if pinned else {}).items():
+        for partition, old in partitions.items():
+            _check_forward(f"{topic}[{partition}]", old, topics.get(topic, {}).get(partition))
+            _check_same(topic, partition, old, landed[topic][partition], content_before)
+    return Cut(topics=topics)
+
+
+def _reach(topic: str, partition: int, spans: Sequence[SpanRef]) -> PartitionCut:
+    ranges = [span.range for span in spans]
+    if (count := count_tiling(ranges, ranges[0].start)) < len(ranges):
+        raise Conflict(
+            f"{topic}[{partition}] has a gap from {ranges[count - 1].end} to {ranges[count].start}: "
+            "run `koboshi ingest run`, then pin again."
+        )
+    content = content_digest.add(span.content for span in spans)
+    return PartitionCut(start=ranges[0].start, end=ranges[-1].end, content=content)
+
+
+def _check_forward(name: str, old: PartitionCut, new: PartitionCut | None) -> None:
+    if new is None or new.end < old.end:
+        raise Conflict(
+            f"{name} is pinned up to {old.end}, but landed only up to {new.end if new else 0}, and a cut goes forward: "
+            f"land the rest (`koboshi ingest run`), or remove {FILE} to begin a new one."
+        )
+    if new.start != old.start:
+        raise Conflict(
+            f"{name} is pinned from {old.start}, but landed from {new.start}, so it is another stream: "
+            f"remove {FILE} to begin a new cut."
+        )
+
+
+def _check_same(
+    topic: str,
+    partition: int,
+    old: PartitionCut,
+    spans: Sequence[SpanRef],
+    content_before: Callable[[SpanRef, int], str],
+) -> None:
+    parts = [
+        span.content if span.range.end <= old.end else content_before(span, old.end)
+        for span in spans
+        if span.range.start < old.end
+    ]
+    if content_digest.add(parts) != old.content:
+        raise Conflict(
+            f"{topic}[{partition}] holds other records below {old.end} than were pinned, so it is another stream: "
+            f"remove {FILE} to begin a new cut."
+        )
 
 
 def _landed(ledger: Ledger, topics: Iterable[str]) -> Landed:
@@ -48,6 +112,5 @@ def _landed(ledger: Ledger, topics: Iterable[str]) -> Landed:
 def _alone(state_dir: Path) -> Iterator[None]:
     """A lock that the kernel gives back when its holder dies: a slow pin may not undo a later one."""
     state_dir.mkdir(parents=True, exist_ok=True)
-    with (state_dir / "pin.lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with FileLock(state_dir / "pin.lock"):
         yield

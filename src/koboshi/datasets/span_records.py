@@ -5,11 +5,13 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from koboshi import content_digest
-from koboshi.datasets.cut import Cut, PartitionCut
-from koboshi.datasets.pyarrow_spans import Columns, parse
 from koboshi.errors import Conflict, Corrupt
 from koboshi.files import verified_bytes
+from koboshi.formats import content_digest
+from koboshi.formats.cut import Cut, PartitionCut
+from koboshi.formats.parquet_span import parse_span
+from koboshi.formats.records import SpanContent
+from koboshi.formats.span_files import count_tiling
 from koboshi.ledger import Ledger, spans
 from koboshi.refs import SpanRef
 
@@ -42,7 +44,7 @@ def read(ledger: Ledger, state_dir: Path, cut: Cut) -> Iterator[RawBatch]:
 
 def content_before(state_dir: Path, span: SpanRef, end: int) -> str:
     """The content digest of a span's records below offset `end`, from its verified file."""
-    return _content(_load(state_dir, span).below(end))
+    return _load(state_dir, span).below(end).digest
 
 
 def _partition(
@@ -53,7 +55,7 @@ def _partition(
     contents = []
     for span in wanted:
         columns = _load(state_dir, span).below(pinned.end)
-        contents.append(_content(columns))
+        contents.append(columns.digest)
         yield RawBatch(topic, partition, columns.offsets, columns.keys, columns.values)
     if content_digest.add(contents) != pinned.content:
         raise Corrupt(
@@ -63,11 +65,8 @@ def _partition(
 
 
 def _check_reach(name: str, pinned: PartitionCut, wanted: Sequence[SpanRef]) -> None:
-    end = pinned.start
-    for span in wanted:
-        if span.range.start != end:
-            break
-        end = span.range.end
+    count = count_tiling([span.range for span in wanted], pinned.start)
+    end = wanted[count - 1].range.end if count else pinned.start
     if end < pinned.end:
         raise Conflict(f"{name} is pinned up to {pinned.end}, but landed up to {end}: run `koboshi ingest run` first.")
 
@@ -79,10 +78,6 @@ def _by_partition(refs: Sequence[SpanRef]) -> dict[int, list[SpanRef]]:
     return found
 
 
-def _load(state_dir: Path, span: SpanRef) -> Columns:
+def _load(state_dir: Path, span: SpanRef) -> SpanContent:
     path = state_dir / span.path
-    return parse(verified_bytes(path, span.sha256, "the landed span", REPAIR), str(path))
-
-
-def _content(columns: Columns) -> str:
-    return content_digest.content_digest(columns.offsets, columns.keys, columns.values)
+    return parse_span(verified_bytes(path, span.sha256, "the landed span", REPAIR), str(path))

@@ -11,9 +11,10 @@ from kafka.errors import KafkaError
 
 from koboshi.broker_errors import from_kafka_python, trouble_of
 from koboshi.errors import NotConfigured, Unavailable
+from koboshi.formats.records import Records
 from koboshi.ingest.kafka_records import keep_header_names
 from koboshi.ingest.kafka_transactions import open_transactions
-from koboshi.ingest.source import OpenTransaction, PartitionLog, Records
+from koboshi.ingest.source import OpenTransaction, PartitionLog
 from koboshi.refs import SpanRange
 
 POLL_RECORDS = 5_000

@@ -5,14 +5,15 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from koboshi.content_digest import content_digest
 from koboshi.errors import Conflict, LeaseTaken
 from koboshi.files import publish
+from koboshi.formats.content_digest import content_digest
+from koboshi.formats.parquet_span import FORMAT_VERSION, write_span
+from koboshi.formats.records import Records
+from koboshi.formats.span_files import file_name, partition_folder
 from koboshi.ingest.lost_ledger import check_known
 from koboshi.ingest.orphans import sweep
-from koboshi.ingest.parquet_span import FORMAT_VERSION, write_span
-from koboshi.ingest.source import PartitionLog, Records, Source
-from koboshi.ingest.span_folders import partition_folder
+from koboshi.ingest.source import PartitionLog, Source
 from koboshi.ingest.span_plan import check_readable, plan_spans
 from koboshi.ledger import Ledger, spans
 from koboshi.ledger.held_lease import HeldLease, holding
@@ -118,7 +119,7 @@ def write_range(
     _check_topic(source, span)
     published = publish(
         state_dir / partition_folder(span.topic, span.partition),
-        lambda sha256: f"{span.start}-{span.end}-{sha256[:16]}.parquet",
+        lambda sha256: file_name(span, sha256),
         lambda path: write_span(path, records, span.topic_id, span_format),
     )
     content = content_digest(records.offsets, records.keys, records.values)

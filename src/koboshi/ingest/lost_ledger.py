@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from koboshi.errors import Conflict
 from koboshi.files import make_state_folder, naming_disk_failures
-from koboshi.ingest.span_folders import FOLDER, landed_files, partition_folder
+from koboshi.formats.span_files import FOLDER, landed_files, partition_folder
 from koboshi.ledger import Ledger, spans
 
 

@@ -7,7 +7,7 @@ bytes than UTF-8 there, and a client that decodes names cannot read on.
 import dataclasses
 from collections.abc import Iterator
 
-from koboshi.ingest.source import Header
+from koboshi.formats.records import Header
 
 # offset, timestamp in ms, key, value, headers
 BatchRecord = tuple[int, int, bytes | None, bytes | None, list[Header]]

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from koboshi.errors import Conflict
 from koboshi.files import sha256_of
+from koboshi.formats.parquet_span import FORMAT_VERSION
 from koboshi.ingest.landing import Lander, write_range
-from koboshi.ingest.parquet_span import FORMAT_VERSION
 from koboshi.ledger import spans
 from koboshi.ledger.held_lease import HeldLease
 from koboshi.refs import SpanRef

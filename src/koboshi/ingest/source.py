@@ -4,10 +4,8 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Protocol
 
+from koboshi.formats.records import Records
 from koboshi.refs import SpanRange
-
-# A name is bytes: Kafka's brokers take any, UTF-8 or not.
-Header = tuple[bytes, bytes | None]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -39,28 +37,6 @@ class OpenTransaction:
     producer_id: int
     transactional_id: str
     last_at_ms: int
-
-
-@dataclasses.dataclass(slots=True)
-class Records:
-    """Records as they came, one list for each column, in order of offset; timestamps in milliseconds since 1970."""
-
-    offsets: list[int] = dataclasses.field(default_factory=list)
-    timestamps_ms: list[int] = dataclasses.field(default_factory=list)
-    keys: list[bytes | None] = dataclasses.field(default_factory=list)
-    values: list[bytes | None] = dataclasses.field(default_factory=list)
-    headers: list[list[Header]] = dataclasses.field(default_factory=list)
-
-    def extend(self, more: "Records") -> None:
-        """Append records that come after these."""
-        self.offsets += more.offsets
-        self.timestamps_ms += more.timestamps_ms
-        self.keys += more.keys
-        self.values += more.values
-        self.headers += more.headers
-
-    def __len__(self) -> int:
-        return len(self.offsets)
 
 
 class Source(Protocol):

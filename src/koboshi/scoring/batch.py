@@ -7,8 +7,9 @@ from typing import Any
 
 import stamina
 
-from koboshi.datasets.manifest import Dataset, open_verified
+from koboshi.datasets.build import open_verified
 from koboshi.errors import BadInput, LeaseTaken
+from koboshi.formats.manifest import Dataset
 from koboshi.ingest.lost_ledger import open_ledger
 from koboshi.refs import DatasetRef
 from koboshi.scoring.model_version import Version, model_of

@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from koboshi.datasets.manifest import Dataset, open_verified
+from koboshi.datasets.build import open_verified
 from koboshi.errors import Corrupt
+from koboshi.formats.manifest import Dataset
 from koboshi.refs import DatasetRef, ModelRef
 from koboshi.scoring.model_version import Version, model_of
 from koboshi.scoring.partitions import Partition

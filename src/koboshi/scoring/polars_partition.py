@@ -7,9 +7,9 @@ from typing import Any
 
 import polars as pl
 
-from koboshi.datasets.manifest import Dataset
-from koboshi.datasets.polars_tables import write_table
 from koboshi.errors import BadInput
+from koboshi.formats.manifest import Dataset
+from koboshi.formats.polars_tables import write_table
 from koboshi.scoring.partitions import Partition
 from koboshi.serving.protocol import REAL, WHOLE, Column
 from koboshi.serving.sklearn_model import ScikitModel

@@ -5,8 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from koboshi.datasets.build import building
-from koboshi.datasets.manifest import open_verified
+from koboshi.datasets.build import building, open_verified
 from koboshi.errors import BadInput, Corrupt
 from koboshi.files import publish_bytes
 from koboshi.scoring.partitions import FORMAT_VERSION

@@ -12,8 +12,7 @@ import polars as pl
 import pytest
 import stamina
 
-from koboshi.datasets.build import building
-from koboshi.datasets.manifest import open_verified
+from koboshi.datasets.build import building, open_verified
 from koboshi.errors import BadInput, Corrupt, LeaseTaken, Permanent
 from koboshi.refs import ModelRef
 from koboshi.scoring import batch

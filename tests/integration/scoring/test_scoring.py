@@ -13,8 +13,7 @@ import polars as pl
 import pytest
 from sklearn.ensemble import RandomForestClassifier
 
-from koboshi.datasets.build import building
-from koboshi.datasets.manifest import open_verified
+from koboshi.datasets.build import building, open_verified
 from koboshi.drills.faults.signals import kill_while
 from koboshi.journal import Journal
 from koboshi.ledger import Ledger

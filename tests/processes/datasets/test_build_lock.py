@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from koboshi.datasets.build import building
-from koboshi.datasets.manifest import open_verified
+from koboshi.datasets.build import building, open_verified
 from koboshi.errors import LeaseTaken
 
 

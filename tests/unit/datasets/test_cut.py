@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from koboshi.content_digest import add, content_digest
-from koboshi.datasets import cut
-from koboshi.datasets.cut import Cut, Landed, PartitionCut
+from koboshi.datasets.pinning import Landed, advance
 from koboshi.errors import BadInput, Conflict
+from koboshi.formats import cut
+from koboshi.formats.content_digest import add, content_digest
+from koboshi.formats.cut import Cut, PartitionCut
 from koboshi.refs import SpanRange, SpanRef
 
 
@@ -33,52 +34,52 @@ def never(_ref: SpanRef, _end: int) -> str:
 
 def test_a_cut_reaches_to_the_end_of_what_was_landed_wherever_the_spans_were_cut() -> None:
     """I4: the cut is the same for every partition of the stream into spans."""
-    one, two = (cut.advance(None, landed(*borders), never) for borders in ((0, 9), (0, 2, 7, 9)))
+    one, two = (advance(None, landed(*borders), never) for borders in ((0, 9), (0, 2, 7, 9)))
     assert one == two == Cut(topics={"t": {0: PartitionCut(start=0, end=9, content=digest(0, 9))}})
 
 
 def test_it_moves_forward_over_the_records_that_were_pinned() -> None:
-    pinned = cut.advance(None, landed(0, 5), never)
-    moved = cut.advance(pinned, landed(0, 3, 5, 9), never)
+    pinned = advance(None, landed(0, 5), never)
+    moved = advance(pinned, landed(0, 3, 5, 9), never)
     assert moved.topics["t"][0].end == 9
-    assert cut.advance(moved, landed(0, 3, 5, 9), never) == moved
+    assert advance(moved, landed(0, 3, 5, 9), never) == moved
 
 
 def test_a_pinned_end_inside_a_span_is_compared_by_reading_that_span() -> None:
     """Another clone cuts its spans elsewhere: the same records are still the same."""
-    pinned = cut.advance(None, landed(0, 5), never)
-    assert cut.advance(pinned, landed(0, 3, 9), part_of).topics["t"][0].end == 9
+    pinned = advance(None, landed(0, 5), never)
+    assert advance(pinned, landed(0, 3, 9), part_of).topics["t"][0].end == 9
     with pytest.raises(Conflict, match=r"t\[0\] holds other records below 5"):
-        cut.advance(pinned, landed(0, 3, 9), lambda ref, end: digest(ref.range.start, end, b"other"))
+        advance(pinned, landed(0, 3, 9), lambda ref, end: digest(ref.range.start, end, b"other"))
 
 
 def test_going_back_is_refused() -> None:
-    pinned = cut.advance(None, landed(0, 5), never)
+    pinned = advance(None, landed(0, 5), never)
     with pytest.raises(Conflict, match="pinned up to 5, but landed only up to 3"):
-        cut.advance(pinned, landed(0, 3), never)
+        advance(pinned, landed(0, 3), never)
     with pytest.raises(Conflict, match="pinned up to 5, but landed only up to 0"):
-        cut.advance(pinned, {"other": landed(0, 3)["t"]}, never)
+        advance(pinned, {"other": landed(0, 3)["t"]}, never)
 
 
 def test_a_gap_is_refused() -> None:
     with pytest.raises(Conflict, match=r"t\[0\] has a gap from 3 to 5"):
-        cut.advance(None, {"t": {0: [span(0, 3), span(5, 9)]}}, never)
+        advance(None, {"t": {0: [span(0, 3), span(5, 9)]}}, never)
 
 
 def test_another_start_is_another_stream() -> None:
-    pinned = cut.advance(None, landed(0, 5), never)
+    pinned = advance(None, landed(0, 5), never)
     with pytest.raises(Conflict, match="pinned from 0, but landed from 2"):
-        cut.advance(pinned, landed(2, 9), never)
+        advance(pinned, landed(2, 9), never)
 
 
 def test_other_records_are_another_stream() -> None:
-    pinned = cut.advance(None, landed(0, 5), never)
+    pinned = advance(None, landed(0, 5), never)
     with pytest.raises(Conflict, match=r"another stream: remove cut\.json"):
-        cut.advance(pinned, landed(0, 5, 9, mark=b"w"), never)
+        advance(pinned, landed(0, 5, 9, mark=b"w"), never)
 
 
 def test_the_file_is_the_same_for_the_same_cut_and_says_what_it_holds(tmp_path: Path) -> None:
-    whole = cut.advance(None, landed(0, 5), never)
+    whole = advance(None, landed(0, 5), never)
     cut.write(tmp_path / "a.json", whole)
     cut.write(tmp_path / "b.json", Cut(topics=dict(reversed(whole.topics.items()))))
     assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()

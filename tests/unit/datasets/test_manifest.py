@@ -2,9 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from koboshi.datasets.build import building
-from koboshi.datasets.manifest import open_verified, seal
+from koboshi.datasets.build import building, open_verified
 from koboshi.errors import BadInput, Corrupt
+from koboshi.formats.manifest import seal
 
 
 def write(folder: Path, text: str = "one") -> None:

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from koboshi.datasets import pinning, span_records
-from koboshi.datasets.cut import Cut
 from koboshi.datasets.pinning import NothingLanded, pin
 from koboshi.errors import Conflict, Corrupt
+from koboshi.formats.cut import Cut
 from koboshi.ledger import Ledger
 from tests.support.landing import land, report, transaction
 

@@ -12,7 +12,7 @@ from koboshi.drills.scenes.lander_order import Order
 from koboshi.drills.scenes.lander_process import PausingLedger, land, lander_of
 from koboshi.drills.scenes.lander_run import named_by_the_ledger
 from koboshi.errors import Corrupt, Unavailable
-from koboshi.ingest.source import Records
+from koboshi.formats.records import Records
 from koboshi.ledger import spans
 from koboshi.refs import SpanRange
 from tests.support.memory_stream import MemoryStream

@@ -7,9 +7,9 @@ import pytest
 
 from koboshi.errors import Conflict
 from koboshi.files import TEMPORARY_PREFIX
+from koboshi.formats.parquet_span import write_span
 from koboshi.ingest import landing
 from koboshi.ingest.orphans import GRACE_S, sweep
-from koboshi.ingest.parquet_span import write_span
 from koboshi.ingest.repair import broken_spans, repair_topic
 from koboshi.ledger import spans
 

@@ -4,9 +4,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from koboshi.files import sha256_of
+from koboshi.formats.parquet_span import read_span, schema_of, write_span
+from koboshi.formats.records import Records
 from koboshi.ingest.parquet_audit import read_records
-from koboshi.ingest.parquet_span import read_span, schema_of, write_span
-from koboshi.ingest.source import Records
 from tests.support.memory_stream import record
 
 ROWS = [record(offset) for offset in range(200)]

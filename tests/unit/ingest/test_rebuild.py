@@ -10,8 +10,7 @@ from koboshi.cli import app
 from koboshi.errors import BadInput, Conflict, Corrupt, Fenced
 from koboshi.ingest.audit import audit_topic
 from koboshi.ingest.landing import write_range
-from koboshi.ingest.rebuild import rebuild_spans
-from koboshi.ingest.span_files import decide_spans
+from koboshi.ingest.rebuild import decide_spans, rebuild_spans
 from koboshi.ledger import Ledger, leases, rebuilding, spans
 from koboshi.refs import SpanRange, SpanRef
 from tests.support.memory_stream import MemoryBroker

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from koboshi.datasets import cut, pinning, repair
+from koboshi.datasets import dvc_cache, pinning
+from koboshi.formats import cut
 from koboshi.ingest.audit import audit_topic
 from koboshi.ingest.confluent_audit import ConfluentBroker
 from koboshi.ingest.kafka_source import KafkaSource
@@ -52,7 +53,7 @@ class LandedNumbers:
 
     def repair_datasets(self, project: Path) -> list[str]:
         """Take away what is not as it was made, as `koboshi dataset repair` does; what was taken."""
-        return [str(path) for path in repair.repair(project)]
+        return [str(path) for path in dvc_cache.repair(project)]
 
     @contextmanager
     def _ledger(self) -> Iterator[Ledger]:

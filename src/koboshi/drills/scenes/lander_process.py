@@ -13,10 +13,10 @@ from pathlib import Path
 from koboshi.drills.scenes.lander_order import Order, die_with_the_drill, stop_myself
 from koboshi.errors import Transient
 from koboshi.exits import run_and_exit
+from koboshi.formats.records import Records
+from koboshi.formats.span_files import FOLDER
 from koboshi.ingest.kafka_source import KafkaSource
 from koboshi.ingest.landing import Lander
-from koboshi.ingest.source import Records
-from koboshi.ingest.span_folders import FOLDER
 from koboshi.journal import Journal
 from koboshi.ledger import Ledger, holders, spans
 from koboshi.ledger.database import LedgerConnection

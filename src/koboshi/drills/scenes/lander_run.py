@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 
 from koboshi.drills.scenes.lander_order import Order
-from koboshi.ingest.span_folders import FOLDER
+from koboshi.formats.span_files import FOLDER
 from koboshi.ledger import Ledger, spans
 
 STOPPED_WITHIN_S = 60.0

@@ -12,7 +12,7 @@ from koboshi.drills.scenes.lander_run import KOBOSHI, LanderKind, LanderRun, is_
 from koboshi.drills.scenes.landing_evidence import landing_evidence
 from koboshi.drills.scenes.topic_scene import TopicScene
 from koboshi.drills.strike import Strike
-from koboshi.ingest.span_folders import FOLDER
+from koboshi.formats.span_files import FOLDER
 from koboshi.ledger import Ledger, leases, spans
 from koboshi.refs import SpanRange
 from koboshi.settings import Settings

@@ -15,7 +15,7 @@ from koboshi.drills.scenes.offset_tally import Tally, tally
 from koboshi.drills.scenes.task_scene import ASK_S, STAGE_COMMAND, TaskScene, begun_after
 from koboshi.drills.scenes.workspace import STAGE
 from koboshi.drills.strike import Strike
-from koboshi.ingest.span_folders import FOLDER
+from koboshi.formats.span_files import FOLDER
 from koboshi.ledger import Ledger, spans
 from koboshi.orchestration.airflow_client import Run
 from koboshi.settings import Settings, required

@@ -7,8 +7,7 @@ import json
 import sys
 from pathlib import Path
 
-from koboshi.datasets.build import building
-from koboshi.datasets.manifest import open_verified
+from koboshi.datasets.build import building, open_verified
 from koboshi.errors import BadInput
 from koboshi.exits import run_and_exit
 from koboshi.ledger import Ledger
@@ -23,7 +22,8 @@ def numbers() -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from koboshi.datasets import cut, span_records
+    from koboshi.datasets import span_records
+    from koboshi.formats import cut
 
     settings = load_settings()
     pinned = cut.read(settings.project / cut.FILE)

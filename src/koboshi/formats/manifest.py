@@ -1,15 +1,15 @@
 """The manifest: the SHA-256 of each file of a dataset, written last, checked first.
 
-DVC trusts its cache: a byte that flipped there comes back with a checkout, unnoticed. So whoever reads a dataset opens
-it here, and gets it only when every byte is as it was when the stage published it.
+Whoever reads a dataset opens it with `open_verified`, and gets it only when every byte is as it was when the stage
+published it. Stages use `koboshi.datasets.build.open_verified`, whose errors name DVC's cache, too.
 """
 
 import dataclasses
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 
-from koboshi.datasets import dvc_cache
 from koboshi.documents import load_json
 from koboshi.errors import BadInput, Corrupt
 from koboshi.files import publish_bytes, sha256_of
@@ -52,36 +52,40 @@ def seal(folder: Path) -> str:
     return publish_bytes(folder / FILE, _text(files)).sha256
 
 
-def open_verified(folder: Path) -> Dataset:
+def _no_source(_path: Path) -> str:
+    return ""
+
+
+def open_verified(folder: Path, source_of: Callable[[Path], str] = _no_source) -> Dataset:
     """Open a dataset, all of whose bytes are checked first.
 
     Raises `BadInput` where there is none, `Corrupt` when a file is changed, missing or not in the manifest: it names
-    the file, the object in DVC's cache if that is the source, and the command that repairs.
+    the file, its source if `source_of` knows a changed one, and the command that repairs.
     """
     path = folder / FILE
     if not path.is_file():
         raise BadInput(f"{folder} is no dataset (it has no {FILE}): run `dvc repro` to make it.")
-    files = _read(path)
+    files = _read(path, source_of)
     found = set(_names(folder))
     for name in sorted(found | set(files)):
         if name not in files:
             raise Corrupt(f"{folder / name} is not in the manifest beside it: remove it, then run `dvc repro`.")
         if name not in found or sha256_of(folder / name) != files[name]:
-            raise _corrupt(folder / name)
+            raise _corrupt(folder / name, source_of)
     return Dataset(folder, sha256_of(path), tuple(sorted(files)))
 
 
-def _read(path: Path) -> dict[str, str]:
+def _read(path: Path, source_of: Callable[[Path], str]) -> dict[str, str]:
     data = path.read_bytes()
     try:
         content = load_json(data)
         format_version, files = int(content["format"]), {str(k): str(v) for k, v in content["files"].items()}
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise _corrupt(path) from None
+        raise _corrupt(path, source_of) from None
     if format_version > FORMAT_VERSION:
         raise BadInput(f"{path} has format {format_version}, this koboshi knows {FORMAT_VERSION}: upgrade koboshi.")
     if data != _text(files):
-        raise _corrupt(path)
+        raise _corrupt(path, source_of)
     return files
 
 
@@ -91,10 +95,8 @@ def _text(files: dict[str, str]) -> bytes:
     return json.dumps(content, indent=1, sort_keys=True).encode() + b"\n"
 
 
-def _corrupt(path: Path) -> Corrupt:
-    return Corrupt(
-        f"{path} is not as it was made{dvc_cache.source_of(path)}: run `koboshi dataset repair`, then `dvc repro`."
-    )
+def _corrupt(path: Path, source_of: Callable[[Path], str]) -> Corrupt:
+    return Corrupt(f"{path} is not as it was made{source_of(path)}: run `koboshi dataset repair`, then `dvc repro`.")
 
 
 def _names(folder: Path) -> list[str]:

@@ -5,7 +5,6 @@ metadata are fixed. Since format 2 the metadata say which topic the records are 
 are bytes. Earlier formats are still read, and written where a file that was committed in one has to be made again.
 """
 
-import dataclasses
 from itertools import accumulate
 from pathlib import Path
 
@@ -13,21 +12,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from koboshi.errors import BadInput, Corrupt
-from koboshi.ingest.source import Records
+from koboshi.formats.records import Records, SpanContent
 
 FORMAT_VERSION = 3
 NAMES_THE_TOPIC, HAS_NAMES_AS_BYTES = 2, 3
 ROW_GROUP = 65_536
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class SpanContent:
-    """What a span file says of itself; `topic_id` is None in format 1."""
-
-    offsets: list[int]
-    keys: list[bytes | None]
-    values: list[bytes | None]
-    topic_id: str | None
 
 
 def schema_of(topic_id: str, span_format: int = FORMAT_VERSION) -> pa.Schema:
@@ -73,13 +62,27 @@ def _headers(records: Records, header: pa.StructType) -> pa.ListArray:
 def read_span(path: Path) -> SpanContent:
     """The records of a file and its topic's id. Raises `Corrupt` for what is no span, `BadInput` for a newer format."""
     try:
-        metadata = pq.read_schema(path).metadata or {}
-        found = int(metadata[b"koboshi.span"])
-        if found > FORMAT_VERSION:
-            raise BadInput(f"{path} has span format {found}, this koboshi knows {FORMAT_VERSION}: upgrade koboshi.")
-        table = pq.read_table(path, columns=["offset", "key", "value"])
+        return _content(pq.ParquetFile(path, memory_map=False), str(path), None)
     except (pa.ArrowException, OSError, KeyError, ValueError) as error:
         raise Corrupt(f"{path} is no span file ({error}): take it from a backup, or move it away.") from error
-    offsets, keys, values = (table.column(name).to_pylist() for name in ("offset", "key", "value"))
+
+
+def parse_span(data: bytes, name: str) -> SpanContent:
+    """The same from bytes that were verified already; a file that names no format has format 1.
+
+    Raises `BadInput`, with the file's name, for a newer format.
+    """
+    return _content(pq.ParquetFile(pa.BufferReader(data)), name, b"1")
+
+
+def _content(file: pq.ParquetFile, name: str, unnamed: bytes | None) -> SpanContent:
+    """Timestamps and headers stay behind. Raises `KeyError` for a file without a format, unless `unnamed` gives it."""
+    with file:
+        metadata = file.schema_arrow.metadata or {}
+        found = int(metadata[b"koboshi.span"] if unnamed is None else metadata.get(b"koboshi.span", unnamed))
+        if found > FORMAT_VERSION:
+            raise BadInput(f"{name} has span format {found}, this koboshi knows {FORMAT_VERSION}: upgrade koboshi.")
+        table = file.read(columns=["offset", "key", "value"])
     topic_id = metadata.get(b"koboshi.topic_id")
+    offsets, keys, values = (table.column(column).to_pylist() for column in ("offset", "key", "value"))
     return SpanContent(offsets, keys, values, topic_id.decode() if topic_id else None)
