@@ -11,8 +11,7 @@ from koboshi.errors import BadInput, Conflict
 from koboshi.formats.records import Records
 from koboshi.ingest.audit import audit_topic
 from koboshi.ingest.kafka_source import KafkaSource
-from koboshi.ingest.landing import Lander
-from koboshi.ingest.repair import repair_topic
+from koboshi.ingest.landing import Lander, repair_topic
 from koboshi.ledger import Ledger, spans
 from koboshi.refs import SpanRange
 from tests.support import kafka_topics, record_batches

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from koboshi.datasets.polars_columns import TYPES, Cells, judge
 from koboshi.datasets.polars_files import read_table
-from koboshi.datasets.polars_judging import TYPES, Cells, judge
 from koboshi.datasets.pyarrow_columns import ParquetColumns
 from koboshi.datasets.table_columns import INT64, Column, Label, Number, Text, Timestamp
 from koboshi.errors import BadInput

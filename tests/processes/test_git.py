@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from koboshi.cli import app
 from koboshi.errors import BadInput
 from koboshi.files import make_state_folder
-from koboshi.ingest.lost_ledger import open_ledger
+from koboshi.ingest.stray_files import open_ledger
 from koboshi.settings import load_settings, load_what_fits
 from koboshi.stack.places import find_places, make_own
 from koboshi.stack.secrets import ensure_secrets

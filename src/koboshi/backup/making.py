@@ -25,7 +25,7 @@ from koboshi.backup.pieces import (
 from koboshi.backup.sqlite_copy import copy_database
 from koboshi.errors import BadInput, Conflict, Corrupt, NotConfigured
 from koboshi.files import TEMPORARY_PREFIX, Published, naming_disk_failures, publish
-from koboshi.ingest.lost_ledger import open_ledger
+from koboshi.ingest.stray_files import open_ledger
 from koboshi.ledger import Ledger, spans
 from koboshi.settings import Settings
 from koboshi.stack.leftovers import find_leftovers

@@ -19,7 +19,7 @@ def pin(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = F
     """Move cut.json forward to the end of the landed records, so that `dvc repro` makes the datasets of them."""
     from koboshi.datasets.pinning import pin as move
     from koboshi.formats import cut
-    from koboshi.ingest.lost_ledger import open_ledger
+    from koboshi.ingest.stray_files import open_ledger
 
     settings = load_settings()
     path = settings.project / cut.FILE

@@ -77,8 +77,8 @@ def status(topic: Topics = None, as_json: Json = False) -> None:
 
 
 def _statuses(logs: "Sequence[PartitionLog]") -> list[dict[str, Any]]:
-    from koboshi.ingest.lost_ledger import open_ledger
     from koboshi.ingest.status import partition_statuses
+    from koboshi.ingest.stray_files import open_ledger
     from koboshi.ledger import spans
 
     settings = load_settings()
@@ -107,7 +107,7 @@ def audit(topic: Topics = None, as_json: Json = False) -> None:
     """
     from koboshi.ingest.audit import audit_topic
     from koboshi.ingest.confluent_audit import ConfluentBroker
-    from koboshi.ingest.lost_ledger import open_ledger
+    from koboshi.ingest.stray_files import open_ledger
     from koboshi.ledger import spans
 
     settings = load_settings()
@@ -130,7 +130,7 @@ def audit(topic: Topics = None, as_json: Json = False) -> None:
 @app.command()
 def repair(topic: Topics = None) -> None:
     """Read committed spans whose files are lost or changed from the broker again; they must come out the same."""
-    from koboshi.ingest.repair import repair_topic
+    from koboshi.ingest.landing import repair_topic
 
     with _source() as source:
         lander = _lander(source)
@@ -155,7 +155,7 @@ def _lander(
     held_back: "Callable[[PartitionLog], None]" = lambda _log: None,
 ) -> "Lander":
     from koboshi.ingest.landing import Lander
-    from koboshi.ingest.lost_ledger import open_ledger
+    from koboshi.ingest.stray_files import open_ledger
     from koboshi.ledger import holders
 
     settings = load_settings()

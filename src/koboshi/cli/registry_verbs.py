@@ -35,7 +35,7 @@ def deliver() -> None:
 
     Safe to run again, at once with others, and after any crash.
     """
-    from koboshi.ingest.lost_ledger import open_ledger
+    from koboshi.ingest.stray_files import open_ledger
     from koboshi.registry import mlflow_outbox
 
     settings = load_settings()

@@ -36,7 +36,7 @@ def run(
     Exit 0: all units are trained. 65: a unit cannot be trained. 75: try again later.
     """
     from koboshi.errors import BadInput
-    from koboshi.ingest.lost_ledger import open_ledger
+    from koboshi.ingest.stray_files import open_ledger
     from koboshi.training.attach import attain
     from koboshi.training.ray_submit import RayJobs, submission
     from koboshi.training.specification import read_specification
@@ -146,7 +146,7 @@ def history(
 
 
 def _observer() -> "Observer":
-    from koboshi.ingest.lost_ledger import open_ledger
+    from koboshi.ingest.stray_files import open_ledger
     from koboshi.training.observer import Observer
 
     settings = load_settings()

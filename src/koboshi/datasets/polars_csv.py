@@ -14,7 +14,7 @@ from pathlib import Path
 import polars as pl
 
 from koboshi.datasets.numpy_lines import each_line_has
-from koboshi.datasets.table_faults import SHOWN, Fault
+from koboshi.datasets.table_columns import SHOWN, Fault
 from koboshi.errors import BadInput
 
 WHOLE = r'^(?:"[^"]*"|[^"]*)$'  # a field without quotes, or with two around it

@@ -10,12 +10,10 @@ from pathlib import Path
 
 import polars as pl
 
+from koboshi.datasets.polars_columns import Cells, judge, shown_ticks
 from koboshi.datasets.polars_csv import read_csv
-from koboshi.datasets.polars_judging import Cells, judge
-from koboshi.datasets.polars_times import shown_ticks
 from koboshi.datasets.pyarrow_columns import ParquetColumns, PlainColumn
-from koboshi.datasets.table_columns import Column, places_of
-from koboshi.datasets.table_faults import SHOWN, Fault, refusal, shown
+from koboshi.datasets.table_columns import SHOWN, Column, Fault, places_of, refusal, shown
 from koboshi.errors import BadInput
 
 SUFFIXES = (".csv", ".parquet")

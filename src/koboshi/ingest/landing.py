@@ -1,20 +1,22 @@
-"""The lander: plans, reads and commits spans; whatever it is interrupted in, the next one finishes."""
+"""The lander: plans, reads and commits spans; whatever it is interrupted in, the next one finishes.
+
+It repairs, too: a committed span whose file is lost or changed is read again, and must come out the same.
+"""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 
 from koboshi.errors import Conflict, LeaseTaken
-from koboshi.files import publish
+from koboshi.files import publish, sha256_of
 from koboshi.formats.content_digest import content_digest
 from koboshi.formats.parquet_span import FORMAT_VERSION, write_span
 from koboshi.formats.records import Records
 from koboshi.formats.span_files import file_name, partition_folder
-from koboshi.ingest.lost_ledger import check_known
-from koboshi.ingest.orphans import sweep
 from koboshi.ingest.source import PartitionLog, Source
 from koboshi.ingest.span_plan import check_readable, plan_spans
+from koboshi.ingest.stray_files import check_known, sweep
 from koboshi.ledger import Ledger, spans
 from koboshi.ledger.held_lease import HeldLease, holding
 from koboshi.ledger.leases import Lease
@@ -131,3 +133,43 @@ def _check_topic(source: Source, span: SpanRange) -> None:
     """Clients go by a topic's name, and read on silently in another one that was made under it."""
     if source.topic_id(span.topic) != span.topic_id:
         raise Conflict(f"topic {span.topic} was deleted and made again since it was planned: give it a new name.")
+
+
+def repair_topic(lander: Lander, topic: str) -> Iterator[SpanRef]:
+    """Put back each broken file of a topic, and yield its span. Changes no row: the row says what the bytes must be.
+
+    Key: the committed row. Under a crash the file is as it was, or whole. Raises `Conflict` when the broker gives other
+    records than were committed, or has them no more.
+    """
+    for span in broken_spans(lander, topic):
+        with lander.holding(topic, span.range.partition, lander.lease_s) as lease:
+            found = _read_again(lander, span, lease)
+            if found.path != span.path:
+                raise Conflict(_refusal(span, found))
+        yield span
+
+
+def _read_again(lander: Lander, span: SpanRef, lease: HeldLease) -> SpanRef:
+    """Write the file in today's format, or in the earlier one that gives what was committed; leave no other."""
+    for span_format in range(FORMAT_VERSION, 0, -1):
+        found = write_range(lander.source, lander.state_dir, span.range, lease.keep, span_format)
+        if found.path == span.path:
+            break
+        (lander.state_dir / found.path).unlink()
+    return found
+
+
+def broken_spans(lander: Lander, topic: str) -> list[SpanRef]:
+    """The committed spans whose files are not there, or not as committed."""
+    return [span for span in spans.committed(lander.ledger, topic) if not _intact(lander, span)]
+
+
+def _intact(lander: Lander, span: SpanRef) -> bool:
+    path = lander.state_dir / span.path
+    return path.is_file() and sha256_of(path) == span.sha256
+
+
+def _refusal(span: SpanRef, found: SpanRef) -> str:
+    if (found.content, found.records) == (span.content, span.records):
+        return f"{span.path} cannot be made again to the byte by this version of pyarrow: take it from a backup."
+    return f"{span.path} cannot be made again: the broker gives other records than were landed; take it from a backup."

@@ -10,7 +10,7 @@ import stamina
 from koboshi.datasets.build import open_verified
 from koboshi.errors import BadInput, LeaseTaken
 from koboshi.formats.manifest import Dataset
-from koboshi.ingest.lost_ledger import open_ledger
+from koboshi.ingest.stray_files import open_ledger
 from koboshi.refs import DatasetRef
 from koboshi.scoring.model_version import Version, model_of
 from koboshi.scoring.partition_unit import FACTORY, unit_params

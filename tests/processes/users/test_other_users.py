@@ -21,7 +21,7 @@ from koboshi.cli import app
 from koboshi.errors import Conflict, KoboshiError
 from koboshi.exits import run_and_exit
 from koboshi.files import publish_bytes
-from koboshi.ingest.lost_ledger import open_ledger
+from koboshi.ingest.stray_files import open_ledger
 from koboshi.ledger import Ledger, spans
 from koboshi.settings import load_settings
 from koboshi.stack.leftovers import find_leftovers

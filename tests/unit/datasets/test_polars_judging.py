@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from koboshi.datasets.polars_columns import Cells, judge
 from koboshi.datasets.polars_files import read_table
-from koboshi.datasets.polars_judging import Cells, judge
 from koboshi.datasets.table_columns import INT64, Column, Label, Number, Text, Timestamp
 from koboshi.errors import BadInput
 from tests.support.tables_of_a_person import csv_of, read

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from koboshi.errors import Conflict, Corrupt
-from koboshi.ingest.lost_ledger import open_ledger
-from koboshi.ingest.orphans import GRACE_S
+from koboshi.ingest.stray_files import GRACE_S, open_ledger
 from koboshi.ledger import Ledger, leases, rebuilding, spans
 from koboshi.ledger.leases import Lease
 from koboshi.refs import SpanRange

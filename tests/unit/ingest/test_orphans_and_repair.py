@@ -9,8 +9,8 @@ from koboshi.errors import Conflict
 from koboshi.files import TEMPORARY_PREFIX
 from koboshi.formats.parquet_span import write_span
 from koboshi.ingest import landing
-from koboshi.ingest.orphans import GRACE_S, sweep
-from koboshi.ingest.repair import broken_spans, repair_topic
+from koboshi.ingest.landing import broken_spans, repair_topic
+from koboshi.ingest.stray_files import GRACE_S, sweep
 from koboshi.ledger import spans
 
 

@@ -11,8 +11,7 @@ from koboshi.formats import cut
 from koboshi.ingest.audit import audit_topic
 from koboshi.ingest.confluent_audit import ConfluentBroker
 from koboshi.ingest.kafka_source import KafkaSource
-from koboshi.ingest.landing import Lander
-from koboshi.ingest.repair import repair_topic
+from koboshi.ingest.landing import Lander, repair_topic
 from koboshi.ledger import Ledger, spans
 
 

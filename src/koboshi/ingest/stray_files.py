@@ -1,10 +1,12 @@
-"""A ledger that was lost beside span files: it is refused before anything is planned, landed, compared or swept.
+"""Span files and rows that do not fit: a ledger that was lost beside its files, and files that no row names.
 
 A span's plan is a row before its first byte is read. So where a partition has a file and no row at all, the rows were
 lost, or the ledger is another one: landing would read everything a second time, and sweep the files that can be rebuilt
-from.
+from. That is refused before anything is planned, landed, compared or swept. A file beside rows that no row names is an
+orphan: a killed or fenced lander left it.
 """
 
+import time
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -54,3 +56,22 @@ def _is_absent(url: str) -> bool:
     """Whether it is a file that is not there, or has no byte."""
     file = Path(url.removeprefix("sqlite:///"))
     return url.startswith("sqlite:///") and not (file.is_file() and file.stat().st_size)
+
+
+GRACE_S = 3_600.0
+
+
+def sweep(ledger: Ledger, state_dir: Path, folder: Path, topic: str, grace_s: float = GRACE_S) -> list[Path]:
+    """Remove files of a partition's folder that no row names and nobody has touched for `grace_s`.
+
+    Call it under the partition's lease. A slower lander may still be writing its file: it is fenced, so the file can
+    never count, and the grace time only spares it an error.
+    """
+    named = {state_dir / span.path for span in spans.committed(ledger, topic)}
+    before = time.time() - grace_s
+    orphans = [path for path in sorted((state_dir / folder).glob("*")) if path not in named]
+    orphans = [path for path in orphans if path.stat().st_mtime < before]
+    with naming_disk_failures(state_dir / folder):
+        for path in orphans:
+            path.unlink(missing_ok=True)
+    return orphans
