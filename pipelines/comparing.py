@@ -13,9 +13,8 @@ from koboshi.files import sha256_of
 from koboshi.refs import ModelRef
 from koboshi.registry.mlflow_model import verified_model
 from koboshi.registry.mlflow_registry import MlflowRegistry
-from koboshi.registry.promotion import Contender, Verdict
-from koboshi.registry.promotion import judge as judge_contenders
-from koboshi.registry.scores import Scores
+from koboshi.registry.release import Contender, Scores, Verdict
+from koboshi.registry.release import judge as judge_contenders
 from pipelines import candidates, judging, splits
 from pipelines.candidates import features_of, probability
 from pipelines.columns import TABLE

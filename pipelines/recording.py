@@ -13,7 +13,7 @@ def deliver_first(settings: Settings, tracking_uri: str) -> None:
     outbox = Outbox.of(settings.state_dir)
     if not outbox.entries():
         return  # MLflow's client takes seconds to import
-    from koboshi.registry.mlflow_outbox import deliver
+    from koboshi.registry.mlflow_delivery import deliver
 
     with closing(Ledger(settings.ledger_url)) as ledger:
         deliver(outbox, ledger, tracking_uri, say)

@@ -27,8 +27,7 @@ from koboshi.journal import Journal
 from koboshi.ledger import Ledger
 from koboshi.ledger.steps import CommittedStep
 from koboshi.registry.outbox import Outbox
-from koboshi.registry.progress import telling, to_mlflow
-from koboshi.registry.records import StepRecord, TrainingPlan, TrainingRecord, UnitRecord
+from koboshi.registry.progress import StepRecord, TrainingPlan, TrainingRecord, UnitRecord, telling, to_mlflow
 from koboshi.settings import Settings, load_settings, required
 from koboshi.training import TrainingSpec, UnitSpec
 from koboshi.training.attach import Attained, attain
@@ -121,7 +120,7 @@ def record(
     settings: Settings, spec: TrainingSpec, attained: Attained, models: Mapping[str, Any], rows: pl.DataFrame
 ) -> None:
     """Have the training in MLflow, or in the outbox while MLflow is away: that is no reason to train again."""
-    from koboshi.registry.mlflow_outbox import hand_over
+    from koboshi.registry.mlflow_delivery import hand_over
 
     example, told = features_of(rows.head(EXAMPLE_ROWS)), recoveries(Journal(spec.place.journal), spec.key)
     units = [

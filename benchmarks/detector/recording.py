@@ -16,7 +16,7 @@ LEAST = 2  # beats of each worker: an interval
 BURN = """
 import sys
 from koboshi.heartbeat.beat import Address
-from koboshi.heartbeat.companion import Companion
+from koboshi.heartbeat.beat_sender import Companion
 companion = Companion(sys.argv[1], Address("127.0.0.1", int(sys.argv[2]), sys.argv[3]), float(sys.argv[4]))
 try:
     while True:

@@ -9,7 +9,7 @@ from koboshi.drills.scenes.tracker_witness import TrackerWitness
 from koboshi.journal import Journal
 from koboshi.ledger import steps
 from koboshi.registry.mlflow_runs import record_training
-from koboshi.registry.records import StepRecord, UnitRecord
+from koboshi.registry.progress import StepRecord, UnitRecord
 from koboshi.training.pandas_rows import views
 from koboshi.training.recoveries import recoveries
 

@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from koboshi.orchestration.candidates import PROMOTE_BOX
-from koboshi.orchestration.workspaces import PROJECT
+from koboshi.orchestration.workspaces import PROJECT, PROMOTE_BOX
 
 FLOW = ("ingest", "train", "promote")
 ROOT = Path(__file__).resolve().parents[2]

@@ -29,7 +29,7 @@ from koboshi.journal import Journal
 from koboshi.ledger import Ledger, attempts, intents, leases, migrations, spans, steps
 from koboshi.ledger.tables import FORMAT_VERSION
 from koboshi.registry.outbox import Entry, Outbox
-from koboshi.registry.records import StepRecord
+from koboshi.registry.progress import StepRecord
 from koboshi.training.worker import read_checkpoint
 from tests.formats.keep import RUN
 from tests.support.backed_up import CHECKPOINT, empty_project

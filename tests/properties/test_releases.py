@@ -15,8 +15,7 @@ from koboshi.errors import Transient
 from koboshi.ledger import Ledger, intents
 from koboshi.refs import ModelRef
 from koboshi.registry import release as room
-from koboshi.registry.promotion import Contender, judge
-from koboshi.registry.release import release, settle_slot
+from koboshi.registry.release import Contender, judge, release, settle_slot
 
 MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 SLOT, NAME = "slot", "m@slot"

@@ -194,6 +194,14 @@ def test_what_outlives_task_and_leash_is_found_by_its_mark(
 
 def test_a_leash_whose_task_is_gone_already_runs_nothing(tmp_path: Path) -> None:
     """The task may die between its fork and the leash's first word to the kernel."""
-    words = (sys.executable, "-m", "koboshi.orchestration.leash", "1", sys.executable, "-c", "open('ran', 'w').close()")
+    words = (
+        sys.executable,
+        "-m",
+        "koboshi.orchestration.commands",
+        "1",
+        sys.executable,
+        "-c",
+        "open('ran', 'w').close()",
+    )
     assert subprocess.run(words, cwd=tmp_path, process_group=0, check=False).returncode == -signal.SIGKILL
     assert not (tmp_path / "ran").exists()

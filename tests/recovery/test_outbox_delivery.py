@@ -11,11 +11,10 @@ from mlflow import MlflowClient
 from koboshi.errors import Unavailable
 from koboshi.ledger import Ledger, attempts, leases, steps
 from koboshi.refs import CheckpointRef
-from koboshi.registry import mlflow_outbox
-from koboshi.registry.mlflow_outbox import deliver, hand_over
-from koboshi.registry.mlflow_progress import MlflowProgress
+from koboshi.registry import mlflow_delivery
+from koboshi.registry.mlflow_delivery import MlflowProgress, deliver, hand_over
 from koboshi.registry.outbox import Outbox
-from koboshi.registry.records import StepRecord, TrainingPlan, TrainingRecord, UnitRecord
+from koboshi.registry.progress import StepRecord, TrainingPlan, TrainingRecord, UnitRecord
 from tests.support.mlflow_writes import Killed, Writes
 from tests.support.models import fitted, rows
 
@@ -279,9 +278,9 @@ def test_while_mlflow_is_away_it_waits_and_stays_in_order(tmp_path, monkeypatch)
 
 def test_one_delivers_at_a_time(database, tmp_path, monkeypatch):
     """The lease is held by another process: a training waits in the outbox instead of being recorded beside it."""
-    monkeypatch.setattr(mlflow_outbox, "TURN_S", 0)
+    monkeypatch.setattr(mlflow_delivery, "TURN_S", 0)
     training = Training(tmp_path / "state", database, "one-at-a-time")
-    leases.acquire(training.ledger, mlflow_outbox.LEASE, "somebody", ttl_s=60)
+    leases.acquire(training.ledger, mlflow_delivery.LEASE, "somebody", ttl_s=60)
     assert not hand_over(
         training.outbox, training.ledger, training.uri, TrainingRecord("x", KEY, {}, []), training.said.append
     )

@@ -18,7 +18,7 @@ from dvc.stage.exceptions import StageCmdFailedError
 
 from koboshi.errors import Fenced, LeaseTaken, Permanent, Transient
 from koboshi.ledger import Ledger, leases
-from koboshi.orchestration import dvc_stage, parameters, stages, workspaces
+from koboshi.orchestration import dvc_stage, stages, workspaces
 from tests.support.toy_project import toy_project
 
 RUNNER = """
@@ -117,7 +117,7 @@ def test_somebody_elses_workspace_is_left_alone(project: Path) -> None:
 
 def test_a_later_try_ends_what_an_earlier_one_left(project: Path) -> None:
     """Task and leash killed at once: DVC and the stage live on, until the next try of the task (I3)."""
-    workspace = project / ".koboshi/workspaces" / parameters.digest({"first.ends": "late"})
+    workspace = project / ".koboshi/workspaces" / workspaces.digest({"first.ends": "late"})
     with subprocess.Popen((sys.executable, "-c", RUNNER, str(project)), stderr=subprocess.DEVNULL) as task:
         wait_until(lambda: (workspace / "pid").is_file() and (workspace / "pid").read_text().endswith(" "))
         left = int((workspace / "pid").read_text())
@@ -141,7 +141,7 @@ def test_a_try_that_was_taken_over_ends_what_it_runs(project: Path, monkeypatch:
     """Both tries of a task at once, as after a scheduler's restart: the older one notices at its next beat (I3)."""
     monkeypatch.setattr(stages, "_LEASE_S", 1.0)
     ledger = Ledger(url(project))
-    workspace = project / ".koboshi/workspaces" / parameters.digest({"first.ends": "late"})
+    workspace = project / ".koboshi/workspaces" / workspaces.digest({"first.ends": "late"})
 
     def take_over(line: str) -> None:
         if line.startswith("in "):

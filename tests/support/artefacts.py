@@ -8,7 +8,7 @@ from mlflow.models import Model
 from koboshi.errors import Corrupt
 from koboshi.refs import ModelRef
 from koboshi.registry.mlflow_model import write_model
-from koboshi.serving.following import Aliased
+from koboshi.serving.replica import Aliased
 from tests.support.models import fitted, rows
 
 

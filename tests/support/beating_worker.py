@@ -10,7 +10,7 @@ import time
 
 from koboshi.heartbeat import Address
 from koboshi.heartbeat.beat import Doing
-from koboshi.heartbeat.companion import Companion
+from koboshi.heartbeat.beat_sender import Companion
 
 
 class Inside(threading.Thread):

@@ -10,7 +10,7 @@ from sklearn.linear_model import SGDClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from koboshi.registry.records import StepRecord, UnitRecord
+from koboshi.registry.progress import StepRecord, UnitRecord
 
 COLUMNS = ("a", "b", "c")
 

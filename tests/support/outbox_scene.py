@@ -6,7 +6,7 @@ from typing import Any
 
 from koboshi.errors import KoboshiError
 from koboshi.registry.outbox import Outbox
-from koboshi.registry.records import StepRecord, TrainingRecord, UnitRecord
+from koboshi.registry.progress import StepRecord, TrainingRecord, UnitRecord
 
 KEYS = ("01" * 32, "02" * 32)
 

@@ -20,7 +20,7 @@ from koboshi.datasets.build import open_verified
 from koboshi.errors import KoboshiError
 from koboshi.refs import ModelRef
 from koboshi.scoring.batch import Order, score
-from koboshi.scoring.model_version import Version
+from koboshi.scoring.partition_unit import Version
 from koboshi.training import attach
 from tests.support.forked import Forked, answer_of
 from tests.support.invariants import STEPS, tables

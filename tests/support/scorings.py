@@ -12,7 +12,7 @@ from koboshi.journal import Journal
 from koboshi.ledger import Ledger
 from koboshi.refs import ModelRef
 from koboshi.scoring.batch import Order
-from koboshi.scoring.model_version import Version
+from koboshi.scoring.partition_unit import Version
 from koboshi.training import TrainingSpec, Workplace
 from koboshi.training.attach import JobInfo
 from koboshi.training.driver import train

@@ -2,14 +2,14 @@
 
 import dataclasses
 import shutil
+import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from importlib.metadata import version
 from pathlib import Path
+from urllib.parse import quote
 
-from koboshi.backup.archive import Entry, write_archive
-from koboshi.backup.git_state import changed_files, commit_of
 from koboshi.backup.pieces import (
     CACHE,
     KAFKA,
@@ -19,10 +19,12 @@ from koboshi.backup.pieces import (
     SPANS,
     Piece,
     carried_names,
+    changed_files,
+    commit_of,
     files_below,
     pieces,
 )
-from koboshi.backup.sqlite_copy import copy_database
+from koboshi.backup.pyarrow_archive import Entry, write_archive
 from koboshi.errors import BadInput, Conflict, Corrupt, NotConfigured
 from koboshi.files import TEMPORARY_PREFIX, Published, naming_disk_failures, publish
 from koboshi.ingest.stray_files import open_ledger
@@ -171,3 +173,17 @@ def _check_spans(ledger_copy: Path, digests: dict[str, str]) -> None:
             raise Corrupt(
                 f"the landed span {span.path} is not as committed: run `koboshi ingest repair`, then back up."
             )
+
+
+def copy_database(source: Path, target: Path) -> None:
+    """Copy the state after some committed transaction, by SQLite's online backup; raises `Corrupt` if it is damaged."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    live = sqlite3.connect(f"file:{quote(str(source))}?mode=rw", uri=True)
+    with closing(live), closing(sqlite3.connect(target)) as copy:
+        try:
+            live.backup(copy)
+            found = copy.execute("PRAGMA quick_check(1)").fetchone()[0]
+        except sqlite3.DatabaseError as error:
+            found = str(error)
+    if found != "ok":
+        raise Corrupt(f"the database {source} is damaged ({found}): mend it or restore an earlier backup.")

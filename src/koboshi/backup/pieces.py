@@ -1,7 +1,8 @@
 """What belongs to a backup, and where it is on this machine. Secrets, logs and Airflow's history do not."""
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from koboshi.documents import load_mapping
 from koboshi.errors import BadInput
 from koboshi.files import TEMPORARY_PREFIX
 from koboshi.names import parts_below
-from koboshi.orchestration.dvc_cache import cache_of
+from koboshi.orchestration.dvc_stage import cache_of
 from koboshi.settings import Settings
 
 PROJECT = "project"  # where the archive has the project's own files
@@ -87,3 +88,23 @@ def is_safe(name: str) -> bool:
         return parts_below(name, "the entry") == name
     except BadInput:
         return False
+
+
+def commit_of(project: Path) -> str | None:
+    """The commit that is checked out; None where there is no git."""
+    return _git(project, "rev-parse", "HEAD")
+
+
+def changed_files(project: Path, names: Sequence[str] = ()) -> list[str] | None:
+    """Tracked files, or some names, that are not as committed; None where there is no git."""
+    untracked = "--untracked-files=all" if names else "--untracked-files=no"
+    found = _git(project, "status", "--porcelain", untracked, "--", *names)
+    return None if found is None else [line[3:] for line in found.splitlines()]
+
+
+def _git(project: Path, *words: str) -> str | None:
+    try:
+        done = subprocess.run(["git", *words], cwd=project, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return done.stdout.rstrip()

@@ -11,10 +11,9 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from koboshi.backup.archive import read_header, unpack
-from koboshi.backup.git_state import changed_files, commit_of
 from koboshi.backup.making import Watch
-from koboshi.backup.pieces import LEDGER, PROJECT, Piece, carried_names, is_cached, pieces
+from koboshi.backup.pieces import LEDGER, PROJECT, Piece, carried_names, changed_files, commit_of, is_cached, pieces
+from koboshi.backup.pyarrow_archive import read_header, unpack
 from koboshi.datasets import dvc_cache
 from koboshi.errors import BadInput, Conflict, NotConfigured, Permanent
 from koboshi.files import TEMPORARY_PREFIX, naming_disk_failures, publish_bytes

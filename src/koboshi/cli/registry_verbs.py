@@ -36,11 +36,13 @@ def deliver() -> None:
     Safe to run again, at once with others, and after any crash.
     """
     from koboshi.ingest.stray_files import open_ledger
-    from koboshi.registry import mlflow_outbox
+    from koboshi.registry import mlflow_delivery
 
     settings = load_settings()
     uri = required(settings.mlflow.tracking_uri, "MLflow")
-    delivered = mlflow_outbox.deliver(_outbox(), open_ledger(settings.ledger_url, settings.state_dir), uri, typer.echo)
+    delivered = mlflow_delivery.deliver(
+        _outbox(), open_ledger(settings.ledger_url, settings.state_dir), uri, typer.echo
+    )
     typer.echo(f"{delivered} {'training' if delivered == 1 else 'trainings'} delivered.")
 
 

@@ -31,7 +31,7 @@ def score(
     """
     from koboshi.registry.mlflow_registry import MlflowRegistry
     from koboshi.scoring import batch
-    from koboshi.scoring.mlflow_version import find_version
+    from koboshi.scoring.batch import find_version
     from koboshi.training.ray_submit import RayJobs
 
     settings = load_settings()

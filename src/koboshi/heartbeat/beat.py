@@ -1,9 +1,10 @@
-"""What a beat says, where beats go, and how they look on the wire."""
+"""What a beat says, how it looks on the wire, and the seam where beats arrive."""
 
 import dataclasses
 import hmac
 import json
-from typing import Self
+from collections.abc import Sequence
+from typing import Protocol, Self
 
 from koboshi.documents import load_json
 
@@ -69,3 +70,31 @@ def kill_order(worker: str, secret: str) -> bytes:
 def is_kill_order(data: bytes, worker: str, secret: str) -> bool:
     """Whether a datagram is the order to kill this worker, by somebody who knows the secret."""
     return hmac.compare_digest(data, kill_order(worker, secret))
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Arrival:
+    """A beat, and when it arrived by the listener's monotonic clock: not when somebody looked."""
+
+    beat: Beat
+    at_s: float
+
+
+class Beats(Protocol):
+    """The listening end. A beat may be lost, never invented."""
+
+    @property
+    def address(self) -> Address:
+        """Where workers send to."""
+
+    def arrived(self) -> Sequence[Arrival]:
+        """All that has arrived since the last call, in order; never waits."""
+
+    def kill(self, worker: str) -> None:
+        """Have the process beside a worker kill it, on whatever machine; of no effect for one that never beat.
+
+        It may get lost, as a beat may: a worker that beats on is to be killed again.
+        """
+
+    def close(self) -> None:
+        """Listen no more."""

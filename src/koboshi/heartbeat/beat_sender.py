@@ -1,6 +1,6 @@
 """The process beside a worker: it beats on the worker's behalf, and ends with it.
 
-    python -m koboshi.heartbeat.beat_sender       (started by companion.py, with a pipe as standard input)
+    python -m koboshi.heartbeat.beat_sender       (started by `Companion`, with a pipe as standard input)
 
 The pipe's first line is the order, each one after it says what the worker is at. The sender reads the worker's state
 from the kernel, so it needs nothing of the worker's interpreter: a step that holds it for minutes beats on, and a
@@ -16,6 +16,7 @@ import os
 import select
 import signal
 import socket
+import subprocess
 import sys
 import time
 from collections.abc import Iterable
@@ -23,6 +24,47 @@ from pathlib import Path
 from typing import Self
 
 from koboshi.heartbeat.beat import DEAD, Address, Beat, Doing, is_kill_order
+
+
+class Companion:
+    """Beats for this process from now on, until `close` or the process's end."""
+
+    def __init__(self, worker: str, address: Address, interval_s: float) -> None:
+        self._order = Order(worker, os.getpid(), address, interval_s)
+        self._process = self._started()
+
+    def tell(self, doing: Doing) -> None:
+        """Say what the worker is at; beats carry it from the next one on.
+
+        A sender that has died is started again, one that does not read is left alone: its silence is heard.
+        """
+        line = json.dumps([doing.unit, doing.step, doing.phase])
+        if not _wrote(self._process, line) and self._process.poll() is not None:
+            self._process = self._started()
+            _wrote(self._process, line)
+
+    def close(self) -> None:
+        """Beat no more."""
+        self._process.kill()
+        self._process.wait()
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "koboshi.heartbeat.beat_sender"]
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, bufsize=0)
+        if process.stdin is not None:
+            os.set_blocking(process.stdin.fileno(), False)
+        _wrote(process, self._order.to_json())
+        return process
+
+
+def _wrote(process: subprocess.Popen[bytes], line: str) -> bool:
+    """A short line goes into a pipe whole or not at all."""
+    data = line.encode() + b"\n"
+    try:
+        return process.stdin is not None and process.stdin.write(data) == len(data)
+    except OSError:
+        return False
+
 
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 _CHUNK = 65_536

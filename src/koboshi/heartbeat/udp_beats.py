@@ -7,8 +7,7 @@ import struct
 import time
 from collections.abc import Sequence
 
-from koboshi.heartbeat.beat import Address, Beat, kill_order
-from koboshi.heartbeat.beats import Arrival
+from koboshi.heartbeat.beat import Address, Arrival, Beat, kill_order
 
 _SO_TIMESTAMPNS = 35  # Linux; Python's socket module does not name it
 _TIMESTAMP = struct.Struct("ll")

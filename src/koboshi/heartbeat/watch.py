@@ -4,8 +4,7 @@ import dataclasses
 from collections.abc import Iterable
 from typing import Literal
 
-from koboshi.heartbeat.beat import DEAD, STOPPED, Beat
-from koboshi.heartbeat.beats import Arrival
+from koboshi.heartbeat.beat import DEAD, STOPPED, Arrival, Beat
 from koboshi.heartbeat.phi_accrual import Arrivals, Rhythm, phi, suspicious
 
 STOPPED_BEATS = 2.0  # a debugger may stop a process for a moment

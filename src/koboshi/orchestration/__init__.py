@@ -2,8 +2,7 @@
 
     airflow_tasks   what DAG files are made of: tasks, assets, retry policy, trigger forms
     stages          one stage of dvc.yaml in one workspace, fenced by a lease
-    workspaces      the project's own folder, or a copy of it with changed parameters
-    parameters      which numbers of params.yaml a run changes (pure)
+    workspaces      the project's own folder, or a copy of it with changed parameters; which candidates may be promoted
     commands        a process group that ends with its task, its output line by line
     airflow_client  Airflow's REST interface: trigger a run and follow it
 

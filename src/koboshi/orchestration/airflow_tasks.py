@@ -17,7 +17,7 @@ from airflow.sdk import Asset, ExceptionRetryPolicy, Param, RetryAction, RetryRu
 from airflow.sdk.exceptions import AirflowSkipException
 
 from koboshi.errors import Permanent
-from koboshi.orchestration.candidates import PROMOTE_BOX, Candidate, announced, candidates, numbers_of
+from koboshi.orchestration.workspaces import PROMOTE_BOX, Candidate, announced, candidates, numbers_of
 
 if TYPE_CHECKING:
     from koboshi.orchestration.commands import Ended
@@ -162,7 +162,7 @@ def served_task(outcomes: Any, **options: Any) -> Any:
 def trigger_form(*blocks: str) -> dict[str, Param]:
     """A field for each number in these blocks of params.yaml; an empty field means "as committed"."""
     from koboshi.documents import load_mapping
-    from koboshi.orchestration.parameters import numbers
+    from koboshi.orchestration.workspaces import numbers
 
     committed = load_mapping(_settings().project / "params.yaml")
     chosen = {block: committed[block] for block in blocks if block in committed}

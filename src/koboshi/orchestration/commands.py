@@ -1,5 +1,6 @@
 """Run a command so that nothing of it stays behind: own process group, output line by line, ended with its task."""
 
+import ctypes
 import dataclasses
 import os
 import select
@@ -41,7 +42,7 @@ def run(
     `on_beat` is called about twice a second; what it raises ends the command. However this call ends (SIGTERM and
     SIGKILL of this process included) the command's whole process group ends too.
     """
-    leashed = [sys.executable, "-m", "koboshi.orchestration.leash", str(os.getpid()), *command]
+    leashed = [sys.executable, "-m", "koboshi.orchestration.commands", str(os.getpid()), *command]
     with (
         _stopped_by_sigterm(),
         subprocess.Popen(
@@ -150,3 +151,58 @@ def _stopped_by_sigterm() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+_PR_SET_PDEATHSIG = 1
+_LEASH_GRACE_S = 2.0
+
+
+class _ToldToStop(BaseException):
+    pass
+
+
+def main() -> int:
+    """The leash, `python -m koboshi.orchestration.commands PARENT_PID COMMAND…`: the command ends with that process.
+
+    The kernel's death signal reaches children but not grandchildren, and `dvc repro` leaves its stage running when it
+    is killed. So the leash stands between: it leads the process group, gets the signal, and ends the group. It ends as
+    the command ended, with 128 + the signal where it was one.
+    """
+    parent, command = int(sys.argv[1]), sys.argv[2:]
+    signal.signal(signal.SIGTERM, _stop)
+    child: subprocess.Popen[bytes] | None = None
+    try:
+        _die_with(parent)
+        child = subprocess.Popen(command)
+        code = child.wait()
+    except _ToldToStop:
+        _end_own_group(child)
+    return code if code >= 0 else 128 - code
+
+
+def _die_with(parent: int) -> None:
+    """Ask for SIGTERM at the parent's death; it may have died before we asked."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM))
+    if os.getppid() != parent:
+        raise _ToldToStop
+
+
+def _stop(_number: int, _frame: FrameType | None) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise _ToldToStop
+
+
+def _end_own_group(child: subprocess.Popen[bytes] | None) -> None:
+    """A moment for an orderly end, then the whole group, this process included."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    os.killpg(0, signal.SIGTERM)
+    try:
+        if child is not None:
+            child.wait(_LEASH_GRACE_S)
+    except subprocess.TimeoutExpired:
+        pass
+    os.killpg(0, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

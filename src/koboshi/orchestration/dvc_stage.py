@@ -16,6 +16,14 @@ from koboshi.exits import exit_code as code_of
 from koboshi.files import publish_bytes
 
 
+def cache_of(project: Path) -> Path:
+    """The absolute folder of the cache, as the project's DVC configuration says."""
+    from dvc.config import Config
+
+    configured = Config(str(project / ".dvc"))["cache"].get("dir")
+    return (project / ".dvc" / (configured or "cache")).resolve()
+
+
 def main() -> int:
     """Reproduce the stage alone, as far as its dependencies or parameters changed; its exit code."""
     from dvc.exceptions import DvcException

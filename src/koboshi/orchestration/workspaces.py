@@ -5,11 +5,15 @@ so what was done in it. It has the files that the stages name, a params.yaml of 
 shares DVC's cache with the project, so that only what depends on the changes is done again.
 """
 
+import copy
 import dataclasses
+import datetime
+import hashlib
+import json
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -17,7 +21,68 @@ from koboshi.documents import load_mapping
 from koboshi.errors import BadInput
 from koboshi.files import make_state_folder, publish_bytes
 from koboshi.names import one_part, parts_below
-from koboshi.orchestration import parameters
+
+
+def numbers(params: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Each value of params.yaml that is not itself a block, under its dotted name, in the file's order."""
+    for name, value in params.items():
+        if isinstance(value, Mapping):
+            yield from numbers(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+def changes(committed: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """The wanted values that differ from the committed ones; None means "as committed".
+
+    Raises `BadInput` for a name that is not there, or a value of another kind than the committed one.
+    """
+    known = dict(numbers(committed))
+    given = {name: value for name, value in wanted.items() if value is not None}
+    if unknown := sorted(set(given) - set(known)):
+        raise BadInput(f"params.yaml has no {', '.join(unknown)}: it has {', '.join(known)}.")
+    fitting = {name: _of_kind(name, known[name], value) for name, value in given.items()}
+    return {name: value for name, value in fitting.items() if value != known[name]}
+
+
+def changed(committed: Mapping[str, Any], differing: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy of the committed parameters with some values changed."""
+    params = copy.deepcopy(dict(committed))
+    for name, value in differing.items():
+        *blocks, last = name.split(".")
+        block = params
+        for step in blocks:
+            block = block[step]
+        block[last] = value
+    return params
+
+
+def digest(differing: Mapping[str, Any]) -> str:
+    """The name of an experiment: the same changes have the same one, in whatever order they were given."""
+    return hashlib.sha256(json.dumps(dict(differing), sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def _of_kind(name: str, committed: Any, value: Any) -> Any:
+    if committed is None or type(value) is type(committed):
+        return value
+    if isinstance(committed, float) and type(value) is int:
+        return float(value)
+    if isinstance(committed, datetime.date) and isinstance(value, str):
+        return _date(name, committed, value)
+    raise BadInput(f"{name} is {committed!r} in params.yaml and cannot be {value!r}: give a {_kind(committed)}.")
+
+
+def _date(name: str, committed: datetime.date, value: str) -> datetime.date:
+    try:
+        return type(committed).fromisoformat(value)
+    except ValueError as error:
+        raise BadInput(f"{name} is {committed} in params.yaml and cannot be {value!r}: write it alike.") from error
+
+
+def _kind(value: Any) -> str:
+    names = {bool: "true or false", int: "whole number", float: "number", str: "text", list: "list"}
+    return names.get(type(value), type(value).__name__)
+
 
 PROJECT = "project"
 _PARAMS = "params.yaml"
@@ -49,13 +114,13 @@ def choose(project: Path, state_dir: Path, wanted: Mapping[str, Any]) -> Workspa
     own. Raises `BadInput` for parameters that do not fit.
     """
     committed = load_mapping(project / _PARAMS)
-    differing = parameters.changes(committed, wanted)
+    differing = changes(committed, wanted)
     if not differing:
         return Workspace(PROJECT, project)
-    workspace = Workspace(parameters.digest(differing), state_dir / "workspaces" / parameters.digest(differing))
+    workspace = Workspace(digest(differing), state_dir / "workspaces" / digest(differing))
     make_state_folder(state_dir)
     _copy_project(project, workspace.folder)
-    _write_yaml(workspace.folder / _PARAMS, parameters.changed(committed, differing))
+    _write_yaml(workspace.folder / _PARAMS, changed(committed, differing))
     _configure_dvc(project, workspace.folder)
     return workspace
 
@@ -133,7 +198,38 @@ def _write_yaml(file: Path, content: Mapping[str, Any]) -> None:
 
 def _configure_dvc(project: Path, folder: Path) -> None:
     """One cache for all, by absolute path; and no Git, which would find the project's repository above."""
-    from koboshi.orchestration.dvc_cache import cache_of
+    from koboshi.orchestration.dvc_stage import cache_of
 
     text = f"[core]\nno_scm = true\nanalytics = false\n[cache]\ndir = {cache_of(project)}\n"
     publish_bytes(folder / ".dvc/config.local", text.encode())
+
+
+PROMOTE_BOX = "promote_experiment"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Candidate:
+    """A workspace with a candidate; `promotes` says whether it may become champion."""
+
+    workspace: str
+    promotes: bool
+
+
+def announced(workspace: str, params: Mapping[str, Any]) -> dict[str, Any]:
+    """What the event of a trained candidate says: its workspace, and the box of the form that started the training."""
+    return {"workspace": workspace, PROMOTE_BOX: params.get(PROMOTE_BOX) is True}
+
+
+def numbers_of(params: Mapping[str, Any]) -> dict[str, Any]:
+    """The form without the box: what makes an experiment."""
+    return {name: value for name, value in params.items() if name != PROMOTE_BOX}
+
+
+def candidates(told: Iterable[Mapping[str, Any]]) -> list[Candidate]:
+    """The candidates of these events, or of a form, in their order; of one workspace the last box counts.
+
+    The committed pipeline's candidate may be promoted, an experiment's only where the box is on. An event without a box
+    is one of an older koboshi, whose forms had none.
+    """
+    boxes = {extra["workspace"]: extra.get(PROMOTE_BOX) is True for extra in told}
+    return [Candidate(workspace, box or workspace == PROJECT) for workspace, box in boxes.items()]

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from koboshi.errors import Unavailable
-from koboshi.probes.health import Health
+from koboshi.probes import Health
 from koboshi.probes.http_json import call, reading
 
 PROGRAMS = {

@@ -1,13 +1,53 @@
-"""The gateway's health: a prediction comes through it. Without a model in the slot that cannot be: it says so."""
+"""What a replica says of itself (`/version`), in words, and whether that is well. Pure.
+
+Health is of what is served: a version that is refused, or an alias that is gone, is said, and makes nobody ill as long
+as another version answers.
+"""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from koboshi.errors import Unavailable
-from koboshi.probes.health import Health
+from koboshi.probes import Health
 from koboshi.probes.http_json import Refused, call, reading
-from koboshi.probes.served import NO_MODEL, described, without_a_version
+
+NO_MODEL = "no model yet"
+
+
+def described(state: Mapping[str, Any]) -> str:
+    """The version that answers, the one that is refused, and an alias that is gone, in one phrase."""
+    words = [f"serves version {state['version']}"]
+    if refused := state.get("refused"):
+        words.append(f"refuses version {refused['version']}")
+    if state.get("alias_gone"):
+        words.append(f"the alias {state.get('slot')} is gone")
+    return ", ".join(words)
+
+
+def without_a_version(state: Mapping[str, Any]) -> Health:
+    """How a replica is of which no version answers: well only while there is nothing that it could serve."""
+    if refused := state.get("refused"):
+        return Health(False, f"nothing is served: version {refused['version']} is refused: {refused['reason']}"[:200])
+    if state.get("registry") != "reachable":
+        return Health(False, f"nothing is served: {state.get('registry')}"[:200])
+    return Health(True, NO_MODEL)
+
+
+def probe_replica(url: str, limit_s: float = 5.0) -> Health:
+    """Ask for readiness, which makes a real prediction, and when that is refused, for the reason."""
+    try:
+        with reading(url):
+            return Health(True, described(call(f"{url}/health", limit_s=limit_s)))
+    except Unavailable as error:
+        refused = error
+    try:
+        with reading(url):
+            state = call(f"{url}/version", limit_s=limit_s)
+            return Health(False, str(refused)[:200]) if state["version"] is not None else without_a_version(state)
+    except Unavailable as error:
+        return Health(False, str(error)[:200])
+
 
 Example = Callable[[str, int], Any | None]
 Promoted = Callable[[], bool]

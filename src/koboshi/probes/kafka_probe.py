@@ -3,7 +3,7 @@
 import time
 import uuid
 
-from koboshi.probes.health import Health
+from koboshi.probes import Health
 
 TOPIC = "koboshi-probe"
 TOPIC_CONFIG = {"retention.ms": "60000", "segment.ms": "60000"}

@@ -5,7 +5,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from koboshi.errors import Unavailable
-from koboshi.probes.health import Health
+from koboshi.probes import Health
 from koboshi.probes.http_json import Refused, call, reading
 
 EXPERIMENT = "koboshi-probe"

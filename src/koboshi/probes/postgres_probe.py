@@ -2,7 +2,7 @@
 
 import time
 
-from koboshi.probes.health import Health
+from koboshi.probes import Health
 
 
 def probe_postgres(address: str, user: str, database: str, limit_s: float = 10.0) -> Health:

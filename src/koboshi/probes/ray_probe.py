@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from koboshi.errors import Unavailable
-from koboshi.probes.health import Health
+from koboshi.probes import Health
 from koboshi.probes.http_json import call, reading
 
 LOOPBACK = ("127.", "localhost")

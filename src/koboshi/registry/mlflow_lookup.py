@@ -1,20 +1,23 @@
-"""Finding before making: MLflow has no unique keys, so a run is known by its tags, and those are given as it is made.
+"""Runs in MLflow: found before they are made, filled once, closed with a reason.
 
-A run that was made while its answer got lost is found by the next look. What two who raced have made, or a request
-that came through late, is told apart in the same way by everybody: a finished run counts before others, then the
-oldest, then the lowest id; the others are ghosts, and whoever comes next deletes them.
+MLflow has no unique keys, so a run is known by its tags, and those are given as it is made. A run that was made while
+its answer got lost is found by the next look. What two who raced have made, or a request that came through late, is
+told apart in the same way by everybody: a finished run counts before others, then the oldest, then the lowest id; the
+others are ghosts, and whoever comes next deletes them. A run whose training does not go on says so, with the reason in
+its description; it opens again when the training does.
 """
 
 import time
-from collections.abc import Callable, Mapping
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from mlflow import MlflowClient
-from mlflow.entities import LifecycleStage, Run, ViewType
-from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
+from mlflow.entities import LifecycleStage, Metric, Param, Run, ViewType
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NOTE
 
 from koboshi.errors import Conflict, NotConfigured
 from koboshi.registry.mlflow_connection import FAILURES, asking_once
+from koboshi.registry.progress import StepRecord
 
 KEY_TAG = "koboshi.key"
 UNIT_TAG = "koboshi.unit"
@@ -134,3 +137,62 @@ def _restored(client: MlflowClient, experiment: str, key: str, unit: str | None)
         client.restore_run(run.info.run_id)
         return [client.get_run(run.info.run_id)]
     return []
+
+
+RUNNING, FAILED, KILLED = "RUNNING", "FAILED", "KILLED"
+ABANDONED = "Nobody is at this training any more; the next `train` with the same inputs goes on with it."
+
+
+def close_run(client: MlflowClient, run: Run, status: str, reason: str) -> None:
+    """Let a run end in this status."""
+    client.set_tag(run.info.run_id, MLFLOW_RUN_NOTE, reason)
+    client.set_terminated(run.info.run_id, status, round(time.time() * 1000))
+
+
+def close_abandoned(client: MlflowClient, experiment: str, is_abandoned: Callable[[str], bool]) -> None:
+    """Close the runs that say they are running while, by their key, nobody is at their training."""
+    for run in search_runs(client, experiment, f"attributes.status = '{RUNNING}'"):
+        if (key := run.data.tags.get(KEY_TAG)) and is_abandoned(key):
+            close_run(client, run, KILLED, ABANDONED)
+
+
+_METRICS_A_REQUEST = 1000
+_PARAMS_A_REQUEST = 100
+
+
+def log_params(client: MlflowClient, run: Run, params: Mapping[str, Any]) -> None:
+    """Log what is not there yet: MLflow refuses to change a parameter, and so do we."""
+    missing = [Param(name, str(value)) for name, value in params.items() if name not in run.data.params]
+    for some in _portions(missing, _PARAMS_A_REQUEST):
+        client.log_batch(run.info.run_id, params=some)
+
+
+def log_missing_metrics(client: MlflowClient, run: Run, metrics: Sequence[Metric]) -> None:
+    """Log the metrics that the run has not at their step.
+
+    Key: name and step. MLflow keeps a row for each name, step, time and value, so a step that was told twice with two
+    times, by two tellers or because it was done again, would be there twice: what came first is left as it is. `run`
+    is as it was found at the beginning, which tells whether there is anything to be looked for.
+    """
+    names = {metric.key for metric in metrics} & set(run.data.metrics)
+    there = {(name, old.step) for name in names for old in client.get_metric_history(run.info.run_id, name)}
+    log_metrics(client, run.info.run_id, [metric for metric in metrics if (metric.key, metric.step) not in there])
+
+
+def log_metrics(client: MlflowClient, run_id: str, metrics: Sequence[Metric]) -> None:
+    """Log metrics that are known not to be there."""
+    for some in _portions(metrics, _METRICS_A_REQUEST):
+        client.log_batch(run_id, some)
+
+
+def by_step(steps: Iterable[StepRecord]) -> list[Metric]:
+    """Each metric with its step's own time."""
+    return [
+        Metric(name, value, round(step.at_s * 1000), step.step)
+        for step in steps
+        for name, value in step.metrics.items()
+    ]
+
+
+def _portions(things: Sequence[Any], size: int) -> Iterable[Sequence[Any]]:
+    return (things[start : start + size] for start in range(0, len(things), size))

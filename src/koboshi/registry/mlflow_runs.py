@@ -22,10 +22,20 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME, MLFL
 from koboshi.errors import Conflict
 from koboshi.registry import mlflow_lookup
 from koboshi.registry.mlflow_connection import NOT_THERE, answering, connect
-from koboshi.registry.mlflow_lookup import FINISHED, KEY_TAG, UNIT_TAG, experiment_id, made_once, no_run, the_run
-from koboshi.registry.mlflow_metrics import by_step, log_missing_metrics, log_params
+from koboshi.registry.mlflow_lookup import (
+    FINISHED,
+    KEY_TAG,
+    UNIT_TAG,
+    by_step,
+    experiment_id,
+    log_missing_metrics,
+    log_params,
+    made_once,
+    no_run,
+    the_run,
+)
 from koboshi.registry.mlflow_model import write_model
-from koboshi.registry.records import UnitRecord
+from koboshi.registry.progress import UnitRecord
 
 SHA256_TAG = "koboshi.sha256"
 MODEL_TAG = "koboshi.model_id"

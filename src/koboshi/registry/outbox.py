@@ -21,7 +21,7 @@ from typing import Any, Self
 from koboshi.errors import BadInput, Conflict
 from koboshi.files import TEMPORARY_PREFIX, naming_disk_failures, publish, publish_bytes, sha256_of, verify
 from koboshi.names import one_part
-from koboshi.registry.records import StepRecord, TrainingRecord, UnitRecord
+from koboshi.registry.progress import StepRecord, TrainingRecord, UnitRecord
 
 FORMAT_VERSION = 1
 RECORD = "record.json"

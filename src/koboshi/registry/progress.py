@@ -1,14 +1,63 @@
-"""Telling of a training while it is under way, from beside it: nothing of this can slow it down or fail it."""
+"""What a training leaves to be recorded, and telling of it while it is under way: it never waits for that."""
 
+import dataclasses
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from koboshi.errors import KoboshiError, LeaseTaken, Permanent
 from koboshi.ledger import Ledger
-from koboshi.registry.records import TrainingPlan
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class StepRecord:
+    """What a step measured, and when it was committed (`at_s`, seconds since 1970)."""
+
+    step: int
+    metrics: Mapping[str, float]
+    at_s: float
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class UnitRecord:
+    """One trained unit: a fitted scikit-learn `model`, some rows of its input as `example`.
+
+    `recoveries` are sentences, one for each time that training went on after a failure; they are counted as a metric
+    and can be read in the run's description.
+    """
+
+    name: str
+    params: Mapping[str, Any]
+    steps: Sequence[StepRecord]
+    recoveries: Sequence[str]
+    model: Any
+    example: "pd.DataFrame"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class TrainingRecord:
+    """A finished training: the experiment that it belongs to, its key, its parameters, its units."""
+
+    experiment: str
+    key: str
+    params: Mapping[str, Any]
+    units: Sequence[UnitRecord]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class TrainingPlan:
+    """A training that is under way: its experiment, key and parameters, and by unit those of its units."""
+
+    experiment: str
+    key: str
+    params: Mapping[str, Any]
+    units: Mapping[str, Mapping[str, Any]]
+
 
 FIRST_S, EVERY_S = 1.0, 5.0
 LAST_WORD_S = 10.0  # how long who follows a training waits, at its end, for a request that is under way
@@ -29,7 +78,7 @@ class Progress(Protocol):
 
 def to_mlflow(ledger: Ledger, tracking_uri: str, plan: TrainingPlan) -> Progress:
     """MLflow's runs; its client, which takes seconds to import, is imported now."""
-    from koboshi.registry.mlflow_progress import MlflowProgress
+    from koboshi.registry.mlflow_delivery import MlflowProgress
 
     return MlflowProgress(ledger, tracking_uri, plan)
 

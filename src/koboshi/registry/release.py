@@ -1,17 +1,143 @@
-"""The alias of a slot moves under an intent: written down first, then made, then settled."""
+"""Which version a slot serves: judged by its score, and moved under an intent: written down, made, then settled.
+
+`judge`, `next_move` and `moved_by_hand` decide, on small values; the rest acts.
+"""
 
 import dataclasses
+import hashlib
+import json
 import uuid
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Protocol
+from pathlib import Path
+from typing import Any, Literal, Protocol
 
 from koboshi.errors import Conflict, Transient
+from koboshi.files import publish_bytes
 from koboshi.ledger import Ledger
 from koboshi.ledger.held_lease import HeldLease, holding
 from koboshi.ledger.holders import this_process
 from koboshi.ledger.intents import Intent, last_done, open_intent, opened, served, settle
 from koboshi.refs import ModelRef
-from koboshi.registry.promotion import moved_by_hand, next_move
+
+Outcome = Literal["promote", "keep", "refuse"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Verdict:
+    """`promote` the candidate, `keep` it (it is the champion already) or `refuse` it; `reason` is one sentence."""
+
+    outcome: Outcome
+    reason: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Contender:
+    """A version and what it scored (higher is better) on the rows that all are judged on."""
+
+    version: int
+    score: float
+
+
+def judge(
+    candidate: Contender, champion: Contender | None, max_drop: float, earlier: Sequence[Contender] = ()
+) -> Verdict:
+    """A candidate becomes champion if its score is at most `max_drop` below that of the best the slot has served.
+
+    That is the champion, or one of the `earlier` versions: measured by the champion alone, each could be a little
+    worse than the one before, without an end. A version without a score (NaN) is no measure.
+    """
+    if candidate.score != candidate.score:
+        return Verdict("refuse", f"version {candidate.version} has no score on these rows.")
+    if champion is not None and candidate.version == champion.version:
+        return Verdict("keep", f"version {candidate.version} is the champion already.")
+    best = _best(candidate, [*([champion] if champion else []), *earlier])
+    scores = _scores(candidate, champion, best)
+    if best is not None and candidate.score < best.score - max_drop:
+        return Verdict("refuse", f"{scores}: worse by more than the {max_drop:g} that is allowed.")
+    return Verdict("promote", f"{scores}: not worse than the {max_drop:g} that is allowed." if best else f"{scores}.")
+
+
+def _best(candidate: Contender, served: Sequence[Contender]) -> Contender | None:
+    """The best of the versions that were served; of a tie the first, which is the champion's place."""
+    others = [one for one in served if one.version != candidate.version and one.score == one.score]
+    return max(others, key=lambda one: one.score, default=None)
+
+
+def _scores(candidate: Contender, champion: Contender | None, best: Contender | None) -> str:
+    told = [f"version {candidate.version} scores {candidate.score:.4f}"]
+    told.append(f"champion {champion.version} {champion.score:.4f}" if champion else "and there is no champion")
+    if best is not None and best != champion:
+        told.append(f"version {best.version}, the best that was served, {best.score:.4f}")
+    return ", ".join(told)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Move:
+    """What brings an open intent to its end: `point` the alias, or settle it as it is (`done`, `taken back`)."""
+
+    action: Literal["point", "done", "taken back"]
+    detail: str = ""
+
+
+def next_move(intent: Intent, alias: int | None, *, wanted_exists: bool) -> Move:
+    """Whoever finds an open intent takes this step, then looks again; from every state it ends (I8)."""
+    if alias == intent.wanted:
+        return Move("done")
+    if alias != intent.expected:
+        return Move("taken back", f"moved by hand to {_named(alias)} meanwhile")
+    if not wanted_exists:
+        return Move("taken back", f"version {intent.wanted} is gone")
+    return Move("point")
+
+
+def moved_by_hand(last: Intent | None, alias: int | None) -> str | None:
+    """What somebody did to the alias since our last move, as a phrase; None when it is where we left it."""
+    ours = last.wanted if last else None
+    return None if alias == ours else f"moved by hand from {_named(ours)} to {_named(alias)}"
+
+
+def _named(version: int | None) -> str:
+    return "nothing" if version is None else f"version {version}"
+
+
+FORMAT = 1
+
+
+class Scores:
+    """The scores of models by one measure: the rows, the metric and the code that computes it."""
+
+    def __init__(self, state_dir: Path, measure: Mapping[str, Any]) -> None:
+        """`measure` is everything that a score depends on beside the model, as JSON values."""
+        name = hashlib.sha256(json.dumps(dict(measure), sort_keys=True).encode()).hexdigest()[:32]
+        self._file = state_dir / "cache" / "scores" / f"{name}.json"
+
+    def of(self, sha256: str, measured: Callable[[], float]) -> float:
+        """The score of the model with this digest, measured if it is not known; what `measured` raises passes.
+
+        Key: the model's digest. Commit: the file's rename. Of two who write at once one loses its entry, and measures
+        that model again.
+        """
+        known = self._known()
+        if sha256 in known:
+            return known[sha256]
+        return self.keep(sha256, measured())
+
+    def keep(self, sha256: str, score: float) -> float:
+        """Write a score down, and return it."""
+        content = {"format": FORMAT, "scores": {**self._known(), sha256: score}}
+        publish_bytes(self._file, json.dumps(content).encode())
+        return score
+
+    def _known(self) -> dict[str, float]:
+        """What was measured; a file that cannot be read, or is of another format, is as good as none."""
+        try:
+            content = json.loads(self._file.read_text())
+            known = content["scores"] if content["format"] == FORMAT else {}
+            return {str(sha256): float(score) for sha256, score in known.items()}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            return {}
+
 
 LEASE_S = 30.0
 

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import stamina
 
@@ -12,15 +12,16 @@ from koboshi.errors import BadInput, LeaseTaken
 from koboshi.formats.manifest import Dataset
 from koboshi.ingest.stray_files import open_ledger
 from koboshi.refs import DatasetRef
-from koboshi.scoring.model_version import Version, model_of
-from koboshi.scoring.partition_unit import FACTORY, unit_params
-from koboshi.scoring.partitions import ROWS, Partition, plan_partitions, scoring_key
+from koboshi.scoring.partition_unit import FACTORY, Version, model_of, unit_params
+from koboshi.scoring.partitions import ROWS, Partition, check_place, holds, plan_partitions, publish, scoring_key
 from koboshi.scoring.polars_partition import check_columns, tables
-from koboshi.scoring.scored import check_place, holds, publish
 from koboshi.training import TrainingSpec, UnitSpec, Workplace
 from koboshi.training.attach import Attained, Jobs, attain
 from koboshi.training.ray_submit import submission
 from koboshi.training.worker import read_checkpoint
+
+if TYPE_CHECKING:
+    from koboshi.registry.mlflow_registry import MlflowRegistry
 
 PUBLISHING_S = 120.0  # for another one who publishes the same just now
 
@@ -46,7 +47,7 @@ def score(order: Order, place: Workplace, jobs: Jobs, job: Path, say: Say) -> No
 
     Key: the dataset's manifest digest, the version and its artefact's digest, and how the scores are written. Commit of
     a partition: its row in the ledger, which names the file by its digest; the job's driver makes it under its lease
-    (`koboshi.training.driver`). Commit of the whole: the rename of the folder (`scored.publish`). Under a crash of a
+    (`koboshi.training.driver`). Commit of the whole: the rename of the folder (`publish`). Under a crash of a
     worker its partition is done again on a warm spare; of the job, the next attempt goes on with the partitions that
     are committed and verify; of this call, the job runs on, and the next call attaches to it. Of two drivers at once
     one has the lease, the other is fenced. What does not fit raises `BadInput` or `Corrupt` before a job is submitted.
@@ -109,3 +110,20 @@ def _parts(spec: TrainingSpec, attained: Attained) -> Iterator[tuple[str, bytes]
 
 def _rows(plan: list[Partition]) -> str:
     return f"{sum(part.rows for part in plan):,} rows"
+
+
+def find_version(registry: "MlflowRegistry", number: int | None, slot: str, cache: Path) -> Version:
+    """Version `number`, or without one the version that the slot points at now.
+
+    Raises `BadInput` when there is none, or when no digest was recorded for it: then nobody can tell its bytes.
+    """
+    wanted = registry.aliased(slot) if number is None else number
+    if wanted is None:
+        raise BadInput(f"slot {slot} of model {registry.name} points at no version: promote one, or give a version.")
+    ref = registry.version(wanted)
+    if ref is None:
+        known = ", ".join(str(found.version) for found in sorted(registry.versions(), key=lambda ref: ref.version))
+        raise BadInput(f"model {registry.name} has no version {wanted}: MLflow knows {known or 'none of it'}.")
+    if not ref.sha256:
+        raise BadInput(f"{ref.name} version {ref.version} has no recorded digest: register it with koboshi.")
+    return Version(ref, registry.source(ref), registry.tracking_uri, cache)

@@ -1,7 +1,7 @@
 """What a replica wants to know of MLflow: where an alias points, by REST, and the bytes of an artefact.
 
 MLflow itself costs 70 MB and more than a second to import, so a replica does without it: the alias is one documented
-REST call, and a download, which is rare, runs in a short process (`mlflow_download`).
+REST call, and a download, which is rare, runs in a short process (`download`).
 """
 
 import os
@@ -15,7 +15,7 @@ import requests
 from koboshi.errors import Corrupt, Unavailable
 from koboshi.proxies import direct, for_requests
 from koboshi.refs import ModelRef
-from koboshi.serving.following import Aliased
+from koboshi.serving.replica import Aliased
 
 _NOT_THERE = frozenset({"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"})
 _ALIAS = "/api/2.0/mlflow/registered-models/alias"
@@ -59,7 +59,7 @@ class MlflowReader:
 
     def fetch(self, seen: Aliased, folder: Path) -> Path:
         """Download an artefact into a folder; `Corrupt` when there is none, `Unavailable` when it takes too long."""
-        command = [sys.executable, "-m", "koboshi.serving.mlflow_download", seen.source, str(folder)]
+        command = [sys.executable, "-m", "koboshi.serving.mlflow_reader", seen.source, str(folder)]
         environment = {**_PATIENCE, **os.environ, **direct(os.environ), "MLFLOW_TRACKING_URI": self._uri}
         try:
             done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
@@ -81,3 +81,14 @@ def _aliased(version: dict[str, Any]) -> Aliased:
     tags = {tag["key"]: tag["value"] for tag in version.get("tags", [])}
     key, sha256 = tags.get("koboshi.key", ""), tags.get("koboshi.sha256", "")
     return Aliased(ModelRef(version["name"], int(version["version"]), key, sha256), version["source"])
+
+
+def download() -> None:
+    """`python -m koboshi.serving.mlflow_reader SOURCE FOLDER`: MLflow in a process of its own, which ends again."""
+    from mlflow.artifacts import download_artifacts
+
+    download_artifacts(sys.argv[1], dst_path=sys.argv[2])
+
+
+if __name__ == "__main__":
+    download()

@@ -13,8 +13,32 @@ from koboshi.files import publish_bytes
 from koboshi.names import one_part
 from koboshi.refs import ModelRef
 from koboshi.serving.artefacts import sweep, verified_artefact
-from koboshi.serving.following import Aliased, Refusal, wants_loading
 from koboshi.serving.sklearn_model import Checked
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Aliased:
+    """The version that a slot's alias points at, and where its artefact lies."""
+
+    ref: ModelRef
+    source: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Refusal:
+    """A version that was not taken, why, and from when on (monotonic seconds) another try is worth it."""
+
+    ref: ModelRef
+    reason: str
+    retry_at: float
+
+
+def wants_loading(serving: ModelRef | None, refusal: Refusal | None, seen: Aliased, now: float) -> bool:
+    """Load what is new. A refused version is left alone until its time, or until its digest is another one."""
+    if seen.ref == serving:
+        return False
+    return refusal is None or refusal.ref != seen.ref or now >= refusal.retry_at
+
 
 RETRY_REFUSED_S = 60.0
 log = logging.getLogger("koboshi.serving")

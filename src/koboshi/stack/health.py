@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from koboshi.probes.health import Health
+from koboshi.probes import Health
 from koboshi.settings import Settings
 from koboshi.stack.launch import accepts
 from koboshi.stack.part import Part
@@ -81,7 +81,7 @@ def part_probe(settings: Settings, part: Part) -> Probe:
 
 
 def _replica_probe(part: Part) -> Probe:
-    from koboshi.probes.replica_probe import probe_replica
+    from koboshi.probes.gateway_probe import probe_replica
 
     return lambda: probe_replica(part.address)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from koboshi.probes.health import Health
+from koboshi.probes import Health
 from koboshi.settings import Settings
 from koboshi.stack.health import probe_name
 from koboshi.stack.operate import history

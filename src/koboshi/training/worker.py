@@ -11,7 +11,7 @@ from typing import cast
 
 from koboshi.errors import BadInput, Unavailable
 from koboshi.heartbeat.beat import Address, Doing
-from koboshi.heartbeat.companion import Companion
+from koboshi.heartbeat.beat_sender import Companion
 from koboshi.journal import Journal
 from koboshi.names import one_part, parts_below
 from koboshi.refs import CheckpointRef, DatasetRef

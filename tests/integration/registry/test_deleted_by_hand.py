@@ -11,14 +11,13 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from koboshi.errors import Conflict, Corrupt, NotConfigured
 from koboshi.ledger import Ledger, leases, steps
 from koboshi.refs import CheckpointRef
+from koboshi.registry.mlflow_delivery import MlflowProgress, deliver, hand_over
 from koboshi.registry.mlflow_lookup import experiment_id, search_runs
 from koboshi.registry.mlflow_model import verified_model
-from koboshi.registry.mlflow_outbox import deliver, hand_over
-from koboshi.registry.mlflow_progress import MlflowProgress
 from koboshi.registry.mlflow_registry import MlflowRegistry
 from koboshi.registry.mlflow_runs import MODEL_TAG, find_run, log_evaluation, record_training, recorded_model
 from koboshi.registry.outbox import Outbox
-from koboshi.registry.records import TrainingPlan, TrainingRecord
+from koboshi.registry.progress import TrainingPlan, TrainingRecord
 from tests.support.models import unit_record
 
 pytestmark = [pytest.mark.parts, pytest.mark.filterwarnings("ignore::DeprecationWarning")]

@@ -12,10 +12,9 @@ from koboshi.errors import Unavailable
 from koboshi.ledger import Ledger, leases, steps
 from koboshi.refs import CheckpointRef
 from koboshi.registry import mlflow_lookup
-from koboshi.registry.mlflow_outbox import hand_over
-from koboshi.registry.mlflow_progress import MlflowProgress
+from koboshi.registry.mlflow_delivery import MlflowProgress, hand_over
 from koboshi.registry.outbox import Outbox
-from koboshi.registry.records import StepRecord, TrainingPlan, TrainingRecord, UnitRecord
+from koboshi.registry.progress import StepRecord, TrainingPlan, TrainingRecord, UnitRecord
 from koboshi.settings import load_settings
 from pipelines.recording import deliver_first
 from tests.support.mlflow_server import MlflowServer, losing_proxy

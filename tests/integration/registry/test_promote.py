@@ -21,7 +21,7 @@ from koboshi.ledger import Ledger, intents
 from koboshi.registry.mlflow_model import verified_model
 from koboshi.registry.mlflow_registry import MlflowRegistry
 from koboshi.registry.mlflow_runs import record_training
-from koboshi.registry.records import StepRecord, UnitRecord
+from koboshi.registry.progress import StepRecord, UnitRecord
 from pipelines import comparing, promote
 from pipelines.columns import FEATURES, LABEL, TABLE
 from pipelines.evaluate import EVALUATION

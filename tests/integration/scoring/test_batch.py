@@ -16,9 +16,8 @@ from koboshi.datasets.build import building, open_verified
 from koboshi.errors import BadInput, Corrupt, LeaseTaken, Permanent
 from koboshi.refs import ModelRef
 from koboshi.scoring import batch
-from koboshi.scoring.batch import Order, score
-from koboshi.scoring.mlflow_version import find_version
-from koboshi.scoring.model_version import Version, model_of
+from koboshi.scoring.batch import Order, find_version, score
+from koboshi.scoring.partition_unit import Version, model_of
 from koboshi.scoring.partitions import FORMAT_VERSION
 from koboshi.serving.sklearn_model import load
 from koboshi.training import attach

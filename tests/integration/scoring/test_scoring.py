@@ -20,8 +20,7 @@ from koboshi.ledger import Ledger
 from koboshi.ledger.steps import committed
 from koboshi.registry.mlflow_registry import MlflowRegistry
 from koboshi.registry.mlflow_runs import record_training
-from koboshi.scoring.batch import Order, score
-from koboshi.scoring.mlflow_version import find_version
+from koboshi.scoring.batch import Order, find_version, score
 from koboshi.scoring.partitions import scoring_key
 from koboshi.serving.sklearn_model import load
 from koboshi.training import attach

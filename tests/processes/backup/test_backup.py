@@ -13,10 +13,9 @@ from pathlib import Path
 import pytest
 
 from koboshi.backup import restoring
-from koboshi.backup.archive import MANIFEST, Entry, read_header, unpack, write_archive
 from koboshi.backup.making import Watch
 from koboshi.backup.pieces import is_safe, pieces
-from koboshi.backup.pyarrow_zstd import open_writing
+from koboshi.backup.pyarrow_archive import MANIFEST, Entry, open_writing, read_header, unpack, write_archive
 from koboshi.backup.restoring import restore
 from koboshi.errors import BadInput, Conflict, Corrupt, Fenced, NotConfigured
 from koboshi.files import tree_digest

@@ -16,7 +16,7 @@ from koboshi.drills.scenes.dataset_checks import (
 )
 from koboshi.drills.scenes.dataset_scene import Told
 from koboshi.drills.strike import Strike
-from koboshi.probes.health import Health
+from koboshi.probes import Health
 
 TOOK = Strike("flipped byte", "something", 1.0, 1.0, took=True)
 RIGHT = '{"count": 20000}'

@@ -16,7 +16,7 @@ from koboshi.drills.scenes.release_checks import (
     registry_answers,
 )
 from koboshi.drills.strike import Strike
-from koboshi.probes.health import Health
+from koboshi.probes import Health
 
 TOOK = Strike("flipped byte", "the artefact of version 2", 1.0, 1.0, took=True)
 DIGEST = "the artefact of m version 2 has digest 1, but 2 was registered"

@@ -21,7 +21,7 @@ from koboshi.drills.scenes.task_checks import (
 from koboshi.drills.scenes.task_scene import TaskScene, tried_again
 from koboshi.drills.strike import Strike
 from koboshi.orchestration.airflow_client import Run, TaskState, Try
-from koboshi.probes.health import Health
+from koboshi.probes import Health
 from koboshi.settings import Airflow
 
 STRIKE = Strike("SIGKILL", "the task", at_s=100.0, at_monotonic=1.0, took=True, pid=11)

@@ -20,7 +20,7 @@ from koboshi.drills.scenes.tracker_checks import (
 )
 from koboshi.drills.scenes.tracker_witness import TrackedRun
 from koboshi.drills.strike import Strike
-from koboshi.probes.health import Health
+from koboshi.probes import Health
 from tests.support.trainings import chain_spec
 
 FIRST = Strike("SIGKILL", "mlflow", at_s=100.0, at_monotonic=1.0, took=True, pid=11)

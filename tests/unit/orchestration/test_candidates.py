@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from koboshi.orchestration.candidates import PROMOTE_BOX, Candidate, announced, candidates, numbers_of
+from koboshi.orchestration.workspaces import PROMOTE_BOX, Candidate, announced, candidates, numbers_of
 
 BOX_ON, BOX_OFF = {PROMOTE_BOX: True}, {PROMOTE_BOX: False}
 

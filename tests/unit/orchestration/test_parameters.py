@@ -5,7 +5,7 @@ import datetime
 import pytest
 
 from koboshi.errors import BadInput
-from koboshi.orchestration import parameters
+from koboshi.orchestration import workspaces
 
 COMMITTED = {
     "train": {"seed": 0, "forest": {"trees": 100, "depth": None}, "boosting": {"rate": 0.1, "exact": True}},
@@ -15,7 +15,7 @@ COMMITTED = {
 
 def test_numbers_are_named_by_their_path_in_the_files_order() -> None:
     """The trigger form shows what params.yaml has."""
-    assert list(parameters.numbers({"train": COMMITTED["train"]})) == [
+    assert list(workspaces.numbers({"train": COMMITTED["train"]})) == [
         ("train.seed", 0),
         ("train.forest.trees", 100),
         ("train.forest.depth", None),
@@ -26,18 +26,18 @@ def test_numbers_are_named_by_their_path_in_the_files_order() -> None:
 
 def test_nothing_and_what_is_committed_change_nothing() -> None:
     """An empty field means "as committed", and so does the committed value itself: no experiment is made of it."""
-    assert parameters.changes(COMMITTED, {"train.seed": None, "train.forest.trees": 100}) == {}
+    assert workspaces.changes(COMMITTED, {"train.seed": None, "train.forest.trees": 100}) == {}
 
 
 def test_a_whole_number_is_a_number() -> None:
     """A rate of 1 typed into a form is the rate 1.0."""
-    changes = parameters.changes(COMMITTED, {"train.boosting.rate": 1})
+    changes = workspaces.changes(COMMITTED, {"train.boosting.rate": 1})
     assert [type(value) for value in changes.values()] == [float]
 
 
 def test_a_date_is_given_as_text() -> None:
     """JSON has no dates."""
-    changes = parameters.changes(COMMITTED, {"split.until": "2018-08-15"})
+    changes = workspaces.changes(COMMITTED, {"split.until": "2018-08-15"})
     assert changes == {"split.until": datetime.date(2018, 8, 15)}
 
 
@@ -57,19 +57,19 @@ def test_a_date_is_given_as_text() -> None:
 def test_what_does_not_fit_is_refused_with_its_name(name: str, value: object, sentence: str) -> None:
     """Bad input is one sentence and changes nothing."""
     with pytest.raises(BadInput, match=sentence) as error:
-        parameters.changes(COMMITTED, {name: value})
+        workspaces.changes(COMMITTED, {name: value})
     assert name in str(error.value)
 
 
 def test_changed_parameters_are_a_copy() -> None:
     """The committed parameters stay as they are."""
-    changed = parameters.changed(COMMITTED, {"train.forest.trees": 7})
+    changed = workspaces.changed(COMMITTED, {"train.forest.trees": 7})
     assert changed["train"]["forest"] == {"trees": 7, "depth": None}
     assert COMMITTED["train"]["forest"]["trees"] == 100
 
 
 def test_an_experiment_is_named_by_its_changes_in_any_order() -> None:
     """The same changes find the same workspace; other values do not."""
-    one = parameters.digest({"a.b": 1, "c": datetime.date(2018, 8, 15)})
-    assert one == parameters.digest({"c": datetime.date(2018, 8, 15), "a.b": 1})
-    assert one != parameters.digest({"a.b": 2, "c": datetime.date(2018, 8, 15)})
+    one = workspaces.digest({"a.b": 1, "c": datetime.date(2018, 8, 15)})
+    assert one == workspaces.digest({"c": datetime.date(2018, 8, 15), "a.b": 1})
+    assert one != workspaces.digest({"a.b": 2, "c": datetime.date(2018, 8, 15)})

@@ -12,14 +12,12 @@ from pathlib import Path
 import pytest
 
 from koboshi.errors import Unavailable
+from koboshi.probes import Health
 from koboshi.probes.airflow_probe import probe_airflow, stale_programs
-from koboshi.probes.gateway_probe import probe_gateway
-from koboshi.probes.health import Health
+from koboshi.probes.gateway_probe import described, probe_gateway, probe_replica
 from koboshi.probes.http_json import call
 from koboshi.probes.mlflow_probe import aliased_version, example_of, probe_mlflow
 from koboshi.probes.ray_probe import client_environment, probe_ray_head
-from koboshi.probes.replica_probe import probe_replica
-from koboshi.probes.served import described
 
 Answers = Callable[[str, bytes], tuple[int, object]]
 CLOSED = "http://127.0.0.1:9"

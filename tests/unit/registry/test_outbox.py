@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from koboshi.cli import app
 from koboshi.errors import BadInput, Conflict, Corrupt
 from koboshi.registry.outbox import Outbox
-from koboshi.registry.records import StepRecord, TrainingRecord, UnitRecord
+from koboshi.registry.progress import StepRecord, TrainingRecord, UnitRecord
 
 KEY = "ab" * 32
 

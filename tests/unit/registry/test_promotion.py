@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from koboshi.ledger.intents import Intent
-from koboshi.registry.promotion import Contender, Verdict, judge, moved_by_hand, next_move
+from koboshi.registry.release import Contender, Verdict, judge, moved_by_hand, next_move
 
 INTENT = Intent(id=1, slot="m@champion", expected=3, wanted=4)
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from koboshi.registry.scores import Scores
+from koboshi.registry.release import Scores
 
 MEASURE = {"rows": "a", "metric": "auc"}
 

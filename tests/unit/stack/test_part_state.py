@@ -6,7 +6,7 @@ import time
 import pytest
 
 from koboshi.errors import BadInput
-from koboshi.probes.health import Health
+from koboshi.probes import Health
 from koboshi.stack.kill import signal_number
 from koboshi.stack.part_state import GAVE_UP, HEALTHY, STARTING, STOPPED, UNHEALTHY, decide_state, pss_bytes, since_text
 

@@ -20,7 +20,7 @@ from koboshi.files import tree_digest
 from koboshi.registry.mlflow_connection import answering
 from koboshi.registry.mlflow_registry import MlflowRegistry
 from koboshi.registry.mlflow_runs import SHA256_TAG, record_training
-from koboshi.registry.records import StepRecord, UnitRecord
+from koboshi.registry.progress import StepRecord, UnitRecord
 
 MODEL_FILE = "model.skops"
 UNIT = "small"

@@ -30,7 +30,7 @@ class OwnProcess:
 
     def start(self) -> None:
         """Start it; when this process dies, it is ended too."""
-        leashed = [sys.executable, "-m", "koboshi.orchestration.leash", str(os.getpid()), *self._command]
+        leashed = [sys.executable, "-m", "koboshi.orchestration.commands", str(os.getpid()), *self._command]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 leashed,

@@ -17,8 +17,7 @@ from koboshi.drills.strike import Strike
 from koboshi.errors import Transient, Unavailable
 from koboshi.ledger import Ledger
 from koboshi.registry.outbox import Outbox
-from koboshi.registry.progress import telling, to_mlflow
-from koboshi.registry.records import StepRecord, TrainingPlan, TrainingRecord, UnitRecord
+from koboshi.registry.progress import StepRecord, TrainingPlan, TrainingRecord, UnitRecord, telling, to_mlflow
 from koboshi.settings import Settings, required
 from koboshi.training import UnitSpec
 from koboshi.training.checkpoints import final_steps
@@ -120,7 +119,7 @@ class TrackerScene(TrainingScene):
         with telling(self.spec.place.ledger_url, lambda ledger: to_mlflow(ledger, self.uri, plan), self._say):
             super()._train()
         self.trained_s = time.time()
-        from koboshi.registry.mlflow_outbox import deliver, hand_over
+        from koboshi.registry.mlflow_delivery import deliver, hand_over
 
         outbox = Outbox.of(self.folder)
         with closing(Ledger(self.spec.place.ledger_url)) as ledger:

@@ -14,10 +14,11 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
+
+import pyarrow as pa
 
 from koboshi.backup.pieces import is_safe
-from koboshi.backup.pyarrow_zstd import open_reading, open_writing
 from koboshi.documents import load_json
 from koboshi.errors import BadInput, Corrupt, Unavailable
 from koboshi.files import naming_disk_failures, sha256_of
@@ -210,3 +211,13 @@ def _parsed(path: Path, member: _Member) -> dict[str, Any]:
 
 def _json(content: Mapping[str, Any]) -> bytes:
     return json.dumps(content, indent=1).encode() + b"\n"
+
+
+def open_writing(path: Path) -> IO[bytes]:
+    """A file that is compressed as it is written."""
+    return cast("IO[bytes]", pa.CompressedOutputStream(pa.OSFile(str(path), "wb"), "zstd"))
+
+
+def open_reading(path: Path) -> IO[bytes]:
+    """A compressed file; reading raises `OSError` where it is damaged or cut short."""
+    return cast("IO[bytes]", pa.CompressedInputStream(pa.OSFile(str(path), "rb"), "zstd"))

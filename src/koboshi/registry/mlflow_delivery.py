@@ -1,0 +1,212 @@
+"""Trainings go to MLflow: the finished ones through the outbox, and those under way step by step.
+
+At once where MLflow takes them, later where it is away. What is told of a training under way is in the ledger already,
+and its finished record says all of it again: so nothing is lost when MLflow is away, or when who tells is killed. The
+next one catches up.
+"""
+
+import uuid
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+from koboshi.errors import Conflict, Corrupt, Fenced, NotConfigured, Transient
+from koboshi.ledger import Ledger, attempts, steps
+from koboshi.ledger.held_lease import HeldLease, holding
+from koboshi.ledger.holders import this_process
+from koboshi.ledger.leases import is_held
+from koboshi.registry.mlflow_connection import answering, connect
+from koboshi.registry.mlflow_lookup import (
+    FAILED,
+    FINISHED,
+    KEY_TAG,
+    RUNNING,
+    ExperimentDeleted,
+    by_step,
+    close_abandoned,
+    close_run,
+    experiment_id,
+    log_metrics,
+    log_missing_metrics,
+    log_params,
+    search_runs,
+    the_run,
+)
+from koboshi.registry.mlflow_runs import child_tags, parent_tags, record_training
+from koboshi.registry.outbox import Outbox
+from koboshi.registry.progress import StepRecord, TrainingPlan, TrainingRecord
+
+LEASE, LEASE_S = "outbox", 120.0  # longer than one request to a server that is silent may take
+TURN_S = 60.0  # how long to wait for another deliverer
+LATER = "delivered by the next train, evaluate or promote, or by `koboshi outbox deliver`"
+
+Say = Callable[[str], None]
+
+
+def deliver(outbox: Outbox, ledger: Ledger, tracking_uri: str, say: Say) -> int:
+    """Record in MLflow what waits in the outbox, in its order; returns how many entries were delivered.
+
+    Key: the entry's training, looked up in MLflow before it is made. Commit: MLflow's, see `record_training`; only then
+    is the entry removed. Under a crash anywhere between, the next delivery goes on with the same entry and completes
+    what is there. One deliverer at a time, under a lease. An entry that is corrupt, or that MLflow refuses, is set
+    aside, one whose experiment was deleted waits on, and neither keeps the others waiting. Raises `Unavailable` when
+    MLflow is away, `NotConfigured` when it lets nobody in: the rest waits on.
+    """
+    if not outbox.entries():
+        return 0
+    with delivering(ledger, TURN_S) as held:
+        return _deliver(outbox, held, tracking_uri, say)
+
+
+def hand_over(outbox: Outbox, ledger: Ledger, tracking_uri: str | None, training: TrainingRecord, say: Say) -> bool:
+    """Record a training in MLflow, after what waits already; where MLflow is away, put it into the outbox.
+
+    Returns whether it is in MLflow. Its models are copied only in the second case. Key: the training's key. Commit:
+    `record_training` or `Outbox.add`, whichever comes to its end. Raises `DiskFailed`, and `Conflict` when MLflow
+    refuses *this* training.
+    """
+    try:
+        if tracking_uri is None:
+            raise NotConfigured("it has no address")
+        with delivering(ledger, TURN_S) as held:
+            _deliver(outbox, held, tracking_uri, say)
+            given = (training.experiment, training.key, training.params, training.units)
+            runs = record_training(tracking_uri, *given, between=held.keep)
+            _close_abandoned(tracking_uri, training.experiment, ledger)
+    except (Transient, Fenced, NotConfigured) as error:
+        outbox.add(training)
+        waiting = len(outbox.entries())
+        why = "does not take it" if isinstance(error, NotConfigured) else "is away"
+        say(f"MLflow {why} ({str(error).rstrip('.')}); {_counted(waiting)} in the outbox, {LATER}.")
+        return False
+    say(f"Recorded in MLflow, experiment {training.experiment}: run {runs.parent} with {len(runs.units)} units.")
+    return True
+
+
+@contextmanager
+def delivering(ledger: Ledger, wait_s: float) -> Iterator[HeldLease]:
+    """Be the one who writes to MLflow. Raises `LeaseTaken` when somebody else is for longer than `wait_s`."""
+    with holding(ledger, LEASE, f"{uuid.uuid4().hex[:8]}.{this_process()}", LEASE_S, wait_s) as held:
+        yield held
+
+
+def _deliver(outbox: Outbox, held: HeldLease, tracking_uri: str, say: Say) -> int:
+    delivered = 0
+    for entry in outbox.entries():
+        held.keep()
+        try:
+            kept = outbox.read(entry)
+            record_training(tracking_uri, kept.experiment, kept.key, kept.params, kept.units, between=held.keep)
+        except ExperimentDeleted as error:
+            say(f"Entry {entry.path.name} of the outbox waits on: {error}")
+            continue
+        except (Corrupt, Conflict) as error:
+            outbox.set_aside(entry, str(error))
+            say(f"Entry {entry.path.name} of the outbox is set aside, in {outbox.folder / 'refused'}: {error}")
+            continue
+        outbox.remove(entry)
+        delivered += 1
+        say(f"Delivered from the outbox: training {entry.key} with {len(kept.units)} units is in MLflow.")
+    return delivered
+
+
+def _close_abandoned(tracking_uri: str, experiment: str, ledger: Ledger) -> None:
+    """Of the trainings that this ledger knows: in the same experiment there may be those of other clones."""
+
+    def is_abandoned(key: str) -> bool:
+        return attempts.is_known(ledger, key) and not is_held(ledger, f"training/{key}")
+
+    client = connect(tracking_uri)
+    with answering(tracking_uri):
+        close_abandoned(client, experiment_id(client, experiment), is_abandoned)
+
+
+def _counted(entries: int) -> str:
+    return f"{entries} {'entry waits' if entries == 1 else 'entries wait'}"
+
+
+class MlflowProgress:
+    """Tells MLflow of the steps of one training that were committed since it told last.
+
+    What it has told it remembers for as long as nobody else writes to MLflow under the lease of deliveries, which its
+    tokens show; after that, and after any error, it looks again.
+    """
+
+    def __init__(self, ledger: Ledger, tracking_uri: str, plan: TrainingPlan) -> None:
+        """Nothing is asked or made yet."""
+        self._ledger, self._uri, self._plan = ledger, tracking_uri, plan
+        self._runs: dict[str, str] = {}
+        self._told: set[tuple[str, int]] = set()
+        self._token = 0
+
+    def tell(self) -> None:
+        """Make the runs that are not there, and log each committed step that they have not.
+
+        Key: the training's key, unit, metric and step. Under a crash anywhere: the next `tell`, or the finished
+        training's record, completes it. Raises `LeaseTaken` when somebody else writes just now, `Unavailable`, and
+        `Conflict` when MLflow refuses.
+        """
+        if self._runs and not any(self._new().values()):
+            return
+        with delivering(self._ledger, wait_s=0) as held:
+            if held.lease.token != self._token + 1:
+                self._forget()
+            self._token = held.lease.token
+            try:
+                self._write(held.keep)
+            except BaseException:
+                self._forget()
+                raise
+
+    def fail(self, reason: str) -> None:
+        """The training cannot be completed: its runs say so. Does nothing where it has none."""
+        client = connect(self._uri)
+        with delivering(self._ledger, TURN_S), answering(self._uri):
+            where = experiment_id(client, self._plan.experiment)
+            for run in search_runs(client, where, f"tags.`{KEY_TAG}` = '{self._plan.key}'"):
+                if run.info.status != FINISHED:
+                    close_run(client, run, FAILED, reason)
+
+    def _write(self, keep: Callable[[], None]) -> None:
+        client = connect(self._uri)
+        with answering(self._uri):
+            if not self._runs:
+                self._begin(client, keep)
+            for unit, new in self._new().items():
+                keep()
+                log_metrics(client, self._runs[unit], by_step(new))
+                self._told |= {(unit, step.step) for step in new}
+
+    def _begin(self, client: MlflowClient, keep: Callable[[], None]) -> None:
+        plan = self._plan
+        where = experiment_id(client, plan.experiment)
+        parent = _open(client, the_run(client, where, parent_tags(plan.key)))
+        log_params(client, parent, plan.params)
+        committed = self._new()
+        for unit, params in plan.units.items():
+            keep()
+            run = _open(client, the_run(client, where, child_tags(plan.key, unit, parent)))
+            log_params(client, run, params)
+            log_missing_metrics(client, run, by_step(committed[unit]))
+            self._told |= {(unit, step.step) for step in committed[unit]}
+            self._runs[unit] = run.info.run_id
+
+    def _new(self) -> Mapping[str, Sequence[StepRecord]]:
+        found: defaultdict[str, list[StepRecord]] = defaultdict(list)
+        for done in steps.committed_of_run(self._ledger, self._plan.key):
+            unit, step = done.checkpoint.unit, done.checkpoint.step
+            if unit in self._plan.units and (unit, step) not in self._told:
+                found[unit].append(StepRecord(step, done.metrics, done.committed_at))
+        return found
+
+    def _forget(self) -> None:
+        self._runs, self._told = {}, set()
+
+
+def _open(client: MlflowClient, run: Run) -> Run:
+    if run.info.status not in (RUNNING, FINISHED):
+        client.update_run(run.info.run_id, RUNNING)
+    return run
