@@ -10,7 +10,7 @@ from koboshi.ledger import Ledger
 from koboshi.settings import Settings, required
 from koboshi.training import TrainingSpec
 from koboshi.training.attach import attain
-from koboshi.training.ray_submit import RayJobs, submission
+from koboshi.training.on_ray.ray_submit import RayJobs, submission
 
 CALLS = 10  # of `attain`, as Airflow would try its task again
 

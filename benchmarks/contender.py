@@ -8,7 +8,7 @@ from benchmarks.witness import Witness
 from koboshi.errors import Transient, Unavailable
 from koboshi.settings import Settings, required
 from koboshi.training import TrainingSpec
-from koboshi.training.ray_submit import RayJobs, submission
+from koboshi.training.on_ray.ray_submit import RayJobs, submission
 
 POLL_S = 0.02
 ENDED = ("SUCCEEDED", "FAILED", "STOPPED")

@@ -13,8 +13,8 @@ from koboshi.journal import Journal
 from koboshi.ledger import Ledger
 from koboshi.ledger.tables import steps
 from koboshi.training import TrainingSpec
-from koboshi.training.checkpoints import final_steps
-from koboshi.training.worker import read_checkpoint
+from koboshi.training.attach import final_steps
+from koboshi.training.checkpoints import read_checkpoint
 
 
 class Witness:

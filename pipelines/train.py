@@ -31,11 +31,11 @@ from koboshi.registry.progress import StepRecord, TrainingPlan, TrainingRecord, 
 from koboshi.settings import Settings, load_settings, required
 from koboshi.training import TrainingSpec, UnitSpec
 from koboshi.training.attach import Attained, attain
-from koboshi.training.ray_submit import RayJobs, submission
-from koboshi.training.recoveries import recoveries
+from koboshi.training.checkpoints import read_checkpoint
+from koboshi.training.on_ray.ray_submit import RayJobs, submission
+from koboshi.training.progress.story import recoveries
 from koboshi.training.spec import training_key
 from koboshi.training.unit import make_unit
-from koboshi.training.worker import read_checkpoint
 from pipelines.candidates import features_of, fitted_model, probability
 from pipelines.columns import KEYS, TABLE
 from pipelines.recording import say

@@ -8,8 +8,8 @@ nothing left to do.
 """
 
 from koboshi.exits import run_and_exit
-from koboshi.training.job import run_job
-from koboshi.training.ray_pool import ray_pool
+from koboshi.training.driver.loop import run_job
+from koboshi.training.on_ray.ray_pool import ray_pool
 
 if __name__ == "__main__":
     run_and_exit(lambda: run_job(ray_pool), "train")

@@ -13,7 +13,7 @@ from tools.run_tests import ROOT, run, summary
 
 FOLDER = Path("tests/unit")
 LEARNING = tuple(str(FOLDER / room) for room in ("benchmarks", "registry", "scoring", "serving", "training"))
-EVENING_OUT = str(FOLDER / "training/test_watching.py")  # imports none of these, and takes seconds
+EVENING_OUT = str(FOLDER / "training/progress/test_watching.py")  # imports none of these, and takes seconds
 
 
 def main() -> int:

@@ -9,7 +9,7 @@ from benchmarks.attained import AttainedRun
 from benchmarks.timeline import Begun, Cost, cost
 from koboshi.drills.faults.signals import kill_while
 from koboshi.drills.strike import Strike
-from koboshi.training.ray_names import step_name
+from koboshi.training.on_ray import step_name
 
 POLL_S = 0.1
 AIM_S = 0.3  # a worker whose title does not tell of the step by then has done it already

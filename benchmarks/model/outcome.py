@@ -13,8 +13,8 @@ from benchmarks.model.killer import Killed
 from benchmarks.model.richer import features_of
 from benchmarks.witness import Witness
 from koboshi.ledger.steps import CommittedStep
-from koboshi.training.checkpoints import final_steps
-from koboshi.training.worker import read_checkpoint
+from koboshi.training.attach import final_steps
+from koboshi.training.checkpoints import read_checkpoint
 from pipelines.candidates import fitted_model, probability
 from pipelines.columns import KEYS, LABEL
 from pipelines.evaluate import EvaluateParams, evaluate

@@ -8,11 +8,11 @@ from unittest import mock
 
 from koboshi.exits import run_and_exit
 from koboshi.refs import CheckpointRef
-from koboshi.training.checkpoint_writer import Saved
-from koboshi.training.job import run_job
-from koboshi.training.ray_pool import ray_pool
+from koboshi.training.checkpoints.writer import Saved
+from koboshi.training.driver.loop import run_job
+from koboshi.training.driver.worker import StepOrder, UnitWorker
+from koboshi.training.on_ray.ray_pool import ray_pool
 from koboshi.training.unit import Unit
-from koboshi.training.worker import StepOrder, UnitWorker
 
 NOTHING = hashlib.sha256(b"").hexdigest()
 
@@ -26,5 +26,5 @@ class ForgetfulWorker(UnitWorker):
 
 
 if __name__ == "__main__":
-    with mock.patch("koboshi.training.ray_pool.UnitWorker", ForgetfulWorker):
+    with mock.patch("koboshi.training.on_ray.ray_pool.UnitWorker", ForgetfulWorker):
         run_and_exit(lambda: run_job(ray_pool), "train")

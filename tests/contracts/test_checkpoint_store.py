@@ -12,8 +12,8 @@ import fsspec
 import pytest
 
 from koboshi.errors import Corrupt, NotConfigured, Unavailable
-from koboshi.training import fsspec_store
-from koboshi.training.checkpoint_store import CheckpointStore, store_at
+from koboshi.training.checkpoints import fsspec_store, store_at
+from koboshi.training.checkpoints.store import CheckpointStore
 from tests.support.s3_server import S3Server, s3_server
 
 STATE = b"the state after a step" * 50

@@ -5,10 +5,10 @@ import dataclasses
 from collections.abc import Callable, Iterator
 
 from koboshi.exits import run_and_exit
-from koboshi.training.job import run_job
-from koboshi.training.ray_pool import RayPool, on_ray
+from koboshi.training.driver.loop import run_job
+from koboshi.training.driver.worker import StepOrder
+from koboshi.training.on_ray.ray_pool import RayPool, on_ray
 from koboshi.training.spec import TrainingSpec
-from koboshi.training.worker import StepOrder
 
 
 @contextlib.contextmanager

@@ -8,8 +8,7 @@ from koboshi.errors import Transient
 from koboshi.exits import run_and_exit
 from koboshi.ledger import Ledger
 from koboshi.training import TrainingSpec
-from koboshi.training.attach import Attained, Jobs, Say, Submission, judge
-from koboshi.training.checkpoints import final_steps
+from koboshi.training.attach import Attained, Jobs, Say, Submission, final_steps, judge
 
 
 def under_a_random_name(spec: TrainingSpec, jobs: Jobs, ledger: Ledger, submission: Submission, say: Say) -> Attained:

@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator
 
 from koboshi.exits import run_and_exit
 from koboshi.ledger import Ledger, leases, steps
-from koboshi.training.job import run_job
-from koboshi.training.pool import Pool
-from koboshi.training.ray_pool import ray_pool
+from koboshi.training.driver.loop import run_job
+from koboshi.training.driver.pool import Pool
+from koboshi.training.on_ray.ray_pool import ray_pool
 from koboshi.training.spec import TrainingSpec
 
 

@@ -12,7 +12,7 @@ from koboshi.drills.scenes.cut_training_scene import CutTrainingScene
 from koboshi.drills.stage import perform
 from koboshi.errors import Unavailable
 from koboshi.training.attach import JobInfo
-from koboshi.training.ray_submit import RayJobs
+from koboshi.training.on_ray.ray_submit import RayJobs
 from tests.support.drill_reports import refuted_only_by
 from tests.support.running_stack import RunningStack
 

@@ -4,10 +4,10 @@ import contextlib
 from collections.abc import Callable, Iterator
 
 from koboshi.exits import run_and_exit
-from koboshi.training import resumption
-from koboshi.training.job import run_job
-from koboshi.training.pool import Pool
-from koboshi.training.ray_pool import ray_pool
+from koboshi.training.driver import resumption
+from koboshi.training.driver.loop import run_job
+from koboshi.training.driver.pool import Pool
+from koboshi.training.on_ray.ray_pool import ray_pool
 from koboshi.training.spec import TrainingSpec
 
 

@@ -21,7 +21,7 @@ from koboshi.journal import Journal
 from koboshi.ledger import Ledger, attempts, intents, leases, steps
 from koboshi.registry.outbox import Outbox
 from koboshi.registry.progress import StepRecord, TrainingRecord, UnitRecord
-from koboshi.training.worker import StepOrder, UnitWorker
+from koboshi.training.driver.worker import StepOrder, UnitWorker
 from tests.support.backed_up import backup_of, filled_project
 from tests.support.memory_stream import MemoryStream
 from tests.support.trainings import CHAIN, TABLE, UnitSpec

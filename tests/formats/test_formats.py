@@ -30,7 +30,7 @@ from koboshi.ledger import Ledger, attempts, intents, leases, migrations, spans,
 from koboshi.ledger.tables import FORMAT_VERSION
 from koboshi.registry.outbox import Entry, Outbox
 from koboshi.registry.progress import StepRecord
-from koboshi.training.worker import read_checkpoint
+from koboshi.training.checkpoints import read_checkpoint
 from tests.formats.keep import RUN
 from tests.support.backed_up import CHECKPOINT, empty_project
 from tests.support.backed_up import stream as backed_up_stream

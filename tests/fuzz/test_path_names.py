@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from koboshi.errors import BadInput
 from koboshi.formats.span_files import partition_folder
 from koboshi.names import NAME_BYTES, PART_BYTES, one_part, parts_below
-from koboshi.training.worker import run_folder
+from koboshi.training.checkpoints import run_folder
 from tests.support.fuzzing import fuzzed
 
 FOLDER = PurePosixPath("/state/folder")

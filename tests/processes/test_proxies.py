@@ -21,7 +21,7 @@ from koboshi.probes.http_json import call
 from koboshi.registry.mlflow_connection import connect
 from koboshi.serving.mlflow_reader import MlflowReader
 from koboshi.stack.ray_workers import training_worker
-from koboshi.training.ray_submit import RayJobs
+from koboshi.training.on_ray.ray_submit import RayJobs
 
 ELSEWHERE = "http://elsewhere.test:1"
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")

@@ -6,8 +6,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from koboshi.training.restart import SPARES, STILLBORN, TRIES, decide_restart
-from koboshi.training.run_state import (
+from koboshi.training.driver.restart import SPARES, STILLBORN, TRIES, decide_restart
+from koboshi.training.driver.run_state import (
     Begun,
     Committed,
     Event,

@@ -7,12 +7,12 @@ import pytest
 from koboshi.errors import Corrupt
 from koboshi.ledger import leases, steps
 from koboshi.ledger.held_lease import HeldLease
-from koboshi.training.driver import train
-from koboshi.training.pool import WorkerDied
-from koboshi.training.resumption import Resumption
-from koboshi.training.retention import LEAST
+from koboshi.training.checkpoints import read_checkpoint
+from koboshi.training.checkpoints.retention import LEAST
+from koboshi.training.driver.loop import train
+from koboshi.training.driver.pool import WorkerDied
+from koboshi.training.driver.resumption import Resumption
 from koboshi.training.spec import TrainingSpec
-from koboshi.training.worker import read_checkpoint
 from tests.support.local_pool import BEFORE, LocalPool
 from tests.support.trainings import chain_spec, events_of, final_states, journal_of, ledger_of, undisturbed
 

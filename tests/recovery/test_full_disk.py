@@ -10,10 +10,11 @@ from typing import NoReturn
 import pytest
 
 from koboshi.ledger import steps
-from koboshi.training import checkpoint_writer
-from koboshi.training.driver import train
+from koboshi.training.checkpoints import read_checkpoint
+from koboshi.training.checkpoints import writer as checkpoint_writer
+from koboshi.training.driver.loop import train
+from koboshi.training.driver.worker import StepOrder
 from koboshi.training.spec import TrainingSpec
-from koboshi.training.worker import StepOrder, read_checkpoint
 from tests.support.local_pool import BEFORE, LocalPool
 from tests.support.trainings import chain_spec, events_of, journal_of, ledger_of, undisturbed
 

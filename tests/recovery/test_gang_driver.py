@@ -8,10 +8,10 @@ import pytest
 from koboshi.errors import Corrupt, Permanent
 from koboshi.ledger import steps
 from koboshi.training import TrainingSpec, UnitSpec
-from koboshi.training.driver import train
-from koboshi.training.pool import step_failed
-from koboshi.training.restart import TRIES
-from koboshi.training.worker import StepOrder
+from koboshi.training.driver.loop import train
+from koboshi.training.driver.pool import step_failed
+from koboshi.training.driver.restart import TRIES
+from koboshi.training.driver.worker import StepOrder
 from tests.support.chain_unit import straight_gang
 from tests.support.local_pool import AFTER, BEFORE, LocalPool
 from tests.support.trainings import chain_spec, events_of, final_states, journal_of, ledger_of

@@ -8,15 +8,16 @@ import pytest
 from koboshi import files
 from koboshi.errors import BadInput, Fenced, LeaseTaken, Permanent, Transient
 from koboshi.ledger import leases, steps
-from koboshi.training import checkpoint_writer, driver
-from koboshi.training.checkpoints import final_steps
-from koboshi.training.driver import train
-from koboshi.training.pool import step_failed
-from koboshi.training.recoveries import recoveries
-from koboshi.training.restart import MEMORY_TRIES, TRIES
-from koboshi.training.retention import LEAST
+from koboshi.training.attach import final_steps
+from koboshi.training.checkpoints import writer as checkpoint_writer
+from koboshi.training.checkpoints.retention import LEAST
+from koboshi.training.driver import loop as driver
+from koboshi.training.driver.loop import train
+from koboshi.training.driver.pool import step_failed
+from koboshi.training.driver.restart import MEMORY_TRIES, TRIES
+from koboshi.training.driver.worker import StepOrder
+from koboshi.training.progress.story import recoveries
 from koboshi.training.spec import TrainingSpec
-from koboshi.training.worker import StepOrder
 from tests.support.chain_unit import Chain
 from tests.support.local_pool import AFTER, BEFORE, LocalPool
 from tests.support.trainings import CHAIN, chain_spec, events_of, final_states, journal_of, ledger_of, undisturbed

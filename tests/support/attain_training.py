@@ -7,7 +7,7 @@ from pathlib import Path
 from koboshi.exits import run_and_exit
 from koboshi.training import TrainingSpec
 from koboshi.training.attach import attain
-from koboshi.training.ray_submit import RayJobs, submission
+from koboshi.training.on_ray.ray_submit import RayJobs, submission
 from tests.support.trainings import ledger_of
 
 

@@ -19,12 +19,14 @@ from koboshi.journal import Journal
 from koboshi.ledger import Ledger, spans
 from koboshi.ledger.held_lease import HeldLease
 from koboshi.refs import SpanRange, SpanRef
-from koboshi.training import TrainingSpec, checkpoint_writer, retention
-from koboshi.training.driver import train
-from koboshi.training.pool import PoolEvent, StepDone
-from koboshi.training.restart import TRIES
-from koboshi.training.retention import LEAST
-from koboshi.training.worker import StepOrder
+from koboshi.training import TrainingSpec
+from koboshi.training.checkpoints import retention
+from koboshi.training.checkpoints import writer as checkpoint_writer
+from koboshi.training.checkpoints.retention import LEAST
+from koboshi.training.driver.loop import train
+from koboshi.training.driver.pool import PoolEvent, StepDone
+from koboshi.training.driver.restart import TRIES
+from koboshi.training.driver.worker import StepOrder
 from tests.support.chain_unit import straight
 from tests.support.inline_executor import InlineExecutor
 from tests.support.invariants import BEGINNINGS, SPANS, STEPS, span_violations, step_violations, tables

@@ -3,8 +3,8 @@
 from collections import Counter, deque
 from collections.abc import Iterable, Sequence
 
-from koboshi.training.pool import PoolEvent, StepDone, WorkerDied, WorkerReady, step_failed
-from koboshi.training.worker import StepOrder, UnitWorker
+from koboshi.training.driver.pool import PoolEvent, StepDone, WorkerDied, WorkerReady, step_failed
+from koboshi.training.driver.worker import StepOrder, UnitWorker
 
 BEFORE, AFTER = "before the file is written", "after the file is written, before its commit"
 

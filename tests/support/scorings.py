@@ -15,7 +15,7 @@ from koboshi.scoring.batch import Order
 from koboshi.scoring.partition_unit import Version
 from koboshi.training import TrainingSpec, Workplace
 from koboshi.training.attach import JobInfo
-from koboshi.training.driver import train
+from koboshi.training.driver.loop import train
 from tests.support.artefacts import recorded_artefact
 from tests.support.local_pool import LocalPool
 from tests.support.models import COLUMNS

@@ -7,7 +7,7 @@ from koboshi.journal import Journal
 from koboshi.ledger import Ledger
 from koboshi.refs import DatasetRef
 from koboshi.training import TrainingSpec, UnitSpec, Workplace
-from koboshi.training.checkpoints import final_steps
+from koboshi.training.attach import final_steps
 from koboshi.training.spec import training_key
 from tests.support.chain_unit import straight
 

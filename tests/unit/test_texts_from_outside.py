@@ -11,8 +11,8 @@ from koboshi.drills.report import read as read_report
 from koboshi.errors import KoboshiError
 from koboshi.formats import cut, manifest
 from koboshi.heartbeat.beat import Beat
-from koboshi.training.specification import read_specification
-from koboshi.training.standing import Standing
+from koboshi.training.driver.standing import Standing
+from koboshi.training.spec import read_specification
 
 DEEP = 100_000
 HARMS = {

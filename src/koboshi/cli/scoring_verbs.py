@@ -32,7 +32,7 @@ def score(
     from koboshi.registry.mlflow_registry import MlflowRegistry
     from koboshi.scoring import batch
     from koboshi.scoring.batch import find_version
-    from koboshi.training.ray_submit import RayJobs
+    from koboshi.training.on_ray.ray_submit import RayJobs
 
     settings = load_settings()
     jobs = RayJobs(required(settings.ray.jobs_url, "Ray"), settings.ray.token_path)

@@ -10,7 +10,7 @@ import typer
 from koboshi.settings import load_settings, required
 
 if TYPE_CHECKING:
-    from koboshi.training.observer import Observer
+    from koboshi.training.progress.observer import Observer
 
 app = typer.Typer(no_args_is_help=True, help="Have a training done, watch it, or see how all of them ended.")
 
@@ -38,8 +38,8 @@ def run(
     from koboshi.errors import BadInput
     from koboshi.ingest.stray_files import open_ledger
     from koboshi.training.attach import attain
-    from koboshi.training.ray_submit import RayJobs, submission
-    from koboshi.training.specification import read_specification
+    from koboshi.training.on_ray.ray_submit import RayJobs, submission
+    from koboshi.training.spec import read_specification
 
     spec, settings = read_specification(specification), load_settings()
     if not (script := Path(spec.place.project) / job).is_file():
@@ -97,8 +97,8 @@ def watch(
 
 def _next(observer: "Observer", within_s: float | None) -> str:
     """Wait for the next training; what is said meanwhile goes to stderr, so that a pipe gets the training alone."""
-    from koboshi.training.rich_overview import named
-    from koboshi.training.watching import wait_for_next
+    from koboshi.training.progress.rich_overview import named
+    from koboshi.training.progress.watching import wait_for_next
 
     before, newest = observer.beginnings(), observer.chosen(None)
     last = f"; the newest one: {named(observer.look(newest))}" if newest else ""
@@ -108,9 +108,9 @@ def _next(observer: "Observer", within_s: float | None) -> str:
 
 def _show(observer: "Observer", key: str, *, once: bool, as_json: bool) -> None:
     from koboshi.rich_tables import console as console_of
-    from koboshi.training.rich_overview import picture
-    from koboshi.training.watching import ChangedJson, ChangedLines, follow, watch_live
-    from koboshi.training.watching import as_json as fields_of
+    from koboshi.training.progress.rich_overview import picture
+    from koboshi.training.progress.watching import ChangedJson, ChangedLines, follow, watch_live
+    from koboshi.training.progress.watching import as_json as fields_of
 
     console, seen = console_of(), observer.look(key)
     if seen.ended and not (once or as_json):
@@ -132,8 +132,8 @@ def history(
 ) -> None:
     """All trainings that the ledger knows, the newest last: attempts, units, steps, recoveries, how each ended."""
     from koboshi.rich_tables import console
-    from koboshi.training.rich_overview import history as table
-    from koboshi.training.watching import as_json as fields_of
+    from koboshi.training.progress.rich_overview import history as table
+    from koboshi.training.progress.watching import as_json as fields_of
 
     observer = _observer()
     seen = [observer.look(key) for key in observer.keys()[-last:]]
@@ -147,7 +147,7 @@ def history(
 
 def _observer() -> "Observer":
     from koboshi.ingest.stray_files import open_ledger
-    from koboshi.training.observer import Observer
+    from koboshi.training.progress.observer import Observer
 
     settings = load_settings()
     return Observer(settings.state_dir, open_ledger(settings.ledger_url, settings.state_dir))

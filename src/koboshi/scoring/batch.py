@@ -17,8 +17,8 @@ from koboshi.scoring.partitions import ROWS, Partition, check_place, holds, plan
 from koboshi.scoring.polars_partition import check_columns, tables
 from koboshi.training import TrainingSpec, UnitSpec, Workplace
 from koboshi.training.attach import Attained, Jobs, attain
-from koboshi.training.ray_submit import submission
-from koboshi.training.worker import read_checkpoint
+from koboshi.training.checkpoints import read_checkpoint
+from koboshi.training.on_ray.ray_submit import submission
 
 if TYPE_CHECKING:
     from koboshi.registry.mlflow_registry import MlflowRegistry

@@ -12,10 +12,10 @@ from collections.abc import Callable, Mapping
 from typing import Literal, Protocol, TypeVar
 
 from koboshi.errors import Conflict, Corrupt, Permanent, Transient, Unavailable
-from koboshi.ledger import Ledger, attempts
+from koboshi.ledger import Ledger, attempts, steps
 from koboshi.ledger.attempts import Attempt
 from koboshi.ledger.steps import CommittedStep
-from koboshi.training.checkpoints import final_steps, verify_state
+from koboshi.training.checkpoints import verify_state
 from koboshi.training.spec import TrainingSpec
 
 ATTEMPTS = 3  # by one call, before it asks to be tried again later
@@ -64,6 +64,13 @@ class Attained:
 
     units: Mapping[str, list[CommittedStep]]
     trained: bool
+
+
+def final_steps(spec: TrainingSpec, ledger: Ledger) -> Mapping[str, list[CommittedStep]] | None:
+    """All committed steps of each unit, if the last step of every unit is committed; files are not looked at."""
+    found = {name: steps.committed(ledger, spec.key, name) for name in spec.units}
+    complete = all(rows and rows[-1].checkpoint.step == spec.units[name].steps for name, rows in found.items())
+    return found if complete else None
 
 
 def judge(job: JobInfo | None) -> Verdict:

@@ -5,13 +5,12 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar, get_origin, get_type_hints
 
 from koboshi.documents import load_json
 from koboshi.errors import BadInput
 from koboshi.names import one_part, parts_below
 from koboshi.refs import DatasetRef
-from koboshi.training.plain_values import made_of
 
 FORMAT_VERSION = 2
 MOST_STEPS = 2**31 - 1  # the ledger's column for a step has 32 bits on PostgreSQL
@@ -178,3 +177,67 @@ def training_key(table: DatasetRef, units: Mapping[str, UnitSpec], **digests: st
         **digests,
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+T = TypeVar("T")
+_WORDS: Mapping[type, str] = {str: "a text", int: "a whole number", float: "a number", Mapping: "an object"}
+
+
+def made_of(kind: type[T], fields: Any, what: str) -> T:
+    """`kind(**fields)`; raises `BadInput` for a field that is missing, unknown or of another type than declared."""
+    if not isinstance(fields, dict):
+        raise BadInput(f"{what} is {_shown(fields)}, and an object with the fields of {kind.__name__} is wanted.")
+    declared = {field.name: field for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    needed = {name for name, field in declared.items() if field.default is dataclasses.MISSING}
+    if missing := sorted(needed - set(fields)):
+        raise BadInput(f"{what} has no {', '.join(missing)}: a {kind.__name__} needs it.")
+    if unknown := sorted(set(fields) - set(declared)):
+        raise BadInput(f"{what} has {', '.join(unknown)}, which a {kind.__name__} does not know: remove it.")
+    for name, hint in get_type_hints(kind).items():
+        wanted = get_origin(hint) or hint
+        if name in fields and not _fits(fields[name], wanted):
+            word = _WORDS.get(wanted, wanted.__name__)
+            raise BadInput(f"{name} of {what} is {_shown(fields[name])}, and {word} is wanted.")
+    return kind(**fields)
+
+
+def _fits(value: Any, wanted: type) -> bool:
+    """JSON has one kind of number, and true is none."""
+    if isinstance(value, bool):
+        return wanted is bool
+    return isinstance(value, (int, float) if wanted is float else wanted)
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:60]}…"
+
+
+def read_specification(path: Path) -> TrainingSpec:
+    """The specification in a file. Raises `BadInput` for what is none, or cannot be worked on here.
+
+    The key is the digest of what decides the outcome, so one that was changed by hand must not go on under its key:
+    it is compared with what was submitted under it before.
+    """
+    spec = _read(path)
+    if not Path(spec.place.project).is_dir():
+        raise BadInput(f"{path} works in {spec.place.project}, which is not on this machine: specify it again here.")
+    kept = spec.file
+    if kept.exists() and _decides(_read(kept)) != _decides(spec):
+        raise BadInput(f"{path} differs from {kept}, which has the same key: take that one, or give yours its own key.")
+    return spec
+
+
+def _read(path: Path) -> TrainingSpec:
+    try:
+        return TrainingSpec.from_json(path.read_text())
+    except OSError as error:
+        raise BadInput(f"{path} cannot be read ({error.strerror}): name a training's specification.") from error
+    except UnicodeDecodeError as error:
+        raise BadInput(f"{path} is no specification of a training: it is no UTF-8 text ({error}).") from error
+    except BadInput as error:
+        raise BadInput(f"{path} is no specification of a training: {error}") from error
+
+
+def _decides(spec: TrainingSpec) -> object:
+    return spec.key, spec.table.manifest_sha256, {name: unit.facts() for name, unit in spec.units.items()}, spec.threads

@@ -24,7 +24,7 @@ from koboshi.scoring.batch import Order, find_version, score
 from koboshi.scoring.partitions import scoring_key
 from koboshi.serving.sklearn_model import load
 from koboshi.training import attach
-from koboshi.training.ray_names import step_name
+from koboshi.training.on_ray import step_name
 from tests.support.models import COLUMNS, rows, unit_record
 from tests.support.running_stack import KOBOSHI, RunningStack, clean_environment
 from tests.support.scorings import LocalJobs, files_of, place_in, rows_of

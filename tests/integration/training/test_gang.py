@@ -17,7 +17,7 @@ from koboshi.refs import DatasetRef
 from koboshi.training import TrainingSpec, Workplace
 from koboshi.training.attach import Attained, attain
 from koboshi.training.data_parallel import data_parallel, merged
-from koboshi.training.ray_submit import RayJobs, submission
+from koboshi.training.on_ray.ray_submit import RayJobs, submission
 from koboshi.training.spec import training_key
 from koboshi.training.testing.normal_form import normal_form
 from tests.support.gang_rounds import GangRounds

@@ -10,8 +10,8 @@ from koboshi.errors import Permanent
 from koboshi.ledger import steps
 from koboshi.training import UnitSpec
 from koboshi.training.attach import attain
-from koboshi.training.ray_submit import RayJobs, submission
-from koboshi.training.restart import MEMORY_TRIES
+from koboshi.training.driver.restart import MEMORY_TRIES
+from koboshi.training.on_ray.ray_submit import RayJobs, submission
 from tests.support.running_stack import RunningStack
 from tests.support.trainings import chain_spec, events_of, ledger_of
 

@@ -7,7 +7,7 @@ import pytest
 from ray.exceptions import RayError, RaySystemError
 
 from koboshi.errors import Unavailable
-from koboshi.training import ray_pool
+from koboshi.training.on_ray import ray_pool
 from tests.support.trainings import chain_spec
 
 

@@ -16,7 +16,7 @@ from koboshi.drills.scenes.cut_training_checks import (
 from koboshi.drills.scenes.cut_training_scene import LONGEST_SILENT_S, SILENT_S, stays_silent
 from koboshi.drills.scenes.ray_witness import ENDED_BY_POOL, Actor, Job, Task
 from koboshi.drills.strike import Strike
-from koboshi.training.ray_names import step_name
+from koboshi.training.on_ray import step_name
 from tests.support.trainings import chain_spec
 
 STRIKE = Strike("network cut", "node and head", at_s=100.0, at_monotonic=1.0, took=True, detail="7 bytes swallowed")

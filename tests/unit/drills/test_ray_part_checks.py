@@ -19,7 +19,7 @@ from koboshi.drills.scenes.ray_part_checks import (
 )
 from koboshi.drills.scenes.ray_witness import ENDED_BY_POOL, Actor, Job, Node, Task
 from koboshi.drills.strike import Strike
-from koboshi.training.ray_names import step_name
+from koboshi.training.on_ray import step_name
 from tests.support.trainings import chain_spec
 
 STRIKE = Strike("SIGKILL", "ray-node-1", at_s=100.0, at_monotonic=1.0, took=True, pid=11)

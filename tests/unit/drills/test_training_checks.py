@@ -20,7 +20,7 @@ from koboshi.drills.scenes.training_checks import (
 )
 from koboshi.drills.strike import Strike
 from koboshi.errors import Unavailable
-from koboshi.training.ray_names import step_name
+from koboshi.training.on_ray import step_name
 from tests.support.trainings import chain_spec
 
 STRIKE = Strike("SIGKILL", "ray::a", at_s=100.0, at_monotonic=1.0, took=True, pid=11)

@@ -9,7 +9,7 @@ from koboshi.errors import Permanent, Transient, Unavailable
 from koboshi.ledger import attempts
 from koboshi.training import attach
 from koboshi.training.attach import Attained, JobInfo, Submission, attain, judge
-from koboshi.training.driver import train
+from koboshi.training.driver.loop import train
 from koboshi.training.spec import TrainingSpec
 from tests.support.local_pool import LocalPool
 from tests.support.trainings import chain_spec, journal_of, ledger_of

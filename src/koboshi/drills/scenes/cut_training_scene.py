@@ -26,7 +26,7 @@ from koboshi.settings import Settings, required
 from koboshi.stack.ray_workers import STEP_MARK, title
 from koboshi.training import UnitSpec
 from koboshi.training.attach import Jobs, Submission, attain
-from koboshi.training.ray_submit import RayJobs, submission
+from koboshi.training.on_ray.ray_submit import RayJobs, submission
 
 NODE = "ray-node-1-cut"  # in the order of names the second: the pool's first worker is started there
 # The silence lasts so long, and on a busy machine until the follower has noticed it; but less than the minute after

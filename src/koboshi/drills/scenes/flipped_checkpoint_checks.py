@@ -7,7 +7,7 @@ from koboshi.drills.scenes.flipped_checkpoint_scene import FlippedCheckpointScen
 from koboshi.drills.scenes.ray_witness import counts
 from koboshi.drills.scenes.training_checks import step_names, told
 from koboshi.drills.strike import Strike
-from koboshi.training.ray_names import step_name
+from koboshi.training.on_ray import step_name
 
 
 def went_on_from_the_step_before(scene: FlippedCheckpointScene, strikes: Sequence[Strike]) -> Finding:

@@ -20,8 +20,8 @@ from koboshi.registry.outbox import Outbox
 from koboshi.registry.progress import StepRecord, TrainingPlan, TrainingRecord, UnitRecord, telling, to_mlflow
 from koboshi.settings import Settings, required
 from koboshi.training import UnitSpec
-from koboshi.training.checkpoints import final_steps
-from koboshi.training.worker import read_checkpoint
+from koboshi.training.attach import final_steps
+from koboshi.training.checkpoints import read_checkpoint
 
 TRACKER = "mlflow"
 BACK_WITHIN_S = 120.0

@@ -16,7 +16,7 @@ from koboshi.ledger.steps import CommittedStep
 from koboshi.settings import load_settings, required
 from koboshi.training import TrainingSpec
 from koboshi.training.attach import Attained, Jobs, Say, Submission, attain
-from koboshi.training.ray_submit import RayJobs, submission
+from koboshi.training.on_ray.ray_submit import RayJobs, submission
 
 SPECIFICATION = "specification.json"
 RESULT = "trained/steps.json"

@@ -10,7 +10,7 @@ from koboshi.drills.evidence import Finding
 from koboshi.drills.scenes.ray_witness import ENDED_BY_POOL, Task, counts
 from koboshi.drills.scenes.training_scene import CONTROL, TrainingScene
 from koboshi.drills.strike import Strike
-from koboshi.training.ray_names import step_name
+from koboshi.training.on_ray import step_name
 
 TOLD_WITHIN_S = 20.0  # Ray's processes report what they did once a second, and the last words come late
 

@@ -24,8 +24,8 @@ from koboshi.refs import DatasetRef
 from koboshi.settings import Settings, required
 from koboshi.training import TrainingSpec, UnitSpec, Workplace
 from koboshi.training.attach import attain
-from koboshi.training.ray_names import step_name
-from koboshi.training.ray_submit import RayJobs, submission
+from koboshi.training.on_ray import step_name
+from koboshi.training.on_ray.ray_submit import RayJobs, submission
 from koboshi.training.spec import training_key
 
 CONTROL = ".control"

@@ -4,7 +4,15 @@ import dataclasses
 
 import pytest
 
-from koboshi.training.testing.diagnosis import Outcomes, Run, Step, diagnose, difference, failed, is_exact
+from koboshi.training.testing.diagnosis import (
+    Outcomes,
+    Run,
+    Step,
+    diagnose,
+    difference,
+    failed,
+    is_exact,
+)
 
 STEPS = 4
 
