@@ -29,7 +29,7 @@ def all_files(state_dir: Path, topic: str) -> list[Path]:
 KIND = LanderKind((__file__,), all_files)
 IDLE_S = 3.0
 HEARD_WITHIN_MS = 5_000
-PIECE_BYTES = 256
+PIECE_BYTES = 4096
 
 
 class NaiveLander:

@@ -10,15 +10,19 @@ from koboshi.ledger import Ledger
 from koboshi.training import TrainingSpec
 from koboshi.training.attach import Attained, Jobs, Say, Submission, final_steps, judge
 
+JOBS_OF_A_TRY = 4
+
 
 def under_a_random_name(spec: TrainingSpec, jobs: Jobs, ledger: Ledger, submission: Submission, say: Say) -> Attained:
-    name = f"{spec.key[:16]}-{uuid.uuid4().hex[:6]}"
-    say(f"submitted job {name}: {jobs.submit(name, submission.entrypoint(name), submission.env)}")
-    while judge(jobs.find(name)) == "wait":
-        time.sleep(1)
-    if (done := final_steps(spec, ledger)) is None:
-        raise Transient(f"job {name} came to nothing.")
-    return Attained(done, trained=True)
+    """On a busy machine a job may give up to wait for the lease: then it submits one more."""
+    for _ in range(JOBS_OF_A_TRY):
+        name = f"{spec.key[:16]}-{uuid.uuid4().hex[:6]}"
+        say(f"submitted job {name}: {jobs.submit(name, submission.entrypoint(name), submission.env)}")
+        while judge(jobs.find(name)) == "wait":
+            time.sleep(1)
+        if (done := final_steps(spec, ledger)) is not None:
+            return Attained(done, trained=True)
+    raise Transient(f"{JOBS_OF_A_TRY} jobs came to nothing.")
 
 
 if __name__ == "__main__":
