@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from koboshi.errors import Conflict, Fenced, LeaseTaken, NotConfigured, Unavailable
-from koboshi.ledger import Ledger, attempts, intents, leases, rebuilding, spans, steps
+from koboshi.ledger import Ledger, attempts, database, intents, leases, spans, steps
 from koboshi.ledger.leases import Lease
 from koboshi.ledger.tables import FORMAT_VERSION
 from koboshi.refs import Beginning, CheckpointRef, SpanRange, SpanRef
@@ -79,6 +79,23 @@ class TestSpans:
         spans.commit(ledger, lease, span(0, 5))
         assert spans.planned(ledger, "t") == [span(5, 9).range]
         assert spans.committed(ledger, "t") == [span(0, 5)]
+
+    def test_how_far_a_partition_is(self, ledger: Ledger, lease: Lease) -> None:
+        """Whatever is known, the next plan follows on the frontier's last range; another partition is not looked at."""
+        assert spans.frontier(ledger, "t", 0) == spans.Frontier(None)
+        spans.begin(ledger, lease, Beginning("t", "id", 0, 3))
+        assert spans.frontier(ledger, "t", 0).last == SpanRange("t", "id", 0, 3, 3)
+        spans.plan(ledger, lease, [span(3, 5).range, span(5, 9).range])
+        known = spans.frontier(ledger, "t", 0)
+        assert (known.landed, known.planned) == (SpanRange("t", "id", 0, 3, 3), (span(3, 5).range, span(5, 9).range))
+        assert known.last == span(5, 9).range
+        spans.commit(ledger, lease, span(3, 5))
+        assert spans.frontier(ledger, "t", 0) == spans.Frontier(span(3, 5).range, (span(5, 9).range,))
+        spans.commit(ledger, lease, span(5, 9))
+        assert spans.frontier(ledger, "t", 0) == spans.Frontier(span(5, 9).range)
+        assert spans.paths(ledger, "t", 0) == {span(3, 5).path, span(5, 9).path}
+        assert spans.frontier(ledger, "t", 1) == spans.Frontier(None)
+        assert spans.paths(ledger, "t", 1) == set()
 
     @pytest.mark.parametrize("next_start", [4, 6])
     def test_a_gap_or_an_overlap_is_refused(self, ledger: Ledger, lease: Lease, next_start: int) -> None:
@@ -153,7 +170,7 @@ class TestBeginnings:
         assert spans.beginnings(ledger, "t") == {}
 
     def test_a_ledger_that_is_filled_anew_has_them_from_its_spans(self, ledger: Ledger) -> None:
-        rebuilding.put_back(ledger, [span(3, 5), span(5, 9)])
+        database.put_back(ledger, [span(3, 5), span(5, 9)])
         assert spans.beginnings(ledger, "t") == {0: Beginning("t", "id", 0, 3, "spans")}
 
 

@@ -16,7 +16,7 @@ from tests.support.ledger_races import RACES, Racers, adding, adding_carelessly,
 from tests.support.running_stack import UNMEASURED
 
 # They make a ledger what it is before anybody else sees it: "both open" races them.
-PART_OF_OPENING = {"migrations.bring_up_to_date"}
+PART_OF_OPENING = {"tables.bring_up_to_date"}
 
 
 @pytest.fixture(scope="module")

@@ -26,7 +26,7 @@ from koboshi.ingest.audit import audit_topic
 from koboshi.ingest.landing import Lander
 from koboshi.ingest.rebuild import rebuild_spans
 from koboshi.journal import Journal
-from koboshi.ledger import Ledger, attempts, intents, leases, migrations, spans, steps
+from koboshi.ledger import Ledger, attempts, intents, leases, spans, steps, tables
 from koboshi.ledger.tables import FORMAT_VERSION
 from koboshi.registry.outbox import Entry, Outbox
 from koboshi.registry.progress import StepRecord
@@ -163,7 +163,7 @@ def test_a_backup_is_restored(backup: Path, tmp_path: Path) -> None:
 
 class TestMigrations:
     def test_there_is_a_step_to_every_version(self) -> None:
-        assert list(migrations.STEPS) == list(range(2, FORMAT_VERSION + 1))
+        assert list(tables.STEPS) == list(range(2, FORMAT_VERSION + 1))
 
     def test_a_migrated_ledger_has_the_columns_of_a_new_one(self, kept: Path, tmp_path: Path) -> None:
         Ledger(url_of(kept))
@@ -183,10 +183,10 @@ class TestMigrations:
         before = rows_of(folder)
 
         def half(connection):  # type: ignore[no-untyped-def]
-            migrations._to_2(connection)
+            tables._to_2(connection)
             raise ZeroDivisionError
 
-        monkeypatch.setattr(migrations, "STEPS", {2: half})
+        monkeypatch.setattr(tables, "STEPS", {2: half})
         with pytest.raises(ZeroDivisionError):
             Ledger(url_of(folder))
         assert rows_of(folder) == before
@@ -198,7 +198,7 @@ class TestMigrations:
         assert f'INSERT INTO "koboshi_versions" VALUES({FORMAT_VERSION},1);' in rows_of(folder)
 
     def test_an_older_koboshi_refuses_a_newer_ledger(self, newest: Path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
-        monkeypatch.setattr(migrations, "FORMAT_VERSION", FORMAT_VERSION - 1)
+        monkeypatch.setattr(tables, "FORMAT_VERSION", FORMAT_VERSION - 1)
         with pytest.raises(NotConfigured, match=rf"has format {FORMAT_VERSION}, this koboshi knows .*: upgrade"):
             Ledger(url_of(newest))
 

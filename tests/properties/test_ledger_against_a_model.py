@@ -237,6 +237,10 @@ class HoldersMachine(LedgerMachine):
         landed = [span for _, span in self.rows if span is not None]
         assert spans.committed(self.ledger, "t") == landed
         assert spans.planned(self.ledger, "t") == [one for one, span in self.rows if span is None]
+        if self.rows:
+            known = spans.frontier(self.ledger, "t", 0)
+            assert known.last == self.rows[-1][0]
+            assert list(known.planned) == spans.planned(self.ledger, "t")
         assert [one.start for one, _ in self.rows[1:]] == [one.end for one, _ in self.rows[:-1]]
         assert {span.path for span in landed} <= self.files
         begun = spans.beginnings(self.ledger, "t")

@@ -6,7 +6,7 @@ import pytest
 
 from koboshi.errors import Corrupt
 from koboshi.ledger import leases, steps
-from koboshi.ledger.held_lease import HeldLease
+from koboshi.ledger.leases import HeldLease
 from koboshi.training.checkpoints import read_checkpoint
 from koboshi.training.checkpoints.retention import LEAST
 from koboshi.training.driver.loop import train

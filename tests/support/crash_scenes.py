@@ -17,7 +17,7 @@ from koboshi.ingest.source import PartitionLog
 from koboshi.ingest.span_plan import check_readable
 from koboshi.journal import Journal
 from koboshi.ledger import Ledger, spans
-from koboshi.ledger.held_lease import HeldLease
+from koboshi.ledger.leases import HeldLease
 from koboshi.refs import SpanRange, SpanRef
 from koboshi.training import TrainingSpec
 from koboshi.training.checkpoints import retention

@@ -9,6 +9,7 @@ import multiprocessing
 import random
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Barrier
 from typing import Any
@@ -16,8 +17,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from koboshi.errors import KoboshiError
-from koboshi.ledger import Ledger, attempts, intents, leases, rebuilding, spans, steps
-from koboshi.ledger.held_lease import HeldLease, holding
+from koboshi.ledger import Ledger, attempts, database, intents, leases, spans, steps
+from koboshi.ledger.leases import HeldLease, holding
 from koboshi.ledger.tables import leases as leases_table
 from koboshi.ledger.tables import metadata, versions
 from koboshi.ledger.tables import steps as steps_table
@@ -365,7 +366,21 @@ def watching_spans(ledger: Ledger, key: str, _prepared: Any) -> str:
             return f"saw {planned} of a partition that is not known"
         if planned and planned[-1].end % 10:
             return f"saw half of a plan: {planned}"
+        if not {one.path for one in landed} <= spans.paths(ledger, key, 0):
+            return "saw a landed span without its file"
+        if wrong := _torn(spans.frontier(ledger, key, 0), landed):
+            return wrong
     return "saw no gap"
+
+
+def _torn(seen: spans.Frontier, landed: list[SpanRef]) -> str:
+    """What a frontier says of one moment follows on each other, and lies behind what had landed before."""
+    ranges = [*([seen.landed] if seen.landed else []), *seen.planned]
+    if any(one.end != other.start for one, other in pairwise(ranges)):
+        return f"saw a gap in {seen}"
+    if landed and (seen.landed is None or seen.landed.end < landed[-1].range.end):
+        return f"saw {seen} after {landed[-1].range}"
+    return f"saw half of a plan: {seen}" if seen.last and seen.last.end % 10 else ""
 
 
 # Steps
@@ -568,7 +583,7 @@ def emptied(ledger: Ledger, _key: str) -> None:
 
 
 def putting_back(ledger: Ledger, key: str, _prepared: Any) -> str:
-    rebuilding.put_back(ledger, [span(key, content=_me()), span(key, 5, 9, content=_me())])
+    database.put_back(ledger, [span(key, content=_me()), span(key, 5, 9, content=_me())])
     return _me()
 
 
@@ -578,12 +593,12 @@ def put_back_by_one(ledger: Ledger, key: str, outcomes: Outcomes) -> bool:
 
 
 def asking_for_rows(ledger: Ledger, key: str, _prepared: Any) -> str:
-    empty, landed = rebuilding.is_empty(ledger), len(spans.committed(ledger, key))
+    empty, landed = database.is_empty(ledger), len(spans.committed(ledger, key))
     return "right" if empty or landed == 2 else f"{landed} rows are there"
 
 
 def fencing(ledger: Ledger, _key: str, _prepared: Any) -> str:
-    rebuilding.fence_all(ledger)
+    database.fence_all(ledger)
     return "fenced"
 
 
@@ -636,7 +651,7 @@ RACES = {
     ),
     "both land the same": Race(("spans.commit",), (landing("c"), landing("c")), landed_once, plan_two),
     "one lands, one looks": Race(
-        ("spans.planned", "spans.committed", "spans.topics", "spans.knows_partition"),
+        ("spans.planned", "spans.committed", "spans.topics", "spans.knows_partition", "spans.frontier", "spans.paths"),
         (planning_on, watching_spans),
         both("went on", "saw no gap"),
         held,
@@ -667,13 +682,11 @@ RACES = {
     ),
     "both intend": Race(("intents.open_intent",), (intending, intending), one_intent),
     "one finishes, one takes back": Race(("intents.settle",), (finishing, taking_back), settled_once, opened_intent),
-    "both hold": Race(("held_lease.holding",), (holding_by_turns, holding_by_turns), each_turn_counts, rounds=FEW),
+    "both hold": Race(("leases.holding",), (holding_by_turns, holding_by_turns), each_turn_counts, rounds=FEW),
     "one keeps, one takes over": Race(("HeldLease.keep",), (keeping, acquiring), renewed_or_taken_over, _expired),
-    "both fill anew": Race(("rebuilding.put_back",), (putting_back, putting_back), put_back_by_one, emptied),
-    "one fills, one asks": Race(
-        ("rebuilding.is_empty",), (putting_back, asking_for_rows), both("one", "right"), emptied
-    ),
-    "one fences, one commits": Race(("rebuilding.fence_all",), (fencing, committing_late), fenced_for_good, held),
+    "both fill anew": Race(("database.put_back",), (putting_back, putting_back), put_back_by_one, emptied),
+    "one fills, one asks": Race(("database.is_empty",), (putting_back, asking_for_rows), both("one", "right"), emptied),
+    "one fences, one commits": Race(("database.fence_all",), (fencing, committing_late), fenced_for_good, held),
     "one releases, one looks": Race(
         ("intents.opened", "intents.last_done", "intents.served"),
         (releasing_on, watching_intents),

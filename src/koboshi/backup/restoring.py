@@ -17,7 +17,7 @@ from koboshi.backup.pyarrow_archive import read_header, unpack
 from koboshi.datasets import dvc_cache
 from koboshi.errors import BadInput, Conflict, NotConfigured, Permanent
 from koboshi.files import TEMPORARY_PREFIX, naming_disk_failures, publish_bytes
-from koboshi.ledger import Ledger, rebuilding
+from koboshi.ledger import Ledger, database
 from koboshi.settings import Settings
 from koboshi.stack.leftovers import find_leftovers
 from koboshi.stack.operate import exclusively
@@ -88,7 +88,7 @@ def _is_vacant(piece: Piece) -> bool:
     """Whether nothing would be lost. Starting a stack leaves empty folders, looking at a ledger an empty ledger."""
     if piece.name == LEDGER and piece.path.is_file():
         with closing(Ledger(f"sqlite:///{piece.path}")) as ledger:
-            return rebuilding.is_empty(ledger)
+            return database.is_empty(ledger)
     if piece.path.is_dir():
         return not any(path.is_file() for path in piece.path.rglob("*"))
     return not piece.path.exists()
@@ -131,7 +131,7 @@ def _fence(ledger: Path) -> None:
     """Bring the ledger up to date (a newer one is refused), and let nobody commit who acquired a lease before."""
     if ledger.exists():
         with closing(Ledger(f"sqlite:///{ledger}")) as restored:
-            rebuilding.fence_all(restored)
+            database.fence_all(restored)
 
 
 def _tell_commits(project: Path, header: Mapping[str, Any], watch: Watch) -> None:

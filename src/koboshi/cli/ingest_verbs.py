@@ -156,14 +156,14 @@ def _lander(
 ) -> "Lander":
     from koboshi.ingest.landing import Lander
     from koboshi.ingest.stray_files import open_ledger
-    from koboshi.ledger import holders
+    from koboshi.ledger import leases
 
     settings = load_settings()
     return Lander(
         ledger=open_ledger(settings.ledger_url, settings.state_dir),
         source=source,
         state_dir=settings.state_dir,
-        holder=holders.this_process(),
+        holder=leases.this_process(),
         span_records=span_records or settings.ingest.span_records,
         lease_s=settings.ingest.lease_s,
         landed=_tell_landed,

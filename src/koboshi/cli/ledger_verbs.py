@@ -36,12 +36,12 @@ def rebuild(topic_id: TopicIds = None) -> None:
     fenced. Committed training steps and releases are not in these files: docs/durable-formats.md says what follows.
     """
     from koboshi.ingest.rebuild import rebuild_spans
-    from koboshi.ledger import rebuilding
+    from koboshi.ledger import database
 
     settings = load_settings()
     given = dict(_pair(word) for word in topic_id or ())
     landed = rebuild_spans(_usable(settings.ledger_url), settings.state_dir, given, _tell)
-    for begun in rebuilding.first_starts(landed):
+    for begun in database.first_starts(landed):
         if begun.start > 0:
             typer.echo(f"{begun.topic}/{begun.partition}: {begun.gone}.")
     records = sum(span.records for span in landed)
@@ -50,13 +50,13 @@ def rebuild(topic_id: TopicIds = None) -> None:
 
 def _usable(url: str) -> "Ledger":
     """The ledger; a new one, if the file that is there cannot be read."""
-    from koboshi.ledger import Ledger, rebuilding
+    from koboshi.ledger import Ledger, database, sqlite_dialect
 
     try:
         ledger = Ledger(url)
-        rebuilding.is_empty(ledger)
+        database.is_empty(ledger)
     except Corrupt:
-        typer.echo(f"the ledger is damaged: it is kept as {rebuilding.move_aside(url)}")
+        typer.echo(f"the ledger is damaged: it is kept as {sqlite_dialect.move_aside(url)}")
         return Ledger(url)
     return ledger
 

@@ -18,8 +18,7 @@ from koboshi.ingest.source import PartitionLog, Source
 from koboshi.ingest.span_plan import check_readable, plan_spans
 from koboshi.ingest.stray_files import check_known, sweep
 from koboshi.ledger import Ledger, spans
-from koboshi.ledger.held_lease import HeldLease, holding
-from koboshi.ledger.leases import Lease
+from koboshi.ledger.leases import HeldLease, Lease, holding
 from koboshi.refs import Beginning, SpanRange, SpanRef
 
 
@@ -66,7 +65,7 @@ class Lander:
         """
         with self.holding(log.topic, log.partition, wait_s) as held:
             check_known(self.ledger, self.state_dir, log.topic, log.partition)
-            sweep(self.ledger, self.state_dir, partition_folder(log.topic, log.partition), log.topic)
+            sweep(self.ledger, self.state_dir, log.topic, log.partition)
             return [self._land(held, span, log) for span in self._planned(held.lease, log)]
 
     def holding(self, topic: str, partition: int, wait_s: float) -> AbstractContextManager[HeldLease]:
@@ -75,21 +74,12 @@ class Lander:
 
     def _planned(self, lease: Lease, log: PartitionLog) -> list[SpanRange]:
         """Write down what is new in the log, and first of all where it begins; all that is planned and not landed."""
-        before = [span for span in spans.planned(self.ledger, log.topic) if span.partition == log.partition]
-        landed = [
-            span.range for span in spans.committed(self.ledger, log.topic) if span.range.partition == log.partition
-        ]
-        last = max((*landed, *before), key=lambda span: span.end, default=None) or self._begun(log)
-        new = plan_spans(log, last, self.span_records)
+        known = spans.frontier(self.ledger, log.topic, log.partition)
+        new = plan_spans(log, known.last, self.span_records)
         spans.plan(self.ledger, lease, new)
-        if last is None:
+        if known.last is None:
             self._begin(lease, Beginning(log.topic, log.topic_id, log.partition, log.start), planned=bool(new))
-        return [*before, *new]
-
-    def _begun(self, log: PartitionLog) -> SpanRange | None:
-        """Where the landing of this partition began, as an empty range that the next one has to follow on."""
-        begun = spans.beginnings(self.ledger, log.topic).get(log.partition)
-        return SpanRange(log.topic, begun.topic_id, log.partition, begun.start, begun.start) if begun else None
+        return [*known.planned, *new]
 
     def _begin(self, lease: Lease, beginning: Beginning, *, planned: bool) -> None:
         if not planned:

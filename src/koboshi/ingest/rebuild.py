@@ -9,7 +9,7 @@ from koboshi.errors import BadInput, Conflict, Corrupt
 from koboshi.files import TEMPORARY_PREFIX, sha256_of
 from koboshi.formats.parquet_span import read_span
 from koboshi.formats.span_files import FOLDER, count_tiling, parsed_name
-from koboshi.ledger import Ledger, rebuilding
+from koboshi.ledger import Ledger, database
 from koboshi.refs import SpanRange, SpanRef
 
 
@@ -18,7 +18,7 @@ def rebuild_spans(
 ) -> list[SpanRef]:
     """Give an empty ledger a committed row for each span that the files below `state_dir` make up.
 
-    Each file's bytes, offsets and content are checked; `read` hears of each. Commit: `rebuilding.put_back`, one
+    Each file's bytes, offsets and content are checked; `read` hears of each. Commit: `database.put_back`, one
     transaction, so that under a crash the ledger has all rows or none. Raises `Corrupt` or `Conflict`, with the names
     of the files, unless they tile each partition.
     """
@@ -29,7 +29,7 @@ def rebuild_spans(
     if not found:
         raise BadInput(f"there is no span file below {state_dir / FOLDER}: there is nothing to rebuild.")
     landed = decide_spans(found, topic_ids)
-    rebuilding.put_back(ledger, landed)
+    database.put_back(ledger, landed)
     return landed
 
 

@@ -61,17 +61,18 @@ def _is_absent(url: str) -> bool:
 GRACE_S = 3_600.0
 
 
-def sweep(ledger: Ledger, state_dir: Path, folder: Path, topic: str, grace_s: float = GRACE_S) -> list[Path]:
+def sweep(ledger: Ledger, state_dir: Path, topic: str, partition: int, grace_s: float = GRACE_S) -> list[Path]:
     """Remove files of a partition's folder that no row names and nobody has touched for `grace_s`.
 
     Call it under the partition's lease. A slower lander may still be writing its file: it is fenced, so the file can
     never count, and the grace time only spares it an error.
     """
-    named = {state_dir / span.path for span in spans.committed(ledger, topic)}
-    before = time.time() - grace_s
-    orphans = [path for path in sorted((state_dir / folder).glob("*")) if path not in named]
-    orphans = [path for path in orphans if path.stat().st_mtime < before]
-    with naming_disk_failures(state_dir / folder):
+    folder, before = state_dir / partition_folder(topic, partition), time.time() - grace_s
+    if not (old := [path for path in sorted(folder.glob("*")) if path.stat().st_mtime < before]):
+        return []
+    named = spans.paths(ledger, topic, partition)
+    orphans = [path for path in old if path.relative_to(state_dir).as_posix() not in named]
+    with naming_disk_failures(folder):
         for path in orphans:
             path.unlink(missing_ok=True)
     return orphans

@@ -1,26 +1,50 @@
-"""The ledger's database: SQLite by default, brought up to date on each opening."""
+"""The ledger's database: opened by URL, brought up to date on each opening, and filled anew after a loss.
 
-import os
-import sqlite3
+What differs between databases is in one file for each, `<backend>_dialect.py`, after SQLAlchemy's name of the backend.
+
+A ledger is filled from span files (a rebuild), or is as it was at an earlier time (a restore). Processes that saw the
+lost ledger may still be at work. What they hold must never count again, so tokens begin at the current time in
+microseconds: an acquisition counts only one up, so that is above all tokens that were ever given (I3).
+"""
+
+import importlib
+import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
+from typing import Protocol, cast
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DatabaseError, OperationalError
 
-from koboshi.errors import Corrupt, DiskFailed, KoboshiError, NotConfigured, Unavailable
-from koboshi.files import naming_disk_failures, refused
-from koboshi.ledger.migrations import bring_up_to_date
+from koboshi.errors import Conflict, KoboshiError, NotConfigured, Unavailable
+from koboshi.ledger.tables import BACKENDS, beginnings, bring_up_to_date, leases, metadata, spans, versions
+from koboshi.refs import Beginning, SpanRef
 
 LedgerConnection = sa.Connection
 BUSY_TIMEOUT_S = 30
-WRITERS = int.from_bytes(b"koboshi")  # the lock that writers to a ledger on PostgreSQL take
-_DISK_FAILURES = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
-_REFUSALS = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM)
-_DAMAGES = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+class Dialect(Protocol):
+    """What `<backend>_dialect.py` has; the database needs unique indexes over some of the rows, as in `tables`.
+
+    A transaction of an engine with the execution option `koboshi_writes` waits for its turn to write when it begins,
+    for so long at most; another one sees one consistent state, and is in no writer's way.
+    """
+
+    FORM: str
+
+    def open_engine(self, url: sa.URL, busy_timeout_s: int) -> sa.Engine:
+        """An engine whose transactions begin as said above, durable once they are committed."""
+        ...
+
+    def named(self, error: DatabaseError, url: sa.URL) -> KoboshiError | None:
+        """What the database could not do, as one of our errors; None where it is nothing of its own."""
+        ...
+
+
+def _dialect(backend: str) -> Dialect:
+    return cast("Dialect", importlib.import_module(f"koboshi.ledger.{backend}_dialect"))
 
 
 class Ledger:
@@ -32,9 +56,11 @@ class Ledger:
 
     def __init__(self, url: str) -> None:
         """Open, and make the tables or bring them up to date; a newer format is refused with a sentence."""
-        self._engine = _engine(url)
-        self._writing = self._engine.execution_options(koboshi_begin="IMMEDIATE")
-        self._reading = self._engine.execution_options(koboshi_begin="DEFERRED")
+        parsed = _parsed(url)
+        self._dialect = _dialect(parsed.get_backend_name())
+        self._engine = self._dialect.open_engine(parsed, BUSY_TIMEOUT_S)
+        self._writing = self._engine.execution_options(koboshi_writes=True)
+        self._reading = self._engine.execution_options(koboshi_writes=False)
         weakref.finalize(self, self._engine.dispose)
         with self.transaction() as connection:
             bring_up_to_date(connection)
@@ -66,111 +92,74 @@ class Ledger:
             with engine.begin() as connection:
                 yield connection
         except DatabaseError as error:
-            if (named := _named(error, self._engine.url)) is None:
-                raise
-            raise named from error
+            if named := self._dialect.named(error, self.url):
+                raise named from error
+            if isinstance(error, OperationalError):
+                raise Unavailable(f"the ledger {self.url} does not answer ({error.orig}): try again.") from error
+            raise
 
 
-def _engine(url: str) -> sa.Engine:
-    with _naming_unknown_urls():
+def _parsed(url: str) -> sa.URL:
+    """Raises `NotConfigured`, without the URL: a password may be in it."""
+    try:
         parsed = sa.make_url(url)
         parsed.get_dialect().import_dbapi()
-    if parsed.get_backend_name() != "sqlite":
-        engine = sa.create_engine(parsed)
-        sa.event.listen(engine, "begin", _begin_postgresql)
-        return engine
-    folder = Path(parsed.database or "").parent
-    with naming_disk_failures(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-    if _is_cut(Path(parsed.database or "")):
-        raise _damaged(parsed, "its last page is cut short")
-    engine = sa.create_engine(parsed, connect_args={"timeout": BUSY_TIMEOUT_S})
-    sa.event.listen(engine, "connect", _configure_sqlite)
-    sa.event.listen(engine, "begin", _begin_sqlite)
-    return engine
-
-
-@contextmanager
-def _naming_unknown_urls() -> Iterator[None]:
-    """The URL is left out of the sentence: a password may be in it."""
-    try:
-        yield
+        if parsed.get_backend_name() in BACKENDS:
+            return parsed
+        raise ValueError(f"{parsed.get_backend_name()} is none of {', '.join(BACKENDS)}")
     except (sa.exc.ArgumentError, ImportError, ValueError) as error:
+        forms = " or ".join(sorted((_dialect(backend).FORM for backend in BACKENDS), key=len))
         raise NotConfigured(
-            f"ledger_url names no database that can be opened ({type(error).__name__}): write sqlite:///FILE or "
-            "postgresql+psycopg://USER:PASSWORD@HOST/NAME."
+            f"ledger_url names no database that can be opened ({type(error).__name__}): write {forms}."
         ) from error
 
 
-def _is_cut(file: Path) -> bool:
-    """Whether the last page is not whole: SQLite would read zeros in its place. A log that waits may have all of it."""
-    try:
-        with file.open("rb") as opened:
-            header, size = opened.read(100), os.fstat(opened.fileno()).st_size
-    except OSError:
-        return False
-    if not header.startswith(b"SQLite format 3\0") or len(header) < 100 or _size(f"{file}-wal"):
-        return False
-    page_size = int.from_bytes(header[16:18], "big")
-    return size % (page_size if page_size > 1 else 65_536) != 0
+def is_empty(ledger: Ledger) -> bool:
+    """Whether the ledger has no row yet."""
+    with ledger.snapshot() as connection:
+        return _is_empty(connection)
 
 
-def _size(path: str) -> int:
-    try:
-        return Path(path).stat().st_size
-    except OSError:
-        return 0
+def put_back(ledger: Ledger, landed: Sequence[SpanRef]) -> None:
+    """The only commit of a rebuild: all rows at once, into a ledger that has none, and fences of all earlier holders.
 
-
-def _files(url: sa.URL) -> list[Path]:
-    """What SQLite writes: the file, those beside it, and their folder."""
-    file = Path(url.database or "")
-    beside = [Path(path) for path in (f"{file}-wal", f"{file}-shm") if _size(path)]
-    return [file, *beside, file.parent]
-
-
-def _configure_sqlite(connection: Any, _record: Any) -> None:
-    """WAL for readers beside a writer; FULL, because a power loss may not take a commit back."""
-    connection.isolation_level = None
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-        connection.execute(f"PRAGMA {pragma}")
-
-
-def _begin_sqlite(connection: LedgerConnection) -> None:
-    """IMMEDIATE takes the write lock at once: a decision is read and written under it, never on a stale snapshot."""
-    connection.exec_driver_sql(f"BEGIN {connection.get_execution_options().get('koboshi_begin', 'DEFERRED')}")
-
-
-def _begin_postgresql(connection: LedgerConnection) -> None:
-    """One writer at a time here, too: whoever waits for the lock reads what the one before has committed.
-
-    Under its own serialisable isolation PostgreSQL lets all of them read, and refuses all but one at the end.
+    Key: topic, partition, start. Under a crash: all of it or nothing. Raises `Conflict` when the ledger has rows.
     """
-    if connection.get_execution_options().get("koboshi_begin") == "IMMEDIATE":
-        connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{BUSY_TIMEOUT_S}s'")
-        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({WRITERS})")
-    else:
-        connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+    now = time.time()
+    with ledger.transaction() as connection:
+        if not _is_empty(connection):
+            raise Conflict("the ledger has rows, and is not overwritten: move it away first if it is of no use.")
+        times = {"planned_at": now, "committed_at": now}
+        connection.execute(spans.insert(), [{**_row(span), **times} for span in landed])
+        connection.execute(beginnings.insert(), [{**one.as_json(), "recorded_at": now} for one in first_starts(landed)])
+        _fence_all(connection)
 
 
-def _damaged(url: sa.URL, how: str) -> Corrupt:
-    return Corrupt(
-        f"the ledger {url} is damaged ({how}): restore a backup, or run `koboshi ledger rebuild`, which keeps the "
-        "damaged file."
-    )
+def first_starts(landed: Sequence[SpanRef]) -> list[Beginning]:
+    """Where each partition begins as far as its spans tell, which are given by partition and start; pure."""
+    first: dict[tuple[str, int], Beginning] = {}
+    for span in (one.range for one in landed):
+        beginning = Beginning(span.topic, span.topic_id, span.partition, span.start, "spans")
+        first.setdefault((span.topic, span.partition), beginning)
+    return list(first.values())
 
 
-def _named(error: DatabaseError, url: sa.URL) -> KoboshiError | None:
-    """What the database could not do, as one of our errors. Its extended codes carry the plain one in the low byte."""
-    code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF
-    if code in _DAMAGES:
-        return _damaged(url, str(error.orig))
-    if code in _DISK_FAILURES:
-        return DiskFailed(
-            f"the ledger {url} cannot be written ({error.orig}): make room on its disk, then run it again."
-        )
-    if code in _REFUSALS and (refusal := refused(_files(url))):
-        return refusal
-    if isinstance(error, OperationalError):
-        return Unavailable(f"the ledger {url} does not answer ({error.orig}): try again.")
-    return None
+def fence_all(ledger: Ledger) -> None:
+    """Let no token count that was given before: every holder of a lease has to acquire it anew."""
+    with ledger.transaction() as connection:
+        _fence_all(connection)
+
+
+def _fence_all(connection: LedgerConnection) -> None:
+    connection.execute(leases.delete())
+    connection.execute(versions.update().values(first_token=time.time_ns() // 1_000))
+
+
+def _is_empty(connection: LedgerConnection) -> bool:
+    tables = (table for table in metadata.sorted_tables if table is not versions)
+    return not any(connection.execute(sa.select(sa.exists().select_from(table))).scalar() for table in tables)
+
+
+def _row(span: SpanRef) -> dict[str, object]:
+    row = span.as_json()
+    return {**row.pop("range"), **row, "state": "committed", "token": 0}

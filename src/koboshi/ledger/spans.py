@@ -4,6 +4,7 @@ Planned rows come before the first byte is read, committed rows tile a partition
 its landing began.
 """
 
+import dataclasses
 import time
 from collections.abc import Iterable
 from typing import Any
@@ -77,6 +78,41 @@ def commit(ledger: Ledger, lease: Lease, span: SpanRef) -> None:
         )
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Frontier:
+    """How far a partition is: `landed` is its newest committed range, `planned` are the later ones, in their order.
+
+    Before the first commit `landed` is empty, [start, start) where its landing began, or None where it never began.
+    """
+
+    landed: SpanRange | None
+    planned: tuple[SpanRange, ...] = ()
+
+    @property
+    def last(self) -> SpanRange | None:
+        """The range that the next plan has to follow on."""
+        return self.planned[-1] if self.planned else self.landed
+
+
+def frontier(ledger: Ledger, topic: str, partition: int) -> Frontier:
+    """How far a partition is, from its newest rows alone: however many spans are committed, it takes as long."""
+    with ledger.snapshot() as connection:
+        landed = _newest_committed(connection, topic, partition)
+        waiting = connection.execute(_after(landed, topic, partition).order_by(spans.c.start)).all()
+        begun = None if landed else connection.execute(_beginning(topic, partition)).one_or_none()
+    reached = _range(landed) if landed else None
+    if begun is not None:
+        reached = SpanRange(topic, begun.topic_id, partition, begun.start, begun.start)
+    return Frontier(reached, tuple(map(_range, waiting)))
+
+
+def paths(ledger: Ledger, topic: str, partition: int) -> set[str]:
+    """All files of a partition that a committed row names."""
+    query = sa.select(spans.c.path).where(*_of(topic, partition), spans.c.state == "committed")
+    with ledger.snapshot() as connection:
+        return set(connection.scalars(query))
+
+
 def planned(ledger: Ledger, topic: str) -> list[SpanRange]:
     """The ranges of a topic that were planned and not landed yet, by partition and start."""
     return [_range(row) for row in _rows(ledger, topic, "planned")]
@@ -106,7 +142,7 @@ def topics(ledger: Ledger) -> list[str]:
 
 def knows_partition(ledger: Ledger, topic: str, partition: int) -> bool:
     """Whether a range of the partition was ever planned."""
-    query = sa.select(spans.c.topic).where(spans.c.topic == topic, spans.c.partition == partition).limit(1)
+    query = sa.select(spans.c.topic).where(*_of(topic, partition)).limit(1)
     with ledger.snapshot() as connection:
         return connection.execute(query).one_or_none() is not None
 
@@ -125,15 +161,34 @@ def _is(span: SpanRange) -> tuple[sa.ColumnElement[bool], ...]:
     return spans.c.topic == span.topic, spans.c.partition == span.partition, spans.c.start == span.start
 
 
+def _of(topic: str, partition: int) -> tuple[sa.ColumnElement[bool], ...]:
+    return spans.c.topic == topic, spans.c.partition == partition
+
+
+def _newest_committed(connection: LedgerConnection, topic: str, partition: int) -> sa.Row[Any] | None:
+    """By the primary key from its end on, over the planned rows: committed ones come before all of them."""
+    query = sa.select(spans).where(*_of(topic, partition), spans.c.state == "committed")
+    return connection.execute(query.order_by(spans.c.start.desc()).limit(1)).one_or_none()
+
+
+def _after(row: sa.Row[Any] | None, topic: str, partition: int) -> sa.Select[Any]:
+    query = sa.select(spans).where(*_of(topic, partition), spans.c.state == "planned")
+    return query if row is None else query.where(spans.c.start > row.start)
+
+
+def _beginning(topic: str, partition: int) -> sa.Select[Any]:
+    table = tables.beginnings
+    return sa.select(table).where(table.c.topic == topic, table.c.partition == partition)
+
+
 def _last(connection: LedgerConnection, span: SpanRange) -> sa.Row[Any] | None:
-    query = sa.select(spans).where(spans.c.topic == span.topic, spans.c.partition == span.partition)
+    query = sa.select(spans).where(*_of(span.topic, span.partition))
     return connection.execute(query.order_by(spans.c.start.desc()).limit(1)).one_or_none()
 
 
 def _begin(connection: LedgerConnection, beginning: Beginning) -> None:
     table = tables.beginnings
-    here = (table.c.topic == beginning.topic, table.c.partition == beginning.partition)
-    row = connection.execute(sa.select(table).where(*here)).one_or_none()
+    row = connection.execute(_beginning(beginning.topic, beginning.partition)).one_or_none()
     if row is None:
         connection.execute(table.insert().values(**beginning.as_json(), recorded_at=time.time()))
     elif row.topic_id != beginning.topic_id:
@@ -145,8 +200,9 @@ def _begin(connection: LedgerConnection, beginning: Beginning) -> None:
 
 def _check_next(connection: LedgerConnection, span: SpanRange) -> None:
     """Committed spans tile from the first that was ever planned: none before this one may be waiting."""
-    here = (spans.c.topic == span.topic, spans.c.partition == span.partition, spans.c.state == "planned")
-    start = connection.execute(sa.select(sa.func.min(spans.c.start)).where(*here)).scalar_one()
+    landed = _newest_committed(connection, span.topic, span.partition)
+    waiting = _after(landed, span.topic, span.partition).with_only_columns(sa.func.min(spans.c.start))
+    start = connection.execute(waiting).scalar_one()
     if start != span.start:
         raise Conflict(f"{span} does not start at {start}, where the committed spans end: land what is there first.")
 

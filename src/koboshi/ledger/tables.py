@@ -1,11 +1,34 @@
-"""The ledger's tables. Times are seconds since 1970; digests are hex."""
+"""The ledger's tables, and how those of an older version are brought to this one; a newer version is refused.
+
+Times are seconds since 1970; digests are hex.
+"""
+
+import pkgutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 
+from koboshi.errors import NotConfigured
+
 FORMAT_VERSION = 3
 metadata = sa.MetaData()
+_DIALECT = "_dialect"
+BACKENDS = tuple(
+    found.name.removesuffix(_DIALECT)
+    for found in pkgutil.iter_modules([str(Path(__file__).parent)])
+    if found.name.endswith(_DIALECT)
+)
+"""The databases that there is a `<backend>_dialect.py` for."""
 
-# One row. No lease gets a token below `first_token`: see `koboshi.ledger.rebuilding`.
+
+def _over_some(rows: sa.ColumnElement[bool]) -> dict[str, Any]:
+    """An index over these rows alone."""
+    return {f"{backend}_where": rows for backend in BACKENDS}
+
+
+# One row. No lease gets a token below `first_token`: see `koboshi.ledger.database`.
 versions = sa.Table(
     "koboshi_versions",
     metadata,
@@ -88,8 +111,7 @@ sa.Index(
     steps.c.unit,
     steps.c.step,
     unique=True,
-    sqlite_where=steps.c.set_aside.is_(None),
-    postgresql_where=steps.c.set_aside.is_(None),
+    **_over_some(steps.c.set_aside.is_(None)),
 )
 
 intents = sa.Table(
@@ -109,6 +131,51 @@ sa.Index(
     "one_open_intent",
     intents.c.slot,
     unique=True,
-    sqlite_where=intents.c.state == "open",
-    postgresql_where=intents.c.state == "open",
+    **_over_some(intents.c.state == "open"),
 )
+
+
+def bring_up_to_date(connection: sa.Connection) -> None:
+    """Make the tables where there are none, else take each step from the version found to `FORMAT_VERSION`.
+
+    Everything happens in the caller's writing transaction: under a crash the ledger is as it was, or up to date. Of two
+    processes that come at once the second waits, and finds nothing to do. Raises `NotConfigured` for a newer format.
+    """
+    if not sa.inspect(connection).has_table(versions.name):
+        metadata.create_all(connection)
+        connection.execute(versions.insert().values(format_version=FORMAT_VERSION))
+        return
+    found = connection.execute(sa.select(versions.c.format_version)).scalar_one()
+    if found > FORMAT_VERSION:
+        raise NotConfigured(
+            f"the ledger {connection.engine.url} has format {found}, this koboshi knows {FORMAT_VERSION}: "
+            "upgrade koboshi."
+        )
+    for version in range(found + 1, FORMAT_VERSION + 1):
+        STEPS[version](connection)
+        connection.execute(versions.update().values(format_version=version))
+
+
+def _to_2(connection: sa.Connection) -> None:
+    """Tokens can begin at a number (a time in microseconds), so they need 64 bits, which SQLite's integers have."""
+    connection.exec_driver_sql("ALTER TABLE koboshi_versions ADD COLUMN first_token BIGINT NOT NULL DEFAULT 1")
+    if connection.dialect.name == "postgresql":
+        for table in ("leases", "spans", "steps"):
+            connection.exec_driver_sql(f"ALTER TABLE {table} ALTER COLUMN token TYPE BIGINT")
+
+
+def _to_3(connection: sa.Connection) -> None:
+    """Where each partition's landing began: until now that was where its first span starts."""
+    connection.exec_driver_sql(
+        "CREATE TABLE beginnings (topic TEXT NOT NULL, partition INTEGER NOT NULL, topic_id TEXT NOT NULL, "
+        "start BIGINT NOT NULL, origin TEXT NOT NULL, recorded_at FLOAT NOT NULL, PRIMARY KEY (topic, partition), "
+        "CHECK (origin IN ('landing', 'spans')))"
+    )
+    connection.exec_driver_sql(
+        "INSERT INTO beginnings SELECT topic, partition, MIN(topic_id), MIN(start), 'spans', MIN(planned_at) "
+        "FROM spans GROUP BY topic, partition"
+    )
+
+
+STEPS: Mapping[int, Callable[[sa.Connection], None]] = {2: _to_2, 3: _to_3}
+"""What makes a ledger of the version before one of this version. A step is never changed once it was released."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from koboshi.exits import EXIT_FILE_VARIABLE
 from koboshi.ingest.stray_files import open_ledger
-from koboshi.ledger.held_lease import holding
+from koboshi.ledger.leases import holding
 from koboshi.orchestration import commands
 from koboshi.orchestration.workspaces import Workspace
 

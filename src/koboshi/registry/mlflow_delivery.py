@@ -15,9 +15,7 @@ from mlflow.entities import Run
 
 from koboshi.errors import Conflict, Corrupt, Fenced, NotConfigured, Transient
 from koboshi.ledger import Ledger, attempts, steps
-from koboshi.ledger.held_lease import HeldLease, holding
-from koboshi.ledger.holders import this_process
-from koboshi.ledger.leases import is_held
+from koboshi.ledger.leases import HeldLease, holding, is_held, this_process
 from koboshi.registry.mlflow_connection import answering, connect
 from koboshi.registry.mlflow_lookup import (
     FAILED,

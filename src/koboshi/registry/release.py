@@ -15,9 +15,8 @@ from typing import Any, Literal, Protocol
 from koboshi.errors import Conflict, Transient
 from koboshi.files import publish_bytes
 from koboshi.ledger import Ledger
-from koboshi.ledger.held_lease import HeldLease, holding
-from koboshi.ledger.holders import this_process
 from koboshi.ledger.intents import Intent, last_done, open_intent, opened, served, settle
+from koboshi.ledger.leases import HeldLease, holding, this_process
 from koboshi.refs import ModelRef
 
 Outcome = Literal["promote", "keep", "refuse"]

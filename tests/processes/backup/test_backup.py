@@ -213,7 +213,7 @@ class TestFormats:
         with Ledger(settings.ledger_url).transaction() as connection:
             connection.exec_driver_sql("UPDATE koboshi_versions SET format_version = 99")
         with pytest.MonkeyPatch.context() as later:
-            later.setattr("koboshi.ledger.migrations.FORMAT_VERSION", 99)
+            later.setattr("koboshi.ledger.tables.FORMAT_VERSION", 99)
             backup_of(settings, tmp_path / "b")
         with pytest.raises(NotConfigured, match=r"has format 99, this koboshi knows .*: upgrade koboshi"):
             restore(empty, tmp_path / "b", Watch())

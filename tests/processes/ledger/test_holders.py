@@ -11,9 +11,9 @@ import pytest
 
 from koboshi.errors import LeaseTaken
 from koboshi.ledger import Ledger, leases
-from koboshi.ledger.holders import is_dead, this_process
+from koboshi.ledger.leases import is_dead, this_process
 
-TELL = "from koboshi.ledger.holders import this_process; print(this_process(), flush=True); input()"
+TELL = "from koboshi.ledger.leases import this_process; print(this_process(), flush=True); input()"
 
 
 @pytest.fixture
@@ -50,8 +50,8 @@ def test_the_lease_of_a_process_that_was_killed_is_free_at_once(tmp_path: Path) 
     """The next one need not wait for it to run out; that of a process that lives is still its own."""
     url = f"sqlite:///{tmp_path / 'ledger.db'}"
     program = (
-        "import os, signal; from koboshi.ledger import Ledger, holders, leases;"
-        f"leases.acquire(Ledger({url!r}), 'work', holders.this_process(), 60);"
+        "import os, signal; from koboshi.ledger import Ledger, leases;"
+        f"leases.acquire(Ledger({url!r}), 'work', leases.this_process(), 60);"
         "os.kill(os.getpid(), signal.SIGKILL)"
     )
     assert subprocess.run([sys.executable, "-c", program], timeout=60).returncode == -signal.SIGKILL

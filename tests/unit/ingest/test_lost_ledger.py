@@ -9,7 +9,7 @@ import pytest
 
 from koboshi.errors import Conflict, Corrupt
 from koboshi.ingest.stray_files import GRACE_S, open_ledger
-from koboshi.ledger import Ledger, leases, rebuilding, spans
+from koboshi.ledger import Ledger, leases, spans, sqlite_dialect
 from koboshi.ledger.leases import Lease
 from koboshi.refs import SpanRange
 from tests.support.landing import Record, land, record
@@ -77,7 +77,7 @@ def test_a_file_that_is_half_there_is_damaged_and_kept_aside(url: str, tmp_path:
         with pytest.raises((Corrupt, Conflict), match="run `koboshi ledger rebuild`"):
             spans.committed(open_ledger(url, tmp_path), "orders")
     (tmp_path / "ledger.db-wal").write_bytes(b"left behind")
-    kept = rebuilding.move_aside(url)
+    kept = sqlite_dialect.move_aside(url)
     assert kept.read_bytes() == whole[: len(whole) - 1]
     assert list(tmp_path.glob("ledger.db")) == list(tmp_path.glob("ledger.db-wal")) == []
 

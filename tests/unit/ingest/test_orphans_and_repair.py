@@ -34,7 +34,7 @@ def test_orphans_are_swept_after_the_grace_time_only(lander, landed, ledger, tmp
     young = leave(folder, f"{TEMPORARY_PREFIX}alive", GRACE_S - 9)
     for span in landed:
         os.utime(tmp_path / span.path, (0, 0))
-    assert sorted(sweep(ledger, tmp_path, folder.relative_to(tmp_path), "t")) == sorted(old)
+    assert sorted(sweep(ledger, tmp_path, "t", int(folder.name))) == sorted(old)
     assert young.exists()
     assert broken_spans(lander, "t") == []
 

@@ -11,7 +11,7 @@ from koboshi.errors import BadInput, Conflict, Corrupt, Fenced
 from koboshi.ingest.audit import audit_topic
 from koboshi.ingest.landing import write_range
 from koboshi.ingest.rebuild import decide_spans, rebuild_spans
-from koboshi.ledger import Ledger, leases, rebuilding, spans
+from koboshi.ledger import Ledger, database, leases, spans
 from koboshi.refs import SpanRange, SpanRef
 from tests.support.memory_stream import MemoryBroker
 
@@ -125,7 +125,7 @@ def test_a_ledger_with_rows_is_not_overwritten(lander, ledger, tmp_path):
     leases.acquire(ledger, "x", "somebody", 60)
     with pytest.raises(Conflict):
         rebuild_spans(ledger, tmp_path, {}, lambda _: None)
-    assert not rebuilding.is_empty(ledger)
+    assert not database.is_empty(ledger)
 
 
 def flip(path):
@@ -170,7 +170,7 @@ def test_files_that_do_not_fit_are_named_and_nothing_is_rebuilt(lander, stream, 
         return
     with pytest.raises(error, match=said):
         rebuild_spans(ledger, tmp_path, {}, lambda _: None)
-    assert rebuilding.is_empty(ledger)
+    assert database.is_empty(ledger)
 
 
 def test_no_files_are_nothing_to_rebuild(ledger, tmp_path):

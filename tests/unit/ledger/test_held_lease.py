@@ -8,7 +8,7 @@ import pytest
 
 from koboshi.errors import Fenced, LeaseTaken
 from koboshi.ledger import Ledger, leases
-from koboshi.ledger.held_lease import holding
+from koboshi.ledger.leases import holding
 
 HOUR_S = 3600.0
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from koboshi.ledger import holders
-from koboshi.ledger.holders import is_dead, this_process
+from koboshi.ledger import leases
+from koboshi.ledger.leases import is_dead, this_process
 
 
 def test_another_process_with_the_same_id_is_not_mistaken_for_it() -> None:
@@ -32,5 +32,5 @@ def test_another_users_process_is_there(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_where_the_kernel_does_not_tell_nobody_is_dead(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """As on macOS: then a lease runs out, as it does for another machine's holder."""
-    monkeypatch.setattr(holders, "PROC", tmp_path)
+    monkeypatch.setattr(leases, "PROC", tmp_path)
     assert not is_dead(this_process())

@@ -18,7 +18,7 @@ from koboshi.formats.span_files import FOLDER
 from koboshi.ingest.kafka_source import KafkaSource
 from koboshi.ingest.landing import Lander
 from koboshi.journal import Journal
-from koboshi.ledger import Ledger, holders, spans
+from koboshi.ledger import Ledger, leases, spans
 from koboshi.ledger.database import LedgerConnection
 from koboshi.refs import SpanRange, SpanRef
 
@@ -66,7 +66,7 @@ def lander_of(order: Order, source: KafkaSource) -> Lander:
         ledger=PausingLedger(url, state_dir / FOLDER / order.topic, order.topic) if pauses else Ledger(url),
         source=source,
         state_dir=state_dir,
-        holder=holders.this_process(),
+        holder=leases.this_process(),
         span_records=order.span_records,
         lease_s=order.lease_s,
         landed=Telling(order),

@@ -13,8 +13,7 @@ import typer
 from koboshi.errors import Fenced, LeaseTaken, Permanent, Transient
 from koboshi.journal import Journal
 from koboshi.ledger import Ledger, steps
-from koboshi.ledger.held_lease import HeldLease, holding
-from koboshi.ledger.holders import this_process
+from koboshi.ledger.leases import HeldLease, holding, this_process
 from koboshi.ledger.steps import CommittedStep
 from koboshi.refs import DatasetRef
 from koboshi.training.checkpoints import run_folder, store_at

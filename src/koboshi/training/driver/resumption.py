@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from koboshi.errors import BadInput, Corrupt
 from koboshi.journal import Journal
 from koboshi.ledger import Ledger, steps
-from koboshi.ledger.held_lease import HeldLease
+from koboshi.ledger.leases import HeldLease
 from koboshi.ledger.steps import CommittedStep
 from koboshi.refs import CheckpointRef
 from koboshi.training.checkpoints import verify_state

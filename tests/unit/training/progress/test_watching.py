@@ -17,7 +17,7 @@ from koboshi.cli import app
 from koboshi.errors import BadInput, NotConfigured, Permanent, Transient
 from koboshi.heartbeat import Rhythm, Watch
 from koboshi.ledger import attempts
-from koboshi.ledger.held_lease import holding
+from koboshi.ledger.leases import holding
 from koboshi.training import TrainingSpec, attach
 from koboshi.training.driver import standing as status_file
 from koboshi.training.driver.loop import run_job, train
