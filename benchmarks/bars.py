@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from koboshi.drills.machine import machine, versions
+from koboshi.drills.report import machine, versions
 from koboshi.files import publish_bytes
 
 RESULTS = Path(__file__).parent / "results"

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from benchmarks.attained import AttainedRun
 from benchmarks.contender import POLL_S, Run
 from benchmarks.timeline import Begun, Cost, cost, in_hand, step_s
-from koboshi.drills.faults.parts import kill_part
-from koboshi.drills.faults.signals import kill, resume, stop
-from koboshi.drills.strike import Strike
+from koboshi.drills.drill import Strike
+from koboshi.drills.kit.faults import kill, resume, stop
+from koboshi.drills.kit.parts import kill_part
 from koboshi.errors import Unavailable
 from koboshi.settings import Settings
 from koboshi.stack.ray_parts import HEAD

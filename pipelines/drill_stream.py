@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from koboshi.datasets.span_records import RawBatch
-from koboshi.drills.stream_workload import SOUND, Decoded, MeantRecord
+from koboshi.drills.workload import SOUND, Decoded, MeantRecord
 from pipelines.decoding import KEY
 from pipelines.snapshot import DEAD_LETTERS, FOLDERS, build_snapshot
 from pipelines.topics import TRANSACTIONS

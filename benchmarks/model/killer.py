@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 from benchmarks.attained import AttainedRun
 from benchmarks.timeline import Begun, Cost, cost
-from koboshi.drills.faults.signals import kill_while
-from koboshi.drills.strike import Strike
+from koboshi.drills.drill import Strike
+from koboshi.drills.kit.faults import kill_while
 from koboshi.training.on_ray import step_name
 
 POLL_S = 0.1

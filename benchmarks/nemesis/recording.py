@@ -5,7 +5,7 @@ import logging
 from benchmarks.nemesis.verdicts import Recorded
 from benchmarks.undisturbed import Kit
 from benchmarks.witness import Witness
-from koboshi.drills.scenes.tracker_witness import TrackerWitness
+from koboshi.drills.tracking.tracker_witness import TrackerWitness
 from koboshi.journal import Journal
 from koboshi.ledger import steps
 from koboshi.registry.mlflow_runs import record_training

@@ -7,10 +7,9 @@ from collections.abc import Collection
 from benchmarks.attained import AttainedRun
 from benchmarks.nemesis.schedule import DRIVER, FLIP, KILL, NODE, STOP, Fault
 from benchmarks.timeline import Begun, Cost, cost
-from koboshi.drills.faults.flipped_byte import flip_byte
-from koboshi.drills.faults.parts import kill_part, why_not_healthy
-from koboshi.drills.faults.signals import kill, resume, stop
-from koboshi.drills.strike import Strike
+from koboshi.drills.drill import Strike
+from koboshi.drills.kit.faults import flip_byte, kill, resume, stop
+from koboshi.drills.kit.parts import kill_part, why_not_healthy
 from koboshi.ledger import steps
 from koboshi.refs import CheckpointRef
 from koboshi.settings import Settings

@@ -10,7 +10,7 @@ import pytest
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 
-from koboshi.drills.page.journals import Journal, gather
+from koboshi.drills.page.overview import Journal, gather
 from koboshi.drills.page.render import publish_page
 from tests.support.drill_journals import AWAY, save_all, save_journal
 

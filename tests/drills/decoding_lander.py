@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 
-from koboshi.drills.scenes import lander_process
+from koboshi.drills.ingest import lander_process
 from koboshi.exits import run_and_exit
 from koboshi.formats.records import Records
 from koboshi.refs import SpanRange

@@ -15,8 +15,8 @@ from kafka import KafkaConsumer
 from kafka.consumer.fetcher import ConsumerRecord
 from kafka.errors import KafkaError
 
-from koboshi.drills.scenes.lander_order import Order, die_with_the_drill, stop_myself
-from koboshi.drills.scenes.lander_run import LanderKind
+from koboshi.drills.ingest.lander_run import LanderKind, Order
+from koboshi.drills.kit.own_run import die_with_the_drill, stop_myself
 from koboshi.formats.parquet_span import write_span
 from koboshi.formats.records import Records
 

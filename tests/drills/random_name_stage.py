@@ -3,7 +3,7 @@
 import time
 import uuid
 
-from koboshi.drills.scenes.train_stage import train
+from koboshi.drills.orchestration.train_stage import train
 from koboshi.errors import Transient
 from koboshi.exits import run_and_exit
 from koboshi.ledger import Ledger

@@ -1,34 +1,23 @@
 """Negative control: a lander that lets its client commit loses what it held when Kafka dies."""
 
-import dataclasses
 import re
-from collections.abc import Callable
-from functools import partial
 
 import pytest
 
-from koboshi.drills.catalogue.broker_killed import DRILL
-from koboshi.drills.drill import Drill
-from koboshi.drills.scenes.following_scene import FollowingScene
-from koboshi.drills.stage import perform
+from koboshi.drills.ingest.broker_killed import DRILL
 from tests.drills import naive_lander
+from tests.support.drill_reports import controlled, held
 from tests.support.running_stack import RunningStack
 
 pytestmark = [pytest.mark.stack, pytest.mark.drills]
 
 
-def control() -> Drill[FollowingScene]:
-    return dataclasses.replace(DRILL, scene=partial(FollowingScene, lander=naive_lander.KIND))
-
-
-def test_a_lander_that_lets_its_client_commit_is_refuted_for_that_reason(
-    stack_of: Callable[..., RunningStack],
-) -> None:
+def test_a_lander_that_lets_its_client_commit_is_refuted_for_that_reason(on_kafka: RunningStack) -> None:
     """It began again when it heard nothing; the client had committed what it held, and nobody reads that again."""
-    report, _ = perform(control(), stack_of("kafka").settings, [].append)
+    report = controlled(DRILL, on_kafka, lander=naive_lander.KIND)
     assert report.verdict == "refuted"
     acknowledged, landed = report.reasons
     assert re.search(r"[1-9][\d,]* are acknowledged, and lost, first record \d+", acknowledged)
     assert re.search(r"partition \d: offset \d+ is missing", landed)
-    held = {finding["check"] for finding in report.outcome["findings"] if finding["holds"]}
-    assert {"kafka_is_ours", "kafka_works", "landing_ended", "broker_kept_its_word", "bystanders_untouched"} <= held
+    well = {"kafka_is_ours", "kafka_works", "landing_ended", "broker_kept_its_word", "bystanders_untouched"}
+    assert well <= held(report)

@@ -1,32 +1,25 @@
 """dataset-flipped, and its negative control: a reader that trusts DVC's cache."""
 
-import dataclasses
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import pytest
 
-from koboshi.drills.catalogue.dataset_flipped import DRILL
-from koboshi.drills.scenes.dataset_scene import DatasetScene
-from koboshi.drills.stage import perform
-from tests.support.drill_reports import refuted_only_by, run_by_command
+from koboshi.drills.datasets.dataset_flipped import DRILL
+from tests.support.drill_reports import controlled, refuted_only_by, run_by_command
 from tests.support.running_stack import RunningStack
 
 pytestmark = pytest.mark.stack
 
 
-def test_flipped_bytes_are_noticed_and_made_good_and_that_is_proved(stack_of: Callable[..., RunningStack]) -> None:
+def test_flipped_bytes_are_noticed_and_made_good_and_that_is_proved(on_kafka: RunningStack) -> None:
     """I2, I4: by the command that a user types."""
-    measures = run_by_command(stack_of("kafka"), DRILL.name)["outcome"]["evidence"]["measures"]
+    measures = run_by_command(on_kafka, DRILL.name)["outcome"]["evidence"]["measures"]
     assert (measures["lost"], measures["doubled"]) == (0, 0)
     assert 0 < measures["detected_after_s"] < measures["recovered_after_s"]
 
 
-def test_a_reader_that_trusts_the_cache_is_refuted_for_that_reason(stack_of: Callable[..., RunningStack]) -> None:
+def test_a_reader_that_trusts_the_cache_is_refuted_for_that_reason(on_kafka: RunningStack) -> None:
     """The changed number is in its total, and nothing has failed; everything else holds."""
     reader = (str(Path(__file__).with_name("trusting_total.py")),)
-    drill = dataclasses.replace(DRILL, scene=partial(DatasetScene, reader=reader))
-    report, _path = perform(drill, stack_of("kafka").settings, lambda _: None)
-    said = refuted_only_by(report, "rotten_object_is_refused")
+    said = refuted_only_by(controlled(DRILL, on_kafka, reader=reader), "rotten_object_is_refused")
     assert said.startswith('the flipped byte reached the reader, which made {"count": 20000, ')

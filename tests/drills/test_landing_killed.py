@@ -1,37 +1,20 @@
 """The drill, and its control: a lander that lets its client commit must be refuted, and for that very reason."""
 
-import dataclasses
-import json
 import re
-from collections.abc import Callable
-from functools import partial
 
 import pytest
 
-from koboshi.drills.catalogue.landing_killed import DRILL
-from koboshi.drills.drill import Drill
-from koboshi.drills.scenes.landing_scene import LandingScene
-from koboshi.drills.stage import perform
+from koboshi.drills.ingest.landing_killed import DRILL
 from tests.drills import naive_lander
+from tests.support.drill_reports import controlled, held, run_by_command
 from tests.support.running_stack import RunningStack
 
 pytestmark = pytest.mark.stack
 
 
-def control() -> Drill[LandingScene]:
-    return dataclasses.replace(DRILL, scene=partial(LandingScene, lander=naive_lander.KIND))
-
-
-@pytest.fixture
-def project(stack_of: Callable[..., RunningStack]) -> RunningStack:
-    return stack_of("kafka")
-
-
-def test_killed_landers_are_survived_and_that_is_proved(project: RunningStack) -> None:
+def test_killed_landers_are_survived_and_that_is_proved(on_kafka: RunningStack) -> None:
     """I1, I2, I3: by the command that a user types. The torn file's range and the one without a row are read again."""
-    report = json.loads(project.run("drill", "run", DRILL.name, "--json", timeout_s=240).stdout)
-    outcome = report["outcome"]
-    assert outcome["verdict"] == "proved"
+    outcome = run_by_command(on_kafka, DRILL.name)["outcome"]
     details = [strike["detail"].split(",")[0] for strike in outcome["strikes"]]
     assert details == ["in a file", "between a file and its row", "after a row"]
     measures = outcome["evidence"]["measures"]
@@ -40,13 +23,12 @@ def test_killed_landers_are_survived_and_that_is_proved(project: RunningStack) -
     assert sum(value for _, value in outcome["evidence"]["series"][0]["points"]) == 18_000
 
 
-def test_a_lander_that_lets_its_client_commit_is_refuted_for_that_reason(project: RunningStack) -> None:
+def test_a_lander_that_lets_its_client_commit_is_refuted_for_that_reason(on_kafka: RunningStack) -> None:
     """What was committed before its file was whole is missing. (What was not yet when its file stood is doubled, if the
     client's clock had not come round: that is told, too, and not in every run.)"""
-    report, _ = perform(control(), project.settings, [].append)
+    report = controlled(DRILL, on_kafka, lander=naive_lander.KIND)
     assert report.verdict == "refuted", report.outcome["findings"]
     lost_or_doubled, other_files = report.reasons
     assert re.search(r"partition \d: offset \d+ is missing", lost_or_doubled)
     assert "files are not those of the undisturbed lander" in other_files
-    held = {finding["check"] for finding in report.outcome["findings"] if finding["holds"]}
-    assert {"kafka_works", "landing_ended", "struck_where_it_hurts", "bystanders_untouched"} <= held
+    assert {"kafka_works", "landing_ended", "struck_where_it_hurts", "bystanders_untouched"} <= held(report)

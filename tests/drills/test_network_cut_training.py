@@ -1,19 +1,14 @@
 """The negative control of the drill that cuts the network between Ray's head and who trains with it."""
 
-import dataclasses
-from collections.abc import Callable
-from functools import partial
 from typing import ClassVar
 
 import pytest
 
-from koboshi.drills.catalogue.network_cut_training import DRILL
-from koboshi.drills.scenes.cut_training_scene import CutTrainingScene
-from koboshi.drills.stage import perform
+from koboshi.drills.training.network_cut_training import DRILL
 from koboshi.errors import Unavailable
 from koboshi.training.attach import JobInfo
 from koboshi.training.on_ray.ray_submit import RayJobs
-from tests.support.drill_reports import refuted_only_by
+from tests.support.drill_reports import controlled, refuted_only_by
 from tests.support.running_stack import RunningStack
 
 pytestmark = [pytest.mark.stack, pytest.mark.drills]
@@ -34,12 +29,7 @@ class HastyJobs(RayJobs):
             return None
 
 
-def test_a_follower_that_takes_silence_for_absence_is_refuted(
-    stack_of: Callable[..., RunningStack], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_follower_that_takes_silence_for_absence_is_refuted(on_ray: RunningStack) -> None:
     """It gives up a job that trains on and submits another; the lease still has every step done once."""
-    project = stack_of("ray")
-    monkeypatch.syspath_prepend(project.project)
-    drill = dataclasses.replace(DRILL, scene=partial(CutTrainingScene, jobs=HastyJobs))
-    report, _ = perform(drill, project.settings, lambda _: None)
+    report = controlled(DRILL, on_ray, jobs=HastyJobs)
     assert refuted_only_by(report, "one_job").startswith("Ray ran 2 jobs for one training: ")

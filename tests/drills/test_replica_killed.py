@@ -1,27 +1,17 @@
 """replica-killed, and its negative control: a gateway that does not try again."""
 
-import dataclasses
-from collections.abc import Callable, Iterator
 from functools import partial
 
 import pytest
 
-from koboshi.drills.catalogue.replica_killed import DRILL
-from koboshi.drills.scenes.envoy_gateway import own_gateway
-from koboshi.drills.scenes.serving_scene import REQUESTS, ServingScene
-from koboshi.drills.stage import perform
-from tests.support.drill_reports import refuted_only_by, run_by_command
+from koboshi.drills.serving.envoy_gateway import own_gateway
+from koboshi.drills.serving.load_scene import REQUESTS
+from koboshi.drills.serving.replica_killed import DRILL
+from tests.support.drill_reports import controlled, refuted_only_by, run_by_command
 from tests.support.running_stack import RunningStack
-from tests.support.tiny_champion import tiny_champion
 from tests.support.unforgiving_gateway import render_without_retries
 
 pytestmark = pytest.mark.stack
-
-
-@pytest.fixture(scope="module")
-def served(stack_of: Callable[..., RunningStack]) -> Iterator[RunningStack]:
-    with tiny_champion(stack_of("mlflow", "replicas", "gateway")) as running:
-        yield running
 
 
 def test_a_killed_replica_costs_no_prediction_and_that_is_proved(served: RunningStack) -> None:
@@ -35,8 +25,7 @@ def test_a_killed_replica_costs_no_prediction_and_that_is_proved(served: Running
 def test_a_gateway_that_does_not_try_again_is_refuted_for_that_reason(served: RunningStack) -> None:
     """What the dead replica was asked is lost; what was answered is right all the same."""
     gateway = partial(own_gateway, render=render_without_retries)
-    drill = dataclasses.replace(DRILL, scene=partial(ServingScene, gateway=gateway, requests=1_000))
-    report, _path = perform(drill, served.settings, lambda _: None)
+    report = controlled(DRILL, served, gateway=gateway, requests=1_000)
     said = refuted_only_by(report, "all_answered")
     assert " requests failed (" in said
     assert "503: " in said

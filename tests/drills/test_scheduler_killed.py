@@ -1,18 +1,14 @@
 """The negative control of the drill that kills Airflow's scheduler twice."""
 
-import dataclasses
 import re
 import sys
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import pytest
 
-from koboshi.drills.catalogue.scheduler_killed import DRILL
-from koboshi.drills.scenes.scheduler_scene import SchedulerScene
-from koboshi.drills.stage import perform
-from tests.support.drill_reports import finding
+from koboshi.drills.orchestration.scheduler_killed import DRILL
+from tests.support.drill_reports import controlled, failed, finding
 from tests.support.running_stack import RunningStack
 
 pytestmark = [pytest.mark.stack, pytest.mark.drills]
@@ -29,8 +25,6 @@ def test_a_task_that_submits_under_a_random_name_is_refuted(
     project = stack_of("kafka", "ray", "airflow")
     monkeypatch.syspath_prepend(project.project)
     stage = (sys.executable, str(Path(__file__).with_name("random_name_stage.py")))
-    drill = dataclasses.replace(DRILL, scene=partial(SchedulerScene, stage=stage))
-    report, _ = perform(drill, project.settings, lambda _: None)
-    failed = {one["check"] for one in report.outcome["findings"] if not one["holds"]}
-    assert {"trained_once"} <= failed <= {"trained_once", "every_step_was_done_once"}, report.reasons
+    report = controlled(DRILL, project, stage=stage)
+    assert {"trained_once"} <= failed(report) <= {"trained_once", "every_step_was_done_once"}, report.reasons
     assert re.match("Ray ran [2-9] jobs for one training: ", str(finding(report, "trained_once")["said"]))

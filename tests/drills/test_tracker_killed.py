@@ -9,8 +9,8 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from koboshi.drills.catalogue.tracker_killed import DRILL
-from koboshi.drills.stage import perform
+from koboshi.drills.run import perform
+from koboshi.drills.tracking.tracker_killed import DRILL
 from koboshi.registry import mlflow_runs
 from tests.support.drill_reports import finding, refuted_only_by
 from tests.support.running_stack import RunningStack

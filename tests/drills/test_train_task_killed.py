@@ -13,11 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from koboshi.drills.catalogue.train_task_killed import DRILL
+from koboshi.drills.orchestration.task_scene import TaskScene, airflow_is_ours_and_well
+from koboshi.drills.orchestration.train_task_killed import DRILL
 from koboshi.drills.report import Report
-from koboshi.drills.scenes.task_checks import airflow_is_ours_and_well
-from koboshi.drills.scenes.task_scene import TaskScene
-from koboshi.drills.stage import perform
+from koboshi.drills.run import perform
 from tests.support.drill_reports import finding, refuted_only_by
 from tests.support.running_stack import RunningStack
 

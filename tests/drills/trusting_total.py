@@ -1,6 +1,6 @@
 """A reader that trusts the cache: the negative control opens the table without a look at its bytes, no more."""
 
-from koboshi.drills.scenes.small_stages import NUMBERS, TABLE, publish_total
+from koboshi.drills.datasets.small_stages import NUMBERS, TABLE, publish_total
 from koboshi.exits import run_and_exit
 from koboshi.settings import load_settings
 

@@ -1,6 +1,6 @@
 """The drill's lander, whose commits do not look at the fencing token: the negative control's only change."""
 
-from koboshi.drills.scenes import lander_process
+from koboshi.drills.ingest import lander_process
 from koboshi.exits import run_and_exit
 from koboshi.ledger import leases, spans
 

@@ -10,10 +10,8 @@ from contextlib import closing
 from pathlib import Path
 
 from koboshi.datasets.pinning import pin
-from koboshi.drills.drill import Outcome
-from koboshi.drills.evidence import Event, Evidence, Finding, Series
+from koboshi.drills.drill import Event, Evidence, Finding, Outcome, Series, Strike
 from koboshi.drills.report import Report, save
-from koboshi.drills.strike import Strike
 from koboshi.formats import cut
 from koboshi.formats.manifest import seal
 from koboshi.ingest.landing import Lander

@@ -4,8 +4,8 @@ from collections import Counter
 from pathlib import Path
 
 from koboshi.datasets.span_records import RawBatch
-from koboshi.drills.scenes.poison_checks import miscounted
-from koboshi.drills.stream_workload import SOUND, load_stream_workload
+from koboshi.drills.ingest.poison_records import miscounted
+from koboshi.drills.workload import SOUND, load_stream_workload
 from pipelines.decoding import LARGEST_BYTES
 
 

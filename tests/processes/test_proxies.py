@@ -10,9 +10,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from mlflow.exceptions import MlflowException
 
-from koboshi.drills.scenes.aiohttp_load import Load, Questions
-from koboshi.drills.scenes.ray_witness import RayWitness
-from koboshi.drills.scenes.tracker_witness import TrackerWitness
+from koboshi.drills.kit.aiohttp_load import Load, Questions
+from koboshi.drills.tracking.tracker_witness import TrackerWitness
+from koboshi.drills.training.witnesses import RayWitness
 from koboshi.errors import KoboshiError
 from koboshi.orchestration.airflow_client import AirflowClient, Run
 from koboshi.orchestration.gateway_answers import wait_until_served

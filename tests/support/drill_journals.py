@@ -5,10 +5,8 @@ import json
 import math
 from pathlib import Path
 
-from koboshi.drills.drill import Drill, Outcome
-from koboshi.drills.evidence import Event, Evidence, Finding, Series
+from koboshi.drills.drill import Drill, Event, Evidence, Finding, Outcome, Series, Strike
 from koboshi.drills.report import make_report, save
-from koboshi.drills.strike import Strike
 
 BEGAN_S = 1_795_500_000.0
 UNTOUCHED = Finding("bystanders_untouched", True, "what is yours is as before: 18 fingerprints")

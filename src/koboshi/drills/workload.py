@@ -1,13 +1,16 @@
-"""What a project lends to the training drills: something small to train, and a way to ask what came out."""
+"""What a project lends to the drills: something small to train, records of its stream, and its own decoder."""
 
-import importlib
-from collections.abc import Mapping
+import dataclasses
+import pkgutil
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from types import ModuleType
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from koboshi.datasets.span_records import RawBatch
 from koboshi.errors import NotConfigured
 from koboshi.training import UnitSpec
 
@@ -26,13 +29,61 @@ class Workload(Protocol):
 
 
 def load_workload(target: str | None) -> Workload:
-    """Import `package.module:name`."""
+    """What the setting `drills.workload` names; raises `NotConfigured` when it names nothing."""
+    workload: Workload = _lent("workload", target)
+    return workload
+
+
+SOUND = "sound"
+Fate = Literal["row", "duplicate", "dead letter"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class MeantRecord:
+    """A record, and what has to become of it; `kind` says in which way it is poison, or `SOUND`.
+
+    `row` names the row that it becomes, or that it says again.
+    """
+
+    kind: str
+    key: bytes | None
+    value: bytes | None
+    fate: Fate
+    row: str = ""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Decoded:
+    """What was made of raw records: rows by name, dead letters by place (partition, offset), how many duplicates."""
+
+    rows: Sequence[str]
+    dead_letters: Sequence[tuple[int, int]]
+    duplicates: int
+
+
+class StreamWorkload(Protocol):
+    """Named by the setting `drills.stream`."""
+
+    def records(self, sound: int, oversized_bytes: int) -> Sequence[MeantRecord]:
+        """So many sound records for one topic, and some of each kind of poison, among them one of that size."""
+
+    def decode(self, batches: Iterable[RawBatch], folder: Path) -> Decoded:
+        """What the project's own code makes of such records; `folder` is empty, and may be used."""
+
+
+def load_stream_workload(target: str | None) -> StreamWorkload:
+    """What the setting `drills.stream` names; raises `NotConfigured` when it names nothing."""
+    workload: StreamWorkload = _lent("stream", target)
+    return workload
+
+
+def _lent(name: str, target: str | None) -> Any:
     if target is None:
-        raise NotConfigured("no workload is set for drills: set drills.workload in koboshi.toml.")
-    module, _, name = target.partition(":")
+        raise NotConfigured(f"no {name} is set for drills: set drills.{name} in koboshi.toml.")
     try:
-        workload: Any = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        raise NotConfigured(f"setting drills.workload: {target} cannot be loaded ({error}).") from error
-    found: Workload = workload
+        found = pkgutil.resolve_name(target)
+        if isinstance(found, ModuleType):
+            raise AttributeError(f"module {target!r} is no object in a module: write package.module:name")
+    except (ImportError, AttributeError, ValueError) as error:
+        raise NotConfigured(f"setting drills.{name}: {target} cannot be loaded ({error}).") from error
     return found

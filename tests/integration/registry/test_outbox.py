@@ -7,7 +7,7 @@ from contextlib import nullcontext
 
 import pytest
 
-from koboshi.drills.scenes.tracker_witness import TrackerWitness
+from koboshi.drills.tracking.tracker_witness import TrackerWitness
 from koboshi.errors import Unavailable
 from koboshi.ledger import Ledger, leases, steps
 from koboshi.refs import CheckpointRef

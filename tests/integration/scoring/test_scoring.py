@@ -14,7 +14,7 @@ import pytest
 from sklearn.ensemble import RandomForestClassifier
 
 from koboshi.datasets.build import building, open_verified
-from koboshi.drills.faults.signals import kill_while
+from koboshi.drills.kit.faults import kill_while
 from koboshi.journal import Journal
 from koboshi.ledger import Ledger
 from koboshi.ledger.steps import committed

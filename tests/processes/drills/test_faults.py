@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from koboshi.drills.faults.flipped_byte import flip_byte
-from koboshi.drills.faults.tcp_proxy import TcpProxy
+from koboshi.drills.kit.faults import flip_byte
+from koboshi.drills.kit.tcp_proxy import TcpProxy
 
 
 @pytest.fixture

@@ -9,8 +9,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from koboshi.drills.scenes.aiohttp_load import Load, Questions
-from koboshi.drills.scenes.answers import Answer
+from koboshi.drills.kit.aiohttp_load import Answer, Load, Questions
 
 QUESTIONS = Questions([b"1", b"2"], {"3": [[[0.1]], [[0.2]]]})
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 
-from koboshi.drills.scenes.own_processes import OwnProcess, free_port
+from koboshi.drills.kit.own_run import OwnProcess, free_port
 
 TREE = "import subprocess, sys, time; print('up', flush=True); subprocess.Popen(['sleep', '100']); time.sleep(100)"
 
@@ -56,7 +56,7 @@ def test_one_that_was_never_started_has_said_nothing_and_can_be_stopped(tmp_path
 def test_it_ends_when_the_drill_is_killed(tmp_path: Path) -> None:
     """SIGKILL of the drill: nobody is left to stop anything."""
     code = (
-        "import sys, time; from pathlib import Path; from koboshi.drills.scenes.own_processes import OwnProcess; "
+        "import sys, time; from pathlib import Path; from koboshi.drills.kit.own_run import OwnProcess; "
         f"OwnProcess('tree', [sys.executable, '-c', {TREE!r}], Path({str(tmp_path)!r}), {{}}).start(); time.sleep(100)"
     )
     drill = subprocess.Popen([sys.executable, "-c", code], cwd=os.sep)

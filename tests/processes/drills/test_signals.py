@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
-from koboshi.drills.faults.signals import ASK_S, kill, kill_while, look_until, resume, stop
+from koboshi.drills.kit.faults import ASK_S, kill, kill_while, look_until, resume, stop
 
 BUSY = "while True: sum(range(1000))"
 IDLE = "import signal; signal.pause()"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from koboshi.drills.scenes.answers import Answer, bearable, failures, per_second, percentile_ms, share, silence
+from koboshi.drills.kit.aiohttp_load import Answer, bearable, failures, per_second, percentile_ms, share, silence
 
 
 def answer(due_s: float, replica: str = "a", **changes: object) -> Answer:

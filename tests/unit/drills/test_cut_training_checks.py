@@ -6,16 +6,18 @@ from typing import Any
 
 import pytest
 
-from koboshi.drills.scenes import training_checks
-from koboshi.drills.scenes.cut_training_checks import (
+from koboshi.drills.drill import Strike
+from koboshi.drills.training import training_checks
+from koboshi.drills.training.network_cut_training import (
+    LONGEST_SILENT_S,
+    SILENT_S,
     node_did_its_part,
     nothing_was_lost_or_doubled,
     one_job,
     silence_was_noticed,
+    stays_silent,
 )
-from koboshi.drills.scenes.cut_training_scene import LONGEST_SILENT_S, SILENT_S, stays_silent
-from koboshi.drills.scenes.ray_witness import ENDED_BY_POOL, Actor, Job, Task
-from koboshi.drills.strike import Strike
+from koboshi.drills.training.witnesses import ENDED_BY_POOL, Actor, Job, Task
 from koboshi.training.on_ray import step_name
 from tests.support.trainings import chain_spec
 

@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
-from koboshi.drills.scenes import dataset_checks
-from koboshi.drills.scenes.dataset_checks import (
+from koboshi.drills.datasets import dataset_flipped
+from koboshi.drills.datasets.dataset_flipped import (
+    Told,
     all_is_as_before,
     kafka_answers,
     rotten_object_is_refused,
     rotten_span_is_refused,
 )
-from koboshi.drills.scenes.dataset_scene import Told
-from koboshi.drills.strike import Strike
+from koboshi.drills.drill import Strike
 from koboshi.probes import Health
 
 TOOK = Strike("flipped byte", "something", 1.0, 1.0, took=True)
@@ -112,7 +112,7 @@ def test_a_dataset_with_other_bytes_a_wrong_total_and_a_difference_to_the_broker
 
 @pytest.mark.parametrize("ok", [True, False])
 def test_kafka_has_to_answer(ok: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dataset_checks, "probe_kafka", lambda _servers: Health(ok, "detail"))
+    monkeypatch.setattr(dataset_flipped, "probe_kafka", lambda _servers: Health(ok, "detail"))
     settings = SimpleNamespace(kafka=SimpleNamespace(bootstrap_servers="x:1"))
     scene: Any = SimpleNamespace(settings=settings)
     assert kafka_answers(scene).holds is ok

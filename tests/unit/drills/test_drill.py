@@ -7,9 +7,7 @@ from pathlib import Path
 import pytest
 
 from koboshi.drills import catalogue
-from koboshi.drills.drill import Drill, Outcome, Say, run_drill
-from koboshi.drills.evidence import Evidence, Finding
-from koboshi.drills.strike import Strike
+from koboshi.drills.drill import LAYERS, Drill, Evidence, Finding, Outcome, Say, Strike, run_drill
 from koboshi.errors import Unavailable
 from koboshi.settings import Settings
 
@@ -163,13 +161,27 @@ def test_closed_when_it_is_interrupted() -> None:
     assert scene.closed == [False]
 
 
+def drill_files() -> dict[str, Path]:
+    """The file of each drill, by the name that it has to have."""
+    folders = [Path(catalogue.__file__).with_name(folder) for folder in catalogue.FOLDERS]
+    modules = [path for folder in folders for path in folder.glob("*.py")]
+    return {path.stem.replace("_", "-"): path for path in modules if "\nDRILL" in path.read_text()}
+
+
 def test_a_new_drill_is_found_by_its_file_alone() -> None:
-    """The catalogue is its folder: one module, one drill, under the module's own name."""
-    modules = [path.stem for path in Path(catalogue.__file__).parent.glob("*.py") if path.stem != "__init__"]
-    assert sorted(catalogue.all_drills()) == sorted(name.replace("_", "-") for name in modules)
+    """The catalogue is the folders of the layers: one module with a `DRILL`, one drill, under the module's own name."""
+    assert sorted(catalogue.all_drills()) == sorted(drill_files())
+
+
+def test_drills_are_listed_along_the_way_of_the_data() -> None:
+    """By layer, and within a layer by name; each stands in its layer's folder, that of the stream with the ingest."""
+    drills, files = list(catalogue.all_drills().values()), drill_files()
+    assert drills == sorted(drills, key=lambda drill: (LAYERS.index(drill.layer), drill.name))
+    for drill in drills:
+        assert files[drill.name].parent.name == ("ingest" if drill.layer == "stream" else drill.layer)
 
 
 def test_drills_are_short() -> None:
-    """A drill is a declaration: what it needs is in its scene."""
-    for path in Path(catalogue.__file__).parent.glob("*.py"):
-        assert len(path.read_text().splitlines()) < 60, path.name
+    """A drill is one thing to read: claim, strike, scene and checks, and no more than can be read at once."""
+    for path in drill_files().values():
+        assert len(path.read_text().splitlines()) < 300, path.name

@@ -7,13 +7,12 @@ import pytest
 from typer.testing import CliRunner
 
 from koboshi.cli.drill_verbs import app
-from koboshi.drills import run_all
-from koboshi.drills.bystanders import fingerprints
-from koboshi.drills.catalogue.ray_worker_killed import DRILL
-from koboshi.drills.drill import Outcome
-from koboshi.drills.evidence import Finding
+from koboshi.drills import run as running
+from koboshi.drills.drill import Finding, Outcome
 from koboshi.drills.report import make_report, save
-from koboshi.drills.scenes.training_scene import TrainingScene
+from koboshi.drills.run import fingerprints
+from koboshi.drills.training.ray_worker_killed import DRILL
+from koboshi.drills.training.training_scene import TrainingScene
 from koboshi.drills.workload import load_workload
 from koboshi.errors import BadInput, NotConfigured, Permanent, Transient
 from koboshi.ledger import Ledger, leases, spans
@@ -86,7 +85,7 @@ def test_the_verdict_is_the_exit_code(
     """0 only when it is proved."""
     outcome = Outcome(verdict, [Finding("c", verdict == "proved", "because")])  # type: ignore[arg-type]
     report = make_report(DRILL, outcome, 1e9, project.project)
-    monkeypatch.setattr(run_all, "perform", lambda *_: (report, Path("journal.json")))
+    monkeypatch.setattr(running, "perform", lambda *_: (report, Path("journal.json")))
     result = CliRunner().invoke(app, ["run", DRILL.name, *(["--json"] if as_json else [])])
     assert verdict in result.stdout
     assert type(result.exception) is (error or type(None))

@@ -2,8 +2,8 @@
 
 import pytest
 
-from koboshi.drills.scenes import envoy_gateway
-from koboshi.drills.scenes.envoy_gateway import Gateway, Watch
+from koboshi.drills.serving import envoy_gateway
+from koboshi.drills.serving.envoy_gateway import Gateway, Watch
 
 TOLD = {
     "cluster_statuses": [

@@ -2,15 +2,15 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from koboshi.drills.scenes import confluent_producer, following_checks
-from koboshi.drills.scenes.confluent_producer import ACKNOWLEDGED, ATTEMPTED
-from koboshi.drills.scenes.cut_ingest_scene import gave_up_in_time
-from koboshi.drills.scenes.following_checks import acknowledged_is_landed, broker_kept_its_word
-from koboshi.drills.scenes.following_scene import longest_silence
+from koboshi.drills.ingest import confluent_producer, following_scene
+from koboshi.drills.ingest.confluent_producer import ACKNOWLEDGED, ATTEMPTED
+from koboshi.drills.ingest.following_scene import acknowledged_is_landed, broker_kept_its_word, longest_silence
+from koboshi.drills.ingest.network_cut_ingest import gave_up_in_time
 from koboshi.ingest.audit import Record
 
 RECORDS = 20
@@ -29,10 +29,11 @@ class Topic:
 class Scene:
     """Twenty records in turn into two partitions, all acknowledged and landed."""
 
-    bootstrap_servers, gave_up_after_s = "unused", 4.2
+    bootstrap_servers = "unused"
 
     def __init__(self, folder: Path) -> None:
         self.sent = self.state_dir = folder
+        self.way = SimpleNamespace(gave_up_after_s=4.2)
         self.topic = Topic([list(range(0, RECORDS, 2)), list(range(1, RECORDS, 2))])
         self.landed = [number for numbers in self.topic.held for number in numbers]
         (folder / ATTEMPTED).write_text(f"10\n{RECORDS}\n99")
@@ -61,8 +62,8 @@ def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         def close(self) -> None:
             pass
 
-    monkeypatch.setattr(following_checks, "ConfluentBroker", Broker)
-    monkeypatch.setattr(following_checks, "read_records", lambda number: [(0, 0, None, b"%d xxx" % number, [])])
+    monkeypatch.setattr(following_scene, "ConfluentBroker", Broker)
+    monkeypatch.setattr(following_scene, "read_records", lambda number: [(0, 0, None, b"%d xxx" % number, [])])
     return scene
 
 
@@ -124,7 +125,7 @@ def test_nothing_acknowledged_proves_nothing(scene: Any) -> None:
 
 def test_a_lander_that_gave_up_no_try_hung(scene: Any) -> None:
     assert gave_up_in_time(scene, []).holds
-    scene.gave_up_after_s = None
+    scene.way.gave_up_after_s = None
     found = gave_up_in_time(scene, [])
     assert not found.holds
     assert "waited without an end" in found.said

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from koboshi.drills.faults.tcp_proxy import TcpProxy
-from koboshi.drills.scenes import confluent_producer, cut_ingest_scene, following_scene
-from koboshi.drills.scenes.confluent_producer import ACKNOWLEDGED, ATTEMPTED, JOURNAL, OVER, SteadyProducer
-from koboshi.drills.scenes.cut_ingest_scene import CutIngestScene
-from koboshi.drills.scenes.following_scene import FollowingScene
-from koboshi.drills.scenes.lander_order import Order, told_in
-from koboshi.drills.scenes.offset_tally import Tally
-from koboshi.drills.strike import Strike
+from koboshi.drills.drill import Strike
+from koboshi.drills.ingest import confluent_producer, following_scene, network_cut_ingest
+from koboshi.drills.ingest.confluent_producer import ACKNOWLEDGED, ATTEMPTED, JOURNAL, OVER, SteadyProducer
+from koboshi.drills.ingest.following_scene import FollowingScene
+from koboshi.drills.ingest.lander_run import Order, told_in
+from koboshi.drills.ingest.network_cut_ingest import DRILL, cut_the_network
+from koboshi.drills.kit.landed import Tally
+from koboshi.drills.kit.tcp_proxy import TcpProxy
 from koboshi.errors import Unavailable
 from koboshi.journal import Journal
 from koboshi.settings import Kafka, Settings
@@ -67,7 +67,7 @@ def process(monkeypatch: pytest.MonkeyPatch) -> Process:
     return process
 
 
-def scene_of(kind: type[FollowingScene], folder: Path, process: Process, landed: int) -> Any:
+def scene_of(kind: Callable[..., Any], folder: Path, process: Process, landed: int) -> Any:
     """A scene whose lander has already told of so many records."""
     scene: Any = kind(Settings(project=folder, kafka=Kafka(bootstrap_servers="unused:1")), [].append)
     scene.topic = Topic()
@@ -115,8 +115,8 @@ def scene_again(scene: Any) -> None:
 
 def test_it_ends_when_records_were_landed_again(scene: Any, process: Process) -> None:
     scene.heal = lambda: tell_landed(scene, 10)  # the goal counts from here
-    later = scene._wait
-    scene._wait = lambda question, within_s: tell_landed(scene, 3_000) or later(question, within_s)
+    later = scene.wait_for
+    scene.wait_for = lambda question, within_s: tell_landed(scene, 3_000) or later(question, within_s)
     found = scene.finish(5)
     assert (found.holds, found.said) == (True, "5,010 records were landed; the lander followed to the end")
     assert (scene.sent / OVER).exists()
@@ -132,8 +132,8 @@ def test_it_ends_when_records_were_landed_again(scene: Any, process: Process) ->
 )
 def test_it_does_not_end_well(scene: Any, process: Process, code: int, more: int, said: str) -> None:
     process.code = code
-    wait = scene._wait
-    scene._wait = lambda question, within_s: tell_landed(scene, more) or wait(question, within_s)
+    wait = scene.wait_for
+    scene.wait_for = lambda question, within_s: tell_landed(scene, more) or wait(question, within_s)
     found = scene.finish(0.1)
     assert (found.holds, found.said) == (False, said)
 
@@ -141,8 +141,8 @@ def test_it_does_not_end_well(scene: Any, process: Process, code: int, more: int
 def test_a_lander_that_fails_at_the_end_is_told_with_its_last_words(scene: Any, process: Process) -> None:
     process.landed_at_the_end = lambda: None
     process.ended = lambda _limit_s: 65  # type: ignore[method-assign]
-    wait = scene._wait
-    scene._wait = lambda question, within_s: tell_landed(scene, 3_000) or wait(question, within_s)
+    wait = scene.wait_for
+    scene.wait_for = lambda question, within_s: tell_landed(scene, 3_000) or wait(question, within_s)
     found = scene.finish(5)
     assert (found.holds, found.said) == (False, "the lander ended with 65: lander: rotten")
 
@@ -167,7 +167,7 @@ def test_the_first_complaint_is_whoevers(scene: Any) -> None:
 
 
 def test_a_cut_needs_a_broker_that_sends_its_clients_round(tmp_path: Path, process: Process) -> None:
-    scene = scene_of(CutIngestScene, tmp_path, process, landed=2_000)
+    scene = scene_of(DRILL.scene, tmp_path, process, landed=2_000)
     with pytest.raises(Unavailable, match="not a part of this stack"):
         scene.begin()
     with pytest.raises(Unavailable, match="not there yet"):
@@ -180,14 +180,14 @@ def test_the_lander_is_led_through_the_proxy_and_its_first_complaint_counts(
     tmp_path: Path, process: Process, monkeypatch: pytest.MonkeyPatch, gives_up: bool
 ) -> None:
     """The proxy listens where the broker sends its clients to; a lander that says no word has hung."""
-    scene = scene_of(CutIngestScene, tmp_path, process, landed=2_000)
-    monkeypatch.setattr(cut_ingest_scene, "GIVES_UP_WITHIN_S", 60.0 if gives_up else 0.0)
-    monkeypatch.setattr(cut_ingest_scene, "SWALLOWED_WITHIN_S", 0.0)
-    monkeypatch.setattr(cut_ingest_scene, "kept_base", lambda _places: 100)
-    monkeypatch.setattr(cut_ingest_scene, "known_parts", lambda _places: {"kafka": None})
-    monkeypatch.setattr(cut_ingest_scene, "detour", lambda _ports: (0, 9))
+    scene = scene_of(DRILL.scene, tmp_path, process, landed=2_000)
+    monkeypatch.setattr(network_cut_ingest, "GIVES_UP_WITHIN_S", 60.0 if gives_up else 0.0)
+    monkeypatch.setattr(network_cut_ingest, "SWALLOWED_WITHIN_S", 0.0)
+    monkeypatch.setattr(network_cut_ingest, "kept_base", lambda _places: 100)
+    monkeypatch.setattr(network_cut_ingest, "known_parts", lambda _places: {"kafka": None})
+    monkeypatch.setattr(network_cut_ingest, "detour", lambda _ports: (0, 9))
     scene.begin()
-    assert scene.ordered[0].bootstrap_servers == f"127.0.0.1:{scene.proxy.listen}"
+    assert scene.ordered[0].bootstrap_servers == f"127.0.0.1:{scene.way.proxy.listen}"
     told_in(scene.state_dir).record("reading", partition=0, start=0, end=5)
     cut = TcpProxy.strike
 
@@ -198,8 +198,8 @@ def test_the_lander_is_led_through_the_proxy_and_its_first_complaint_counts(
         return done
 
     monkeypatch.setattr(TcpProxy, "strike", strike)
-    assert not scene.cut().took, "nobody sent anything"
-    assert (scene.gave_up_after_s is not None) == gives_up
+    assert not cut_the_network(scene)[0].took, "nobody sent anything"
+    assert (scene.way.gave_up_after_s is not None) == gives_up
     scene.heal()
     scene.close(keep_files=False)
 

@@ -7,10 +7,9 @@ from typing import Any
 
 import pytest
 
-from koboshi.drills.scenes import lander_process
-from koboshi.drills.scenes.lander_order import Order
-from koboshi.drills.scenes.lander_process import PausingLedger, land, lander_of
-from koboshi.drills.scenes.lander_run import named_by_the_ledger
+from koboshi.drills.ingest import lander_process
+from koboshi.drills.ingest.lander_process import PausingLedger, land, lander_of
+from koboshi.drills.ingest.lander_run import Order, named_by_the_ledger
 from koboshi.errors import Corrupt, Unavailable
 from koboshi.formats.records import Records
 from koboshi.ledger import spans

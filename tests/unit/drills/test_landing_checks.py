@@ -10,25 +10,20 @@ from typing import Any
 
 import pytest
 
-from koboshi.drills.scenes import landing_checks
-from koboshi.drills.scenes.lander_order import Order, told_in
-from koboshi.drills.scenes.lander_run import is_whole, named_by_the_ledger
-from koboshi.drills.scenes.landing_checks import (
-    files_equal_the_controls,
-    landed_equals_the_broker,
-    token_gone_back,
-    zombie_committed_nothing,
-)
-from koboshi.drills.scenes.landing_evidence import landed_per_second, landing_evidence
-from koboshi.drills.scenes.landing_strikes import (
+from koboshi.drills.drill import Strike
+from koboshi.drills.ingest.lander_run import Order, is_whole, named_by_the_ledger, told_in
+from koboshi.drills.ingest.landing_killed import (
     AFTER_THE_ROW,
     BEFORE_THE_ROW,
     IN_A_FILE,
     struck_where_it_hurts,
     where_it_was,
 )
-from koboshi.drills.scenes.offset_tally import compare, tally
-from koboshi.drills.strike import Strike
+from koboshi.drills.ingest.landing_scene import files_equal_the_controls, landing_evidence
+from koboshi.drills.ingest.topic_scene import landed_per_second
+from koboshi.drills.ingest.zombie_lander import token_gone_back, zombie_committed_nothing
+from koboshi.drills.kit import landed as landed_module
+from koboshi.drills.kit.landed import compare, landed_equals_the_broker, tally
 from koboshi.ingest.landing import Lander
 from koboshi.ledger import Ledger
 from tests.support.memory_stream import MemoryBroker, MemoryStream
@@ -50,7 +45,7 @@ class Ended:
 
 
 class Topic:
-    name, partitions = "t", 2
+    name, partitions, bootstrap_servers = "t", 2, "unused"
 
     def ends(self) -> dict[int, int]:
         return {0: 25, 1: 7}
@@ -77,10 +72,9 @@ def landed(tmp_path_factory: pytest.TempPathFactory, stream: MemoryStream) -> Pa
 class Scene:
     """What the checks look at."""
 
-    bootstrap_servers = "unused"
-
     def __init__(self, folder: Path, stream: MemoryStream) -> None:
         self.stream = stream
+        self.ledger_url = f"sqlite:///{folder / 'state' / 'ledger.db'}"
         self.state_dir, self.control_dir, self.topic = folder / "state", folder / "control", Topic()
         self.struck, self.first = [IN_A_FILE, BEFORE_THE_ROW, AFTER_THE_ROW], Ended(65)
 
@@ -106,7 +100,7 @@ class Broker(MemoryBroker):
 def scene(landed: Path, stream: MemoryStream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A copy of its own, to spoil."""
     scene = Scene(Path(shutil.copytree(landed, tmp_path / "landed")), copy.deepcopy(stream))
-    monkeypatch.setattr(landing_checks, "ConfluentBroker", lambda _servers: Broker(scene.stream))
+    monkeypatch.setattr(landed_module, "ConfluentBroker", lambda _servers: Broker(scene.stream))
     return scene
 
 

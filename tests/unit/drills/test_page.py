@@ -14,16 +14,13 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from koboshi.cli.drill_verbs import app
-from koboshi.drills.drill import Outcome
-from koboshi.drills.evidence import Event, Evidence, Finding, Series
-from koboshi.drills.page import figures, overview
-from koboshi.drills.page.journals import Journal, gather, open_journal
-from koboshi.drills.page.labels import LETTER, Label, label
+from koboshi.drills.drill import Event, Evidence, Finding, Outcome, Series, Strike
+from koboshi.drills.page import overview, scale
+from koboshi.drills.page.overview import Journal, gather, open_journal
 from koboshi.drills.page.render import prose, publish_page, render
 from koboshi.drills.page.scale import LARGEST, Scale, around, plottable, thinned, ticks
 from koboshi.drills.page.story import Line, Moment, Story, tell
-from koboshi.drills.page.timeline import path, timeline
-from koboshi.drills.strike import Strike
+from koboshi.drills.page.timeline import LETTER, Label, label, path, timeline
 from koboshi.errors import BadInput, Permanent
 from tests.support.drill_journals import ALL, AWAY, BEGAN_S, REPLICA, WORKER, ZOMBIE, save_all, save_journal
 
@@ -133,17 +130,17 @@ def test_an_axis_holds_zero(values: list[float], reach: tuple[float, float]) -> 
 @pytest.mark.parametrize(
     ("said", "expected"),
     [
-        (figures.seconds(0.0444), "0.04 s"),
-        (figures.seconds(61.27), "61.3 s"),
-        (figures.seconds(5000), "5,000 s"),
-        (figures.offset(-3.2), "−3.20 s"),  # noqa: RUF001
-        (figures.offset(0.97), "+0.97 s"),
-        (figures.tick(-2.5), "−2.5"),  # noqa: RUF001
-        (figures.tick(9000), "9,000"),
-        (figures.tick(25_000), "25k"),
-        (figures.tick(1.5e6), "1.5M"),
-        (figures.clock(1_700_000_000.25), "22:13:20.250"),
-        (figures.day(1_700_000_000.25), "2023-11-14 22:13 UTC"),
+        (scale.seconds(0.0444), "0.04 s"),
+        (scale.seconds(61.27), "61.3 s"),
+        (scale.seconds(5000), "5,000 s"),
+        (scale.offset(-3.2), "−3.20 s"),  # noqa: RUF001
+        (scale.offset(0.97), "+0.97 s"),
+        (scale.tick(-2.5), "−2.5"),  # noqa: RUF001
+        (scale.tick(9000), "9,000"),
+        (scale.tick(25_000), "25k"),
+        (scale.tick(1.5e6), "1.5M"),
+        (scale.clock(1_700_000_000.25), "22:13:20.250"),
+        (scale.day(1_700_000_000.25), "2023-11-14 22:13 UTC"),
     ],
 )
 def test_numbers_read_as_people_write_them(said: str, expected: str) -> None:
@@ -337,7 +334,7 @@ def test_machines_are_told_once(journals: list[Journal]) -> None:
 
 
 def test_the_page_tells_each_drill(journals: list[Journal]) -> None:
-    """Proved, refuted and unknown alike: claim, fault, proof, findings, figures, file and digest."""
+    """Proved, refuted and unknown alike: claim, fault, proof, findings, scale, file and digest."""
     text = " ".join(Outline(render(journals)).text.split())
     for journal in journals:
         told = [journal.report.drill, journal.report.claim, journal.report.fault, journal.name, journal.sha256]

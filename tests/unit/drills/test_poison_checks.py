@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from koboshi.drills.scenes.confluent_topic import Sent
-from koboshi.drills.scenes.poison_checks import each_counted_once, miscounted, refused_at_the_door
-from koboshi.drills.stream_workload import SOUND, Decoded, MeantRecord, load_stream_workload
-from koboshi.drills.strike import Strike
+from koboshi.drills.drill import Strike
+from koboshi.drills.ingest.poison_records import each_counted_once, miscounted, refused_at_the_door
+from koboshi.drills.kit.confluent_topic import Sent
+from koboshi.drills.workload import SOUND, Decoded, MeantRecord, load_stream_workload
 from koboshi.errors import NotConfigured
 
 RECORDS = {

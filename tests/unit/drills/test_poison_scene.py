@@ -7,14 +7,12 @@ from typing import Any
 
 import pytest
 
-from koboshi.drills.catalogue.poison_records import DRILL
 from koboshi.drills.drill import Outcome, run_drill
-from koboshi.drills.scenes import poison_scene
-from koboshi.drills.scenes.confluent_topic import Sent
-from koboshi.drills.scenes.lander_order import Order
-from koboshi.drills.scenes.lander_process import Telling
-from koboshi.drills.scenes.poison_checks import each_counted_once, refused_at_the_door
-from koboshi.drills.scenes.poison_scene import PoisonScene
+from koboshi.drills.ingest import poison_records
+from koboshi.drills.ingest.lander_process import Telling
+from koboshi.drills.ingest.lander_run import Order
+from koboshi.drills.ingest.poison_records import DRILL, PoisonScene, each_counted_once, refused_at_the_door
+from koboshi.drills.kit.confluent_topic import Sent
 from koboshi.errors import Unavailable
 from koboshi.ingest.landing import Lander
 from koboshi.ledger import Ledger
@@ -75,9 +73,9 @@ class Run:
 
 
 def outcome(folder: Path, monkeypatch: pytest.MonkeyPatch, stops: bool = False) -> Outcome:
-    monkeypatch.setattr(poison_scene, "OVERSIZED_BYTES", LIMIT // 2)
-    monkeypatch.setattr(poison_scene, "TOO_LARGE_BYTES", LIMIT + 1)
-    monkeypatch.setattr(poison_scene, "SOUND_RECORDS", 200)
+    monkeypatch.setattr(poison_records, "OVERSIZED_BYTES", LIMIT // 2)
+    monkeypatch.setattr(poison_records, "TOO_LARGE_BYTES", LIMIT + 1)
+    monkeypatch.setattr(poison_records, "SOUND_RECORDS", 200)
     drills, kafka = Drills(stream="pipelines.drill_stream:WORKLOAD"), Kafka(bootstrap_servers="unused:1")
     scene: Any = PoisonScene(Settings(project=folder, kafka=kafka, drills=drills), [].append)
     scene.topic = topic = Topic()

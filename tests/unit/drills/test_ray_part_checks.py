@@ -7,18 +7,16 @@ from typing import Any
 
 import pytest
 
-from koboshi.drills.scenes import ray_part_checks, training_checks
-from koboshi.drills.scenes.ray_part_checks import (
+from koboshi.drills.drill import Strike
+from koboshi.drills.training import training_checks
+from koboshi.drills.training.ray_head_killed import (
     cluster_began_anew,
     next_attempt_ended_it,
     no_committed_step_was_done_again,
-    node_is_back,
-    only_its_workers_died,
-    ray_has_two_nodes_of_ours,
-    went_on_elsewhere,
 )
-from koboshi.drills.scenes.ray_witness import ENDED_BY_POOL, Actor, Job, Node, Task
-from koboshi.drills.strike import Strike
+from koboshi.drills.training.ray_node_killed import node_is_back, only_its_workers_died, went_on_elsewhere
+from koboshi.drills.training.training_checks import ray_has_two_nodes_of_ours
+from koboshi.drills.training.witnesses import ENDED_BY_POOL, Actor, Job, Node, Task
 from koboshi.training.on_ray import step_name
 from tests.support.trainings import chain_spec
 
@@ -77,7 +75,7 @@ class Scene:
 @pytest.fixture
 def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(training_checks, "TOLD_WITHIN_S", 0.0)
-    monkeypatch.setattr(ray_part_checks, "is_ours", lambda _settings, *parts: "elsewhere" not in parts)
+    monkeypatch.setattr(training_checks, "is_ours", lambda _settings, *parts: "elsewhere" not in parts)
     return Scene(tmp_path)
 
 

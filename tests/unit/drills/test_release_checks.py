@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
-from koboshi.drills.scenes import release_checks
-from koboshi.drills.scenes.answers import Answer
-from koboshi.drills.scenes.release_checks import (
+from koboshi.drills.drill import Strike
+from koboshi.drills.kit.aiohttp_load import Answer
+from koboshi.drills.serving import bad_version
+from koboshi.drills.serving.bad_version import (
     bad_versions_are_refused,
     bad_versions_never_answer,
     good_version_is_taken,
     registry_answers,
 )
-from koboshi.drills.strike import Strike
 from koboshi.probes import Health
 
 TOOK = Strike("flipped byte", "the artefact of version 2", 1.0, 1.0, took=True)
@@ -97,7 +97,7 @@ def test_a_good_version_that_is_not_taken(serving: int, answered: bool) -> None:
 def test_the_registry_has_to_answer_and_its_files_have_to_be_here(
     ok: bool, here: bool, holds: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(release_checks, "probe_mlflow", lambda _uri: Health(ok, "detail"))
+    monkeypatch.setattr(bad_version, "probe_mlflow", lambda _uri: Health(ok, "detail"))
     if here:
         (tmp_path / "mlflow").mkdir()
     settings = SimpleNamespace(mlflow=SimpleNamespace(tracking_uri="http://x"), state_dir=tmp_path)

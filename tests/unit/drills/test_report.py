@@ -8,11 +8,9 @@ import pytest
 from rich.console import Console
 
 from koboshi.drills.catalogue import named
-from koboshi.drills.catalogue.ray_worker_killed import DRILL
-from koboshi.drills.drill import Outcome
-from koboshi.drills.evidence import Event, Evidence, Finding, Series
+from koboshi.drills.drill import Event, Evidence, Finding, Outcome, Series, Strike
 from koboshi.drills.report import Report, as_table, make_report, measured, newest, read, save, saved
-from koboshi.drills.strike import Strike
+from koboshi.drills.training.ray_worker_killed import DRILL
 from koboshi.errors import BadInput
 
 OUTCOME = Outcome(

@@ -7,18 +7,11 @@ from typing import Any
 
 import pytest
 
-from koboshi.drills.evidence import Finding
-from koboshi.drills.scenes import serving_checks
-from koboshi.drills.scenes.answers import Answer, share
-from koboshi.drills.scenes.serving_checks import (
-    all_answered,
-    all_right,
-    champion_is_served,
-    gateway_has_all_replicas,
-    share_is_back,
-    struck_replica_fell_silent,
-)
-from koboshi.drills.strike import Strike
+from koboshi.drills.drill import Finding, Strike
+from koboshi.drills.kit.aiohttp_load import Answer, share
+from koboshi.drills.serving import load_scene
+from koboshi.drills.serving.load_scene import all_answered, all_right, champion_is_served, gateway_has_all_replicas
+from koboshi.drills.serving.replica_scene import share_is_back, struck_replica_fell_silent
 
 REPLICAS = ("replica-1", "replica-2", "replica-3")
 STRIKE = Strike("SIGKILL", "replica-2", at_s=10.0, at_monotonic=0.0, took=True, pid=7)
@@ -129,7 +122,7 @@ def test_the_champion_has_to_be_served_by_all(
     champion: int | None, versions: tuple[int | None, ...], holds: bool, word: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scene = Scene(replicas=dict(zip(REPLICAS, range(3), strict=True)), champion=champion)
-    monkeypatch.setattr(serving_checks, "call", lambda url: {"version": versions[int(url[17])]})
+    monkeypatch.setattr(load_scene, "call", lambda url: {"version": versions[int(url[17])]})
     finding = champion_is_served(scene)  # type: ignore[arg-type]
     assert (finding.holds, word in finding.said) == (holds, True)
 
@@ -142,7 +135,7 @@ def test_the_gateway_has_to_have_them_all(
         def hosts(self) -> dict[int, dict[str, bool]]:
             return {port: {"healthy": well} for port, well in enumerate(healthy)}
 
-    monkeypatch.setattr(serving_checks, "stack_gateway", lambda *_: Gateway())
-    monkeypatch.setattr(serving_checks, "IN_S", 0.01)
+    monkeypatch.setattr(load_scene, "stack_gateway", lambda *_: Gateway())
+    monkeypatch.setattr(load_scene, "IN_S", 0.01)
     scene = Scene(settings=type("Settings", (), {"state_dir": None})())
     assert gateway_has_all_replicas(scene).holds is holds  # type: ignore[arg-type]

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from koboshi.drills.scenes.answers import Answer
-from koboshi.drills.scenes.cut_replica_scene import CutReplicaScene
-from koboshi.drills.scenes.release_scene import ReleaseScene
-from koboshi.drills.scenes.serving_scene import ServingScene
-from koboshi.drills.strike import Strike
+from koboshi.drills.drill import Strike
+from koboshi.drills.kit.aiohttp_load import Answer
+from koboshi.drills.serving import network_cut_serving
+from koboshi.drills.serving.bad_version import ReleaseScene
+from koboshi.drills.serving.replica_scene import ServingScene
 from koboshi.errors import BadInput
 from koboshi.settings import Settings, load_settings
 
@@ -116,7 +116,7 @@ def test_before_its_begin_there_is_nothing_to_ask(settings: Settings) -> None:
     with pytest.raises(BadInput, match="has not begun"):
         _ = Replicas(settings, lambda _: None).gateway
     with pytest.raises(BadInput, match="has not begun"):
-        _ = CutReplicaScene(settings, lambda _: None).proxy
+        _ = network_cut_serving.DRILL.scene(settings, lambda _: None).proxy
 
 
 def said(version: int | None, refused: int | None = None) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from koboshi.drills.scenes.step_files import StepFiles, written_more_than_once
+from koboshi.drills.training.witnesses import StepFiles, written_more_than_once
 from koboshi.files import publish_bytes
 
 

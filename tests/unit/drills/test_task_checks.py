@@ -7,19 +7,20 @@ from typing import Any
 
 import pytest
 
-from koboshi.drills.scenes import scheduler_checks, task_checks
-from koboshi.drills.scenes.offset_tally import Tally
-from koboshi.drills.scenes.ray_witness import Job
-from koboshi.drills.scenes.scheduler_checks import both_tasks_were_interrupted, landed_equals_the_broker, trained_once
-from koboshi.drills.scenes.step_files import StepFile
-from koboshi.drills.scenes.task_checks import (
+from koboshi.drills.drill import Strike
+from koboshi.drills.kit import landed
+from koboshi.drills.kit.landed import Tally, landed_equals_the_broker
+from koboshi.drills.orchestration import task_scene
+from koboshi.drills.orchestration.scheduler_killed import both_tasks_were_interrupted, trained_once
+from koboshi.drills.orchestration.task_scene import (
+    TaskScene,
     airflow_is_ours_and_well,
     every_step_was_done_once,
     retry_attached,
     task_was_tried_again,
+    tried_again,
 )
-from koboshi.drills.scenes.task_scene import TaskScene, tried_again
-from koboshi.drills.strike import Strike
+from koboshi.drills.training.witnesses import Job, StepFile
 from koboshi.orchestration.airflow_client import Run, TaskState, Try
 from koboshi.probes import Health
 from koboshi.settings import Airflow
@@ -41,7 +42,7 @@ class Scene:
         self.missing: list[str] = []
         self.told_files = [StepFile(float(step), "a", step, step) for step in (1, 2, 3)]
         self.told_tally = Tally(10, {}, {}, {})
-        self.airflow = self.ray = self.files = self
+        self.airflow = self.ray = self.files = self.task = self
         self.settings: Any = self
         self.airflow_settings = Airflow(base_url="http://127.0.0.1:1")
 
@@ -182,7 +183,7 @@ def test_both_tasks_were_interrupted_fails(scene: Any, task: str) -> None:
 
 def test_landed_equals_the_broker_fails(scene: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     audited: list[str] = []
-    monkeypatch.setattr(scheduler_checks, "_audited", lambda _scene: iter(audited))
+    monkeypatch.setattr(landed, "_audited", lambda _scene: audited)
     assert landed_equals_the_broker(scene, [STRIKE]).holds
     audited.append("audit: partition 1 is changed")
     assert landed_equals_the_broker(scene, [STRIKE]).said == "audit: partition 1 is changed"
@@ -196,8 +197,8 @@ def test_the_steady_state(monkeypatch: pytest.MonkeyPatch) -> None:
         settings = type("S", (), {"airflow": Airflow(base_url="http://127.0.0.1:1")})
 
     ours, well = [True], [Health(True, "fresh")]
-    monkeypatch.setattr(task_checks, "is_ours", lambda *_: ours[0])
-    monkeypatch.setattr(task_checks, "probe_airflow", lambda *_: well[0])
+    monkeypatch.setattr(task_scene, "is_ours", lambda *_: ours[0])
+    monkeypatch.setattr(task_scene, "probe_airflow", lambda *_: well[0])
     here: Any = Here()
     assert airflow_is_ours_and_well(here).holds
     well[0] = Health(False, "stale")

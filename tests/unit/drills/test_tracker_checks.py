@@ -2,24 +2,25 @@
 
 import dataclasses
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from koboshi.drills.catalogue.tracker_killed import DRILL
-from koboshi.drills.evidence import Finding
-from koboshi.drills.scenes import serving_checks, tracker_checks
-from koboshi.drills.scenes.tracker_checks import (
+from koboshi.drills.drill import Finding, Strike, of
+from koboshi.drills.kit.aiohttp_load import Answer
+from koboshi.drills.serving import load_scene
+from koboshi.drills.tracking import tracker_killed
+from koboshi.drills.tracking.tracker_killed import (
+    DRILL,
     all_answered,
-    champion_is_served,
     every_metric_is_there,
     it_waited_in_the_outbox,
     mlflow_is_ours_and_well,
     one_run_each_and_no_ghost,
     tracker_died_twice,
 )
-from koboshi.drills.scenes.tracker_witness import TrackedRun
-from koboshi.drills.strike import Strike
+from koboshi.drills.tracking.tracker_witness import TrackedRun
 from koboshi.probes import Health
 from tests.support.trainings import chain_spec
 
@@ -31,6 +32,11 @@ LOG = ["a: step 1/2 auc 0.5000 loss 1.2500 (0.1 s, w)", "job began", "a: step 2/
 
 class Scene:
     units, uri, settings = ("a",), "http://127.0.0.1:1", None
+    replicas, version, answers = (
+        {"replica-1": 1, "replica-2": 2},
+        "3",
+        (Answer(1.0, 0.1, 200, right=True, version="3"),),
+    )
 
     def __init__(self, folder: Path) -> None:
         self.spec = chain_spec(folder, steps={"a": 2})
@@ -45,6 +51,9 @@ class Scene:
         self.refusals, self.while_down = [1.0], 200
         self.downs, self.trained_s, self.waited, self.left = [(100.0, 120.0), (130.0, 140.0)], 110.0, [1], 0
         self.witness = self.serving = self
+
+    def registry(self) -> Any:
+        return SimpleNamespace(aliased=lambda _slot: 3)
 
     def runs(self) -> list[TrackedRun]:
         return self.told_runs
@@ -64,16 +73,15 @@ class Scene:
 
 @pytest.fixture
 def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    for name in ("all_answered", "all_right"):
-        monkeypatch.setattr(serving_checks, name, lambda *_, name=name: Finding(name, True, "well"))
-    monkeypatch.setattr(serving_checks, "champion_is_served", lambda _: Finding("champion_is_served", True, "well"))
+    monkeypatch.setattr(load_scene, "all_answered", lambda *_: Finding("all_answered", True, "well"))
+    monkeypatch.setattr(load_scene, "call", lambda _: {"version": 3})
     return Scene(tmp_path)
 
 
 def test_all_checks_hold_on_good_evidence(scene: Any) -> None:
     for check in DRILL.verdict:
         assert check(scene, STRIKES).holds, check(scene, STRIKES).said
-    assert champion_is_served(scene).holds
+    assert of("serving", load_scene.champion_is_served)(scene).holds
 
 
 def test_tracker_died_twice_fails(scene: Any) -> None:
@@ -85,7 +93,7 @@ def test_all_answered_fails_without_answers_while_it_was_away(scene: Any, monkey
     scene.while_down = 3
     assert not all_answered(scene, STRIKES).holds
     scene.while_down = 200
-    monkeypatch.setattr(serving_checks, "all_answered", lambda *_: Finding("all_answered", False, "one failed"))
+    monkeypatch.setattr(load_scene, "all_answered", lambda *_: Finding("all_answered", False, "one failed"))
     assert not all_answered(scene, STRIKES).holds
 
 
@@ -150,8 +158,8 @@ def test_a_log_that_tells_of_nothing_proves_nothing(scene: Any) -> None:
 
 
 def test_the_steady_state(scene: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tracker_checks, "is_ours", lambda *_: True)
-    monkeypatch.setattr(tracker_checks, "probe_mlflow", lambda _: Health(True, "fine"))
+    monkeypatch.setattr(tracker_killed, "is_ours", lambda *_: True)
+    monkeypatch.setattr(tracker_killed, "probe_mlflow", lambda _: Health(True, "fine"))
     assert mlflow_is_ours_and_well(scene).holds
-    monkeypatch.setattr(tracker_checks, "is_ours", lambda *_: False)
+    monkeypatch.setattr(tracker_killed, "is_ours", lambda *_: False)
     assert "koboshi up" in mlflow_is_ours_and_well(scene).said

@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 import requests
 
-from koboshi.drills.scenes import training_checks
-from koboshi.drills.scenes.ray_witness import ENDED_BY_POOL, Actor, RayWitness, Task
-from koboshi.drills.scenes.training_checks import (
+from koboshi.drills.drill import Strike
+from koboshi.drills.training import training_checks
+from koboshi.drills.training.training_checks import (
     predictions_equal_the_control,
     ray_has_nodes,
     ray_is_idle,
     struck_once,
     went_on_from_the_committed_step,
 )
-from koboshi.drills.strike import Strike
+from koboshi.drills.training.witnesses import ENDED_BY_POOL, Actor, RayWitness, Task
 from koboshi.errors import Unavailable
 from koboshi.training.on_ray import step_name
 from tests.support.trainings import chain_spec

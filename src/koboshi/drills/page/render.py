@@ -8,8 +8,8 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from koboshi.drills.page import figures, overview
-from koboshi.drills.page.journals import Journal
+from koboshi.drills.page import overview, scale
+from koboshi.drills.page.overview import Journal
 from koboshi.drills.page.story import tell
 from koboshi.drills.page.timeline import timeline
 from koboshi.drills.report import measured, words
@@ -90,7 +90,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {"words": words, "prose": prose}
-    for function in (figures.seconds, figures.offset, figures.clock, figures.day):
+    for function in (scale.seconds, scale.offset, scale.clock, scale.day):
         environment.filters[function.__name__] = function
     environment.globals["measured"] = measured
     return environment

@@ -1,0 +1,1 @@
+"""Drills of datasets: bytes rot where DVC and the lander keep them."""

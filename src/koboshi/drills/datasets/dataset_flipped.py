@@ -1,0 +1,247 @@
+"""dataset-flipped: a byte rots in DVC's cache, and another one in a landed span."""
+
+import dataclasses
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from koboshi.drills.datasets.small_stages import NUMBERS, RESULT, TABLE, TOTAL, table_numbers
+from koboshi.drills.drill import Drill, Event, EventKind, Evidence, Finding, Strike
+from koboshi.drills.kit.confluent_topic import OwnTopic
+from koboshi.drills.kit.faults import flip_byte
+from koboshi.drills.kit.own_run import leave, new_run_folder
+from koboshi.errors import Permanent, Unavailable
+from koboshi.exits import EXIT_FILE_VARIABLE
+from koboshi.files import tree_digest
+from koboshi.orchestration.workspaces import Workspace
+from koboshi.probes.kafka_probe import probe_kafka
+from koboshi.settings import Settings, required
+
+RECORDS, PARTITIONS = 20_000, 2
+COMMAND_LIMIT_S = 120.0
+READER = ("-m", "koboshi.drills.datasets.small_stages", TOTAL)
+MAKER = ("-m", "koboshi.drills.datasets.small_stages", NUMBERS)
+KINDS: Mapping[str, EventKind] = {"checkout": "note", "read": "suspicion", "make": "suspicion", "repro": "recovery"}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Told:
+    """How a command ended, when, and what it said."""
+
+    at_s: float
+    code: int
+    said: str
+
+    def __str__(self) -> str:
+        return f"ended with {self.code}" + (f", {self.said}" if self.said else "")
+
+
+class DatasetScene:
+    """Whole numbers are landed, pinned, made into a table by one stage and read by another, all by the usual ways."""
+
+    def __init__(self, settings: Settings, say: Callable[[str], None], reader: Sequence[str] = READER) -> None:
+        """Nothing is done yet; `reader` are the arguments for Python of the stage that reads the table."""
+        self.settings, self._say, self._reader = settings, say, tuple(reader)
+        self.folder = new_run_folder(settings)
+        self.project, self.state_dir = self.folder / "project", self.folder / "state"
+        self.told: dict[str, Told] = {}
+        self.audits: dict[str, list[str]] = {}
+        self.mended: list[str] = []
+        self.read_total = ""
+        self.before: dict[str, str] = {}
+        self._topic: OwnTopic | None = None
+
+    def begin(self) -> None:
+        """Fill the topic, land it, pin it and have the pipeline made once."""
+        from koboshi.drills.datasets.landed_numbers import LandedNumbers
+
+        servers = required(self.settings.kafka.bootstrap_servers, "Kafka")
+        self._write_project()
+        topic = self._topic = OwnTopic(servers, f"koboshi-drill-{self.folder.name}", PARTITIONS)
+        topic.make()
+        topic.fill((number % PARTITIONS, None, str(number).encode()) for number in range(RECORDS))
+        self.landed = LandedNumbers(servers, topic.name, self.state_dir)
+        self.landed.land_and_pin(self.project)
+        made = self._run("-m", "dvc", "repro", "--quiet")
+        if made.code != 0:
+            raise Unavailable(f"the pipeline was not made: {made.said}")
+        self.before = self.digests()
+
+    @property
+    def object(self) -> Path:
+        """The table's object in DVC's cache, named by the MD5 of its bytes."""
+        table = (self.project / "data" / NUMBERS / TABLE).read_bytes()
+        md5 = hashlib.md5(table, usedforsecurity=False).hexdigest()
+        return self.folder / "cache" / "files" / "md5" / md5[:2] / md5[2:]
+
+    def rot_object(self) -> Strike:
+        """A byte of DVC's cache rots."""
+        self.struck_object = self.object
+        return flip_byte(self.struck_object, f"the object of {NUMBERS}/{TABLE} in DVC's cache")
+
+    def rot_span(self) -> Strike:
+        """A byte of a landed span rots."""
+        self.struck_span = self.landed.files()[0]
+        return flip_byte(self.struck_span, f"the landed span {self.struck_span.name}")
+
+    def finish(self, limit_s: float) -> Finding:
+        """Take the table from the cache and read it, repair, make it again from the span, land that again, go on."""
+        begun = time.monotonic()
+        shutil.rmtree(self.project / "data" / NUMBERS)
+        self.told["checkout"] = self._run("-m", "dvc", "checkout", "--quiet", f"data/{NUMBERS}")
+        self.told["read"] = self._run(*self._reader)
+        self.read_total = self.total()
+        self.mended = self.landed.repair_datasets(self.project)
+        self.told["make"] = self._run("-m", "koboshi.orchestration.dvc_stage", NUMBERS)
+        self.audits["broken"] = self.landed.audit()
+        self.mended += self.landed.repair_spans()
+        self.told["repro"] = self._run("-m", "dvc", "repro", "--quiet")
+        self.audits["mended"] = self.landed.audit()
+        took_s = time.monotonic() - begun
+        return Finding("work_ended", took_s < limit_s, f"read, repaired and made again in {took_s:.1f} s")
+
+    def digests(self) -> dict[str, str]:
+        """What must come out the same: both datasets and every span."""
+        spans = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in self.landed.files()}
+        return {name: tree_digest(self.project / "data" / name) for name in (NUMBERS, TOTAL)} | spans
+
+    def total(self) -> str:
+        """What the reader has published."""
+        path = self.project / "data" / TOTAL / RESULT
+        return path.read_text() if path.is_file() else "nothing"
+
+    @property
+    def right_total(self) -> str:
+        """What it should have published, from what was sent."""
+        return json.dumps({"count": RECORDS, "sum": sum(range(RECORDS))})
+
+    def evidence(self, strikes: Sequence[Strike]) -> Evidence:
+        """The commands' own ends, and the numbers of the final table against those that were sent."""
+        struck, found = strikes[0].at_s, table_numbers(self.project / "data" / NUMBERS / TABLE)
+        measures = {
+            "detected_after_s": self.told["read"].at_s - struck,
+            "recovered_after_s": self.told["repro"].at_s - struck,
+            "lost": float(len(set(range(RECORDS)).difference(found))),
+            "doubled": float(len(found) - len(set(found))),
+            "redone": float(len(self.mended)),
+        }
+        events = [Event(told.at_s, KINDS[name], f"{name}: {told}") for name, told in self.told.items()]
+        return Evidence(measures, events)
+
+    def close(self, *, keep_files: bool) -> None:
+        """Delete the topic, and the folder unless it is to be looked at."""
+        leave(self.folder, keep_files=keep_files, say=self._say)
+        if self._topic is not None:
+            self._topic.delete()
+
+    def _run(self, *words: str) -> Told:
+        """A command in the drill's project, as a person would give it there."""
+        exit_file = self.folder / "exit"
+        exit_file.unlink(missing_ok=True)
+        workspace = Workspace(self.folder.name, self.project)
+        own = {EXIT_FILE_VARIABLE: str(exit_file), "KOBOSHI_LEDGER_URL": self.landed.ledger_url}
+        done = subprocess.run(
+            [sys.executable, *words],
+            cwd=self.project,
+            env={**workspace.environment(self.state_dir), **own},
+            capture_output=True,
+            text=True,
+            timeout=COMMAND_LIMIT_S,
+            check=False,
+        )
+        return Told(time.time(), done.returncode, self._sentence((done.stdout + done.stderr).splitlines()))
+
+    def _sentence(self, lines: Sequence[str]) -> str:
+        """The line that names a file of the drill's, else the last one."""
+        named = [line for line in lines if str(self.folder) in line]
+        return (named or list(lines) or [""])[-1].strip()
+
+    def _write_project(self) -> None:
+        """A project with two stages, a cache of its own, and no Git."""
+        python = f'"{sys.executable}"'
+        stages = {
+            NUMBERS: {"cmd": " ".join([python, *MAKER]), "deps": ["cut.json"], "outs": [f"data/{NUMBERS}"]},
+            TOTAL: {
+                "cmd": " ".join([python, *self._reader]),
+                "deps": [f"data/{NUMBERS}"],
+                "outs": [f"data/{TOTAL}"],
+            },
+        }
+        dvc = f"[core]\nno_scm = true\nanalytics = false\nsite_cache_dir = {self.folder / 'site'}\n"
+        files = {
+            "koboshi.toml": "",
+            "dvc.yaml": json.dumps({"stages": stages}),
+            ".dvc/config": f"{dvc}[cache]\ndir = {self.folder / 'cache'}\n",
+        }
+        for name, text in files.items():
+            (self.project / name).parent.mkdir(parents=True, exist_ok=True)
+            (self.project / name).write_text(text)
+
+
+REFUSED = Permanent.exit_code
+
+
+def kafka_answers(scene: DatasetScene) -> Finding:
+    """A record can be written and read."""
+    health = probe_kafka(required(scene.settings.kafka.bootstrap_servers, "Kafka"))
+    return Finding("kafka_answers", health.ok, f"Kafka: {health.detail}")
+
+
+def rotten_object_is_refused(scene: DatasetScene, strikes: Sequence[Strike]) -> Finding:
+    """DVC hands the changed bytes out and says nothing; whoever reads them refuses, and names file and object."""
+    read = scene.told["read"]
+    if read.code == 0:
+        said = f"the flipped byte reached the reader, which made {scene.read_total} of it, not {scene.right_total}"
+        return Finding("rotten_object_is_refused", False, said)
+    named = f"{NUMBERS}/{TABLE}" in read.said and str(scene.struck_object) in read.said
+    untouched = scene.read_total == scene.right_total
+    holds = read.code == REFUSED and named and untouched and strikes[0].took
+    said = f"dvc checkout ended with {scene.told['checkout'].code}, the reader with {read.code}"
+    said += "" if untouched else f", and it published {scene.read_total}"
+    return Finding("rotten_object_is_refused", holds, f"{said}; it {'named' if named else 'did not name'} the object")
+
+
+def rotten_span_is_refused(scene: DatasetScene, strikes: Sequence[Strike]) -> Finding:
+    """The stage that reads the span refuses it by name, and the audit calls it broken."""
+    made, name = scene.told["make"], scene.struck_span.name
+    audited = [said for said in scene.audits["broken"] if said.startswith("broken") and name in said]
+    holds = made.code == REFUSED and name in made.said and len(audited) == 1 and strikes[-1].took
+    told = "named" if name in made.said else "did not name"
+    said = f"the stage ended with {made.code} and {told} the span; the audit found {len(audited)} broken"
+    return Finding("rotten_span_is_refused", holds, said)
+
+
+def all_is_as_before(scene: DatasetScene, _strikes: Sequence[Strike]) -> Finding:
+    """Repaired: spans and datasets have their bytes again, the total is right, the audit calls the spans equal."""
+    after = scene.digests()
+    wrong = sorted(name for name in scene.before.keys() | after.keys() if scene.before.get(name) != after.get(name))
+    if scene.total() != scene.right_total:
+        wrong.append(f"the total {scene.total()}")
+    wrong += [f"the audit ({said})" for said in scene.audits["mended"] if said != "equal"]
+    said = f"not as before: {', '.join(wrong)}" if wrong else f"{RECORDS:,} records, {len(after)} digests as before"
+    return Finding("all_is_as_before", not wrong, said)
+
+
+def flip_two_bytes(scene: DatasetScene) -> list[Strike]:
+    """One where DVC keeps the table, one where the lander put the records that it is made of."""
+    return [scene.rot_object(), scene.rot_span()]
+
+
+DRILL: Drill[DatasetScene] = Drill(
+    name="dataset-flipped",
+    claim="A byte that flips in DVC's cache or in a landed span is noticed before anything is made of it, named, and "
+    "made good by `dvc repro` and by landing again.",
+    fault="a flipped byte in DVC's cache, and one in a landed span",
+    layer="datasets",
+    scene=DatasetScene,
+    steady=(kafka_answers,),
+    strike=flip_two_bytes,
+    within_s=180,
+    verdict=(rotten_object_is_refused, rotten_span_is_refused, all_is_as_before),
+    faults=2,
+)

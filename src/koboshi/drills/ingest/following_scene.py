@@ -1,0 +1,218 @@
+"""The scene of a stream that goes on: a steady producer, and a lander that follows it, while something is struck."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Protocol
+
+from koboshi.drills.drill import Event, Evidence, Finding, Strike
+from koboshi.drills.ingest import confluent_producer as producer
+from koboshi.drills.ingest.lander_run import KOBOSHI, LanderKind, Order, told_in
+from koboshi.drills.ingest.topic_scene import Told, TopicScene, landed_per_second, redone
+from koboshi.errors import Unavailable
+from koboshi.ingest.confluent_audit import ConfluentBroker
+from koboshi.ingest.parquet_audit import read_records
+from koboshi.journal import Journal
+from koboshi.settings import Settings, required
+
+PARTITIONS, RATE, SPAN_RECORDS = 2, 1_000, 1_000
+WARM_RECORDS, MORE_RECORDS = 2_000, 3_000
+WARM_WITHIN_S, ENDS_WITHIN_S = 60.0, 120.0
+LOOK_S = 0.1
+
+
+class Way(Protocol):
+    """How the lander reaches Kafka. The producer always goes there directly."""
+
+    def open(self) -> str:
+        """Make the way, and say where the lander finds Kafka."""
+
+    def heal(self) -> None:
+        """End a fault of the way."""
+
+    def close(self) -> None:
+        """Take it away, whether it was opened or not."""
+
+
+class Direct:
+    """The lander reaches Kafka where everybody does."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Nothing stands between."""
+        self._servers = required(settings.kafka.bootstrap_servers, "Kafka")
+
+    def open(self) -> str:
+        """Kafka's own address."""
+        return self._servers
+
+    def heal(self) -> None:
+        """There is nothing to heal: what was struck comes back by itself."""
+
+    def close(self) -> None:
+        """There is nothing to take away."""
+
+
+class FollowingScene(TopicScene):
+    """What is struck stands between the two (Kafka, or the way to it), and comes back by itself or by `heal`."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        say: Callable[[str], None],
+        lander: LanderKind = KOBOSHI,
+        patience_s: float = 20.0,
+        way: Callable[[Settings], Way] = Direct,
+    ) -> None:
+        """Nothing is done yet; the lander gives up a try when it hears nothing for `patience_s`."""
+        super().__init__(settings, say, lander, partitions=PARTITIONS)
+        self._patience_s = patience_s
+        self.way: Any = way(settings)
+        self._producer: Any = None
+
+    @property
+    def sent(self) -> Path:
+        """Where the producer writes down what it sends."""
+        return self.folder / "sent"
+
+    def begin(self) -> None:
+        """Open the way, and start both; returns when records come through."""
+        servers = self.way.open()
+        self.make_topic()
+        order = producer.Order(self.bootstrap_servers, self.topic.name, PARTITIONS, RATE, str(self.sent))
+        self._producer = producer.start(order)
+        self.lander = self.start_lander(
+            Order(
+                servers,
+                self.topic.name,
+                str(self.state_dir),
+                SPAN_RECORDS,
+                patience_s=self._patience_s,
+                until=str(self.folder / "over"),
+            )
+        )
+        if not self.wait_for(lambda: self.landed_records() >= WARM_RECORDS, WARM_WITHIN_S):
+            complaints = [str(t["reason"]) for t in self.told() if is_complaint(t)] or [self.lander.last_words()]
+            raise Unavailable(f"no steady landing after {WARM_WITHIN_S:.0f} s: {complaints[-1]}")
+        self.say(f"{RATE:,} records a second are produced and landed")
+
+    def heal(self) -> None:
+        """End a fault that does not end by itself."""
+        self.way.heal()
+
+    def finish(self, limit_s: float) -> Finding:
+        """Once records were landed again for a while: end the producer, let the lander land the rest, and end it."""
+        self.heal()
+        goal = self.landed_records() + MORE_RECORDS
+        if not self.wait_for(lambda: self.landed_records() >= goal, limit_s):
+            return Finding("landing_ended", False, f"no steady landing {limit_s:.0f} s after the strike")
+        (self.sent / producer.OVER).touch()
+        if self._producer.wait(ENDS_WITHIN_S) != 0:
+            return Finding("landing_ended", False, "the producer could not send everything")
+        (self.folder / "over").touch()
+        code = self.lander.ended(ENDS_WITHIN_S)
+        said = f"{self.landed_records():,} records were landed; the lander followed to the end"
+        if code != 0:
+            said = f"the lander ended with {code}: {self.lander.last_words()}"
+        return Finding("landing_ended", code == 0, said)
+
+    def told(self) -> list[Told]:
+        """What the lander told."""
+        return list(told_in(self.state_dir).events())
+
+    def landed_records(self) -> int:
+        """How many records it says it has landed."""
+        return sum(t["records"] for t in self.told() if t["event"] == "landed")
+
+    def evidence(self, strikes: Sequence[Strike]) -> Evidence:
+        """First complaint of lander or producer; recovery is the end of the longest silence of the landing."""
+        told, strike, tally = self.told(), strikes[0], self.tally()
+        lost = list(Journal(self.sent / producer.JOURNAL).events())
+        complaints = [t for t in (*told, *lost) if is_complaint(t) and t["monotonic"] > strike.at_monotonic]
+        suspected = min(complaints, key=lambda t: t["monotonic"], default=None)
+        back = longest_silence(told, strike.at_monotonic)
+        moments = {"detected_after_s": suspected, "recovered_after_s": back}
+        after = {name: t["monotonic"] - strike.at_monotonic for name, t in moments.items() if t is not None}
+        measures = {"lost": float(tally.lost), "doubled": float(tally.twice), "redone": float(redone(told))}
+        return Evidence({**after, **measures}, list(_events(complaints, back)), [landed_per_second(told)])
+
+    def close(self, *, keep_files: bool) -> None:
+        """End the producer too, and close the way."""
+        if self._producer:
+            self._producer.kill()
+            self._producer.wait()
+        super().close(keep_files=keep_files)
+        self.way.close()
+
+    def wait_for(self, question: Callable[[], bool], within_s: float, look_s: float = LOOK_S) -> bool:
+        """Whether it came true in time, while both were at work."""
+        deadline = time.monotonic() + within_s
+        while not question():
+            if time.monotonic() > deadline or self.lander.over:
+                return False
+            time.sleep(look_s)
+        return True
+
+
+def is_complaint(told: Told) -> bool:
+    """Whether somebody says that the broker does not answer."""
+    return told["event"] in ("again", "lost the broker")
+
+
+def longest_silence(told: Sequence[Told], since: float) -> Told | None:
+    """The landing that ended the longest time without one, of those that end after a moment; None when none does."""
+    landed = [t for t in told if t["event"] == "landed"]
+    pairs = [pair for pair in pairwise(landed) if pair[1]["monotonic"] > since]
+    return max(pairs, key=lambda pair: pair[1]["monotonic"] - pair[0]["monotonic"])[1] if pairs else None
+
+
+def _events(complaints: Sequence[Told], back: Told | None) -> Iterator[Event]:
+    for number, t in enumerate(sorted(complaints, key=lambda t: float(t["at"]))[:5]):
+        yield Event(t["at"], "note" if number else "suspicion", str(t["reason"]))
+    if back:
+        yield Event(back["at"], "recovery", f"records are landed again, from offset {back['start']:,}")
+
+
+def broker_kept_its_word(scene: FollowingScene, _strikes: Sequence[Strike]) -> Finding:
+    """Kafka itself: what it acknowledged is on it, once, where it said; nothing is that nobody sent."""
+    places = dict(_on_the_broker(scene))
+    word = producer.acknowledged(scene.sent)
+    moved = sum(places.get(place) != number for number, place in word.items())
+    wrong = [*_wrong(scene, Counter(places.values())), *([f"{moved:,} are not where it said"] if moved else [])]
+    return _found("broker_kept_its_word", "broker", scene, wrong)
+
+
+def acknowledged_is_landed(scene: FollowingScene, _strikes: Sequence[Strike]) -> Finding:
+    """Ours: what was acknowledged is landed, once; nothing is that nobody sent."""
+    files = scene.counted(scene.state_dir)
+    landed = Counter(producer.number_of(record[3] or b"") for file in files for record in read_records(file))
+    return _found("acknowledged_is_landed", "landed", scene, list(_wrong(scene, landed)))
+
+
+def _on_the_broker(scene: FollowingScene) -> Iterable[tuple[tuple[int, int], int]]:
+    broker = ConfluentBroker(scene.bootstrap_servers)
+    try:
+        for partition, end in scene.topic.ends().items():
+            for record in broker.records(scene.topic.name, partition, 0, end):
+                yield (partition, record[0]), producer.number_of(record[3] or b"")
+    finally:
+        broker.close()
+
+
+def _wrong(scene: FollowingScene, there: Counter[int]) -> list[str]:
+    """Names the first record of each kind of wrong."""
+    word, attempted = producer.acknowledged(scene.sent), producer.attempted(scene.sent)
+    kinds = {
+        "acknowledged, and lost": sorted(number for number in word if number not in there),
+        "doubled": sorted(number for number, times in there.items() if times > 1),
+        "there, and never sent": sorted(number for number in there if number >= attempted),
+    }
+    return [f"{len(numbers):,} are {what}, first record {numbers[0]}" for what, numbers in kinds.items() if numbers]
+
+
+def _found(check: str, where: str, scene: FollowingScene, wrong: Sequence[str]) -> Finding:
+    word, attempted = len(producer.acknowledged(scene.sent)), producer.attempted(scene.sent)
+    said = f"{where}: of {attempted:,} attempted records {word:,} were acknowledged"
+    well = "every one is there, 0 lost, 0 doubled"
+    return Finding(check, not wrong and word > 0, f"{said}; {'; '.join(wrong) or well}")

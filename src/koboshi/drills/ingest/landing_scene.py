@@ -1,0 +1,151 @@
+"""The scene of the landing drills: landers are struck on the way, and an undisturbed one lands the same beside them."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import pairwise
+from pathlib import Path
+from random import Random
+
+from koboshi.drills.drill import Event, Evidence, Finding, Strike
+from koboshi.drills.ingest.lander_run import KOBOSHI, LanderKind, LanderRun, Order, Pause, is_whole, told_in
+from koboshi.drills.ingest.topic_scene import Told, TopicScene, landed_per_second, redone
+from koboshi.drills.kit.landed import Tally
+from koboshi.files import sha256_of
+from koboshi.formats.span_files import FOLDER
+from koboshi.ledger import Ledger, leases, spans
+from koboshi.refs import SpanRange
+from koboshi.settings import Settings
+
+PARTITIONS, RECORDS, PLANNED_RECORDS = 2, 18_000, 3_000
+OTHER_SPAN_RECORDS = 2_000  # what a lander would plan, if there were no plan yet
+VALUE_BYTES = 1_500  # of chance, written in hex: files large enough to be struck in the middle
+LEASE_S = 30.0
+
+
+class LandingScene(TopicScene):
+    """Two state folders: one whose landers are struck, and one whose lander lands the same undisturbed."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        say: Callable[[str], None],
+        lander: LanderKind = KOBOSHI,
+        *,
+        first_pause: Pause = "",
+        first_lease_s: float = LEASE_S,
+    ) -> None:
+        """Nothing is done yet; what begins with `first_` is ordered of the first lander."""
+        super().__init__(settings, say, lander, partitions=PARTITIONS)
+        self.first_lease_s, self._first_pause = first_lease_s, first_pause
+        self.struck: list[str] = []
+
+    @property
+    def control_dir(self) -> Path:
+        """Where the undisturbed lander lands."""
+        return self.folder / "control"
+
+    def begin(self) -> None:
+        """Fill the topic, write the same plan into both folders, and start the control and the first lander."""
+        self.make_topic()
+        self.topic.fill(_records())
+        self.say(f"{RECORDS:,} records are in {self.topic.name}")
+        for state_dir in (self.state_dir, self.control_dir):
+            self._write_plan(state_dir)
+        self.control = self.start_lander(self._order(self.control_dir, ""))
+        self.first = self.start_lander(self._order(self.state_dir, self._first_pause, self.first_lease_s))
+
+    def next_lander(self, pause: Pause = "") -> LanderRun:
+        """Start one more lander."""
+        return self.start_lander(self._order(self.state_dir, pause))
+
+    def whole_files(self) -> list[Path]:
+        """The files under their final names, whether they count or not."""
+        return [path for path in self._files() if not path.name.startswith(".")]
+
+    def torn_files(self) -> list[Path]:
+        """Files whose writer did not come to their end."""
+        return [path for path in self._files() if path.name.startswith(".") and not is_whole(path)]
+
+    def finish(self, limit_s: float) -> Finding:
+        """Start a lander that nobody strikes, and wait until it has landed the rest, and the control everything."""
+        began, last = time.monotonic(), self.next_lander()
+        for who, run in (("last", last), ("undisturbed", self.control)):
+            code = run.ended(limit_s)
+            if code != 0:
+                end = f"ended with {code}: {run.last_words()}" if code else f"had not ended after {limit_s:.0f} s"
+                return Finding("landing_ended", False, f"the {who} lander {end}")
+        said = f"the last lander had landed the rest {time.monotonic() - began:.1f} s after its start"
+        return Finding("landing_ended", True, said)
+
+    def evidence(self, strikes: Sequence[Strike]) -> Evidence:
+        """From what the landers told on the way, and from the files and the broker."""
+        return landing_evidence(list(told_in(self.state_dir).events()), strikes, self.tally())
+
+    def _files(self) -> Iterator[Path]:
+        return (self.state_dir / FOLDER / self.topic.name).glob("*/*")
+
+    def _order(self, state_dir: Path, pause: Pause, lease_s: float = LEASE_S) -> Order:
+        return Order(self.bootstrap_servers, self.topic.name, str(state_dir), OTHER_SPAN_RECORDS, lease_s, pause=pause)
+
+    def _write_plan(self, state_dir: Path) -> None:
+        """As a lander does it before it reads; those that come later have to keep to it."""
+        ledger, name = Ledger(f"sqlite:///{state_dir / 'ledger.db'}"), self.topic.name
+        for partition, end in self.topic.ends().items():
+            edges = [*range(0, end, PLANNED_RECORDS), end]
+            lease = leases.acquire(ledger, f"land/{name}/{partition}", "drill", LEASE_S)
+            ranges = [SpanRange(name, self.topic.id(), partition, begin, until) for begin, until in pairwise(edges)]
+            spans.plan(ledger, lease, ranges)
+            leases.release(ledger, lease)
+        ledger.close()
+
+
+def _records() -> Iterator[tuple[int, bytes | None, bytes | None]]:
+    chance = Random(0)
+    for number in range(RECORDS):
+        yield number % PARTITIONS, b"%d" % number, chance.randbytes(VALUE_BYTES).hex().encode()
+
+
+def files_equal_the_controls(scene: LandingScene, _strikes: Sequence[Strike]) -> Finding:
+    """The files that count have the names and the bytes of those that the undisturbed lander made of the same plan."""
+    ours, control = (_digests(scene.counted(folder), folder) for folder in (scene.state_dir, scene.control_dir))
+    differing = sorted(name for name in ours.keys() | control.keys() if ours.get(name) != control.get(name))
+    said = f"{len(ours)} files, byte for byte those of the undisturbed lander"
+    if differing or not control:
+        said = f"{len(differing)} files are not those of the undisturbed lander: {', '.join(differing[:3])}"
+    return Finding("files_equal_the_controls", bool(control) and not differing, said)
+
+
+def _digests(files: Sequence[Path], folder: Path) -> dict[str, str]:
+    return {path.relative_to(folder).as_posix(): sha256_of(path) for path in files}
+
+
+def landing_evidence(told: Sequence[Told], strikes: Sequence[Strike], tally: Tally) -> Evidence:
+    """Times are those after the last strike, which no other one disturbs. A range that was read again was redone."""
+    measures = {"lost": float(tally.lost), "doubled": float(tally.twice), "redone": float(redone(told))}
+    for name, event in (("detected_after_s", "reading"), ("recovered_after_s", "landed")):
+        if strikes and (after := _after(told, event, strikes[-1])) is not None:
+            measures[name] = after
+    return Evidence(measures, list(_events(told, strikes)), [landed_per_second(told)])
+
+
+def _after(told: Iterable[Told], event: str, strike: Strike) -> float | None:
+    moments = (t["monotonic"] for t in told if t["event"] == event and t["monotonic"] > strike.at_monotonic)
+    first = min(moments, default=None)
+    return None if first is None else first - strike.at_monotonic
+
+
+def _events(told: Sequence[Told], strikes: Sequence[Strike]) -> Iterator[Event]:
+    """For each strike the next lander's first reading and first commit; and each time that one had to try again."""
+    for strike in strikes:
+        later = [t for t in told if t["monotonic"] > strike.at_monotonic]
+        if found := next((t for t in later if t["event"] == "reading"), None):
+            yield Event(found["at"], "suspicion", f"another lander takes over: it reads {_named(found)}")
+        if found := next((t for t in later if t["event"] == "landed"), None):
+            yield Event(found["at"], "recovery", f"{_named(found)} is landed")
+    for t in told:
+        if t["event"] == "again":
+            yield Event(t["at"], "note", f"the lander tries again: {t['reason']}")
+
+
+def _named(told: Told) -> str:
+    return f"partition {told['partition']} [{told['start']:,}, {told['end']:,})"

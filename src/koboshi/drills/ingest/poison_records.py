@@ -1,0 +1,166 @@
+"""poison-records: records that no decoder can take, and such as come twice, in the middle of a stream."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import groupby
+
+from koboshi.datasets import span_records
+from koboshi.datasets.pinning import pin
+from koboshi.drills.drill import Drill, Event, Evidence, Finding, Strike
+from koboshi.drills.ingest.lander_run import KOBOSHI, LanderKind, Order, told_in
+from koboshi.drills.ingest.topic_scene import TopicScene, landed_per_second, redone
+from koboshi.drills.kit.confluent_topic import Sent
+from koboshi.drills.kit.landed import kafka_works, landed_equals_the_broker
+from koboshi.drills.workload import SOUND, Decoded, MeantRecord, load_stream_workload
+from koboshi.ledger import Ledger
+from koboshi.settings import Settings
+
+MEBIBYTE = 1024 * 1024
+TOPIC_TAKES_BYTES, OVERSIZED_BYTES, TOO_LARGE_BYTES = 12 * MEBIBYTE, 10 * MEBIBYTE, 13 * MEBIBYTE
+PARTITIONS, SOUND_RECORDS, SPAN_RECORDS = 2, 2_000, 500
+LOOK_S, ENDS_WITHIN_S = 0.1, 120.0
+
+
+class PoisonScene(TopicScene):
+    """The topic takes records that are larger than what the lander fetches at once, and refuses still larger ones."""
+
+    def __init__(self, settings: Settings, say: Callable[[str], None], lander: LanderKind = KOBOSHI) -> None:
+        """Nothing is done yet."""
+        limit = {"max.message.bytes": str(TOPIC_TAKES_BYTES)}
+        super().__init__(settings, say, lander, partitions=PARTITIONS, topic_settings=limit)
+        self._workload = load_stream_workload(settings.drills.stream)
+        self.placed: list[tuple[MeantRecord, Sent]] = []
+        self.refused: Sent | None = None
+
+    def begin(self) -> None:
+        """Send the first half of the sound records, and start the lander."""
+        self.make_topic()
+        meant = self._workload.records(SOUND_RECORDS, OVERSIZED_BYTES)
+        sound = [record for record in meant if record.kind == SOUND]
+        self._poison = [record for record in meant if record.kind != SOUND]
+        self._later = sound[SOUND_RECORDS // 2 :]
+        self._send(sound[: SOUND_RECORDS // 2])
+        state_dir, over = str(self.state_dir), str(self.folder / "over")
+        order = Order(self.bootstrap_servers, self.topic.name, state_dir, SPAN_RECORDS, until=over)
+        self.lander = self.start_lander(order)
+
+    def poison(self) -> list[Strike]:
+        """Send each kind of poison; one strike for each, which took if the broker has all of its records."""
+        return [self._strike(kind, list(records)) for kind, records in groupby(self._poison, lambda r: r.kind)]
+
+    def finish(self, limit_s: float) -> Finding:
+        """Send one that is too large for the topic, and sound records again; wait until all are landed."""
+        (self.refused,) = self.topic.fill([(0, None, b"x" * TOO_LARGE_BYTES)])
+        self._send(self._later)
+        deadline, offsets = time.monotonic() + limit_s, sum(self.topic.ends().values())
+        while self.landed_offsets() < offsets and not self.lander.over and time.monotonic() < deadline:
+            time.sleep(LOOK_S)
+        (self.folder / "over").touch()
+        code, landed = self.lander.ended(ENDS_WITHIN_S), self.landed_offsets()
+        said = f"the lander went on to the end: {landed:,} offsets"
+        if code != 0:
+            said = f"the lander stopped with {code}: {self.lander.last_words()}"
+        return Finding("landing_ended", code == 0, said)
+
+    def landed_offsets(self) -> int:
+        """How far the lander says it is, over all partitions."""
+        return sum(t["end"] - t["start"] for t in told_in(self.state_dir).events() if t["event"] == "landed")
+
+    def decoded(self) -> Decoded:
+        """What the project makes of what was landed, by the way of its pipeline: pinned, verified, decoded."""
+        folder, ledger = self.folder / "decoded", Ledger(f"sqlite:///{self.state_dir / 'ledger.db'}")
+        folder.mkdir(exist_ok=True)
+        try:
+            cut, _ = pin(ledger, self.state_dir, [self.topic.name], self.folder / "cut.json")
+            return self._workload.decode(span_records.read(ledger, self.state_dir, cut), folder)
+        finally:
+            ledger.close()
+
+    def evidence(self, strikes: Sequence[Strike]) -> Evidence:
+        """Recovered: the first records landed after the last poison."""
+        told, tally, last = list(told_in(self.state_dir).events()), self.tally(), strikes[-1]
+        after = next((t for t in told if t["event"] == "landed" and t["monotonic"] > last.at_monotonic), None)
+        measures = {"lost": float(tally.lost), "doubled": float(tally.twice), "redone": float(redone(told))}
+        if after is None:
+            return Evidence(measures, [], [landed_per_second(told)])
+        event = Event(after["at"], "recovery", f"partition {after['partition']} is landed to {after['end']:,}")
+        measures["recovered_after_s"] = after["monotonic"] - last.at_monotonic
+        return Evidence(measures, [event], [landed_per_second(told)])
+
+    def _send(self, records: Sequence[MeantRecord]) -> list[Sent]:
+        rows = [(number % PARTITIONS, record.key, record.value) for number, record in enumerate(records)]
+        sent = self.topic.fill(rows)
+        self.placed += zip(records, sent, strict=True)
+        return sent
+
+    def _strike(self, kind: str, records: Sequence[MeantRecord]) -> Strike:
+        at_s, at_monotonic = time.time(), time.monotonic()
+        sent = self._send(records)
+        took = not any(one.refused for one in sent)
+        detail = f"{len(sent)} {kind}, the first at offset {sent[0].offset} of partition {sent[0].partition}"
+        return Strike("poison", "the topic", at_s, at_monotonic, took, None, detail)
+
+
+Place = tuple[int, int]
+NAMED = 3
+
+
+def refused_at_the_door(scene: PoisonScene, _strikes: Sequence[Strike]) -> Finding:
+    """What is larger than the topic takes never gets in, and its producer is told."""
+    why = scene.refused.refused if scene.refused else ""
+    said = f"a record of {TOO_LARGE_BYTES:,} bytes was {f'refused at the producer ({why})' if why else 'taken'}"
+    return Finding("refused_at_the_door", bool(why), said)
+
+
+def each_counted_once(scene: PoisonScene, strikes: Sequence[Strike]) -> Finding:
+    """Each poisoned record is one dead letter or one duplicate, and every sound one is a row."""
+    meant = {(sent.partition, sent.offset): record for record, sent in scene.placed if not sent.refused}
+    decoded = scene.decoded()
+    wrong = list(miscounted(meant, decoded))
+    if not all(strike.took for strike in strikes):
+        wrong.append("the broker did not take all poison")
+    counts = f"{len(decoded.rows):,} rows, {decoded.duplicates} duplicates, {len(decoded.dead_letters)} dead letters"
+    more = [f"and {len(wrong) - NAMED} more"] if len(wrong) > NAMED else []
+    said = "; ".join([*wrong[:NAMED], *more]) or f"{len(meant):,} records: {counts}, each counted once"
+    return Finding("each_counted_once", not wrong, said)
+
+
+def miscounted(meant: Mapping[Place, MeantRecord], decoded: Decoded) -> Iterator[str]:
+    """Sentences on what was counted otherwise than it was meant; pure."""
+    dead = Counter(decoded.dead_letters)
+    for (partition, offset), record in sorted(meant.items()):
+        wanted = int(record.fate == "dead letter")
+        if dead[partition, offset] != wanted:
+            times = dead[partition, offset]
+            yield f"partition {partition}: offset {offset} ({record.kind}) is {times} dead letters, not {wanted}"
+    if strangers := sorted(dead.keys() - meant.keys()):
+        yield f"partition {strangers[0][0]}: offset {strangers[0][1]} is a dead letter, and was never sent"
+    duplicates = sum(record.fate == "duplicate" for record in meant.values())
+    if decoded.duplicates != duplicates:
+        yield f"{decoded.duplicates} duplicates were counted, {duplicates} were sent"
+    rows, wanted_rows = Counter(decoded.rows), {record.row for record in meant.values() if record.fate == "row"}
+    for name in sorted(wanted_rows | rows.keys()):
+        if rows[name] != int(name in wanted_rows):
+            yield f"row {name} is there {rows[name]} times"
+            return
+
+
+def poison_the_stream(scene: PoisonScene) -> list[Strike]:
+    """Undecodable, of a wrong schema, oversized, and said again: one strike for each kind."""
+    return scene.poison()
+
+
+DRILL: Drill[PoisonScene] = Drill(
+    name="poison-records",
+    claim="Poison in the stream does not stop the landing: each such record is counted once, in dead letters or "
+    "duplicates, and everything else is there.",
+    fault="undecodable, wrong, oversized and doubled records in the stream",
+    layer="ingest",
+    scene=PoisonScene,
+    steady=(kafka_works,),
+    strike=poison_the_stream,
+    within_s=120,
+    verdict=(refused_at_the_door, landed_equals_the_broker, each_counted_once),
+    faults=4,
+)

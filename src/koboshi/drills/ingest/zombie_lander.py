@@ -1,0 +1,79 @@
+"""zombie-lander: SIGSTOP of a lander past its lease, its file in place; it goes on when another one has taken over."""
+
+import sqlite3
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+
+from koboshi.drills.drill import Drill, Finding, Strike
+from koboshi.drills.ingest.landing_scene import LandingScene, files_equal_the_controls
+from koboshi.drills.kit.faults import resume, stop
+from koboshi.drills.kit.landed import kafka_works, landed_equals_the_broker
+from koboshi.errors import Fenced
+
+Row = tuple[int, int, int, int]
+
+
+def zombie_committed_nothing(scene: LandingScene, _strikes: Sequence[Strike]) -> Finding:
+    """I3: tokens never go back in the order of the commits, and the zombie was refused when it went on (65)."""
+    rows, code = committed_rows(scene.state_dir / "ledger.db", scene.topic.name), scene.first.ended(0)
+    wrong = token_gone_back(rows)
+    said = wrong or f"the zombie ended with {code}: {scene.first.last_words()}"
+    return Finding("zombie_committed_nothing", not wrong and code == Fenced.exit_code, said)
+
+
+def committed_rows(path: Path, topic: str) -> list[Row]:
+    """The committed spans (partition, start, end, token) in the order of their commits, read past the ledger's code."""
+    query = (
+        "SELECT partition, start, end, token FROM spans WHERE topic = ? AND state = 'committed' ORDER BY committed_at"
+    )
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
+        return connection.execute(query, (topic,)).fetchall()
+
+
+def token_gone_back(rows: Sequence[Row]) -> str:
+    """Names the first span that was committed under an older token than one before it; empty when there is none."""
+    newest: dict[int, int] = {}
+    for partition, start, end, token in rows:
+        if token < newest.get(partition, token):
+            return (
+                f"partition {partition}: [{start}, {end}) was committed under token {token}, "
+                f"after token {newest[partition]} had taken over"
+            )
+        newest[partition] = token
+    return ""
+
+
+LEASE_S, ENDS_WITHIN_S = 1.0, 60.0
+
+
+def stop_past_its_lease(scene: LandingScene) -> list[Strike]:
+    """Stopped right before its commit; let go on when the next one has committed that very span and stands still."""
+    zombie = scene.first
+    strike = stop("lander", [zombie.pid], "its file in place, its row not written") if zombie.stopped() else None
+    if strike is None:
+        return []
+    time.sleep(scene.first_lease_s)
+    other = scene.next_lander("committed")
+    if not other.stopped():
+        return []
+    resume([zombie.pid])
+    zombie.ended(ENDS_WITHIN_S)
+    resume([other.pid])
+    other.ended(ENDS_WITHIN_S)
+    return [strike]
+
+
+DRILL: Drill[LandingScene] = Drill(
+    name="zombie-lander",
+    claim="A lander that sleeps past its lease and wakes up beside its successor commits nothing any more.",
+    fault="SIGSTOP of the lander past its lease, then SIGCONT",
+    layer="ingest",
+    scene=partial(LandingScene, first_pause="renamed", first_lease_s=LEASE_S),
+    steady=(kafka_works,),
+    strike=stop_past_its_lease,
+    within_s=120,
+    verdict=(zombie_committed_nothing, landed_equals_the_broker, files_equal_the_controls),
+)

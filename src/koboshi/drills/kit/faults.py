@@ -1,0 +1,164 @@
+"""Faults that prove that they took: processes are seen to be killed or stopped, a file's digest differs."""
+
+import dataclasses
+import os
+import signal
+import time
+from collections.abc import Callable, Collection
+from pathlib import Path
+
+import psutil
+
+from koboshi.drills.drill import Strike
+from koboshi.files import sha256_of
+
+POLL_S = 0.01
+ASK_S = 0.5
+LOOKS_FOR_EACH_ASKING = 3.0
+TAKEN_WITHIN_S = 10.0
+
+
+def kill_while(
+    doing: str, pids: Callable[[], Collection[int]], over: Callable[[], bool], cpu_s: float = 0.1
+) -> Strike | None:
+    """Kill the first of some processes whose title is `doing`, in the middle of it: see `caught_in_the_middle`."""
+    caught = caught_in_the_middle(doing, pids, over, cpu_s)
+    return _send(signal.SIGKILL, [caught.process], doing, str(caught)) if caught else None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Caught:
+    """A process that is at something, and has worked at it for `worked_s` of processor time."""
+
+    process: psutil.Process
+    worked_s: float
+
+    def __str__(self) -> str:
+        return f"{self.worked_s:.2f} s of work into it"
+
+
+def caught_in_the_middle(
+    doing: str, pids: Callable[[], Collection[int]], over: Callable[[], bool], cpu_s: float = 0.1
+) -> Caught | None:
+    """The first of some processes whose title is `doing`, once it has worked at it for `cpu_s` of processor time.
+
+    So a strike that follows is in the middle: after the beginning, and (the title is read again at the last moment)
+    before the end. None when it is `over` first, or when what it does was done sooner than that.
+    """
+    process = _find(doing, pids, over)
+    if process is None:
+        return None
+    began = _cpu_s(process)
+    while (worked := _cpu_s(process) - began) < cpu_s and _title(process) == doing:
+        time.sleep(POLL_S)
+    return Caught(process, worked) if _title(process) == doing else None
+
+
+def kill(target: str, pids: Collection[int], detail: str = "") -> Strike | None:
+    """SIGKILL to all the processes of one thing, the first being its main one; None when none of them is alive."""
+    return _send(signal.SIGKILL, _alive(pids), target, detail)
+
+
+def stop(target: str, pids: Collection[int], detail: str = "") -> Strike | None:
+    """SIGSTOP to all the processes of one thing; None when none of them is alive. `resume` lets them go on."""
+    return _send(signal.SIGSTOP, _alive(pids), target, detail)
+
+
+def resume(pids: Collection[int]) -> None:
+    """SIGCONT to those that are still there."""
+    for process in _alive(pids):
+        os.kill(process.pid, signal.SIGCONT)
+
+
+def _send(number: signal.Signals, processes: Collection[psutil.Process], target: str, detail: str) -> Strike | None:
+    """`took` is what the kernel says of each process afterwards."""
+    at_s, at_monotonic = time.time(), time.monotonic()
+    sent = [process for process in processes if _signalled(process, number)]
+    if not sent:
+        return None
+    took = all(_seen(process, number) for process in sent)
+    return Strike(number.name, target, at_s, at_monotonic, took, sent[0].pid, detail)
+
+
+def _signalled(process: psutil.Process, number: signal.Signals) -> bool:
+    try:
+        process.send_signal(number)
+    except psutil.NoSuchProcess:
+        return False
+    return True
+
+
+def _seen(process: psutil.Process, number: signal.Signals) -> bool:
+    """`Process` knows its start time, so another process with the same pid is not taken for this one."""
+    deadline = time.monotonic() + TAKEN_WITHIN_S
+    while time.monotonic() < deadline:
+        state = _state(process)
+        gone = state in (None, psutil.STATUS_ZOMBIE)
+        if gone or (number == signal.SIGSTOP and state == psutil.STATUS_STOPPED):
+            return gone == (number == signal.SIGKILL)
+        time.sleep(POLL_S)
+    return False
+
+
+def _state(process: psutil.Process) -> str | None:
+    try:
+        return process.status() if process.is_running() else None
+    except psutil.NoSuchProcess:
+        return None
+
+
+def _alive(pids: Collection[int]) -> list[psutil.Process]:
+    return [psutil.Process(pid) for pid in pids if psutil.pid_exists(pid)]
+
+
+def _find(doing: str, pids: Callable[[], Collection[int]], over: Callable[[], bool]) -> psutil.Process | None:
+    """Titles are read often, because the moment is short; who there is to look at is asked seldom."""
+    while not over():
+        asked = time.monotonic()
+        known = _alive(pids())
+        until = look_until(asked, time.monotonic())
+        while time.monotonic() < until:
+            if found := next((process for process in known if _title(process) == doing), None):
+                return found
+            time.sleep(POLL_S)
+    return None
+
+
+def look_until(asked_s: float, answered_s: float) -> float:
+    """How long to look before asking again: mostly one looks, also where a busy machine takes long to answer."""
+    return answered_s + max(ASK_S, LOOKS_FOR_EACH_ASKING * (answered_s - asked_s))
+
+
+def _title(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline()).strip()
+    except psutil.Error:
+        return ""
+
+
+def _cpu_s(process: psutil.Process) -> float:
+    try:
+        times = process.cpu_times()
+    except psutil.Error:
+        return 0.0
+    return float(times.user + times.system)
+
+
+def flip_byte(path: Path, target: str) -> Strike:
+    """Invert the middle byte of a file in place, past its read-only mode; its size and times stay as they are.
+
+    `took` when the file's SHA-256 differs afterwards.
+    """
+    before, state = sha256_of(path), path.stat()
+    at_s, at_monotonic = time.time(), time.monotonic()
+    path.chmod(state.st_mode | 0o200)
+    with path.open("r+b") as file:
+        file.seek(state.st_size // 2)
+        byte = file.read(1)
+        file.seek(state.st_size // 2)
+        file.write(bytes([byte[0] ^ 0xFF]))
+    path.chmod(state.st_mode)
+    os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
+    return Strike(
+        "flipped byte", target, at_s, at_monotonic, sha256_of(path) != before, None, f"byte {state.st_size // 2}"
+    )

@@ -1,0 +1,76 @@
+"""A part of the stack as the thing to be struck: all its processes die at once, and it comes back by itself."""
+
+import time
+from contextlib import suppress
+from xmlrpc.client import Fault
+
+from koboshi.drills.drill import Finding, Strike
+from koboshi.drills.kit.faults import kill
+from koboshi.errors import KoboshiError, Unavailable
+from koboshi.settings import Settings
+from koboshi.stack.kill import find_victim
+from koboshi.stack.operate import known_parts
+from koboshi.stack.places import Places, find_places
+from koboshi.stack.supervisor_control import add_and_start, connected, process_infos
+from koboshi.stack.until_healthy import wait_until_healthy
+
+HELD_WITHIN_S = 60.0
+WHOLE_WITHIN_S = 150.0  # so long a cluster may take to do real work on every node again
+
+
+def kill_part(settings: Settings, part: str, detail: str = "") -> Strike | None:
+    """SIGKILL to every process of a part, as a crash of its machine would end them.
+
+    Raises `BadInput` for a part that this stack does not have, `Unavailable` when it does not run.
+    """
+    return kill(part, processes_of(settings, part), detail)
+
+
+def hold_down(settings: Settings, part: str) -> None:
+    """Have the supervisor leave a part off that was killed, until `let_up`. Raises `Unavailable` if it does not.
+
+    It is asked again until it says so: right after a death it is between seeing that and starting the part anew, and
+    refuses to stop what does not run.
+    """
+    places, deadline = _places(settings), time.monotonic() + HELD_WITHIN_S
+    while process_infos(places)[part]["statename"] != "STOPPED":
+        if time.monotonic() > deadline:
+            raise Unavailable(f"the supervisor does not leave {part} off: look at `koboshi status`.")
+        with connected(places) as supervisor, suppress(Fault):
+            supervisor.stopProcess(part)
+
+
+def let_up(settings: Settings, part: str) -> None:
+    """Start a part again that was held down; one that runs goes on."""
+    add_and_start(_places(settings), [part])
+
+
+def processes_of(settings: Settings, part: str) -> tuple[int, ...]:
+    """The processes of a part that live now, its own first; raises as `kill_part`."""
+    return find_victim(part, settings, _places(settings)).pids
+
+
+def is_ours(settings: Settings, *parts: str) -> bool:
+    """Whether these parts run in this project's own stack: what runs elsewhere is not struck."""
+    return set(parts) <= set(known_parts(_places(settings)))
+
+
+def why_not_healthy(settings: Settings, group: str, within_s: float) -> str | None:
+    """None as soon as every part of a group has done real work; else what is missing after `within_s`."""
+    places = _places(settings)
+    parts = {name: part for name, part in known_parts(places).items() if part.group == group}
+    try:
+        wait_until_healthy(places, parts, frozenset(), lambda _: None, within_s)
+    except KoboshiError as error:
+        return str(error)
+    return None
+
+
+def and_healthy(ended: Finding, settings: Settings, group: str, within_s: float, well: str) -> Finding:
+    """How the drill's own work ended, once the struck group has done real work again; it holds only if both are so."""
+    missing = why_not_healthy(settings, group, within_s)
+    return Finding(ended.check, ended.holds and missing is None, f"{ended.said}; {missing or well}")
+
+
+def _places(settings: Settings) -> Places:
+    return find_places(settings.project, settings.state_dir)

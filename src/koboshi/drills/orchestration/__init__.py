@@ -1,0 +1,1 @@
+"""Drills of orchestration: what runs a task of Airflow is killed."""

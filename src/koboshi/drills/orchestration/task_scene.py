@@ -1,0 +1,250 @@
+"""The scene of the drills that kill what runs a task: one training, as a stage that a run of Airflow has done."""
+
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from koboshi.drills.drill import Event, EventKind, Evidence, Finding, Strike
+from koboshi.drills.kit.faults import kill, resume, stop
+from koboshi.drills.kit.parts import is_ours
+from koboshi.drills.orchestration.train_stage import SPECIFICATION, STAGE, make_workspace
+from koboshi.drills.training.training_scene import TrainingScene
+from koboshi.drills.training.witnesses import written_more_than_once
+from koboshi.errors import KoboshiError, Permanent
+from koboshi.orchestration.airflow_client import AirflowClient, Run, TaskState, Try, connect
+from koboshi.probes.airflow_probe import probe_airflow
+from koboshi.refs import DatasetRef
+from koboshi.settings import Settings, required
+from koboshi.training import UnitSpec
+
+DAG = "drill_train"
+KNOWN_WITHIN_S = 60.0
+ASK_S = 0.5
+FOLLOWED_S = 600.0
+STAGE_COMMAND = (sys.executable, "-m", "koboshi.drills.orchestration.train_stage")
+KINDS: Mapping[str | None, EventKind] = {"up_for_retry": "suspicion"}
+
+
+class TaskScene(TrainingScene):
+    """A run of the DAG `drill_train` in a workspace of its own.
+
+    Airflow takes half a minute to miss a killed supervisor, which the training has to outlast on any machine: so the
+    job's driver is held in the middle of a step (SIGSTOP) until the next try has found the job or made another; a
+    stopped worker would be replaced. One unit is trained, without a control beside it: what is asked here is how often
+    it was trained, not to what bits.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        say: Callable[[str], None],
+        job: Path | None = None,
+        stage: Sequence[str] = STAGE_COMMAND,
+    ) -> None:
+        """Nothing is done yet; `stage` is the command of the workspace's stage, to which the job's script is added."""
+        super().__init__(settings, say, job)
+        self.run = Run(DAG, f"drill-{self.folder.name}")
+        self.changes: list[tuple[float, TaskState]] = []
+        self._stage = (*stage, str(self._job))
+        self._held: list[int] = []
+        self.strikes: list[Strike] = []
+        self.beside: Sequence[Run] = ()  # runs of other DAGs in the same workspace
+        self.ingest: Mapping[str, Any] = {}  # the settings of the workspace's ingest
+        self._airflow: AirflowClient | None = None
+        self._link = settings.state_dir / "workspaces" / self.run.run_id
+
+    @property
+    def airflow(self) -> AirflowClient:
+        """The drill's own session; who follows the runs on other threads has others."""
+        if self._airflow is None:
+            self._airflow = self._connected()
+        return self._airflow
+
+    def kill_the_task(self) -> list[Strike]:
+        """SIGKILL to the task's supervisor and to the task, while Ray is in the middle of a step of its job."""
+        if not self.hold():
+            return []
+        pid = self.airflow.tries(self.run, STAGE)[-1].pid
+        supervisor = _supervisor_of(pid)
+        if pid is None or supervisor is None:
+            return []
+        detail = f"during {self.victim}'s step {self.step}"
+        return self.struck(kill("the task's supervisor and its process", [supervisor, pid], detail))
+
+    def struck(self, strike: Strike | None) -> list[Strike]:
+        """Note a strike, if there was one; returns all so far."""
+        self.strikes += [strike] if strike else []
+        return self.strikes
+
+    def hold(self) -> bool:
+        """Keep the job where it is, in the middle of a step; False when the training was over first."""
+        if self.catch() is None:
+            return False
+        self._held = self.drivers()
+        return stop("the job's driver", self._held) is not None
+
+    def finish(self, limit_s: float) -> Finding:
+        """Let the driver go on once a try that began after the strike follows a job, then wait for the run's end."""
+        struck = time.monotonic()
+        deadline = struck + limit_s
+        while not self.over and not self.is_followed() and time.monotonic() < deadline:
+            time.sleep(ASK_S)
+        resume(self._held)
+        return self._await_end(limit_s, struck)
+
+    def is_followed(self) -> bool:
+        """Whether a try that began after the strike runs, and has told the name of a job."""
+        later = begun_after(self.airflow.tries(self.run, STAGE), self.strikes[-1])
+        if not later or later[-1].state != "running":
+            return False
+        return any(f"job {self.spec.key[:16]}" in line for line in self.airflow.log(self.run, STAGE, later[-1].number))
+
+    def evidence(self, strikes: Sequence[Strike]) -> Evidence:
+        """Suspicion is Airflow's, when it lets a task be tried again; recovery is when one runs again."""
+        told, again = super().evidence(strikes), tried_again(self.changes, strikes[0])
+        running = [(at, task) for at, task in again if task.state == "running"]
+        events = [
+            Event(at, KINDS.get(t.state, "note"), f"Airflow: {t.task_id} {t.state}, try {t.try_number}")
+            for at, t in self.changes
+        ]
+        measured = (("detected_after_s", again), ("recovered_after_s", running))
+        times = {name: changes[0][0] - strikes[0].at_s for name, changes in measured if changes}
+        tries = len(self.airflow.tries(self.run, STAGE))
+        return Evidence({**told.measures, **times, "tries": float(tries)}, [*told.events, *events], told.series)
+
+    def close(self, *, keep_files: bool) -> None:
+        """Take the runs out of Airflow, and the workspace out of the way."""
+        resume(self._held)
+        self._link.unlink(missing_ok=True)
+        if not keep_files and self._training is not None:
+            self._forget()
+        if self._airflow:
+            self._airflow.close()
+        super().close(keep_files=keep_files)
+
+    def _forget(self) -> None:
+        for run in (*self.beside, self.run):
+            try:
+                self.airflow.forget(run)
+            except KoboshiError as error:
+                self._say(f"{run.dag_id} {run.run_id} stays in Airflow: {error}")
+
+    def _train(self) -> None:
+        """All runs, side by side; the first that is not green is the failure."""
+        self._make_workspace()
+        with ThreadPoolExecutor(len(self.beside) or 1) as pool:
+            others = [pool.submit(self._run_through, run) for run in self.beside]
+            self._run_through(self.run)
+            for other in others:
+                other.result()
+
+    def _make_workspace(self) -> None:
+        workspace = self.folder / "workspace"
+        make_workspace(workspace, self._stage, {SPECIFICATION: self.spec.to_json().encode()}, self.ingest)
+        self._link.parent.mkdir(exist_ok=True)
+        self._link.symlink_to(workspace, target_is_directory=True)
+
+    def _run_through(self, run: Run) -> None:
+        """Trigger a run in the workspace, and wait for its end; raises `Permanent` when it is not green."""
+        with closing(self._connected()) as airflow:
+            airflow.wait_for_dag(run.dag_id, within_s=KNOWN_WITHIN_S)
+            airflow.trigger(run, {"workspace": self._link.name})
+            ended = airflow.follow(run, within_s=FOLLOWED_S, on_change=self._changed)
+        if ended.state != "success":
+            raise Permanent(f"run {run.run_id} of {run.dag_id} ended as {ended.state}.")
+
+    def _connected(self) -> AirflowClient:
+        where = self.settings.airflow
+        return connect(required(where.base_url, "Airflow"), where.username, where.passwords_path)
+
+    def _changed(self, task: TaskState) -> None:
+        self.changes.append((time.time(), task))
+        if task.state is not None:
+            self._say(f"{task.task_id} {task.state}, try {task.try_number}")
+
+    def _chosen(self, units: Mapping[str, UnitSpec], table: DatasetRef) -> Mapping[str, UnitSpec]:
+        return dict(list(super()._chosen(units, table).items())[:1])
+
+    def _doubled(self, units: Mapping[str, UnitSpec]) -> Mapping[str, UnitSpec]:
+        return units
+
+
+def begun_after(tries: Sequence[Try], strike: Strike) -> list[Try]:
+    """Those that began after a strike: one before it may have been lost without it, when the machine is busy."""
+    return [one for one in tries if one.began_s is not None and one.began_s > strike.at_s]
+
+
+def tried_again(changes: Sequence[tuple[float, TaskState]], strike: Strike) -> list[tuple[float, TaskState]]:
+    """What was seen after a strike of the tasks that ran then, from when their try was over, oldest first.
+
+    Airflow may be quicker than who looks, so not each state is seen: that a later try is told of says it as well.
+    """
+    in_order = sorted(changes, key=lambda change: change[0])
+    struck = {task.task_id: task for at, task in in_order if at <= strike.at_s}
+    tries = {name: task.try_number for name, task in struck.items() if task.state == "running"}
+    return [
+        (at, task)
+        for at, task in in_order
+        if at > strike.at_s and task.task_id in tries
+        if task.state == "up_for_retry" or task.try_number > tries[task.task_id]
+    ]
+
+
+def _supervisor_of(pid: int | None) -> int | None:
+    """The process of LocalExecutor that started a task and beats for it; None when it is something else."""
+    try:
+        parent = psutil.Process(pid).parent() if pid else None
+        return parent.pid if parent and "LocalExecutor" in " ".join(parent.cmdline()) else None
+    except psutil.Error:
+        return None
+
+
+SCHEDULER = "airflow-scheduler"
+
+
+def airflow_is_ours_and_well(scene: TaskScene) -> Finding:
+    """Its processes are this stack's own, so that they can be found and come back, and its heartbeats are fresh."""
+    if not is_ours(scene.settings, SCHEDULER):
+        return Finding("airflow_is_ours_and_well", False, "no Airflow of this stack runs: start it with `koboshi up`")
+    health = probe_airflow(required(scene.settings.airflow.base_url, "Airflow"))
+    return Finding("airflow_is_ours_and_well", health.ok, f"Airflow: {health.detail}")
+
+
+def task_was_tried_again(scene: TaskScene, strikes: Sequence[Strike]) -> Finding:
+    """The struck processes are gone; by Airflow's count no try before the strike succeeded, and one after it did."""
+    tries = scene.airflow.tries(scene.run, STAGE)
+    states = [str(one.state) for one in tries]
+    later = [str(one.state) for one in begun_after(tries, strikes[-1])]
+    again = states[-1:] == later[-1:] == ["success"] and "success" not in states[: len(states) - len(later)]
+    holds = all(strike.took for strike in strikes) and len(later) < len(states) and again
+    return Finding("task_was_tried_again", holds, f"tries of {STAGE}: {', '.join(states) or 'none'}")
+
+
+def retry_attached(scene: TaskScene, strikes: Sequence[Strike]) -> Finding:
+    """Ray had one job of this training, and it was running when the task was tried again."""
+    jobs, tries = scene.ray.jobs(scene.folder), scene.airflow.tries(scene.run, STAGE)
+    again_s = next((one.began_s for one in begun_after(tries, strikes[-1]) if one.began_s), 0.0)
+    told = ", ".join(f"{job.name} {job.status}" for job in jobs) or "none"
+    if len(jobs) != 1 or jobs[0].status != "SUCCEEDED":
+        return Finding("retry_attached", False, f"Ray ran {len(jobs)} jobs for one training: {told}")
+    (job,) = jobs
+    running = job.started_ms / 1000 < again_s < job.ended_ms / 1000
+    when = f"the next try began {again_s - job.started_ms / 1000:.0f} s after the job had begun"
+    said = f"one job, {told}; {when}, {job.ended_ms / 1000 - again_s:.0f} s before its end"
+    return Finding("retry_attached", running, said)
+
+
+def every_step_was_done_once(scene: TaskScene, _strikes: Sequence[Strike]) -> Finding:
+    """Each step's file was written once, as the drill saw it, and there is one final model."""
+    files = scene.files.written()
+    wrong = [f"{step} is nowhere" for step in scene.missing_steps()]
+    wrong += [f"{unit}/step-{step} was written twice" for unit, step in written_more_than_once(files)]
+    models = [len(scene.predictions(unit)) for unit in scene.units]
+    said = "; ".join(wrong[:3]) or f"{len(files)} steps were written once each, to {len(models)} model"
+    return Finding("every_step_was_done_once", not wrong, said)

@@ -1,0 +1,71 @@
+"""A workspace of a drill's own: where the runs of Airflow work that are to be killed."""
+
+import json
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from koboshi.exits import run_and_exit
+from koboshi.files import publish_bytes
+from koboshi.ledger import Ledger
+from koboshi.ledger.steps import CommittedStep
+from koboshi.settings import load_settings, required
+from koboshi.training import TrainingSpec
+from koboshi.training.attach import Attained, Jobs, Say, Submission, attain
+from koboshi.training.on_ray.ray_submit import RayJobs, submission
+
+STAGE = "train"
+PUBLISHED = "trained"
+
+
+def make_workspace(folder: Path, command: Sequence[str], files: Mapping[str, bytes], ingest: Mapping[str, Any]) -> None:
+    """Write a project with one stage, which runs `command` after any of `files` has changed; DVC's cache is its own.
+
+    Its koboshi.toml names a ledger beside it, and the settings of its ingest; addresses are the stack's.
+    """
+    stage = {"cmd": shlex.join(command), "deps": sorted(files), "outs": [PUBLISHED]}
+    ledger, cache = folder.parent / "ledger.db", folder.parent / "cache"
+    lines = [f'ledger_url = "sqlite:///{ledger}"', "[ingest]", *(f"{k} = {json.dumps(v)}" for k, v in ingest.items())]
+    texts = {
+        "dvc.yaml": json.dumps({"stages": {STAGE: stage}}),
+        "koboshi.toml": "\n".join(lines) + "\n",
+        ".dvc/config": f"[core]\nno_scm = true\nanalytics = false\n[cache]\ndir = {cache}\n",
+    }
+    for name, content in {**files, **{name: text.encode() for name, text in texts.items()}}.items():
+        publish_bytes(folder / name, content)
+
+
+SPECIFICATION = "specification.json"
+RESULT = "trained/steps.json"
+
+
+class Attain(Protocol):
+    """Has a training done."""
+
+    def __call__(self, spec: TrainingSpec, jobs: Jobs, ledger: Ledger, submission: Submission, say: Say) -> Attained:
+        """See `koboshi.training.attach.attain`."""
+
+
+def train(attain: Attain = attain) -> None:
+    """Train what the workspace's specification says, by the job script in argv[1]."""
+    settings = load_settings()
+    spec = TrainingSpec.from_json((settings.project / SPECIFICATION).read_text())
+    jobs = RayJobs(required(settings.ray.jobs_url, "Ray"), settings.ray.token_path)
+    ledger = Ledger(spec.place.ledger_url)
+    attained = attain(spec, jobs, ledger, submission(spec, Path(sys.argv[1])), _say)
+    publish_bytes(settings.project / RESULT, json.dumps(_digests(attained.units), indent=1).encode())
+
+
+def _digests(units: Mapping[str, list[CommittedStep]]) -> dict[str, str]:
+    return {name: steps[-1].checkpoint.sha256 for name, steps in units.items()}
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    run_and_exit(train, "train")

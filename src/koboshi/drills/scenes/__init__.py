@@ -1,1 +1,0 @@
-"""What drills work on: trainings, landings, requests, runs of DAGs, each of the drill's own."""

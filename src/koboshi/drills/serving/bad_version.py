@@ -1,0 +1,241 @@
+"""bad-version: a corrupt version, and one that answers otherwise than it was recorded, are set as champion by hand."""
+
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from koboshi.drills.drill import Drill, Event, Evidence, Finding, Strike
+from koboshi.drills.kit.aiohttp_load import OK, Questions, per_second
+from koboshi.drills.kit.own_run import OwnProcess, free_port
+from koboshi.drills.serving.envoy_gateway import own_gateway
+from koboshi.drills.serving.load_scene import LoadScene, all_answered, all_right, wait_until
+from koboshi.errors import Unavailable
+from koboshi.probes.http_json import call
+from koboshi.probes.mlflow_probe import probe_mlflow
+from koboshi.settings import Settings, required
+
+SLOT = "champion"
+FIRST, CORRUPT, FALSE, GOOD = 1, 2, 3, 4
+REQUESTS, RATE, QUESTIONS = 1_000, 50.0, 50
+LOOKED_AT_WITHIN_S, LOOK_S = 60.0, 0.2
+KOBOSHI_SERVE = (str(Path(sys.executable).with_name("koboshi")), "serve")
+
+
+class ReleaseScene(LoadScene):
+    """Two replicas; versions 1 (served) and 4 (good), between them 2 (to be corrupted) and 3 (to be falsified)."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        say: Callable[[str], None],
+        serve: Sequence[str] = KOBOSHI_SERVE,
+        patience_s: float = LOOKED_AT_WITHIN_S,
+    ) -> None:
+        """Nothing is done yet; `serve` is the command that becomes a replica, which has `patience_s` for a version."""
+        super().__init__(settings, say, own_gateway, REQUESTS, RATE)
+        self.ports = {"replica-1": free_port(), "replica-2": free_port()}
+        self._patience_s = patience_s
+        self._serve, self._replicas = tuple(serve), list[OwnProcess]()
+        self._looks = threading.Event()
+        self._looker = threading.Thread(target=self._look, name="version-watch", daemon=True)
+        self.seen: list[tuple[float, str, dict[str, Any]]] = []
+        self.released_s: float | None = None
+        self.version = f"{FIRST} and {GOOD}"
+
+    @property
+    def artefacts(self) -> Path:
+        """Where the stack's MLflow keeps its files."""
+        return self.settings.state_dir / "mlflow" / "artifacts"
+
+    def begin(self) -> None:
+        """Record a version and have it served, record the others meanwhile, and ask."""
+        from koboshi.drills.kit.mlflow_versions import OwnVersions
+
+        self.folder.mkdir(parents=True)
+        self.versions = OwnVersions(required(self.settings.mlflow.tracking_uri, "MLflow"), self.artefacts)
+        self.versions.make([FIRST])
+        self.versions.point(SLOT, FIRST)
+        for name, port in self.ports.items():
+            self._replicas.append(self._replica(name, port))
+            self._replicas[-1].start()
+        self._looker.start()
+        self.versions.make([CORRUPT, FALSE, GOOD])
+        self.begin_load(self.ports, self._questions)
+
+    def corrupt(self) -> Strike:
+        """The first fault; returns when each replica has looked at the version."""
+        strike = self.versions.corrupt(SLOT, CORRUPT)
+        self._await_opinion(CORRUPT)
+        return strike
+
+    def falsify(self) -> Strike:
+        """The second fault; returns when each replica has looked at the version."""
+        strike = self.versions.falsify(SLOT, FALSE, by=GOOD)
+        self._await_opinion(FALSE)
+        return strike
+
+    def finish(self, limit_s: float) -> Finding:
+        """Set the good version, and ask on until each replica has taken it and all requests are made."""
+        self.released_s = time.time()
+        self.versions.point(SLOT, GOOD)
+        deadline = time.monotonic() + limit_s
+        while time.monotonic() < deadline and not (self.serve(GOOD) and len(self.answers) >= self.requests):
+            time.sleep(LOOK_S)
+        self.end_load()
+        made = len(self.answers)
+        return Finding(
+            "load_ended", made >= self.requests, f"{made:,} requests were made, of at least {self.requests:,}"
+        )
+
+    def serve(self, version: int) -> bool:
+        """Whether every replica serves a version now, as they say themselves."""
+        return all(self._last(name).get("version") == version for name in self.ports)
+
+    def refusals(self, version: int) -> dict[str, str]:
+        """The replicas that said of a version that they refuse it, and why."""
+        told = ((name, said["refused"]) for _, name, said in self.seen if said.get("refused"))
+        return {name: refused["reason"] for name, refused in told if refused["version"] == version}
+
+    def logged(self, version: int) -> list[str]:
+        """The replicas whose logs say that a version is refused."""
+        return [r.name for r in self._replicas if any(f"version {version} is refused" in line for line in r.told())]
+
+    def evidence(self, strikes: Sequence[Strike]) -> Evidence:
+        """From the answers, and from what the replicas said of themselves meanwhile."""
+        first = strikes[0].at_s
+        refused = min((at for at, _, said in self.seen if said.get("refused")), default=None)
+        good = min((a.at_s for a in self.answers if a.version == str(GOOD)), default=None)
+        times = {"detected_after_s": refused, "recovered_after_s": good}
+        after = {name: at - first for name, at in times.items() if at is not None}
+        series = per_second(self.answers, lambda answer: answer.version and f"version {answer.version}")
+        return Evidence({**after, **self.load_measures()}, list(self._events()), series)
+
+    def close(self, *, keep_files: bool) -> None:
+        """End load, gateway and replicas, and take the drill's model out of MLflow."""
+        self._looks.set()
+        super().close(keep_files=keep_files)
+        for replica in self._replicas:
+            replica.stop()
+        if hasattr(self, "versions"):
+            self.versions.remove()
+
+    def _replica(self, name: str, port: int) -> OwnProcess:
+        environment = {
+            "KOBOSHI_PROJECT": str(self.settings.project),
+            "KOBOSHI_STATE_DIR": str(self.folder),
+            "KOBOSHI_MLFLOW__TRACKING_URI": str(self.settings.mlflow.tracking_uri),
+            "KOBOSHI_SERVING__MODEL": self.versions.name,
+        }
+        command = [*self._serve, "--slot", SLOT, "--port", str(port), "--name", name]
+        return OwnProcess(name, command, self.folder, environment)
+
+    def _questions(self) -> Questions:
+        """What versions 1 and 4 answer; no other version may."""
+        from koboshi.drills.kit.mlflow_versions import questions, registered
+
+        return questions([registered(self.versions.registry, number) for number in (FIRST, GOOD)], QUESTIONS)
+
+    def _await_opinion(self, version: int) -> None:
+        """Each replica refuses it, or takes it; or says nothing of it for so long that the drill goes on."""
+        try:
+            wait_until(lambda: all(self._knows(name, version) for name in self.ports), self._patience_s, "no opinion")
+        except Unavailable:
+            self.say(f"not every replica has said what it makes of version {version}")
+
+    def _knows(self, name: str, version: int) -> bool:
+        said = self._last(name)
+        return said.get("version") == version or (said.get("refused") or {}).get("version") == version
+
+    def _last(self, name: str) -> dict[str, Any]:
+        return next((said for _, who, said in reversed(self.seen) if who == name), {})
+
+    def _look(self) -> None:
+        while not self._looks.wait(LOOK_S):
+            for name, port in self.ports.items():
+                try:
+                    self.seen.append((time.time(), name, call(f"http://127.0.0.1:{port}/version")))
+                except Unavailable:
+                    continue
+
+    def _events(self) -> Iterator[Event]:
+        told: set[tuple[str, int]] = set()
+        for at, name, said in self.seen:
+            if (refused := said.get("refused")) and (name, refused["version"]) not in told:
+                told.add((name, refused["version"]))
+                yield Event(at, "suspicion", f"{name} refuses version {refused['version']}")
+        if self.released_s:
+            yield Event(self.released_s, "note", f"version {GOOD}, a good one, was set as {SLOT}")
+        for name in self.ports:
+            taken = [at for at, who, said in self.seen if who == name and said.get("version") == GOOD]
+            if taken:
+                yield Event(taken[0], "recovery", f"{name} serves version {GOOD}")
+
+
+# What the refusal must speak of: that one has other bytes, that one other answers.
+REASONS = {CORRUPT: ("digest", "bytes"), FALSE: ("answers its own example otherwise", "answers")}
+
+
+def registry_answers(scene: ReleaseScene) -> Finding:
+    """MLflow does real work, and keeps its artefacts on this machine, where they can be spoilt."""
+    health = probe_mlflow(required(scene.settings.mlflow.tracking_uri, "MLflow"))
+    if not health.ok:
+        return Finding("registry_answers", False, f"MLflow does not answer: {health.detail}")
+    here = scene.artefacts.is_dir() or (scene.settings.state_dir / "mlflow").is_dir()
+    said = "MLflow answers" if here else f"MLflow keeps its artefacts elsewhere, not in {scene.artefacts}"
+    return Finding("registry_answers", here, said)
+
+
+def bad_versions_are_refused(scene: ReleaseScene, strikes: Sequence[Strike]) -> Finding:
+    """Each replica refuses each bad version for its own reason, and says so in `/version` and in its log."""
+    missing = [*(str(strike) + " did not take" for strike in strikes if not strike.took), *_missing(scene)]
+    said = "; ".join(missing) or f"{', '.join(scene.ports)} refused versions {CORRUPT} and {FALSE}, and said why"
+    return Finding("bad_versions_are_refused", not missing, said)
+
+
+def _missing(scene: ReleaseScene) -> Iterator[str]:
+    for version, (word, what) in REASONS.items():
+        refusals, logged = scene.refusals(version), scene.logged(version)
+        for name in scene.ports:
+            if word not in refusals.get(name, ""):
+                yield f"{name} did not refuse version {version} because of its {what}"
+            elif name not in logged:
+                yield f"{name} refused version {version}, its log does not say so"
+
+
+def bad_versions_never_answer(scene: ReleaseScene, _strikes: Sequence[Strike]) -> Finding:
+    """No prediction names a bad version."""
+    bad = [a for a in scene.answers if a.status == OK and a.version in {str(CORRUPT), str(FALSE)}]
+    named = ", ".join(sorted({answer.version for answer in bad}))
+    said = f"{len(bad):,} predictions came from version {named}" if bad else "no prediction came from a bad version"
+    return Finding("bad_versions_never_answer", not bad, said)
+
+
+def good_version_is_taken(scene: ReleaseScene, _strikes: Sequence[Strike]) -> Finding:
+    """In the end every replica serves the good version, and it answers."""
+    answered = sum(answer.version == str(GOOD) for answer in scene.answers)
+    holds = scene.serve(GOOD) and answered > 0
+    said = f"version {GOOD} gave {answered:,} predictions" if holds else f"not every replica took version {GOOD}"
+    return Finding("good_version_is_taken", holds, said)
+
+
+def set_bad_versions(scene: ReleaseScene) -> list[Strike]:
+    """One after the other, each until every replica has looked at it."""
+    return [scene.corrupt(), scene.falsify()]
+
+
+DRILL: Drill[ReleaseScene] = Drill(
+    name="bad-version",
+    claim="A version whose bytes or whose answers are not those that were recorded is refused by every replica, which "
+    "says why, while the version before answers every request; a good one is taken then.",
+    fault="a corrupt version and a false one, set as champion by hand",
+    layer="serving",
+    scene=ReleaseScene,
+    steady=(registry_answers,),
+    strike=set_bad_versions,
+    within_s=180,
+    verdict=(bad_versions_are_refused, bad_versions_never_answer, all_answered, all_right, good_version_is_taken),
+    faults=2,
+)

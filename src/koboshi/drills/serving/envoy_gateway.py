@@ -1,0 +1,103 @@
+"""The gateway of a serving drill, the stack's or one of its own, and what Envoy itself counts of each replica."""
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from koboshi.drills.kit.own_run import OwnProcess, free_port
+from koboshi.errors import Unavailable
+from koboshi.probes.http_json import call
+from koboshi.serving.envoy_config import render
+from koboshi.settings import Settings, required
+from koboshi.stack.gateway_part import envoy_command
+from koboshi.stack.operate import known_parts
+from koboshi.stack.places import find_places
+
+Render = Callable[[int, int, Mapping[str, int]], str]
+LOOK_S = 0.1
+TROUBLES = ("cx_connect_fail", "rq_error", "rq_timeout")
+
+
+class Gateway:
+    """Where predictions are asked for (`url`), and where Envoy tells of itself (`admin`). Made, it runs already."""
+
+    def __init__(self, url: str, admin: str, process: OwnProcess | None = None) -> None:
+        """`process` is ended with the drill, when the gateway is the drill's own."""
+        self.url, self._admin, self._process = url, admin, process
+
+    def hosts(self) -> dict[int, dict[str, Any]]:
+        """What Envoy knows of each replica, by port: `healthy`, and how many tries failed there."""
+        told = call(f"{self._admin}/clusters?format=json")
+        hosts = [host for cluster in told["cluster_statuses"] for host in cluster.get("host_statuses", ())]
+        return {host["address"]["socket_address"]["port_value"]: _host(host) for host in hosts}
+
+    def close(self) -> None:
+        """End a gateway of one's own."""
+        if self._process is not None:
+            self._process.stop()
+
+
+def _host(status: Mapping[str, Any]) -> dict[str, Any]:
+    counted = {stat["name"]: int(stat.get("value", 0)) for stat in status["stats"]}
+    failed = [name for name, value in status["health_status"].items() if name.startswith("failed_") and value]
+    return {"healthy": not failed, "troubles": sum(counted.get(name, 0) for name in TROUBLES)}
+
+
+MakeGateway = Callable[[Settings, Path, Mapping[str, int]], Gateway]
+"""A gateway in front of replicas (ports by name), with a folder for what it needs."""
+
+
+def stack_gateway(settings: Settings, _folder: Path, _replicas: Mapping[str, int]) -> Gateway:
+    """The one that the stack runs, which has its replicas already."""
+    parts = known_parts(find_places(settings.project, settings.state_dir))
+    if "gateway" not in parts:
+        raise Unavailable("the stack has no gateway of its own: start it with `koboshi up`.")
+    _listen, admin = parts["gateway"].ports
+    return Gateway(required(settings.gateway.url, "the gateway"), f"http://127.0.0.1:{admin}")
+
+
+def own_gateway(_settings: Settings, folder: Path, replicas: Mapping[str, int], render: Render = render) -> Gateway:
+    """A process of the drill's, with the configuration that the stack's gateway has, or another one."""
+    listen, admin = free_port(), free_port()
+    configuration = folder / "envoy.yaml"
+    configuration.write_text(render(listen, admin, replicas))
+    process = OwnProcess("gateway", envoy_command(configuration), folder, {})
+    process.start()
+    return Gateway(f"http://127.0.0.1:{listen}", f"http://127.0.0.1:{admin}", process)
+
+
+class Watch:
+    """Looks at one replica in the gateway's eyes, ten times a second: when it was first troubled, when out, when in."""
+
+    def __init__(self, gateway: Gateway, port: int) -> None:
+        """Begin to look; what was counted before is no news."""
+        self.seen: list[tuple[float, bool, int]] = []
+        self._gateway, self._port = gateway, port
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._look, name="gateway-watch", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Look no more."""
+        self._over.set()
+        self._thread.join(10)
+
+    def first_trouble(self, after_s: float) -> float | None:
+        """When, after some moment, a try on this replica was first seen to have failed, or the replica to be out."""
+        before = max((troubles for at, _, troubles in self.seen if at <= after_s), default=0)
+        return next((at for at, healthy, n in self.seen if at > after_s and (n > before or not healthy)), None)
+
+    def changes(self) -> list[tuple[float, bool]]:
+        """When it was taken out (False) and in again (True)."""
+        pairs = zip(self.seen, self.seen[1:], strict=False)
+        return [(at, healthy) for (_, before, _), (at, healthy, _) in pairs if healthy != before]
+
+    def _look(self) -> None:
+        while not self._over.wait(LOOK_S):
+            try:
+                host = self._gateway.hosts()[self._port]
+            except (Unavailable, KeyError):
+                continue
+            self.seen.append((time.time(), host["healthy"], host["troubles"]))

@@ -1,0 +1,190 @@
+"""What the drills of serving share: the champion and its replicas, predictions asked for through a gateway, checks."""
+
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from koboshi.drills.drill import Finding, Strike
+from koboshi.drills.kit.aiohttp_load import OK, Answer, Load, Questions, failures, percentile_ms
+from koboshi.drills.kit.own_run import leave, new_run_folder
+from koboshi.drills.serving.envoy_gateway import Gateway, MakeGateway, stack_gateway
+from koboshi.errors import BadInput, Unavailable
+from koboshi.probes.http_json import call
+from koboshi.settings import Settings, required
+from koboshi.stack.operate import known_parts
+from koboshi.stack.places import find_places
+
+if TYPE_CHECKING:
+    from koboshi.registry.mlflow_registry import MlflowRegistry
+
+SLOT = "champion"
+REQUESTS, RATE, QUESTIONS = 5_000, 250.0, 100
+WARM = 300
+READY_WITHIN_S = 60.0
+LOOK_S, IN_S = 0.05, 15.0
+SHOWN = 3
+
+
+class LoadScene:
+    """A folder, a gateway and a load, of one drill: the champion is asked, and nothing of the user's is changed."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        say: Callable[[str], None],
+        gateway: MakeGateway = stack_gateway,
+        requests: int = REQUESTS,
+        rate: float = RATE,
+    ) -> None:
+        """Nothing is done yet; `requests` are made after the strike, at least, and `rate` a second."""
+        self.settings, self.say = settings, say
+        self.requests, self._rate, self._make_gateway = requests, rate, gateway
+        self.folder = new_run_folder(settings)
+        self._gateway: Gateway | None = None
+        self._load: Load | None = None
+        self.version = ""  # what may answer, for people
+
+    @property
+    def answers(self) -> list[Answer]:
+        """What was answered until now."""
+        return list(self._load.answers) if self._load else []
+
+    @property
+    def gateway(self) -> Gateway:
+        """Where predictions are asked for."""
+        if self._gateway is None:
+            raise BadInput("the drill's own work has not begun.")
+        return self._gateway
+
+    @property
+    def replicas(self) -> dict[str, int]:
+        """The ports of the stack's replicas, by name."""
+        parts = known_parts(find_places(self.settings.project, self.settings.state_dir)).values()
+        return {part.name: part.ports[0] for part in parts if part.group == "replicas"}
+
+    def registry(self) -> "MlflowRegistry":
+        """Where the champion is registered."""
+        from koboshi.registry.mlflow_registry import MlflowRegistry
+
+        return MlflowRegistry(required(self.settings.mlflow.tracking_uri, "MLflow"), self.settings.serving.model)
+
+    def begin(self) -> None:
+        """Ask the registered model itself what is right, and start the load; returns when every replica answers."""
+        self.folder.mkdir(parents=True)
+        self.begin_load(self.replicas, self.champions_questions)
+
+    def champions_questions(self) -> Questions:
+        """What is asked of the champion, and what is right."""
+        from koboshi.drills.kit.mlflow_versions import questions, registered
+
+        registry = self.registry()
+        model = registered(registry, registry.aliased(SLOT))
+        self.version = str(model.ref.version)
+        return questions([model], QUESTIONS)
+
+    def begin_load(self, routes: Mapping[str, int], asked: Callable[[], Questions]) -> None:
+        """Have a gateway with all these replicas (ports by name), and ask until each has answered."""
+        gateway = self._gateway = self._make_gateway(self.settings, self.folder, routes)
+        questions = asked()  # takes a while, in which the gateway finds its replicas
+        wait_until(lambda: _has_all(gateway, routes.values()), READY_WITHIN_S, "the gateway does not have all replicas")
+        load = self._load = Load(gateway.url, questions, self._rate)
+        load.start()
+        wait_until(lambda: _is_warm(load, routes), READY_WITHIN_S, "not every replica answers")
+        self.say(f"{load.settle(WARM // 2):.0f} predictions a second are asked for")
+
+    def end_load(self) -> None:
+        """Ask nothing more; what is under way is answered."""
+        if self._load:
+            self._load.stop()
+
+    def load_measures(self) -> dict[str, float]:
+        """The standard measures, as the client saw them, and the times of good answers."""
+        answers = self.answers
+        good = [answer for answer in answers if answer.status == OK]
+        return {
+            "lost": float(failures(answers).total()),
+            "doubled": float(sum(answer.rows > 1 for answer in good)),
+            "redone": float(sum(answer.tries - 1 for answer in good)),
+            "wrong": float(sum(not answer.right for answer in good)),
+            "requests": float(len(answers)),
+            "p50_ms": percentile_ms(good, 50),
+            "p99_ms": percentile_ms(good, 99),
+            "slowest_ms": percentile_ms(good, 100),
+        }
+
+    def close(self, *, keep_files: bool) -> None:
+        """End load and gateway."""
+        self.end_load()
+        if self._gateway:
+            self._gateway.close()
+        leave(self.folder, keep_files=keep_files, say=self.say)
+
+
+def _has_all(gateway: Gateway, ports: Collection[int]) -> bool:
+    try:
+        hosts = gateway.hosts()
+    except Unavailable:
+        return False
+    return all(hosts.get(port, {}).get("healthy") for port in ports)
+
+
+def _is_warm(load: Load, replicas: Collection[str]) -> bool:
+    answered = {answer.replica for answer in load.answers if answer.status == OK}
+    return len(load.answers) >= WARM and answered.issuperset(replicas)
+
+
+def wait_until(question: Callable[[], bool], within_s: float, what: str) -> None:
+    """Return when the answer is yes; raises `Unavailable`, saying `what`, when it is not in time."""
+    deadline = time.monotonic() + within_s
+    while not question():
+        if time.monotonic() > deadline:
+            raise Unavailable(f"{what} after {within_s:.0f} s: see `koboshi status`.")
+        time.sleep(LOOK_S)
+
+
+def champion_is_served(scene: LoadScene) -> Finding:
+    """Every replica of this machine's stack answers with the version that the registry calls champion."""
+    replicas, found = scene.replicas, {}
+    if len(replicas) < 2:
+        return Finding("champion_is_served", False, "this stack has no replicas: start them with `koboshi up`")
+    for name, port in replicas.items():
+        found[name] = call(f"http://127.0.0.1:{port}/version")["version"]
+    champion = scene.registry().aliased(SLOT)
+    if champion is None:
+        said = f"nothing has been promoted to {SLOT} yet, so there is nothing to serve: `make demo` does it"
+        return Finding("champion_is_served", False, said)
+    told = ", ".join(f"{name} version {version}" for name, version in found.items())
+    holds = set(found.values()) == {champion}
+    return Finding("champion_is_served", holds, f"version {champion} is {SLOT}; the replicas serve: {told}")
+
+
+def gateway_has_all_replicas(scene: LoadScene) -> Finding:
+    """The stack's gateway sends to every replica; one that has just come back has some seconds to be taken in."""
+    gateway, deadline = stack_gateway(scene.settings, scene.settings.state_dir, scene.replicas), time.monotonic() + IN_S
+    while (healthy := sum(host["healthy"] for host in gateway.hosts().values())) < len(scene.replicas):
+        if time.monotonic() > deadline:
+            break
+        time.sleep(LOOK_S)
+    return Finding("gateway_has_all_replicas", healthy == len(scene.replicas), f"the gateway sends to {healthy}")
+
+
+def all_answered(scene: LoadScene, _strikes: Sequence[Strike]) -> Finding:
+    """Not one request failed."""
+    answers, failed = scene.answers, failures(scene.answers)
+    if failed:
+        told = "; ".join(f"{count} x {said}" for said, count in failed.most_common(SHOWN))
+        return Finding("all_answered", False, f"{failed.total():,} of {len(answers):,} requests failed ({told})")
+    slowest = percentile_ms(answers, 100)
+    return Finding("all_answered", True, f"all of {len(answers):,} requests were answered, the slowest in {slowest} ms")
+
+
+def all_right(scene: LoadScene, _strikes: Sequence[Strike]) -> Finding:
+    """Every prediction is what the version that its header names predicts, and that version is the champion."""
+    given = [answer for answer in scene.answers if answer.status == OK]
+    wrong = [answer for answer in given if not answer.right]
+    if wrong or not given:
+        versions = ", ".join(sorted({answer.version or "none" for answer in wrong})) or "none"
+        said = f"{len(wrong):,} of {len(given):,} predictions are wrong (versions {versions})"
+        return Finding("all_right", False, said)
+    said = f"{len(given):,} predictions equal those of version {scene.version} itself, bit for bit"
+    return Finding("all_right", True, said)

@@ -1,0 +1,25 @@
+"""replica-killed: SIGKILL of a replica under a steady load of predictions."""
+
+from koboshi.drills.drill import Drill, Strike
+from koboshi.drills.kit.parts import kill_part
+from koboshi.drills.serving.load_scene import all_answered, all_right, champion_is_served, gateway_has_all_replicas
+from koboshi.drills.serving.replica_scene import ServingScene, share_is_back, struck_replica_fell_silent
+
+
+def kill_a_replica(scene: ServingScene) -> list[Strike | None]:
+    """SIGKILL to all processes of one replica, in the middle of the load."""
+    return [kill_part(scene.settings, scene.victim)]
+
+
+DRILL: Drill[ServingScene] = Drill(
+    name="replica-killed",
+    claim="While a replica is killed under load every prediction is answered, and right; it comes back and takes its "
+    "share again.",
+    fault="SIGKILL of a replica under a steady load",
+    layer="serving",
+    scene=ServingScene,
+    steady=(champion_is_served, gateway_has_all_replicas),
+    strike=kill_a_replica,
+    within_s=240,
+    verdict=(struck_replica_fell_silent, all_answered, all_right, share_is_back),
+)

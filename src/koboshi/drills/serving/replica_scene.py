@@ -1,0 +1,144 @@
+"""The scene of the replica drills: a steady load on the champion, through the gateway, while one replica is struck."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+from koboshi.drills.drill import Event, Evidence, Finding, Strike
+from koboshi.drills.kit.aiohttp_load import OK, per_second, share, silence
+from koboshi.drills.kit.tcp_proxy import TcpProxy
+from koboshi.drills.serving.envoy_gateway import MakeGateway, Watch, stack_gateway
+from koboshi.drills.serving.load_scene import LOOK_S, REQUESTS, LoadScene
+from koboshi.errors import BadInput
+from koboshi.settings import Settings
+
+LAST, HELD = 500, 1_500
+
+
+class ServingScene(LoadScene):
+    """The stack's replicas and its gateway, or another gateway before them; nothing that is the user's is changed."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        say: Callable[[str], None],
+        gateway: MakeGateway = stack_gateway,
+        requests: int = REQUESTS,
+        *,
+        through_proxy: bool = False,
+    ) -> None:
+        """Nothing is done yet; a gateway of the drill's own may reach the struck replica `through_proxy`."""
+        super().__init__(settings, say, gateway, requests)
+        self._through_proxy = through_proxy
+        self._proxy: TcpProxy | None = None
+        self._watch: Watch | None = None
+        self._heal: Callable[[], None] | None = None
+        self._healed_s: float | None = None
+        self.final_share = 0.0
+
+    @property
+    def proxy(self) -> TcpProxy:
+        """What stands between the gateway and the struck replica."""
+        if self._proxy is None:
+            raise BadInput("the drill's own work has not begun.")
+        return self._proxy
+
+    @property
+    def victim(self) -> str:
+        """The replica that is struck."""
+        return list(self.replicas)[1]
+
+    def heals_by(self, heal: Callable[[], None]) -> None:
+        """The fault does not end by itself: this ends it, once the others have answered for a while."""
+        self._heal = heal
+
+    def begin(self) -> None:
+        """Put a proxy on the way, if there is to be one, and start the load; returns when every replica answers."""
+        self.folder.mkdir(parents=True)
+        routes = self.replicas
+        if self._through_proxy:
+            self._proxy = TcpProxy("127.0.0.1", routes[self.victim])
+            self._proxy.start()
+            routes[self.victim] = self._proxy.listen
+        self.begin_load(routes, self.champions_questions)
+        self._watch = Watch(self.gateway, routes[self.victim])
+
+    def finish(self, limit_s: float) -> Finding:
+        """Go on until all requests are made and the struck replica has its share again, or the time is over."""
+        begun, deadline, before = time.time(), time.monotonic() + limit_s, len(self.answers)
+        while time.monotonic() < deadline:
+            made = len(self.answers) - before
+            if self._heal and made >= HELD:
+                self.heal()
+            self.final_share = share(self.answers[-LAST:], self.victim)
+            if made >= self.requests and self._heal is None and self.final_share >= self.fair_share / 2:
+                break
+            time.sleep(LOOK_S)
+        self.end_load()
+        made, took_s = len(self.answers) - before, time.time() - begun
+        said = f"{made:,} requests in {took_s:.0f} s of load after the strike ({made / took_s:.0f}/s)"
+        return Finding("load_ended", made >= self.requests, f"{said}, of at least {self.requests:,}")
+
+    def heal(self) -> None:
+        """End a fault that does not end by itself; once."""
+        heal, self._heal = self._heal, None
+        if heal:
+            heal()
+            self._healed_s = time.time()
+
+    @property
+    def fair_share(self) -> float:
+        """What each replica would get of an even load."""
+        return 1 / len(self.replicas)
+
+    def evidence(self, strikes: Sequence[Strike]) -> Evidence:
+        """From the answers as the client got them, and from what the gateway's own counters showed meanwhile."""
+        answers, strike = self.answers, strikes[0]
+        trouble = self._watch.first_trouble(strike.at_s) if self._watch else None
+        quiet = silence(answers, self.victim, strike.at_s)
+        times = {"detected_after_s": trouble, "recovered_after_s": quiet[1] if quiet else None}
+        after = {name: at - strike.at_s for name, at in times.items() if at is not None}
+        series = per_second(answers, lambda answer: answer.replica)
+        return Evidence({**after, **self.load_measures()}, list(self._events(trouble, quiet)), series)
+
+    def close(self, *, keep_files: bool) -> None:
+        """Let go on what was stopped, and end what was started: the gateway first, then the proxy."""
+        self.heal()
+        if self._watch:
+            self._watch.close()
+        super().close(keep_files=keep_files)
+        if self._proxy:
+            self._proxy.close()
+
+    def _events(self, trouble: float | None, quiet: tuple[float, float] | None) -> Iterator[Event]:
+        if trouble:
+            yield Event(trouble, "suspicion", f"a try on {self.victim} failed, says the gateway")
+        for at, healthy in self._watch.changes() if self._watch else ():
+            yield Event(at, "note", f"the gateway sends {'again' if healthy else 'nothing more'} to {self.victim}")
+        if self._healed_s:
+            yield Event(self._healed_s, "note", "the fault was ended")
+        if quiet:
+            yield Event(quiet[1], "recovery", f"{self.victim} answers again")
+
+
+MISSED = 100  # so many predictions the others must have given while the struck one was silent
+
+
+def struck_replica_fell_silent(scene: ServingScene, strikes: Sequence[Strike]) -> Finding:
+    """The fault was felt: from the strike on the struck replica gave no prediction, while the others gave many."""
+    (strike,) = strikes
+    quiet = silence(scene.answers, scene.victim, strike.at_s)
+    if quiet is None:
+        said = f"{scene.victim} did not answer before the strike, or never again after it"
+        return Finding("struck_replica_fell_silent", False, said)
+    begun, ended = quiet
+    others = sum(begun < answer.at_s < ended and answer.status == OK for answer in scene.answers)
+    holds = others >= MISSED and strike.took
+    said = f"{scene.victim} was silent from {begun - strike.at_s:+.2f} s to {ended - strike.at_s:+.2f} s"
+    return Finding("struck_replica_fell_silent", holds, f"{said} of the strike, the others gave {others:,} predictions")
+
+
+def share_is_back(scene: ServingScene, _strikes: Sequence[Strike]) -> Finding:
+    """In the end the struck replica takes at least half of its fair part of the load."""
+    last, fair = scene.final_share, scene.fair_share
+    said = f"{scene.victim} gave {last:.0%} of the last {LAST} answers (an even share is {fair:.0%})"
+    return Finding("share_is_back", last >= fair / 2, said)

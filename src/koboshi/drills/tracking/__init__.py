@@ -1,0 +1,1 @@
+"""Drills of tracking: MLflow is killed while runs are told to it."""

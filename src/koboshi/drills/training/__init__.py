@@ -1,0 +1,1 @@
+"""Drills of training: workers, nodes, the head and the driver are struck, checkpoints rot."""

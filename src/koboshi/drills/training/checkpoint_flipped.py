@@ -1,0 +1,66 @@
+"""checkpoint-flipped: a byte of the newest checkpoint rots, and its unit's worker is killed."""
+
+from collections.abc import Sequence
+
+from koboshi.drills.drill import Drill, Finding, Strike
+from koboshi.drills.kit.faults import flip_byte, kill, resume, stop
+from koboshi.drills.training.training_checks import (
+    predictions_equal_the_control,
+    ray_has_nodes,
+    ray_is_idle,
+    step_names,
+    told,
+)
+from koboshi.drills.training.training_scene import TrainingScene
+from koboshi.drills.training.witnesses import counts
+from koboshi.training.on_ray import step_name
+
+
+class FlippedCheckpointScene(TrainingScene):
+    """A training whose worker dies when the checkpoint that its unit would go on from is not what it was."""
+
+    def flip_and_kill(self) -> list[Strike | None]:
+        """The worker is stopped for the moment in which the byte is flipped, so that no step is done meanwhile."""
+        caught = self.catch()
+        if caught is None or stop(self.doing, [caught.process.pid]) is None:
+            return []
+        folder = self.spec.place.checkpoints / self.spec.key[:16] / self.victim
+        newest = max(folder.glob("[0-9]*.ckpt"))
+        if int(newest.name[:4]) != self.step - 1:
+            resume([caught.process.pid])
+            return []
+        flipped = flip_byte(newest, f"the checkpoint of {self.victim}'s step {self.step - 1}")
+        return [flipped, kill(self.doing, [caught.process.pid], str(caught))]
+
+
+def went_on_from_the_step_before(scene: FlippedCheckpointScene, strikes: Sequence[Strike]) -> Finding:
+    """The rotten step ended well twice, each other one once, and only the struck one came to nothing."""
+    tasks, rotten = told(scene, more=2), step_name(scene.victim, scene.step - 1)
+    ran = counts(tasks)
+    wrong = [
+        f"{name} ended well {ran[name, 'FINISHED']} times"
+        for name in step_names(scene)
+        if ran[name, "FINISHED"] != (2 if name == rotten else 1)
+    ]
+    lost = [task.name for task in tasks if task.state != "FINISHED"]
+    if lost != [step_name(scene.victim, scene.step)]:
+        wrong.append(f"what came to nothing was {', '.join(lost) or 'no step'}")
+    if not all(strike.took for strike in strikes):
+        wrong.append("a fault did not take")
+    said = "; ".join(wrong) or f"{rotten} was done again, and the step after it, and nothing else"
+    return Finding("went_on_from_the_step_before", not wrong, said)
+
+
+DRILL: Drill[FlippedCheckpointScene] = Drill(
+    name="checkpoint-flipped",
+    claim="A checkpoint that is not what was committed is noticed before it is used, its step is done again from the "
+    "one before, and the training ends with the undisturbed models.",
+    fault="a flipped byte in the newest checkpoint, and SIGKILL of its unit's worker",
+    layer="training",
+    scene=FlippedCheckpointScene,
+    steady=(ray_has_nodes, ray_is_idle),
+    strike=FlippedCheckpointScene.flip_and_kill,
+    within_s=120,
+    verdict=(went_on_from_the_step_before, predictions_equal_the_control),
+    faults=2,
+)

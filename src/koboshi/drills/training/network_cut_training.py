@@ -1,0 +1,272 @@
+"""The scene of a cut between Ray's head and a node that trains, the driver, and who follows the job.
+
+Three things reach the head through proxies: a node of the drill's own (its raylet and its workers), the training's
+driver, and the follower of the job. What Ray's workers say to each other does not pass the head, and cannot be put
+behind a port of one's own, since each tells the others the very port that it listens on: that goes on during the cut.
+"""
+
+import dataclasses
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+
+from koboshi.drills.drill import Drill, Event, Evidence, Finding, Strike
+from koboshi.drills.kit.faults import caught_in_the_middle, look_until
+from koboshi.drills.kit.parts import WHOLE_WITHIN_S, and_healthy
+from koboshi.drills.kit.tcp_proxy import TcpProxy
+from koboshi.drills.training.ray_own_node import OwnRayNode
+from koboshi.drills.training.training_checks import (
+    predictions_equal_the_control,
+    ray_has_two_nodes_of_ours,
+    ray_is_idle,
+    step_names,
+    told,
+)
+from koboshi.drills.training.training_scene import TrainingScene
+from koboshi.drills.training.witnesses import ENDED_BY_POOL, counts
+from koboshi.errors import Unavailable
+from koboshi.ledger import Ledger
+from koboshi.refs import DatasetRef
+from koboshi.settings import Settings, required
+from koboshi.stack.ray_workers import STEP_MARK, title
+from koboshi.training import UnitSpec
+from koboshi.training.attach import Jobs, Submission, attain
+from koboshi.training.on_ray.ray_submit import RayJobs, submission
+
+NODE = "ray-node-1-cut"  # in the order of names the second: the pool's first worker is started there
+# The silence lasts so long, and on a busy machine until the follower has noticed it; but less than the minute after
+# which Ray itself gives up a head that is silent.
+SILENT_S, LONGEST_SILENT_S = 20.0, 45.0
+ANSWER_WITHIN_S = 8.0
+LONGER = 3
+ACTORS = 3
+JOINED_WITHIN_S, LEFT_WITHIN_S, SWALLOWED_WITHIN_S = 240.0, 60.0, 20.0
+LOOK_S, ASK_S = 0.01, 0.5
+WAITING = "waiting for at most"
+
+
+class CutTrainingScene(TrainingScene):
+    """The training is long enough for most of it to come after the cut."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        say: Callable[[str], None],
+        job: Path | None = None,
+        jobs: Callable[[str, Path | None, float], Jobs] = RayJobs,
+    ) -> None:
+        """Nothing is done yet; `jobs` makes the follower's way to Ray's jobs."""
+        super().__init__(settings, say, job)
+        self._make_jobs = jobs
+        self._head = _proxy(required(settings.ray.address, "Ray"))
+        self._api = _proxy(required(settings.ray.jobs_url, "Ray").rpartition("/")[2])
+        self._node: OwnRayNode | None = None
+        self._started = False
+        self._struck_s, self._healed_s = 0.0, 0.0
+        self.swallowed = (0, 0)
+
+    def begin(self) -> None:
+        """Put the proxies there, let the node join through one, and have the training begun through both."""
+        self.folder.mkdir(parents=True)
+        self._started = True
+        self._head.start()
+        self._api.start()
+        self._node = OwnRayNode(self.settings, self.folder, NODE, f"127.0.0.1:{self._head.listen}")
+        self._join(self._node)
+        super().begin()
+
+    def cut(self) -> list[Strike]:
+        """Fall silent, in the middle of a step on the drill's own node."""
+        there = self.node_id
+        while not self.over:
+            asked = time.monotonic()
+            known = [a.pid for a in self.actors() if a.node == there and a.state == "ALIVE"]
+            if self._any_in_the_middle(known, look_until(asked, time.monotonic())):
+                self._struck_s = time.time()
+                return [
+                    self._head.strike(f"{NODE}, the driver and the head", SWALLOWED_WITHIN_S),
+                    self._api.strike("the follower and the jobs API", SWALLOWED_WITHIN_S),
+                ]
+        return []
+
+    def finish(self, limit_s: float) -> Finding:
+        """Heal after a while, wait for the training's end, and until every node runs tasks."""
+        struck = time.monotonic()
+        while stays_silent(time.monotonic() - struck, noticed=self._complaint(time.time()) is not None):
+            time.sleep(ASK_S)
+        self._heal()
+        ended = self._await_end(limit_s, struck)
+        return and_healthy(ended, self.settings, "ray", WHOLE_WITHIN_S, "Ray runs tasks on every node")
+
+    def noticed_s(self, strikes: Sequence[Strike]) -> float | None:
+        """When the follower said that it had no answer, if it did before the network was back."""
+        return self._complaint(self._healed_s) if strikes else None
+
+    def _complaint(self, before_s: float) -> float | None:
+        said = (at for at, line in self.heard if self._struck_s < at < before_s and line.startswith(WAITING))
+        return next(said, None)
+
+    @property
+    def silent_s(self) -> float:
+        """How long the network was silent."""
+        return self._healed_s - self._struck_s
+
+    def done_while_silent(self, strikes: Sequence[Strike]) -> int:
+        """How many steps were done during the cut."""
+        return sum(strikes[0].at_s < file.at_s < self._healed_s for file in self.files.written())
+
+    def evidence(self, strikes: Sequence[Strike]) -> Evidence:
+        """Suspicion is the follower's; recovery is its first word after the network was back."""
+        told, noticed = super().evidence(strikes), self.noticed_s(strikes)
+        good = next((at for at, line in self.heard if at > self._healed_s and "step " in line), None)
+        moments = {"detected_after_s": noticed, "recovered_after_s": good}
+        times = {name: at - strikes[0].at_s for name, at in moments.items() if at is not None}
+        events = [Event(self._healed_s, "note", "the network is back")]
+        events += [Event(noticed, "suspicion", "the jobs API does not answer")] if noticed else []
+        events += [Event(good, "recovery", "the follower hears of steps again")] if good else []
+        return Evidence({**told.measures, **times}, [*told.events, *events], told.series)
+
+    def close(self, *, keep_files: bool) -> None:
+        """Heal, and take node and proxies away; returns when the head knows that the node is gone."""
+        if self._started:
+            self._heal()
+            if self._node:
+                self._node.stop()
+                self._wait_until_left()
+            self._head.close()
+            self._api.close()
+        super().close(keep_files=keep_files)
+
+    @property
+    def node_id(self) -> str | None:
+        """What Ray calls the drill's own node, as long as it lives."""
+        return next((node.id for node in self.ray.members() if node.name == NODE), None)
+
+    def _train(self) -> None:
+        through = submission(self.spec, self._job)
+        address = (
+            f"RAY_ADDRESS=127.0.0.1:{self._head.listen}"  # Ray sets its own in the environment, so it is said here
+        )
+        start = Submission(lambda name: f"{address} {through.entrypoint(name)}", through.env)
+        url = f"http://127.0.0.1:{self._api.listen}"
+        jobs = self._make_jobs(url, self.settings.ray.token_path, ANSWER_WITHIN_S)
+        with closing(Ledger(self.spec.place.ledger_url)) as ledger:
+            attain(self.spec, jobs, ledger, start, self._hear)
+
+    def _chosen(self, units: Mapping[str, UnitSpec], _table: DatasetRef) -> Mapping[str, UnitSpec]:
+        return {name: dataclasses.replace(unit, steps=unit.steps * LONGER) for name, unit in units.items()}
+
+    def _actors(self) -> int:
+        return ACTORS
+
+    def _any_in_the_middle(self, pids: Sequence[int], until: float) -> bool:
+        """Look at the titles often: who there is to look at is asked seldom."""
+        while time.monotonic() < until:
+            if any(self._is_in_the_middle(pid) for pid in pids):
+                return True
+            time.sleep(LOOK_S)
+        return False
+
+    def _is_in_the_middle(self, pid: int) -> bool:
+        doing = title(pid)
+        return (
+            STEP_MARK in doing and caught_in_the_middle(doing, lambda: [pid], lambda: title(pid) != doing) is not None
+        )
+
+    def _heal(self) -> None:
+        if not self._healed_s:
+            self.swallowed = self._head.held, self._api.held
+            self._head.heal()
+            self._api.heal()
+            self._healed_s = time.time()
+
+    def _join(self, node: OwnRayNode) -> None:
+        """Start the node, and once more each time that Ray gives it up before it has joined."""
+        node.start()
+        deadline = time.monotonic() + JOINED_WITHIN_S
+        while self.node_id is None:
+            if time.monotonic() > deadline:
+                raise Unavailable(f"{NODE} has not joined after {JOINED_WITHIN_S:.0f} s: {node.last_words()}")
+            if node.has_ended:
+                node.stop()
+                node.start()
+            time.sleep(ASK_S)
+
+    def _wait_until_left(self) -> None:
+        deadline = time.monotonic() + LEFT_WITHIN_S
+        while self.node_id is not None:
+            if time.monotonic() > deadline:
+                raise Unavailable(f"{NODE} has not left the cluster after {LEFT_WITHIN_S:.0f} s: `koboshi status`.")
+            time.sleep(ASK_S)
+
+
+def stays_silent(silent_s: float, *, noticed: bool) -> bool:
+    """Whether the network is not healed yet: a follower that is still waiting for its answer is waited for."""
+    return silent_s < (SILENT_S if noticed else LONGEST_SILENT_S)
+
+
+def _proxy(address: str) -> TcpProxy:
+    host, _, port = address.rpartition(":")
+    return TcpProxy(host, int(port))
+
+
+def silence_was_noticed(scene: CutTrainingScene, strikes: Sequence[Strike]) -> Finding:
+    """Bytes were swallowed on both ways, and the follower stopped waiting for an answer before the network was back."""
+    noticed = scene.noticed_s(strikes)
+    holds = all(strike.took for strike in strikes) and noticed is not None
+    after = f"after {noticed - strikes[0].at_s:.1f} s" if noticed else "never"
+    head, api = scene.swallowed
+    said = f"{head:,} and {api:,} bytes were swallowed in {scene.silent_s:.0f} s; the follower noticed {after}"
+    return Finding(
+        "silence_was_noticed", holds, f"{said}; {scene.done_while_silent(strikes)} steps were done meanwhile"
+    )
+
+
+def node_did_its_part(scene: CutTrainingScene, _strikes: Sequence[Strike]) -> Finding:
+    """The node behind the proxy is still the same one, and steps were done there; no worker died anywhere."""
+    actors = scene.actors()
+    there = {actor.id for actor in actors if actor.node == scene.node_id}
+    done = [task for task in told(scene, more=0) if task.actor in there and task.state == "FINISHED"]
+    died = [actor.name for actor in actors if actor.pid and actor.state == "DEAD" and actor.death != ENDED_BY_POOL]
+    said = f"{len(done)} steps were done on {NODE}" + (f"; workers died: {', '.join(died)}" if died else "")
+    return Finding("node_did_its_part", bool(done) and not died, said)
+
+
+def one_job(scene: CutTrainingScene, _strikes: Sequence[Strike]) -> Finding:
+    """Silence was not taken for absence: Ray had one job of this training."""
+    jobs = scene.ray.jobs(scene.folder)
+    told_of = ", ".join(f"{job.name} {job.status}" for job in jobs) or "none"
+    holds = [job.status for job in jobs] == ["SUCCEEDED"]
+    return Finding("one_job", holds, f"Ray ran {len(jobs)} job{'s' * (len(jobs) != 1)} for one training: {told_of}")
+
+
+def nothing_was_lost_or_doubled(scene: CutTrainingScene, strikes: Sequence[Strike]) -> Finding:
+    """Each step ended well once, by what Ray ran; and its file was written once, by what the drill saw."""
+    ran, names = counts(told(scene, more=0)), step_names(scene)
+    wrong = [f"{name} ended well {ran[name, 'FINISHED']} times" for name in names if ran[name, "FINISHED"] != 1]
+    wrong += [f"{step} is nowhere" for step in scene.missing_steps()]
+    wrong += [f"{step} was done again" for step in scene.done_again(strikes)]
+    said = "; ".join(wrong[:3]) or f"each of {len(names)} steps was done once"
+    return Finding("nothing_was_lost_or_doubled", not wrong, said)
+
+
+DRILL: Drill[CutTrainingScene] = Drill(
+    name="network-cut-training",
+    claim="While a node, the driver and the follower hear nothing of Ray's head every wait is bounded; when the "
+    "network heals the training ends as one job, with every step done once and the undisturbed models.",
+    fault="a silent network between Ray's head and a node, the driver and the follower",
+    layer="training",
+    scene=CutTrainingScene,
+    steady=(ray_has_two_nodes_of_ours, ray_is_idle),
+    strike=CutTrainingScene.cut,
+    within_s=240,
+    verdict=(
+        silence_was_noticed,
+        node_did_its_part,
+        one_job,
+        nothing_was_lost_or_doubled,
+        predictions_equal_the_control,
+    ),
+    faults=2,
+)

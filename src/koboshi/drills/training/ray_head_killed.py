@@ -1,0 +1,86 @@
+"""ray-head-killed: SIGKILL of all processes of Ray's head, and with them the job's driver, while nodes train."""
+
+from collections.abc import Sequence
+
+from koboshi.drills.drill import Drill, Evidence, Finding, Strike
+from koboshi.drills.kit.parts import WHOLE_WITHIN_S, and_healthy, kill_part
+from koboshi.drills.training.training_checks import (
+    HEAD,
+    predictions_equal_the_control,
+    ray_has_two_nodes_of_ours,
+    ray_is_idle,
+    told,
+)
+from koboshi.drills.training.training_scene import TrainingScene, next_attempt_evidence
+
+
+class RayHeadScene(TrainingScene):
+    """A training, while which the head is killed: with it Ray forgets all of the training."""
+
+    def begin(self) -> None:
+        """Remember the nodes, and begin the training."""
+        self.before = self.ray.members()
+        super().begin()
+
+    def kill_the_head(self) -> list[Strike | None]:
+        """SIGKILL to all processes of the head while the victim's middle step is done on a node."""
+        if self.catch() is None:
+            return []
+        return [kill_part(self.settings, HEAD, f"in the middle of {self.victim}'s step {self.step}")]
+
+    def finish(self, limit_s: float) -> Finding:
+        """Wait for the training's end, and until Ray does real work on every node again."""
+        ended = super().finish(limit_s)
+        return and_healthy(ended, self.settings, "ray", WHOLE_WITHIN_S, "Ray runs tasks on every node again")
+
+    def evidence(self, strikes: Sequence[Strike]) -> Evidence:
+        """As of the next attempt."""
+        return next_attempt_evidence(self, super().evidence(strikes), strikes)
+
+
+def cluster_began_anew(scene: RayHeadScene, strikes: Sequence[Strike]) -> Finding:
+    """The head's processes are gone; all nodes are there again, under the old names, in a cluster that is new."""
+    before, now = ({node.name: node.id for node in nodes} for nodes in (scene.before, scene.ray.members()))
+    kept = sorted(name for name, node in now.items() if node in before.values())
+    holds = strikes[0].took and set(now) == set(before) and not kept
+    said = f"{', '.join(sorted(now)) or 'no node'} joined a new head"
+    return Finding("cluster_began_anew", holds, f"{said}; of the old cluster: {', '.join(kept)}" if kept else said)
+
+
+def next_attempt_ended_it(scene: RayHeadScene, _strikes: Sequence[Strike]) -> Finding:
+    """The new cluster had one job of this training, the second attempt, and it succeeded."""
+    jobs = [(job.name, job.status) for job in scene.ray.jobs(scene.folder)]
+    said = "jobs of the new cluster: " + (", ".join(f"{name} {status}" for name, status in jobs) or "none")
+    return Finding("next_attempt_ended_it", jobs == [(scene.spec.job_name(2), "SUCCEEDED")], said)
+
+
+def no_committed_step_was_done_again(scene: RayHeadScene, strikes: Sequence[Strike]) -> Finding:
+    """By the files that the drill has watched, and by what the new cluster ran: it went on from where it had been."""
+    reached = scene.files.reached(strikes[0].at_s)
+    kept = {f"{unit}/step-{k}" for unit, highest in reached.items() for k in range(1, highest)}
+    ran = {task.name.partition(".")[2] for task in told(scene, more=-sum(reached.values()))}
+    wrong = [f"{step} is nowhere" for step in scene.missing_steps()]
+    wrong += [f"{step} was done again" for step in sorted(kept.intersection([*scene.done_again(strikes), *ran]))]
+    if not kept:
+        wrong.append("nothing had been committed when the fault struck")
+    said = "; ".join(wrong) or f"none of the {len(kept)} steps that were committed before was done again"
+    return Finding("no_committed_step_was_done_again", not wrong, said)
+
+
+DRILL: Drill[RayHeadScene] = Drill(
+    name="ray-head-killed",
+    claim="When Ray's head is killed the cluster comes back, and the training goes on from its committed steps under "
+    "the next attempt, to the undisturbed models.",
+    fault="SIGKILL of all processes of the head in the middle of a step",
+    layer="training",
+    scene=RayHeadScene,
+    steady=(ray_has_two_nodes_of_ours, ray_is_idle),
+    strike=RayHeadScene.kill_the_head,
+    within_s=240,
+    verdict=(
+        cluster_began_anew,
+        next_attempt_ended_it,
+        no_committed_step_was_done_again,
+        predictions_equal_the_control,
+    ),
+)

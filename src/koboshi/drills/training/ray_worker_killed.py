@@ -1,0 +1,31 @@
+"""ray-worker-killed: SIGKILL of a training actor in the middle of a step."""
+
+from koboshi.drills.drill import Drill, Strike
+from koboshi.drills.kit.faults import kill_while
+from koboshi.drills.training.training_checks import (
+    predictions_equal_the_control,
+    ray_has_nodes,
+    ray_is_idle,
+    struck_once,
+    went_on_from_the_committed_step,
+)
+from koboshi.drills.training.training_scene import TrainingScene
+
+
+def kill_the_worker(scene: TrainingScene) -> list[Strike | None]:
+    """SIGKILL to the actor that is at the victim's middle step, one of this run's own processes."""
+    return [kill_while(scene.doing, scene.pids, lambda: scene.over)]
+
+
+DRILL: Drill[TrainingScene] = Drill(
+    name="ray-worker-killed",
+    claim="A training goes on from its last committed step when a worker is killed in the middle of the next one, "
+    "and ends with the undisturbed models.",
+    fault="SIGKILL of the actor in the middle of a step",
+    layer="training",
+    scene=TrainingScene,
+    steady=(ray_has_nodes, ray_is_idle),
+    strike=kill_the_worker,
+    within_s=120,
+    verdict=(struck_once, went_on_from_the_committed_step, predictions_equal_the_control),
+)

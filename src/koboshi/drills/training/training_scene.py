@@ -1,0 +1,228 @@
+"""The scene of the training drills: a small training of the drill's own, each unit beside an undisturbed control."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from koboshi.drills.drill import Event, EventKind, Evidence, Finding, Strike
+from koboshi.drills.kit.faults import Caught, caught_in_the_middle
+from koboshi.drills.kit.own_run import leave, new_run_folder
+from koboshi.drills.training.witnesses import Actor, RayWitness, StepFiles
+from koboshi.drills.workload import Workload, load_workload
+from koboshi.errors import BadInput, KoboshiError
+from koboshi.files import sha256_of
+from koboshi.journal import Journal
+from koboshi.ledger import Ledger
+from koboshi.refs import DatasetRef
+from koboshi.settings import Settings, required
+from koboshi.training import TrainingSpec, UnitSpec, Workplace
+from koboshi.training.attach import attain
+from koboshi.training.on_ray import step_name
+from koboshi.training.on_ray.ray_submit import RayJobs, submission
+from koboshi.training.spec import training_key
+
+CONTROL = ".control"
+MEASURED = {"detected_after_s": "worker died", "recovered_after_s": "recovered"}
+KINDS: Mapping[str, EventKind] = {"worker died": "suspicion", "recovered": "recovery"}
+
+
+class TrainingScene:
+    """A run with a key, a ledger and a folder of its own, which is removed when all went well."""
+
+    def __init__(self, settings: Settings, say: Callable[[str], None], job: Path | None = None) -> None:
+        """Nothing is done yet; `job` is the script of the training job, when it is not the project's own."""
+        self.settings, self._say = settings, say
+        self._job = job or settings.project / settings.drills.job
+        self.folder = new_run_folder(settings)
+        self._workload: Workload = load_workload(settings.drills.workload)
+        url = required(settings.ray.jobs_url, "Ray")
+        self._jobs, self.ray = RayJobs(url, settings.ray.token_path), RayWitness(url, settings.ray.token_path)
+        self._training: Future[Any] | None = None
+        self.heard: list[tuple[float, str]] = []
+
+    def begin(self) -> None:
+        """Prepare the table, and have the training begun and followed in the background."""
+        folder = self.folder / "table"
+        folder.mkdir(parents=True, exist_ok=True)
+        lent = self._workload.prepare(self.settings.project, folder)
+        table = DatasetRef(str(folder), sha256_of(folder / "manifest.json"))
+        units = self._chosen(lent, table)
+        self.spec = self._specification(table, self._doubled(units))
+        self.victim, self.units = next(iter(units)), tuple(units)
+        self.step = self._struck_step(units[self.victim])
+        self.files = StepFiles(self.spec.place.checkpoints / self.spec.key[:16])
+        self.files.start()
+        pool = ThreadPoolExecutor(1)
+        self._training = pool.submit(self._train)
+        pool.shutdown(wait=False)
+
+    def _chosen(self, units: Mapping[str, UnitSpec], _table: DatasetRef) -> Mapping[str, UnitSpec]:
+        """Which of the project's units are trained: all of them."""
+        return units
+
+    def _doubled(self, units: Mapping[str, UnitSpec]) -> Mapping[str, UnitSpec]:
+        """Each unit twice, side by side."""
+        return {name + suffix: unit for name, unit in units.items() for suffix in ("", CONTROL)}
+
+    def _struck_step(self, unit: UnitSpec) -> int:
+        """In the middle, so that there is something to go on from, and something to go on to."""
+        return unit.steps // 2 + 1
+
+    def _actors(self) -> int:
+        """How many units are worked on at once."""
+        return self.settings.training.actors
+
+    def _train(self) -> None:
+        """Have it trained; raises what a caller of the training would get."""
+        with closing(Ledger(self.spec.place.ledger_url)) as ledger:
+            attain(self.spec, self._jobs, ledger, submission(self.spec, self._job), self._hear)
+
+    def finish(self, limit_s: float) -> Finding:
+        """Wait for the training's end."""
+        return self._await_end(limit_s, time.monotonic())
+
+    def _await_end(self, limit_s: float, struck: float) -> Finding:
+        """The training's end; `struck` is when the waiting began, on the monotonic clock."""
+        try:
+            self._future().result(limit_s)
+        except TimeoutError:
+            return Finding("training_ended", False, f"the training had not ended after {limit_s:.0f} s")
+        except KoboshiError as error:
+            return Finding("training_ended", False, f"the training failed: {error}")
+        finally:
+            self.files.stop()
+        return Finding("training_ended", True, f"the training ended {time.monotonic() - struck:.1f} s after the strike")
+
+    def wait_for_its_end(self, limit_s: float) -> None:
+        """Wait for a training that has begun, however it ends."""
+        if self._training is not None:
+            wait([self._training], limit_s)
+
+    def evidence(self, strikes: Sequence[Strike]) -> Evidence:
+        """From the run's own journal, on the clock that the strike was read from; Ray counts the steps."""
+        told = list(Journal(self.spec.place.journal).events())
+        after = {
+            name: min(e["monotonic"] for e in told if _follows(e, event, strikes[0])) - strikes[0].at_monotonic
+            for name, event in MEASURED.items()
+            if any(_follows(e, event, strikes[0]) for e in told)
+        }
+        steps = {step_name(name, k) for name, unit in self.spec.units.items() for k in range(1, unit.steps + 1)}
+        done = [task.name for task in self.ray.tasks(self.actors()) if task.name in steps]
+        events = [Event(e["at"], KINDS.get(e["event"], "note"), _sentence(e)) for e in told]
+        redone = len(done) - len(set(done))
+        counted = {"lost": len(self.missing_steps()), "doubled": len(self.done_again(strikes)), "redone": redone}
+        return Evidence({**after, **{n: float(v) for n, v in counted.items()}}, events, [self.files.series()])
+
+    @property
+    def over(self) -> bool:
+        """Whether the training has ended, well or not."""
+        return self._future().done()
+
+    def actors(self) -> list[Actor]:
+        """The workers of this run, dead ones included, as Ray knows them."""
+        return self.ray.actors(f"koboshi-{self.spec.key[:16]}-")
+
+    @property
+    def doing(self) -> str:
+        """The process title of the worker that is at the victim's chosen step."""
+        return f"ray::{step_name(self.victim, self.step)}"
+
+    def catch(self) -> Caught | None:
+        """The worker that is at the victim's chosen step, in the middle of it; None when the training is over first."""
+        return caught_in_the_middle(self.doing, self.pids, lambda: self.over)
+
+    def pids(self) -> list[int]:
+        """The processes of this run's living workers; none while they are starting."""
+        return [actor.pid for actor in self.actors() if actor.state == "ALIVE"]
+
+    def drivers(self) -> list[int]:
+        """The processes in which the run's jobs have begun."""
+        events = Journal(self.spec.place.journal).events()
+        return [event["pid"] for event in events if event["event"] == "job began"]
+
+    def predictions(self, unit: str) -> NDArray[np.float64]:
+        """What the unit's final model predicts: read from its file and asked here, not from any record of the trainer.
+
+        Raises `BadInput` when there is not exactly one file of the last step.
+        """
+        folder = self.spec.place.checkpoints / self.spec.key[:16] / unit
+        files = list(folder.glob(f"{self.spec.units[unit].steps:04d}-*.ckpt"))
+        if len(files) != 1:
+            raise BadInput(f"{unit} has {len(files)} final models in {folder}, not one.")
+        return self._workload.predict(files[0].read_bytes(), self.folder / "table")
+
+    def missing_steps(self) -> list[str]:
+        """Steps whose file was never on disk."""
+        seen = {(file.unit, file.step) for file in self.files.written()}
+        wanted = ((name, k) for name, unit in self.spec.units.items() for k in range(1, unit.steps + 1))
+        return [f"{name}/step-{k}" for name, k in wanted if (name, k) not in seen]
+
+    def done_again(self, strikes: Sequence[Strike]) -> list[str]:
+        """Steps that the next one had followed before the first strike, and so were committed, and were done after."""
+        struck_s = strikes[0].at_s
+        reached = self.files.reached(struck_s)
+        again = {
+            (f.unit, f.step) for f in self.files.written() if f.at_s > struck_s and f.step < reached.get(f.unit, 0)
+        }
+        return [f"{unit}/step-{step}" for unit, step in sorted(again)]
+
+    def close(self, *, keep_files: bool) -> None:
+        """The training ends by itself; the run's folder goes, unless it is to be looked at."""
+        if self._training is not None:
+            self.files.stop()
+        leave(self.folder, keep_files=keep_files, say=self._say)
+
+    def _specification(self, table: DatasetRef, units: Mapping[str, UnitSpec]) -> TrainingSpec:
+        """The salt is the folder's name, so that no run is ever taken for another."""
+        place = Workplace(
+            project=str(self.settings.project),
+            state_dir=str(self.folder),
+            ledger_url=f"sqlite:///{self.folder / 'ledger.db'}",
+            actors=self._actors(),
+            lease_s=self.settings.training.lease_s,
+        )
+        return TrainingSpec(training_key(table, units, salt=self.folder.name), table, units, place)
+
+    def _hear(self, line: str) -> None:
+        self.heard.append((time.time(), line))
+        self._say(line)
+
+    def _future(self) -> "Future[Any]":
+        if self._training is None:
+            raise BadInput("the drill's training has not begun.")
+        return self._training
+
+
+def next_attempt_evidence(scene: TrainingScene, told: Evidence, strikes: Sequence[Strike]) -> Evidence:
+    """What was measured of a job that died: suspicion is the follower's, recovery the next attempt's first step.
+
+    It is read off the files, since Ray may have forgotten all of the training.
+    """
+    struck_s, journal = strikes[0].at_s, list(Journal(scene.spec.place.journal).events())
+    suspected = [at for at, line in scene.heard if at > struck_s and line.startswith(("waiting for", "attempt "))]
+    last_began = max(e["at"] for e in journal if e["event"] == "job began")
+    good = [file.at_s for file in scene.files.written() if file.at_s > last_began > struck_s]
+    moments = {"detected_after_s": suspected[:1], "recovered_after_s": good[:1]}
+    after = {name: at[0] - struck_s for name, at in moments.items() if at}
+    events = [
+        *(Event(at, "suspicion", "the follower misses the job") for at in suspected[:1]),
+        *(Event(at, "recovery", "the next attempt has done a step") for at in good[:1]),
+    ]
+    begun = [(e["unit"], e["step"]) for e in journal if "pid" in e and "step" in e]
+    redone = {"redone": float(len(begun) - len(set(begun)))}
+    return Evidence({**told.measures, **after, **redone}, [*told.events, *events], told.series)
+
+
+def _follows(event: Mapping[str, Any], name: str, strike: Strike) -> bool:
+    return bool(event["event"] == name and event["monotonic"] > strike.at_monotonic)
+
+
+def _sentence(event: Mapping[str, Any]) -> str:
+    facts = ", ".join(f"{name} {event[name]}" for name in ("unit", "step", "worker") if name in event)
+    return f"{event['event']}: {facts}" if facts else str(event["event"])
