@@ -169,10 +169,14 @@ class Load:
         for _ in range(int(rate * AT_ONCE_S) - AT_ONCE):
             self._turns.release()
 
+    async def post(self, session: aiohttp.ClientSession, body: bytes) -> tuple[aiohttp.ClientResponse, str]:
+        """One request and the text of its answer. This client asks once: what fails is an answer that is lost."""
+        async with session.post(self._url, data=body) as answer:
+            return answer, await answer.text()
+
     async def _ask(self, session: aiohttp.ClientSession, question: int, due_s: float) -> None:
         try:
-            async with session.post(self._url, data=self._bodies[question]) as answer:
-                text = await answer.text()
+            answer, text = await self.post(session, self._bodies[question])
             read = self._read(question, answer, text)
         except (aiohttp.ClientError, TimeoutError) as error:
             read = {"status": 0, "right": False, "said": f"{type(error).__name__} {error}".strip()[:SHOWN]}

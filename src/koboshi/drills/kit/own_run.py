@@ -12,6 +12,8 @@ import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import psutil
+
 from koboshi.drills.drill import Say
 from koboshi.settings import Settings
 
@@ -66,6 +68,13 @@ class OwnProcess:
     def pid(self) -> int | None:
         """The leash, which leads the group; None when nothing runs."""
         return self._process.pid if self._process else None
+
+    def pids(self) -> list[int]:
+        """What runs on the leash, without the leash itself."""
+        try:
+            return [child.pid for child in psutil.Process(self.pid).children(recursive=True)] if self.pid else []
+        except psutil.NoSuchProcess:
+            return []
 
     @property
     def has_ended(self) -> bool:

@@ -2,11 +2,13 @@
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from koboshi.drills.kit.own_run import OwnProcess, free_port
+from koboshi.drills.kit.parts import processes_of
 from koboshi.errors import Unavailable
 from koboshi.probes.http_json import call
 from koboshi.serving.envoy_config import render
@@ -23,9 +25,11 @@ TROUBLES = ("cx_connect_fail", "rq_error", "rq_timeout")
 class Gateway:
     """Where predictions are asked for (`url`), and where Envoy tells of itself (`admin`). Made, it runs already."""
 
-    def __init__(self, url: str, admin: str, process: OwnProcess | None = None) -> None:
-        """`process` is ended with the drill, when the gateway is the drill's own."""
-        self.url, self._admin, self._process = url, admin, process
+    def __init__(
+        self, url: str, admin: str, pids: Callable[[], Sequence[int]] = tuple, process: OwnProcess | None = None
+    ) -> None:
+        """`pids` tells its processes; `process` is ended with the drill, when the gateway is the drill's own."""
+        self.url, self.pids, self._admin, self._process = url, pids, admin, process
 
     def hosts(self) -> dict[int, dict[str, Any]]:
         """What Envoy knows of each replica, by port: `healthy`, and how many tries failed there."""
@@ -55,7 +59,8 @@ def stack_gateway(settings: Settings, _folder: Path, _replicas: Mapping[str, int
     if "gateway" not in parts:
         raise Unavailable("the stack has no gateway of its own: start it with `koboshi up`.")
     _listen, admin = parts["gateway"].ports
-    return Gateway(required(settings.gateway.url, "the gateway"), f"http://127.0.0.1:{admin}")
+    url = required(settings.gateway.url, "the gateway")
+    return Gateway(url, f"http://127.0.0.1:{admin}", partial(processes_of, settings, "gateway"))
 
 
 def own_gateway(_settings: Settings, folder: Path, replicas: Mapping[str, int], render: Render = render) -> Gateway:
@@ -65,7 +70,7 @@ def own_gateway(_settings: Settings, folder: Path, replicas: Mapping[str, int], 
     configuration.write_text(render(listen, admin, replicas))
     process = OwnProcess("gateway", envoy_command(configuration), folder, {})
     process.start()
-    return Gateway(f"http://127.0.0.1:{listen}", f"http://127.0.0.1:{admin}", process)
+    return Gateway(f"http://127.0.0.1:{listen}", f"http://127.0.0.1:{admin}", process.pids, process)
 
 
 class Watch:

@@ -35,10 +35,11 @@ class LoadScene:
         gateway: MakeGateway = stack_gateway,
         requests: int = REQUESTS,
         rate: float = RATE,
+        load: Callable[[str, Questions, float], Load] = Load,
     ) -> None:
-        """Nothing is done yet; `requests` are made after the strike, at least, and `rate` a second."""
+        """Nothing is done yet; `requests` are made after the strike, at least, and `rate` a second, by `load`."""
         self.settings, self.say = settings, say
-        self.requests, self._rate, self._make_gateway = requests, rate, gateway
+        self.requests, self._rate, self._make_gateway, self._make_load = requests, rate, gateway, load
         self.folder = new_run_folder(settings)
         self._gateway: Gateway | None = None
         self._load: Load | None = None
@@ -87,7 +88,7 @@ class LoadScene:
         gateway = self._gateway = self._make_gateway(self.settings, self.folder, routes)
         questions = asked()  # takes a while, in which the gateway finds its replicas
         wait_until(lambda: _has_all(gateway, routes.values()), READY_WITHIN_S, "the gateway does not have all replicas")
-        load = self._load = Load(gateway.url, questions, self._rate)
+        load = self._load = self._make_load(gateway.url, questions, self._rate)
         load.start()
         wait_until(lambda: _is_warm(load, routes), READY_WITHIN_S, "not every replica answers")
         self.say(f"{load.settle(WARM // 2):.0f} predictions a second are asked for")
