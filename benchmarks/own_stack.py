@@ -15,8 +15,8 @@ from typing import NoReturn
 from koboshi.errors import Unavailable
 from koboshi.settings import Settings, load_settings
 from koboshi.stack.operate import known_parts
+from koboshi.stack.parts.ray import NODES
 from koboshi.stack.places import find_places
-from koboshi.stack.ray_parts import NODES
 
 PROJECT = Path(__file__).parents[1]
 KOBOSHI = Path(sys.executable).with_name("koboshi")

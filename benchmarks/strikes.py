@@ -13,7 +13,7 @@ from koboshi.drills.kit.faults import kill, resume, stop
 from koboshi.drills.kit.parts import kill_part
 from koboshi.errors import Unavailable
 from koboshi.settings import Settings
-from koboshi.stack.ray_parts import HEAD
+from koboshi.stack.parts.ray import HEAD
 
 RECOVERED_WITHIN_S = 240.0
 SETTLED_WITHIN_S = 180.0

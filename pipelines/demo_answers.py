@@ -17,7 +17,6 @@ from koboshi.serving.protocol import REPLICA_HEADER, VERSION_HEADER
 from koboshi.settings import Settings, required
 from pipelines.candidates import features_of, probability
 from pipelines.columns import TABLE
-from pipelines.promote import SLOT
 from pipelines.published import comparison
 from pipelines.splits import Split, test_rows
 
@@ -33,10 +32,10 @@ def check_answers(settings: Settings, say: Callable[[str], None]) -> None:
     from koboshi.registry.mlflow_registry import MlflowRegistry
 
     registry = MlflowRegistry(required(settings.mlflow.tracking_uri, "MLflow"), settings.serving.model)
-    number = registry.aliased(SLOT)
+    number = registry.aliased(settings.serving.slot)
     champion = registry.version(number) if number is not None else None
     if champion is None:
-        raise Permanent(f"nothing is {SLOT}: trigger the DAG promote.")
+        raise Permanent(f"nothing is {settings.serving.slot}: trigger the DAG promote.")
     rows = _sample(settings.project)
     began = time.monotonic()
     answered, replicas = _ask(required(settings.gateway.url, "the gateway"), rows, champion.version)

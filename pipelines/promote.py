@@ -26,7 +26,6 @@ from pipelines.comparing import compare
 from pipelines.evaluate import EVALUATION
 from pipelines.recording import deliver_first
 
-SLOT = "champion"
 VERBS = ("register", "compare", "promote")
 
 
@@ -69,15 +68,16 @@ def main() -> None:
 def _promote(
     ledger: Ledger, registry: MlflowRegistry, candidate: ModelRef, settings: Settings, *, only_compare: bool
 ) -> None:
-    slot = _say_repairs(settle_slot(ledger, registry, SLOT))
+    name = settings.serving.slot
+    slot = _say_repairs(name, settle_slot(ledger, registry, name))
     champion = None if slot.version is None else registry.version(slot.version)
-    served = served_before(ledger, registry, SLOT)
+    served = served_before(ledger, registry, name)
     verdict = compare(registry, candidate, champion, served, settings.project, settings.state_dir)
     _say(f"Verdict: {verdict.outcome}: {verdict.reason}")
     if only_compare or verdict.outcome != "promote":
         return _outcome(verdict.outcome, candidate, champion, verdict.reason)
-    _say_repairs(release(ledger, registry, SLOT, slot.version, candidate.version))
-    _say(f"{_named(candidate)} is {SLOT} now.")
+    _say_repairs(name, release(ledger, registry, name, slot.version, candidate.version))
+    _say(f"{_named(candidate)} is {name} now.")
     return _outcome("promoted", candidate, champion, verdict.reason)
 
 
@@ -96,9 +96,9 @@ def _say(sentence: str) -> None:
     sys.stdout.flush()
 
 
-def _say_repairs(slot: SlotState) -> SlotState:
+def _say_repairs(name: str, slot: SlotState) -> SlotState:
     for repair in slot.repaired:
-        _say(f"Slot {SLOT}: {repair}.")
+        _say(f"Slot {name}: {repair}.")
     return slot
 
 

@@ -1,4 +1,4 @@
-"""Resolve Kafka's jars anew and write src/koboshi/stack/kafka_jars.lock (`make lock`).
+"""Resolve Kafka's jars anew and write src/koboshi/stack/parts/kafka.lock (`make lock`).
 
 Only this looks at what depends on what. A machine that installs takes the listed files as they are, by SHA-256.
 """
@@ -10,7 +10,8 @@ from pathlib import Path
 from jgo.maven import Dependency, MavenContext, PythonResolver
 
 from koboshi.files import sha256_of
-from koboshi.stack.kafka_jars import LOCK, repositories
+from koboshi.stack.parts.jars import repositories
+from koboshi.stack.parts.kafka import JARS
 
 BROKER = "org.apache.kafka:kafka_2.13:4.3.1"
 LOG_BINDING = "org.apache.logging.log4j:log4j-slf4j-impl:2.25.4"  # without it the broker logs nothing
@@ -24,8 +25,8 @@ def main() -> None:
         # The binding is left out of the resolution: its parent would choose other versions for the broker's own jars.
         chosen, needed = PythonResolver().resolve([Dependency(context.create_dependency(BROKER).artifact)])
         lines = {_line(dependency) for dependency in (*chosen, *needed, context.create_dependency(LOG_BINDING))}
-    LOCK.write_text(HEADER + "".join(sorted(lines, key=lambda line: line.split()[1])))
-    sys.stdout.write(f"{len(lines)} jars in {LOCK}\n")
+    JARS.lock.write_text(HEADER + "".join(sorted(lines, key=lambda line: line.split()[1])))
+    sys.stdout.write(f"{len(lines)} jars in {JARS.lock}\n")
 
 
 def _line(dependency: Dependency) -> str:

@@ -19,7 +19,7 @@ PLACE = "the environment"
 PROJECT = "KOBOSHI_PROJECT"
 STATE_DIR = "KOBOSHI_STATE_DIR"
 
-# Compose's own, for docker-compose.yml: see `koboshi.stack.compose_file` and `koboshi.stack.compose_site`.
+# Compose's own, for docker-compose.yml: see `koboshi.stack.compose_file` and `koboshi.stack.site`.
 IMAGE = "KOBOSHI_IMAGE"
 BASE = "KOBOSHI_BASE"
 AIRFLOW_JWT = "KOBOSHI_AIRFLOW_JWT"
@@ -28,12 +28,11 @@ AIRFLOW_FERNET = "KOBOSHI_AIRFLOW_FERNET"
 AIRFLOW_PASSWORD = "KOBOSHI_AIRFLOW_PASSWORD"  # noqa: S105
 RAY_TOKEN = "KOBOSHI_RAY_TOKEN"  # noqa: S105
 POSTGRES_PASSWORD = "KOBOSHI_POSTGRES_PASSWORD"  # noqa: S105
-PUBLISHED_GROUPS = ("airflow", "ray", "mlflow", "gateway")
 
 
 def port_variable(group: str) -> str:
     """The variable that moves the port under which Compose publishes a part."""
-    return f"{PREFIX}{group.upper()}_PORT"
+    return f"{PREFIX}{group.upper().replace('-', '_')}_PORT"
 
 
 NOT_SETTINGS = frozenset(
@@ -48,7 +47,6 @@ NOT_SETTINGS = frozenset(
         AIRFLOW_PASSWORD,
         RAY_TOKEN,
         POSTGRES_PASSWORD,
-        *map(port_variable, PUBLISHED_GROUPS),
     }
 )
 # Kubernetes puts these into every container for a service that is called koboshi or koboshi-…
@@ -57,8 +55,12 @@ _OF_KUBERNETES = re.compile(
 )
 
 
-def read_environment(environment: Mapping[str, str], model: type[BaseModel]) -> tuple[Source, list[str]]:
+def read_environment(
+    environment: Mapping[str, str], model: type[BaseModel], published: Iterable[str] = ()
+) -> tuple[Source, list[str]]:
     """The settings among the variables, in the shape of koboshi.toml, and a sentence for each that nothing reads.
+
+    `published` are the groups of parts whose `port_variable` is Compose's.
 
     `KOBOSHI_KAFKA__BOOTSTRAP_SERVERS=…` is [kafka] bootstrap_servers. A list, a table or a whole section is JSON.
     """
@@ -67,7 +69,8 @@ def read_environment(environment: Mapping[str, str], model: type[BaseModel]) -> 
     values: dict[str, Any] = {}
     variables: dict[str, str] = {}
     faults = []
-    for variable, text in sorted(_settings(environment), key=lambda pair: pair[0].count(BETWEEN)):
+    others = NOT_SETTINGS.union(map(port_variable, published))
+    for variable, text in sorted(_settings(environment, others), key=lambda pair: pair[0].count(BETWEEN)):
         path = variable[len(PREFIX) :].lower().split(BETWEEN)
         name = ".".join(path)
         if name not in types and name not in sections and not _is_entry(path, types):
@@ -88,14 +91,14 @@ def variable_of(name: str) -> str:
     return PREFIX + name.upper().replace(".", BETWEEN)
 
 
-def _settings(environment: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+def _settings(environment: Mapping[str, str], others: frozenset[str]) -> Iterator[tuple[str, str]]:
     for variable, text in environment.items():
-        if variable.upper().startswith(PREFIX) and not _is_other(variable.upper(), text):
+        if variable.upper().startswith(PREFIX) and not _is_other(variable.upper(), text, others):
             yield variable, text
 
 
-def _is_other(variable: str, text: str) -> bool:
-    if variable in NOT_SETTINGS:
+def _is_other(variable: str, text: str, others: frozenset[str]) -> bool:
+    if variable in others:
         return True
     found = _OF_KUBERNETES.fullmatch(variable)
     return found is not None and (not variable.endswith("_PORT") or "://" in text)

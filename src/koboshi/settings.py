@@ -4,18 +4,21 @@
     koboshi.toml                                     [kafka] bootstrap_servers = "broker:9092"
     .koboshi/endpoints.json                          written by `koboshi up` for the parts that it started
 
-Rooms never read this: the command line and the orchestration hand them values.
+Rooms never read this: the command line and the orchestration hand them values. A section that a part of the stack wants
+is declared in the part's own file, and found from here by name.
 """
 
 import dataclasses
+import functools
 import json
 import os
+import pkgutil
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from pydantic import ConfigDict, Field, ValidationError, field_validator
+from pydantic import ConfigDict, Field, ValidationError, create_model, field_validator
 from pydantic_core import PydanticCustomError
 
 from koboshi.documents import merged, readable_toml
@@ -28,19 +31,28 @@ from koboshi.wrong_fields import Fields, Source, faults, in_one_sentence
 
 FILE = "koboshi.toml"
 ENDPOINTS = "endpoints.json"
+SLOT = "champion"
+SECTIONS_OF_PARTS = "koboshi.stack.parts:sections"
+PUBLISHED_PARTS = "koboshi.stack.parts:published"
 
 
-class _Section(Fields):
+class Section(Fields):
+    """A table of koboshi.toml: no key that is not declared."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Kafka(_Section):
+S = TypeVar("S", bound=Section)
+M = TypeVar("M", bound=Fields)
+
+
+class Kafka(Section):
     """Where the stream comes from."""
 
     bootstrap_servers: str | None = None
 
 
-class Ray(_Section):
+class Ray(Section):
     """Where training runs: the GCS (`host:port`) for drivers, the jobs API for submissions."""
 
     address: str | None = None
@@ -48,13 +60,13 @@ class Ray(_Section):
     token_path: Path | None = None
 
 
-class Mlflow(_Section):
+class Mlflow(Section):
     """The tracking server and registry."""
 
     tracking_uri: str | None = None
 
 
-class Airflow(_Section):
+class Airflow(Section):
     """The REST interface; the password is in a file {"username": "password"}, readable by its owner only."""
 
     base_url: str | None = None
@@ -62,13 +74,13 @@ class Airflow(_Section):
     passwords_path: Path | None = None
 
 
-class Gateway(_Section):
+class Gateway(Section):
     """The balanced endpoint."""
 
     url: str | None = None
 
 
-class Ingest(_Section):
+class Ingest(Section):
     """What is landed and how: a span is at most `span_records` long; a lander's lease lasts `lease_s`."""
 
     topics: tuple[str, ...] = ()
@@ -76,7 +88,7 @@ class Ingest(_Section):
     lease_s: float = Field(default=30.0, gt=0, allow_inf_nan=False)
 
 
-class Training(_Section):
+class Training(Section):
     """The pool: how many actors work, and how long a driver's lease lasts without a sign of life.
 
     `checkpoints` is a folder (relative to the project) or a URL (`s3://bucket/prefix`); empty: in the state folder. Of
@@ -90,19 +102,20 @@ class Training(_Section):
     checkpoints_age_s: float = Field(default=30 * 86_400.0, gt=0, allow_inf_nan=False)
 
 
-class Serving(_Section):
-    """What is served: the registered model's name."""
+class Serving(Section):
+    """What is served: the registered model's name, and the slot (an alias of the model) that replicas follow."""
 
     model: str = "koboshi"
+    slot: str = Field(default=SLOT, min_length=1)
 
 
-class Scoring(_Section):
+class Scoring(Section):
     """Batch scoring: the script of its job."""
 
     job: Path = Path("ray_jobs/score_batch.py")
 
 
-class Drills(_Section):
+class Drills(Section):
     """What drills work on: the project's workload and stream (`package.module:name`), the script of a training job."""
 
     workload: str | None = None
@@ -110,7 +123,7 @@ class Drills(_Section):
     job: Path = Path("ray_jobs/train.py")
 
 
-class Stack(_Section):
+class Stack(Section):
     """The local stack: the first port of its block."""
 
     base_port: int = Field(default=24_000, ge=1024, le=60_000)
@@ -174,6 +187,35 @@ class Settings(Known):
             kept_s=self.training.checkpoints_age_s,
         )
 
+    def of(self, section: type[S]) -> S:
+        """A section that a part declares, by its class."""
+        name = next(name for name, declared in _sections().items() if declared is section)
+        found = getattr(self, name, None)
+        return found if isinstance(found, section) else section()
+
+
+@functools.cache
+def _sections() -> dict[str, type[Section]]:
+    """The sections that parts declare, by name."""
+    return dict(pkgutil.resolve_name(SECTIONS_OF_PARTS)())
+
+
+@functools.cache
+def known() -> type[Known]:
+    """All settings as they are written, with the sections that parts declare."""
+    return _extended(Known)
+
+
+@functools.cache
+def settings_model() -> type[Settings]:
+    """`Settings` with the sections that parts declare."""
+    return _extended(Settings)
+
+
+def _extended(model: type[M]) -> type[M]:
+    sections: dict[str, Any] = {name: (section, section()) for name, section in _sections().items()}
+    return create_model(model.__name__, __base__=model, **sections) if sections else model
+
 
 def load_settings(project: Path | None = None, *, with_stack: bool = True) -> Settings:
     """Read all sources. `with_stack=False` leaves out what the local stack wrote: so one sees what is set by hand.
@@ -212,7 +254,7 @@ def _load(
     folder: Path, find_state_dir: Callable[[Path], Path | None], *, with_stack: bool
 ) -> tuple[Settings, list[str]]:
     """The settings as far as they fit, and a sentence for each that does not."""
-    environment, unknown = read_environment(os.environ, Known)
+    environment, unknown = read_environment(os.environ, known(), pkgutil.resolve_name(PUBLISHED_PARTS)())
     toml, broken = _read(folder / FILE, FILE, tomllib.loads, readable_toml)
     fitting, misfits = _fitting([environment, toml])
     state_dir = None
@@ -263,10 +305,10 @@ def _fitting(sources: Sequence[Source]) -> tuple[dict[str, Any], list[str]]:
         for source in reversed(sources):
             values = merged(values, source.values)
         try:
-            Known.model_validate(values)
+            known().model_validate(values)
         except ValidationError as error:
             errors = error.errors()
-            found += faults(Known, errors, sources)
+            found += faults(known(), errors, sources)
             sources = _without(sources, {_place(values, error["loc"]) for error in errors})
         else:
             return values, found
@@ -300,7 +342,7 @@ def _section(source: Source, section: str) -> Mapping[str, Any]:
 def _settings(project: Path, fitting: Mapping[str, Any], state_dir: Path | None) -> Settings:
     given = {**fitting, "project": project, **({} if state_dir is None else {"state_dir": state_dir})}
     try:
-        return Settings.model_validate(given)
+        return settings_model().model_validate(given)
     except (OSError, RuntimeError) as error:  # a path that leads in a circle
         raise NotConfigured(f"a folder that {FILE} names cannot be found ({error}): look at state_dir.") from error
 

@@ -23,6 +23,7 @@ ROOMS = {
     "training": ("ray", "sklearn", "storage"),
     "registry": ("registry",),
     "serving": ("serving",),
+    "gateways": ("gateways",),
     "scoring": ("datasets", "ray", "registry", "serving"),
     "orchestration": ("airflow",),
     "stack": ("stack", "kafka", "ray", "airflow"),  # it starts their programs

@@ -18,11 +18,11 @@ from koboshi.datasets.params import Params, load_params
 from koboshi.documents import readable_toml
 from koboshi.environment import NOT_SETTINGS, variable_of
 from koboshi.errors import BadInput, NotConfigured
-from koboshi.settings import Known, Settings, load_settings, load_what_fits
+from koboshi.settings import Settings, known, load_settings, load_what_fits
 from koboshi.wrong_fields import leaves
 from tests.support.fuzzing import fuzzed
 
-NAMES = [name for name, _ in leaves(Known)]
+NAMES = [name for name, _ in leaves(known())]
 NUMBERS = [-1, 0, 5, 2**63, 1.5, math.inf, math.nan, True]
 JUNK: list[Any] = [*NUMBERS, "", "x", "true", [], ["a"], [1, "a"], {}, {"x": 1}, [[]]]
 JUNK += ["9" * 500, "2018-01-01", "a\0b", "\u2028", "é" * 300, {"topics": "x"}, {"": {"": ""}}]

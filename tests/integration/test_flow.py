@@ -20,10 +20,10 @@ import yaml
 from koboshi.ledger import Ledger, leases, spans
 from koboshi.orchestration.airflow_client import AirflowClient, Outcome, Run, TaskState, connect
 from koboshi.registry.mlflow_registry import MlflowRegistry
+from koboshi.settings import SLOT
 from pipelines.demo import DAGS, run_dag
 from pipelines.demo_answers import check_answers
 from pipelines.demo_counts import Counts, count
-from pipelines.promote import SLOT
 from pipelines.simulator import Simulation, simulate
 from tests.support.running_stack import RunningStack
 

@@ -15,7 +15,7 @@ from koboshi.files import make_state_folder
 from koboshi.ingest.stray_files import open_ledger
 from koboshi.settings import load_settings, load_what_fits
 from koboshi.stack.places import find_places, make_own
-from koboshi.stack.secrets import ensure_secrets
+from koboshi.stack.site import ensure_secrets
 
 
 @pytest.fixture

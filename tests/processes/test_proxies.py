@@ -20,7 +20,7 @@ from koboshi.probes.gateway_probe import probe_gateway
 from koboshi.probes.http_json import call
 from koboshi.registry.mlflow_connection import connect
 from koboshi.serving.mlflow_reader import MlflowReader
-from koboshi.stack.ray_workers import training_worker
+from koboshi.stack.parts.ray import training_worker
 from koboshi.training.on_ray.ray_submit import RayJobs
 
 ELSEWHERE = "http://elsewhere.test:1"

@@ -13,8 +13,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from koboshi.settings import Settings, load_settings
-from koboshi.stack.kafka_jars import ensure_jars
 from koboshi.stack.leftovers import find_leftovers
+from koboshi.stack.parts.kafka import JARS
 from koboshi.stack.places import Places, find_places
 from koboshi.stack.ports import USED_OFFSETS, is_free, kept_base
 from tests.support import later_coverage
@@ -151,7 +151,7 @@ def _copy_project(target: Path) -> None:
             shutil.copy2(REPOSITORY / name, target / name)
     shutil.copy2(later_coverage.__file__, target / "sitecustomize.py")
     _commit_all(target)
-    jars = ensure_jars(REPOSITORY / ".koboshi" / "cache")
+    jars = JARS.fetch(REPOSITORY / ".koboshi" / "cache")
     shutil.copytree(jars, target / ".koboshi" / "cache" / "kafka" / jars.name)
 
 

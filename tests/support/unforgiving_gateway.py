@@ -1,15 +1,14 @@
 """The stack's gateway without its guard: it tries each request once, and waits for whoever it has chosen."""
 
-from collections.abc import Mapping
-
 import yaml
 
-from koboshi.serving.envoy_config import render
+from koboshi.gateways.envoy import ENVOY
+from koboshi.gateways.gateway import Front
 
 
-def render_without_retries(listen: int, admin: int, replicas: Mapping[str, int]) -> str:
+def render_without_retries(front: Front) -> str:
     """The configuration as it is rendered, without retries and hedging."""
-    configuration = yaml.safe_load(render(listen, admin, replicas))
+    configuration = yaml.safe_load(ENVOY.render(front))
     (listener,) = configuration["static_resources"]["listeners"]
     manager = listener["filter_chains"][0]["filters"][0]["typed_config"]
     for route in manager["route_config"]["virtual_hosts"][0]["routes"]:

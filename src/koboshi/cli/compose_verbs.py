@@ -14,8 +14,7 @@ def init() -> None:
     Run again, it keeps the secrets that are there, because the volumes were made with them. Git is made to ignore the
     file; one that git tracks is refused.
     """
-    from koboshi.stack.compose_secrets import FILE, ensure_env_file
-    from koboshi.stack.git_secrets import keep_out_of_git
+    from koboshi.stack.compose_secrets import FILE, ensure_env_file, keep_out_of_git
 
     path = load_settings(with_stack=False).project / FILE
     if keep_out_of_git(path):
@@ -29,9 +28,9 @@ def init() -> None:
 def render() -> None:
     """Write docker-compose.yml from the descriptions of the parts."""
     from koboshi.files import publish_bytes
-    from koboshi.stack.compose_site import container_site
-    from koboshi.stack.compose_yaml import FILE
-    from koboshi.stack.compose_yaml import render as text
+    from koboshi.stack.compose_file import FILE
+    from koboshi.stack.compose_file import render as text
+    from koboshi.stack.site import container_site
 
     path = load_settings(with_stack=False).project / FILE
     publish_bytes(path, text(container_site()).encode())

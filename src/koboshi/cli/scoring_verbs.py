@@ -18,7 +18,9 @@ def score(
     version: Annotated[
         int | None, typer.Option(min=1, help="The model's version.  [default: the version that the slot points at]")
     ] = None,
-    slot: Annotated[str, typer.Option(help="The slot, which is an alias in MLflow; looked up once.")] = "champion",
+    slot: Annotated[
+        str | None, typer.Option(help="The slot, an alias in MLflow; looked up once.  [default: serving.slot]")
+    ] = None,
     keep: Annotated[
         list[str] | None, typer.Option(help="A column to copy beside the scores, such as an id (repeatable).")
     ] = None,
@@ -37,7 +39,7 @@ def score(
     settings = load_settings()
     jobs = RayJobs(required(settings.ray.jobs_url, "Ray"), settings.ray.token_path)
     registry = MlflowRegistry(required(settings.mlflow.tracking_uri, "MLflow"), model or settings.serving.model)
-    found = find_version(registry, version, slot, settings.state_dir / "serving" / "models")
+    found = find_version(registry, version, slot or settings.serving.slot, settings.state_dir / "serving" / "models")
     order = batch.Order(dataset.resolve(), found, to.resolve(), tuple(keep or ()), rows)
     batch.score(order, settings.workplace, jobs, settings.project / settings.scoring.job, _say)
 

@@ -12,7 +12,7 @@ from koboshi.settings import load_settings, required
 
 def serve(
     port: Annotated[int, typer.Option(min=1, max=65_535, help="The port to listen on.")],
-    slot: Annotated[str, typer.Option(help="The alias to follow.")] = "champion",
+    slot: Annotated[str | None, typer.Option(help="The slot to follow.  [default: serving.slot]")] = None,
     name: Annotated[str, typer.Option(help="The replica's name in headers and logs.")] = "replica-1",
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
 ) -> None:
@@ -29,8 +29,9 @@ def serve(
     from koboshi.serving.uvicorn_server import serve as run
 
     make_state_folder(settings.state_dir)
-    reader = MlflowReader(tracking_uri, settings.serving.model, slot)
-    run(Replica(name, slot, reader, settings.state_dir / "serving", load), host, port)
+    followed = slot or settings.serving.slot
+    reader = MlflowReader(tracking_uri, settings.serving.model, followed)
+    run(Replica(name, followed, reader, settings.state_dir / "serving", load), host, port)
 
 
 def _log_to_stderr() -> None:

@@ -7,12 +7,18 @@ import typer
 
 from koboshi.cli.warnings import warn
 from koboshi.settings import Settings, load_what_fits
+from koboshi.stack.parts_table import chosen_groups, external_groups, groups, usual_groups
 
-CHOICES = "kafka, ray, airflow, mlflow, replicas, gateway; all when none is named"
 VICTIMS = "ray-worker (the actor that is training now), ray-node, replica-2, kafka, … as `koboshi status` names them"
 
 
-def up(parts: Annotated[list[str] | None, typer.Argument(help=CHOICES)] = None) -> None:
+def _choices() -> str:
+    usual, others = usual_groups(), [group for group in groups() if group not in usual_groups()]
+    wanted = f", and only when they are named: {', '.join(others)}" if others else ""
+    return f"{', '.join(usual)}; all when none is named{wanted}"
+
+
+def up(parts: Annotated[list[str] | None, typer.Argument(help=_choices())] = None) -> None:
     """Start the stack, or some of its parts, and return when they have done real work.
 
     Parts that run already go on running. A part whose address is set in koboshi.toml or in the environment is not
@@ -20,17 +26,16 @@ def up(parts: Annotated[list[str] | None, typer.Argument(help=CHOICES)] = None) 
     """
     from koboshi.rich_tables import console
     from koboshi.stack.operate import start
-    from koboshi.stack.parts_table import GROUPS, chosen_groups, external_groups
     from koboshi.stack.places import find_places
     from koboshi.stack.rich_table import Progress
     from koboshi.stack.until_healthy import wait_until_healthy
 
     settings = _settings(with_stack=False)
-    groups = chosen_groups(parts or (), settings)
+    chosen = chosen_groups(parts or (), settings)
     with Progress(console()) as progress:
-        table = start(settings, groups, progress.say) if groups else {}
-        started = {name: part for name, part in table.items() if part.group in groups}
-        elsewhere = external_groups(settings).intersection(parts or GROUPS)
+        table = start(settings, chosen, progress.say) if chosen else {}
+        started = {name: part for name, part in table.items() if part.group in chosen}
+        elsewhere = external_groups(settings).intersection(parts or groups())
         wait_until_healthy(find_places(settings.project, settings.state_dir), started, elsewhere, progress.show)
 
 

@@ -41,8 +41,8 @@ def _champion(settings: Settings) -> dict[str, str]:
         return {}
     from koboshi.registry.mlflow_registry import MlflowRegistry
 
-    version = MlflowRegistry(settings.mlflow.tracking_uri, settings.serving.model).aliased("champion")
-    return {"champion": str(version)}
+    slot = settings.serving.slot
+    return {slot: str(MlflowRegistry(settings.mlflow.tracking_uri, settings.serving.model).aliased(slot))}
 
 
 def perform(drill: Drill[Any], settings: Settings, say: Say) -> tuple[Report, Path]:

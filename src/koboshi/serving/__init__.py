@@ -2,7 +2,7 @@
 
 `protocol` reads requests, `following` decides (both pure); `mlflow_reader` asks the registry, `artefacts` keeps
 downloads by digest, `sklearn_model` loads and checks, `replica` holds the model that answers, `starlette_app` is the
-interface, `uvicorn_server` its process; `envoy_config` writes the gateway's configuration.
+interface, `uvicorn_server` its process. The gateway in front of them is in `koboshi.gateways`.
 """
 
 import os

@@ -4,33 +4,31 @@ A part's first step is a service of its own that ends; what a part waits for is 
 only what a person opens is published, on 127.0.0.1.
 """
 
-from collections.abc import Iterable, Mapping
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+
+import yaml
 
 from koboshi import environment as names
 from koboshi import proxies
-from koboshi.stack import compose_site as of_compose
-from koboshi.stack.airflow_parts import API
-from koboshi.stack.gateway_part import LISTEN
-from koboshi.stack.mlflow_part import SERVER
+from koboshi.stack import site as of_compose
 from koboshi.stack.part import Part
-from koboshi.stack.parts_table import GROUPS, endpoints, parts_of
+from koboshi.stack.parts import technologies
+from koboshi.stack.parts_table import endpoints, parts_of, usual_groups
 from koboshi.stack.ports import LOOPBACK
-from koboshi.stack.ray_parts import DASHBOARD, HEAD
 from koboshi.stack.site import Site
+from koboshi.stack.technology import Container
 
+FILE = "docker-compose.yml"
+HEADER = """\
+# The stack in containers, from one image (deploy/Dockerfile). docs/containers.md tells how to use it.
+# Written by `koboshi compose render`, from the table of parts that `koboshi up` starts: change it in src/koboshi/stack.
+"""
+LONGEST_LINE = 1000  # so that no value is folded
 IMAGE = f"${{{names.IMAGE}:-koboshi:latest}}"
 BASE = f"${{{names.BASE}:-python:3.12-slim-bookworm}}"
 SHARED, PREPARE = "x-shared", "prepare"
 ENDED_WELL, HEALTHY = "service_completed_successfully", "service_healthy"
-PUBLISHED = {"airflow-api-server": API, HEAD: DASHBOARD, "mlflow": SERVER, "gateway": LISTEN}
-SAME_FOR_GROUP = ("ray", "airflow", "replicas")
-OWN_STATE = ("postgres", "kafka", "mlflow")  # groups with a volume of their own, named like them
-WITHOUT_PROJECT = ("postgres", "mlflow")
-SHARED_MEMORY = {"ray": "512m"}  # where Ray keeps its objects
-# PostgreSQL waits for its clients to go when it is sent SIGTERM.
-STOP_SIGNALS = {"postgres": "SIGINT"}
 LOGGING = {"options": {"max-size": "10m", "max-file": "3"}}
 EVERYWHERE: Mapping[str, Any] = {
     "image": IMAGE,
@@ -40,20 +38,49 @@ EVERYWHERE: Mapping[str, Any] = {
 }
 
 
-def compose(site: Site) -> dict[str, Any]:
+def render(site: Site, groups: Sequence[str] = ()) -> str:
+    """The whole text for some groups, or the usual ones, as a person would write it. Pure.
+
+    Short lists are in one line, what is shared is written once and named.
+    """
+    content = compose(site, groups or usual_groups())
+    shared = content[SHARED]
+
+    class Dumper(yaml.SafeDumper):
+        def ignore_aliases(self, data: Any) -> bool:
+            return not any(data is value for value in shared.values())
+
+    Dumper.add_representer(list, _in_one_line)
+    text = yaml.dump(content, Dumper=Dumper, sort_keys=False, width=LONGEST_LINE)
+    for number, name in enumerate(shared, start=1):
+        text = text.replace(f"&id{number:03d}", f"&{name}").replace(f"*id{number:03d}", f"*{name}")
+    return f"{HEADER}{text}"
+
+
+def _in_one_line(dumper: yaml.SafeDumper, data: Sequence[Any]) -> yaml.SequenceNode:
+    return dumper.represent_sequence("tag:yaml.org,2002:seq", data, flow_style=True)
+
+
+def compose(site: Site, groups: Sequence[str]) -> dict[str, Any]:
     """The file's content. What is in `x-shared` is the same object wherever it is used, and is written once."""
-    parts = parts_of(site, GROUPS)
+    parts = parts_of(site, groups)
+    addresses = _addresses(site, groups)
     unproxied = _unproxied(parts)
     shared: dict[str, Any] = {"logging": LOGGING}
     services = {PREPARE: _prepare()}
     for part in parts.values():
-        environment = _environment(site, part, unproxied, shared)
+        environment = _environment(site, part, addresses, unproxied, shared)
         needs = _needs(part, parts)
         if part.steps:
             services[init_name(part)] = _first_step(part, environment, needs)
             needs = {**needs, init_name(part): {"condition": ENDED_WELL}}
         services[part.name] = _service(site, part, environment, needs)
-    return {SHARED: shared, "services": services, "volumes": dict.fromkeys(("project", *OWN_STATE))}
+    volumes = [group for group in dict.fromkeys(part.group for part in parts.values()) if _form(group).volume]
+    return {SHARED: shared, "services": services, "volumes": dict.fromkeys(("project", *volumes))}
+
+
+def _form(group: str) -> Container:
+    return technologies()[group].container
 
 
 def init_name(part: Part) -> str:
@@ -67,12 +94,15 @@ def _unproxied(parts: Iterable[str]) -> dict[str, str]:
     return proxies.direct(users, [*proxies.LOOPBACK, *parts])
 
 
-def _environment(site: Site, part: Part, unproxied: Mapping[str, str], shared: dict[str, Any]) -> Any:
+def _environment(
+    site: Site, part: Part, addresses: Mapping[str, str], unproxied: Mapping[str, str], shared: dict[str, Any]
+) -> Any:
     """The part's own variables; where verbs and tasks run, all addresses. One object for a group of several parts."""
-    addresses = _addresses(site) if part.group in ("airflow", "replicas") else {}
-    browser = {"AIRFLOW__API__BASE_URL": f"http://{LOOPBACK}:{published_port(site, 'airflow-api-server')}"}
-    environment = {**part.environment, **addresses, **(browser if part.group == "airflow" else {}), **unproxied}
-    return shared.setdefault(part.group, environment) if part.group in SAME_FOR_GROUP else environment
+    form = _form(part.group)
+    found = addresses if form.addresses else {}
+    of_browser = form.of_browser(published_port(site, part.group)) if form.published else {}
+    environment = {**part.environment, **found, **of_browser, **unproxied}
+    return shared.setdefault(part.group, environment) if form.one_block else environment
 
 
 def _prepare() -> dict[str, Any]:
@@ -102,11 +132,8 @@ def _first_step(part: Part, environment: Mapping[str, str], needs: Mapping[str, 
 
 
 def _service(site: Site, part: Part, environment: Mapping[str, str], needs: Mapping[str, Any]) -> dict[str, Any]:
-    special = {
-        "shm_size": SHARED_MEMORY.get(part.group),
-        "stop_signal": STOP_SIGNALS.get(part.name),
-        "ports": _published(site, part),
-    }
+    form = _form(part.group)
+    special = {"shm_size": form.shared_memory, "stop_signal": form.stop_signal, "ports": _published(site, part)}
     return {
         **EVERYWHERE,
         "command": list(part.argv),
@@ -145,31 +172,27 @@ def _needs(part: Part, parts: Mapping[str, Part]) -> dict[str, Any]:
 
 
 def _volumes(part: Part) -> list[str]:
-    project = [] if part.group in WITHOUT_PROJECT else [f"project:{of_compose.PROJECT}"]
-    own = [f"{part.group}:{_state(part.group)}"] if part.group in OWN_STATE else []
+    form = _form(part.group)
+    project = [f"project:{of_compose.PROJECT}"] if form.project else []
+    own = [f"{part.group}:{of_compose.PROJECT / '.koboshi' / part.group}"] if form.volume else []
     return project + own
 
 
-def _state(group: str) -> Path:
-    return of_compose.PROJECT / ".koboshi" / group
-
-
-def published_port(site: Site, name: str) -> str:
-    """Where a part is found on this machine: its own port, unless a variable such as KOBOSHI_GATEWAY_PORT says else."""
-    group = "ray" if name == HEAD else name.partition("-")[0]
-    return f"${{{names.port_variable(group)}:-{site.ports.at(PUBLISHED[name])}}}"
+def published_port(site: Site, group: str) -> str:
+    """Where a group's published part is found on this machine: its own port, unless KOBOSHI_<GROUP>_PORT says else."""
+    _, offset = _form(group).published or ("", 0)
+    return f"${{{names.port_variable(group)}:-{site.ports.at(offset)}}}"
 
 
 def _published(site: Site, part: Part) -> list[str]:
-    if part.name not in PUBLISHED:
-        return []
-    return [f"{LOOPBACK}:{published_port(site, part.name)}:{site.ports.at(PUBLISHED[part.name])}"]
+    name, offset = _form(part.group).published or ("", 0)
+    return [f"{LOOPBACK}:{published_port(site, part.group)}:{site.ports.at(offset)}"] if part.name == name else []
 
 
-def _addresses(site: Site) -> dict[str, str]:
+def _addresses(site: Site, groups: Iterable[str]) -> dict[str, str]:
     """Where everything is, as settings."""
     return {
         names.variable_of(f"{section}.{key}"): str(value)
-        for section, values in endpoints(site, GROUPS).items()
+        for section, values in endpoints(site, groups).items()
         for key, value in values.items()
     }

@@ -10,10 +10,8 @@ from typing import Any
 from koboshi.documents import load_mapping
 from koboshi.environment import AIRFLOW_PASSWORD, RAY_TOKEN
 from koboshi.files import make_state_folder, publish_bytes, publish_private
-from koboshi.stack.compose_site import IMAGE_PROJECT, container_site
-from koboshi.stack.parts_table import GROUPS, write_files
-from koboshi.stack.secrets import ADMIN
-from koboshi.stack.site import Site
+from koboshi.stack.parts_table import groups, write_files
+from koboshi.stack.site import ADMIN, IMAGE_PROJECT, Site, container_site
 
 WRITTEN_BY_THE_PIPELINE = ("cut.json", "dvc.lock")
 
@@ -24,7 +22,7 @@ def main() -> None:
     make_state_folder(site.places.state_dir)
     bring_project(IMAGE_PROJECT, site.places.project)
     write_secrets(site, os.environ)
-    write_files(site, GROUPS)
+    write_files(site, groups())
 
 
 def bring_project(image: Path, project: Path) -> None:

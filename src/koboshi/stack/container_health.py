@@ -1,7 +1,8 @@
 """`python -m koboshi.stack.container_health PART`: a container's health check, the real work of `koboshi status`.
 
 Docker asks every few seconds, so that a start is seen soon. What has done real work is left in peace for a while: its
-last success counts until it is `fresh_s` old. The mark is in memory, which does not outlive the container's start.
+last success counts for as long as the part's description says, which is found in the mark: so it is not imported each
+time. The mark is in memory, which does not outlive the container's start.
 """
 
 import sys
@@ -9,25 +10,18 @@ import time
 from pathlib import Path
 
 MARK = Path("/dev/shm/koboshi-healthy")  # noqa: S108 (a container's own)
-FRESH_S = 45.0
-FRESH_RAY_NODE_S = 240.0  # a driver of its own and a task cost seconds of CPU; the head watches its nodes by the second
 
 
 def main() -> None:
     """Exit 0 when the part has just done its work, or did so a moment ago; else 1, and why."""
     name = sys.argv[1]
-    if is_fresh(MARK, fresh_s(name), time.time()):
+    if MARK.exists() and is_fresh(MARK, float(MARK.read_text()), time.time()):
         return
-    ok, detail = ask(name)
+    ok, detail, fresh_s = ask(name)
     sys.stdout.write(f"{detail}\n")
     if not ok:
         sys.exit(1)
-    MARK.touch()
-
-
-def fresh_s(name: str) -> float:
-    """How long a part's success counts."""
-    return FRESH_RAY_NODE_S if name.startswith("ray-node") else FRESH_S
+    MARK.write_text(str(fresh_s))
 
 
 def is_fresh(mark: Path, fresh_s: float, now: float) -> bool:
@@ -35,17 +29,19 @@ def is_fresh(mark: Path, fresh_s: float, now: float) -> bool:
     return mark.exists() and now - mark.stat().st_mtime < fresh_s
 
 
-def ask(name: str) -> tuple[bool, str]:
-    """Let the part do some work."""
-    from koboshi.settings import Settings
-    from koboshi.stack.compose_site import container_site
+def ask(name: str) -> tuple[bool, str, float]:
+    """Let the part do some work: whether it did, which (or why not), and for how many seconds that counts."""
+    from koboshi.settings import settings_model
     from koboshi.stack.health import part_probe
-    from koboshi.stack.parts_table import GROUPS, endpoints, parts_of
+    from koboshi.stack.parts import technologies
+    from koboshi.stack.parts_table import endpoints, groups, parts_of
+    from koboshi.stack.site import container_site
 
     site = container_site()
-    settings = Settings.model_validate({"project": site.places.project, **endpoints(site, GROUPS)})
-    health = part_probe(settings, parts_of(site, GROUPS)[name])()
-    return health.ok, health.detail
+    settings = settings_model().model_validate({"project": site.places.project, **endpoints(site, groups())})
+    part = parts_of(site, groups())[name]
+    health = part_probe(settings, part)()
+    return health.ok, health.detail, technologies()[part.group].container.fresh_s(name)
 
 
 if __name__ == "__main__":

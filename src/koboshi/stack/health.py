@@ -3,87 +3,45 @@
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 
 from koboshi.probes import Health
 from koboshi.settings import Settings
 from koboshi.stack.launch import accepts
 from koboshi.stack.part import Part
-from koboshi.stack.ray_parts import NODES
-from koboshi.stack.replica_parts import SLOT
-from koboshi.stack.site import DATABASE_USER
+from koboshi.stack.parts import technologies
 
 Probe = Callable[[], Health]
 PAUSE_S = 0.7
 
 
 def probe_name(part: Part) -> str:
-    """Replicas are asked one by one, the programs of another group together."""
-    return part.name if part.group == "replicas" else part.group
+    """The programs of a group are asked together, unless each answers for itself, as the replicas do."""
+    return part.group if technologies()[part.group].probe else part.name
 
 
 def probes(settings: Settings, parts: Iterable[Part], external: frozenset[str]) -> dict[str, Probe]:
-    """One probe for each started group or replica, and for each group that runs elsewhere."""
-    shown = {part.group for part in parts} | external
-    found = {
-        name: probe
-        for name, probe in _group_probes(settings, len(NODES) if "ray" not in external else 1).items()
-        if name in shown
-    }
-    return {**found, **{part.name: _replica_probe(part) for part in parts if part.group == "replicas"}}
-
-
-def _group_probes(settings: Settings, ray_nodes: int) -> dict[str, Probe]:
-    from koboshi.probes.airflow_probe import probe_airflow
-    from koboshi.probes.kafka_probe import probe_kafka
-    from koboshi.probes.mlflow_probe import probe_mlflow
-    from koboshi.probes.ray_probe import probe_ray
-
-    return {
-        "kafka": lambda: probe_kafka(str(settings.kafka.bootstrap_servers)),
-        "ray": lambda: probe_ray(str(settings.ray.address), settings.ray.token_path, ray_nodes),
-        "airflow": lambda: probe_airflow(str(settings.airflow.base_url)),
-        "mlflow": lambda: probe_mlflow(str(settings.mlflow.tracking_uri)),
-        "gateway": lambda: _gateway_health(settings),
-    }
-
-
-def _gateway_health(settings: Settings) -> Health:
-    from koboshi.probes.gateway_probe import probe_gateway
-    from koboshi.probes.mlflow_probe import aliased_version, example_of
-
-    uri, model = settings.mlflow.tracking_uri, settings.serving.model
-    return probe_gateway(
-        str(settings.gateway.url),
-        lambda served, version: example_of(uri, served, version) if uri else None,
-        lambda: uri is not None and aliased_version(uri, model, SLOT) is not None,
-    )
+    """One probe for each started group, or part of it, and for each group that runs elsewhere and can be asked."""
+    found: dict[str, Probe] = {}
+    started = list(parts)
+    for technology in technologies().values():
+        own = tuple(part for part in started if part.group == technology.group)
+        if technology.probe is None:
+            found |= {part.name: part_probe(settings, part) for part in own}
+        elif own or technology.group in external:
+            here = () if technology.group in external else own
+            found[technology.group] = partial(technology.probe, settings, here)
+    return found
 
 
 def part_probe(settings: Settings, part: Part) -> Probe:
     """The probe of one part for itself, for who watches over nothing else: a container's health check."""
-    from koboshi.probes.airflow_probe import probe_airflow
-    from koboshi.probes.postgres_probe import probe_postgres
-    from koboshi.probes.ray_probe import probe_ray, probe_ray_head
-
-    ray, token = settings.ray, settings.ray.token_path
-    if part.group == "replicas":
-        return _replica_probe(part)
-    if part.group == "postgres":
-        return lambda: probe_postgres(part.address, DATABASE_USER, "airflow")
-    if part.group == "airflow":
-        beating = tuple({part.name.removeprefix("airflow-").replace("-", "_")} - {"api_server"})
-        return lambda: probe_airflow(str(settings.airflow.base_url), beating)
-    if part.group == "ray" and part.name in NODES:
-        return lambda: probe_ray(str(ray.address), token, 1, only=part.name)
-    if part.group == "ray":
-        return lambda: probe_ray_head(str(ray.jobs_url), token)
-    return _group_probes(settings, len(NODES))[part.group]
-
-
-def _replica_probe(part: Part) -> Probe:
-    from koboshi.probes.gateway_probe import probe_replica
-
-    return lambda: probe_replica(part.address)
+    technology = technologies()[part.group]
+    if technology.probe_of is not None:
+        return partial(technology.probe_of, settings, part)
+    if technology.probe is not None:
+        return partial(technology.probe, settings, (part,))
+    raise LookupError(f"{part.group} is described without a probe")
 
 
 def waiting_ports(parts: Iterable[Part]) -> dict[str, tuple[int, ...]]:

@@ -1,4 +1,4 @@
-"""`koboshi kill`: a signal to a part, to a node, or to the actor that trains, as an accident would send it."""
+"""`koboshi kill`: a signal to a part, or to a process inside of one, as an accident would send it."""
 
 import dataclasses
 import signal
@@ -8,12 +8,9 @@ from koboshi.settings import Settings
 from koboshi.stack.leftovers import send
 from koboshi.stack.operate import history, known_parts, not_started
 from koboshi.stack.part_state import pids_of
+from koboshi.stack.parts import technologies
 from koboshi.stack.places import Places
 from koboshi.stack.process_table import read_processes
-from koboshi.stack.ray_parts import NODES
-from koboshi.stack.ray_workers import training_worker
-
-WORKER, NODE = "ray-worker", "ray-node"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -39,16 +36,17 @@ def find_victim(name: str, settings: Settings, places: Places) -> Victim:
 
     Raises `BadInput` for a name that no part has, `Unavailable` when there is no such process now.
     """
-    if name == WORKER:
-        if settings.ray.jobs_url is None:
-            raise Unavailable("Ray does not run: start it with `koboshi up ray`.")
-        pid, doing = training_worker(settings.ray.jobs_url, settings.ray.token_path)
-        return Victim(name, (pid,), doing)
+    for technology in technologies().values():
+        if name in technology.inner:
+            pid, doing = technology.inner[name](settings)
+            return Victim(name, (pid,), doing)
     parts = known_parts(places)
-    part = NODES[0] if name == NODE else name
+    found = [t for group, t in technologies().items() if any(part.group == group for part in parts.values())]
+    nicknames = {short: part for technology in found for short, part in technology.nicknames.items()}
+    part = nicknames.get(name, name)
     if part not in parts:
-        nodes = [WORKER, NODE] if NODES[0] in parts else []
-        raise not_started(name, [*nodes, *parts])
+        inner = [other for technology in found for other in technology.inner]
+        raise not_started(name, [*inner, *nicknames, *parts])
     pids = pids_of(history(places, part).starts()[-1:], read_processes())
     if not pids:
         raise Unavailable(f"{part} does not run: `koboshi status` tells why.")

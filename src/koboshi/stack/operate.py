@@ -10,16 +10,14 @@ from koboshi.errors import BadInput, Conflict
 from koboshi.files import publish_bytes, publish_private
 from koboshi.settings import Settings
 from koboshi.stack import supervisor_control as supervisor
-from koboshi.stack.kafka_jars import COMPLETE, ensure_jars, jars_folder
 from koboshi.stack.launch import TABLE
 from koboshi.stack.leftovers import clear_leftovers
 from koboshi.stack.part import Part, from_json, to_json
+from koboshi.stack.parts import technologies
 from koboshi.stack.parts_table import endpoints, parts_of, write_files
 from koboshi.stack.places import Places, find_places, prepare_places, remove_runtime
 from koboshi.stack.ports import Ports, claim_block, kept_base
-from koboshi.stack.programs import own_programs
-from koboshi.stack.secrets import ensure_secrets
-from koboshi.stack.site import Site
+from koboshi.stack.site import Site, ensure_secrets, own_programs
 from koboshi.stack.start_history import StartHistory
 
 STOP_LIMIT_S = supervisor.STOP_LIMIT_S + 6
@@ -38,11 +36,11 @@ def start(settings: Settings, groups: Sequence[str], say: Callable[[str], None])
         known = known_parts(places) if runs else {}
         if not runs and (left := clear_leftovers(places)):
             say(f"ended {left} processes of a stack whose supervisor was killed")
-        if "kafka" in groups and not (jars_folder(places.cache) / COMPLETE).exists():
-            say("fetching Kafka's jars (45 MB, once)")
-            ensure_jars(places.cache)
+        for jars in [technologies()[group].jars for group in groups]:
+            if jars is not None:
+                jars.fetch(places.cache, say)
         ports = Ports(kept_base(places) or 0) if runs else claim_block(places, settings.stack.base_port)
-        site = Site(places, ports, ensure_secrets(places), own_programs(places.cache))
+        site = Site(places, ports, ensure_secrets(places), own_programs(), slot=settings.serving.slot)
         running = {part.group for part in known.values()}
         parts = parts_of(site, running.union(groups))
         _publish(site, parts, running.union(groups))

@@ -11,6 +11,7 @@ from koboshi.settings import Settings
 from koboshi.stack.health import probe_name
 from koboshi.stack.operate import history
 from koboshi.stack.part import Part
+from koboshi.stack.parts import technologies
 from koboshi.stack.places import Places
 from koboshi.stack.process_table import Process, ours, read_processes
 from koboshi.stack.start_history import Start
@@ -93,15 +94,11 @@ def elsewhere(
     settings: Settings, external: Iterable[str], healths: Mapping[str, Health], *, starting: bool = False
 ) -> list[PartState]:
     """The state of groups whose address was set by hand. Replicas behind somebody else's gateway are not known."""
-    addresses = {
-        "kafka": settings.kafka.bootstrap_servers,
-        "ray": settings.ray.address,
-        "airflow": settings.airflow.base_url,
-        "mlflow": settings.mlflow.tracking_uri,
-        "gateway": settings.gateway.url,
-    }
-    shown = sorted(set(external).intersection(addresses))
-    return [_elsewhere(name, str(addresses[name]), healths.get(name), starting=starting) for name in shown]
+    shown = {name: technologies()[name] for name in sorted(external) if technologies()[name].probe}
+    return [
+        _elsewhere(name, str(found.address(settings)), healths.get(name), starting=starting)
+        for name, found in shown.items()
+    ]
 
 
 def _elsewhere(name: str, address: str, health: Health | None, *, starting: bool) -> PartState:

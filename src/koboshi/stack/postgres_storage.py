@@ -7,8 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from koboshi.stack.postgres_part import DATABASES
-from koboshi.stack.site import DATABASE_USER
+from koboshi.stack.parts.postgres import DATABASE_USER, DATABASES
 
 
 def main() -> None:

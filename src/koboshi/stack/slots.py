@@ -11,6 +11,7 @@ from koboshi.settings import Settings
 from koboshi.stack.part import Part
 
 LIMIT_S = 5.0
+SERVES = "replicas"  # the group whose parts follow a slot
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class SlotState:
 
 def slots(settings: Settings, parts: Iterable[Part]) -> list[SlotState]:
     """Ask each replica, or one through the gateway where the replicas are elsewhere; who is silent is left out."""
-    addresses = [part.address for part in parts if part.group == "replicas"]
+    addresses = [part.address for part in parts if part.group == SERVES]
     addresses = addresses or ([settings.gateway.url] if settings.gateway.url else [])
     with ThreadPoolExecutor(max(1, len(addresses))) as pool:
         return seen_by([state for state in pool.map(_ask, addresses) if state])

@@ -3,7 +3,6 @@
 import dataclasses
 import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from koboshi.settings import Settings
@@ -11,6 +10,7 @@ from koboshi.stack import slots as stack_slots
 from koboshi.stack.health import check_once, probes, waiting_ports
 from koboshi.stack.operate import known_parts
 from koboshi.stack.part_state import HEALTHY, PartState, elsewhere, observe
+from koboshi.stack.parts import technologies
 from koboshi.stack.parts_table import external_groups
 from koboshi.stack.places import find_places
 from koboshi.stack.slots import SlotState
@@ -22,7 +22,7 @@ def status(settings: Settings, by_hand: Settings) -> list[PartState]:
     places, external = find_places(settings.project, settings.state_dir), external_groups(by_hand)
     infos = process_infos(places)
     parts = known_parts(places) if infos else {}
-    asked = probes(settings, parts.values(), external - {"replicas"})
+    asked = probes(settings, parts.values(), external)
     healths = check_once(asked, waiting_ports(parts.values()))
     return [*observe(places, parts, infos, healths), *elsewhere(by_hand, external, healths)]
 
@@ -34,35 +34,9 @@ def slots(settings: Settings) -> list[SlotState]:
 
 
 def logins(settings: Settings) -> list[dict[str, str]]:
-    """What a person opens in a browser, and with which name, password or token."""
-    found = []
-    if settings.airflow.base_url:
-        found.append({"what": "Airflow", "url": settings.airflow.base_url, **_airflow_login(settings)})
-    if settings.ray.jobs_url:
-        token = _text(settings.ray.token_path)
-        found.append({"what": "Ray", "url": settings.ray.jobs_url, **({"token": token} if token else {})})
-    if settings.mlflow.tracking_uri:
-        found.append({"what": "MLflow", "url": settings.mlflow.tracking_uri})
-    if settings.gateway.url:
-        found.append({"what": "Predictions", "url": f"{settings.gateway.url}/invocations"})
-    return found
-
-
-def _airflow_login(settings: Settings) -> dict[str, str]:
-    """A file that a person has named may hold anything: then no login is shown, and the parts are all the same."""
-    try:
-        password = json.loads(_text(settings.airflow.passwords_path))[settings.airflow.username]
-    except (ValueError, KeyError, TypeError):
-        return {}
-    return {"user": settings.airflow.username, "password": str(password)}
-
-
-def _text(path: Path | None) -> str:
-    """What a file holds; nothing where it is not there, or not for this user."""
-    try:
-        return path.read_text().strip() if path else ""
-    except (OSError, UnicodeDecodeError):
-        return ""
+    """What a person opens in a browser, and with which name, password or token: first what asks for most."""
+    found = [login for technology in technologies().values() if (login := technology.login(settings))]
+    return sorted(found, key=len, reverse=True)
 
 
 def all_well(states: Sequence[PartState]) -> bool:

@@ -27,7 +27,7 @@ def wait_until_healthy(
     Raises `Unavailable`, naming parts and reasons, at the limit or as soon as a part has been given up.
     """
     settings = load_what_fits(lambda _sentence: None, lambda _project: places.state_dir, project=places.project)
-    checks = Checks(probes(settings, parts.values(), external - {"replicas"}), waiting_ports(parts.values()))
+    checks = Checks(probes(settings, parts.values(), external), waiting_ports(parts.values()))
     deadline = time.monotonic() + limit_s
     try:
         while True:

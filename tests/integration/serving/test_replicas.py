@@ -16,9 +16,10 @@ import pytest
 import requests
 from mlflow import MlflowClient
 
+from koboshi.gateways.envoy import ENVOY
+from koboshi.gateways.gateway import Front
 from koboshi.registry.mlflow_registry import MlflowRegistry
 from koboshi.registry.mlflow_runs import record_training, recorded_model
-from koboshi.serving.envoy_config import render
 from tests.support.artefacts import flip_a_byte
 from tests.support.models import fitted, rows, unit_record
 from tests.support.running_stack import KOBOSHI, UNMEASURED, clean_environment
@@ -68,7 +69,7 @@ class Fleet:
     def start_gateway(self):
         config = self.folder / "envoy.yaml"
         config.write_text(
-            render(self.ports["gateway"], self.ports["admin"], {name: self.ports[name] for name in REPLICAS})
+            ENVOY.render(Front(self.ports["gateway"], self.ports["admin"], {n: self.ports[n] for n in REPLICAS}))
         )
         words = [Path(sys.executable).with_name("envoy"), "-c", config, "--concurrency", "1", "--disable-hot-restart"]
         self._start("gateway", [*words, "--log-level", "warning"], clean_environment())

@@ -15,14 +15,13 @@ import pytest
 from koboshi.probes.postgres_probe import probe_postgres
 from koboshi.settings import Settings
 from koboshi.stack import postgres_storage
-from koboshi.stack.compose_site import image_programs
 from koboshi.stack.health import part_probe
 from koboshi.stack.part import Part
+from koboshi.stack.parts.postgres import SERVER as PORT
+from koboshi.stack.parts.postgres import postgres_part
 from koboshi.stack.places import Places
 from koboshi.stack.ports import Ports, is_free
-from koboshi.stack.postgres_part import postgres_part
-from koboshi.stack.secrets import Secrets
-from koboshi.stack.site import POSTGRES, Site
+from koboshi.stack.site import Secrets, Site, image_programs
 
 PASSWORD = "spoken-friend"  # noqa: S105
 SERVER = Settings(project=Path("/nowhere"))
@@ -34,7 +33,7 @@ def part(tool: Callable[[str], str], monkeypatch: pytest.MonkeyPatch) -> Iterato
     folder = Path(tempfile.mkdtemp(prefix="koboshi-postgres-"))
     monkeypatch.setenv("PGPASSWORD", PASSWORD)
     monkeypatch.setenv("PATH", f"{Path(tool('initdb')).parent}{os.pathsep}{os.environ['PATH']}")
-    base = next(base for base in range(26_000, 32_000, 100) if is_free(base + POSTGRES))
+    base = next(base for base in range(26_000, 32_000, 100) if is_free(base + PORT))
     secrets = Secrets("", "", "", folder, folder)
     made = postgres_part(Site(Places(folder, folder, folder), Ports(base), secrets, image_programs(), PASSWORD))
     (made.folder / "data-unfinished").mkdir(parents=True)

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from koboshi.stack.compose_file import FILE
 from koboshi.stack.compose_secrets import ensure_env_file
-from koboshi.stack.compose_yaml import FILE
 
 REPOSITORY = Path(__file__).parents[3]
 

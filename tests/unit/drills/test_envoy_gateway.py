@@ -1,47 +1,13 @@
-"""What Envoy tells of its replicas, and what the watch makes of it."""
+"""What the watch makes of what a gateway tells of its replicas."""
 
-import pytest
-
-from koboshi.drills.serving import envoy_gateway
 from koboshi.drills.serving.envoy_gateway import Gateway, Watch
-
-TOLD = {
-    "cluster_statuses": [
-        {"name": "empty"},
-        {
-            "name": "replicas",
-            "host_statuses": [
-                {
-                    "address": {"socket_address": {"address": "127.0.0.1", "port_value": 7}},
-                    "stats": [
-                        {"name": "rq_error", "value": "3"},
-                        {"name": "rq_timeout"},
-                        {"name": "rq_total", "value": "9"},
-                    ],
-                    "health_status": {"eds_health_status": "HEALTHY", "failed_active_health_check": True},
-                },
-                {
-                    "address": {"socket_address": {"address": "127.0.0.1", "port_value": 8}},
-                    "stats": [],
-                    "health_status": {"eds_health_status": "HEALTHY"},
-                },
-            ],
-        },
-    ]
-}
-
-
-def test_hosts_are_told_by_port(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Failed tries are added up, and a replica that fails any kind of check is not healthy."""
-    monkeypatch.setattr(envoy_gateway, "call", lambda _url: TOLD)
-    hosts = Gateway("http://gateway", "http://admin").hosts()
-    assert hosts == {7: {"healthy": False, "troubles": 3}, 8: {"healthy": True, "troubles": 0}}
+from koboshi.gateways.gateway import ReplicaSeen
 
 
 class Silent(Gateway):
     """Its replica is not there."""
 
-    def hosts(self) -> dict[int, dict[str, bool]]:
+    def hosts(self) -> dict[int, ReplicaSeen]:
         return {}
 
 

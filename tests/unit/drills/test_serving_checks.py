@@ -12,6 +12,7 @@ from koboshi.drills.kit.aiohttp_load import Answer, share
 from koboshi.drills.serving import load_scene
 from koboshi.drills.serving.load_scene import all_answered, all_right, champion_is_served, gateway_has_all_replicas
 from koboshi.drills.serving.replica_scene import share_is_back, struck_replica_fell_silent
+from koboshi.gateways.gateway import ReplicaSeen
 
 REPLICAS = ("replica-1", "replica-2", "replica-3")
 STRIKE = Strike("SIGKILL", "replica-2", at_s=10.0, at_monotonic=0.0, took=True, pid=7)
@@ -37,7 +38,7 @@ class Scene:
     victim: str = "replica-2"
     version: str = "3"
     fair_share: float = 1 / 3
-    settings: Any = None
+    settings: Any = dataclasses.field(default_factory=lambda: SimpleNamespace(serving=SimpleNamespace(slot="champion")))
     champion: int | None = 3
 
     def registry(self) -> Any:
@@ -132,10 +133,10 @@ def test_the_gateway_has_to_have_them_all(
     healthy: tuple[bool, ...], holds: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Gateway:
-        def hosts(self) -> dict[int, dict[str, bool]]:
-            return {port: {"healthy": well} for port, well in enumerate(healthy)}
+        def hosts(self) -> dict[int, ReplicaSeen]:
+            return {port: ReplicaSeen(well, 0) for port, well in enumerate(healthy)}
 
     monkeypatch.setattr(load_scene, "stack_gateway", lambda *_: Gateway())
     monkeypatch.setattr(load_scene, "IN_S", 0.01)
-    scene = Scene(settings=type("Settings", (), {"state_dir": None})())
+    scene = Scene(settings=SimpleNamespace(state_dir=None))
     assert gateway_has_all_replicas(scene).holds is holds  # type: ignore[arg-type]

@@ -7,25 +7,22 @@ from typing import Any
 import pytest
 import yaml
 
-from koboshi.environment import NOT_SETTINGS, read_environment
+from koboshi.environment import NOT_SETTINGS, port_variable, read_environment
 from koboshi.proxies import NAMES
-from koboshi.settings import Known
-from koboshi.stack.compose_file import ENDED_WELL, HEALTHY
+from koboshi.settings import known
+from koboshi.stack.compose_file import ENDED_WELL, FILE, HEALTHY, render
 from koboshi.stack.compose_secrets import MAKERS
-from koboshi.stack.compose_site import container_site
-from koboshi.stack.compose_yaml import FILE, render
 from koboshi.stack.part import Part
-from koboshi.stack.parts_table import GROUPS, parts_of
+from koboshi.stack.parts import published
+from koboshi.stack.parts_table import parts_of, usual_groups
 from koboshi.stack.places import Places
 from koboshi.stack.ports import Ports
-from koboshi.stack.programs import own_programs
-from koboshi.stack.secrets import ensure_secrets
-from koboshi.stack.site import Site
+from koboshi.stack.site import Site, container_site, ensure_secrets, own_programs
 
 REPOSITORY = Path(__file__).parents[3]
 COMMITTED = yaml.safe_load((REPOSITORY / FILE).read_text())
 SERVICES: dict[str, dict[str, Any]] = COMMITTED["services"]
-PARTS = parts_of(container_site(), GROUPS)
+PARTS = parts_of(container_site(), usual_groups())
 LASTING = {name: service for name, service in SERVICES.items() if "restart" in service}
 
 
@@ -33,7 +30,7 @@ LASTING = {name: service for name, service in SERVICES.items() if "restart" in s
 def local(tmp_path: Path) -> dict[str, Part]:
     """The table of `koboshi up`."""
     places = Places(tmp_path, tmp_path / ".koboshi", Path("/tmp/k/x"))
-    return parts_of(Site(places, Ports(24_000), ensure_secrets(places), own_programs(places.cache)), GROUPS)
+    return parts_of(Site(places, Ports(24_000), ensure_secrets(places), own_programs()), usual_groups())
 
 
 def test_the_committed_file_is_what_the_table_says() -> None:
@@ -44,10 +41,14 @@ def test_the_committed_file_is_what_the_table_says() -> None:
 def test_every_variable_of_ours_in_it_is_a_setting_or_one_that_is_known_to_be_none() -> None:
     """Settings refuse a variable that nothing reads: a container would not start with it."""
     for service in SERVICES.values():
-        _, unknown = read_environment(service.get("environment", {}), Known)
+        _, unknown = read_environment(service.get("environment", {}), known(), published())
         assert unknown == []
     asked = set(re.findall(r"KOBOSHI_[A-Z_]+", (REPOSITORY / FILE).read_text()))
-    assert {name for name in asked if "__" not in name} <= {*NOT_SETTINGS, "KOBOSHI_STATE_DIR"}
+    assert {name for name in asked if "__" not in name} <= {
+        *NOT_SETTINGS,
+        *map(port_variable, published()),
+        "KOBOSHI_STATE_DIR",
+    }
 
 
 def test_each_part_of_koboshi_up_is_a_service_with_the_same_command(local: dict[str, Part]) -> None:

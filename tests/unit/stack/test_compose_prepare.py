@@ -7,10 +7,8 @@ from pathlib import Path
 from koboshi.environment import AIRFLOW_PASSWORD, RAY_TOKEN
 from koboshi.stack.compose_prepare import bring_project, write_secrets
 from koboshi.stack.compose_secrets import MAKERS, ensure_env_file, variables
-from koboshi.stack.compose_site import container_site
 from koboshi.stack.places import Places
-from koboshi.stack.secrets import Secrets
-from koboshi.stack.site import Site
+from koboshi.stack.site import Secrets, Site, container_site
 
 
 def test_secrets_are_made_once_and_for_their_owner_only(tmp_path: Path) -> None:

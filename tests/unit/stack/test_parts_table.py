@@ -8,15 +8,13 @@ import pytest
 
 from koboshi.errors import BadInput
 from koboshi.settings import Settings, load_settings
-from koboshi.stack.kafka_part import broker_properties, cluster_id, detour
 from koboshi.stack.part import from_json, to_json
-from koboshi.stack.parts_table import GROUPS, chosen_groups, endpoints, external_groups, parts_of
+from koboshi.stack.parts.kafka import broker_properties, cluster_id, detour
+from koboshi.stack.parts.ray import WORKER_OFFSETS
+from koboshi.stack.parts_table import chosen_groups, endpoints, external_groups, parts_of, usual_groups
 from koboshi.stack.places import Places
 from koboshi.stack.ports import USED_OFFSETS, Ports
-from koboshi.stack.programs import own_programs
-from koboshi.stack.ray_parts import WORKER_OFFSETS
-from koboshi.stack.secrets import ensure_secrets
-from koboshi.stack.site import Site
+from koboshi.stack.site import Site, ensure_secrets, own_programs
 
 
 def settings(project: Path, text: str = "") -> Settings:
@@ -29,12 +27,12 @@ def settings(project: Path, text: str = "") -> Settings:
 def site(tmp_path: Path) -> Site:
     loaded = settings(tmp_path / "project")
     places = Places(tmp_path / "project", loaded.state_dir, Path("/tmp/k/x"))
-    return Site(places, Ports(24_000), ensure_secrets(places), own_programs(places.cache))
+    return Site(places, Ports(24_000), ensure_secrets(places), own_programs())
 
 
 def test_no_two_parts_have_a_port_in_common_and_all_are_of_the_block(site: Site) -> None:
     """Ray's workers included."""
-    ports = [port for part in parts_of(site, GROUPS).values() for port in part.ports]
+    ports = [port for part in parts_of(site, usual_groups()).values() for port in part.ports]
     ports += detour(site.ports)
     workers = [24_000 + i for low, high in WORKER_OFFSETS.values() for i in range(low, high + 1)]
     assert len(set(ports + workers)) == len(ports + workers)
@@ -43,7 +41,7 @@ def test_no_two_parts_have_a_port_in_common_and_all_are_of_the_block(site: Site)
 
 def test_no_part_listens_beyond_this_machine(site: Site) -> None:
     """No address of all interfaces anywhere in commands and settings."""
-    for part in parts_of(site, GROUPS).values():
+    for part in parts_of(site, usual_groups()).values():
         assert "0.0.0.0" not in " ".join([*part.argv, *part.environment.values()])  # noqa: S104
     properties = broker_properties(Path("/d"), Ports(24_000))
     listeners = [line for line in properties.splitlines() if "listeners" in line and "://" in line]
@@ -57,14 +55,14 @@ def test_no_part_listens_beyond_this_machine(site: Site) -> None:
 
 def test_the_launcher_reads_the_part_that_was_written(site: Site) -> None:
     """The table goes through JSON."""
-    for part in parts_of(site, GROUPS).values():
+    for part in parts_of(site, usual_groups()).values():
         assert from_json(json.loads(json.dumps(to_json(part)))) == part
 
 
 def test_endpoints_are_what_settings_read(site: Site) -> None:
     """Whoever loads settings finds the running stack; only the started groups are in it."""
     site.places.state_dir.mkdir(parents=True, exist_ok=True)
-    site.places.endpoints.write_text(json.dumps(endpoints(site, GROUPS)))
+    site.places.endpoints.write_text(json.dumps(endpoints(site, usual_groups())))
     loaded = load_settings(site.places.project)
     assert loaded.kafka.bootstrap_servers == "127.0.0.1:24000"
     assert loaded.ray.token_path == site.secrets.ray_token_path

@@ -10,8 +10,8 @@ from koboshi.drills.kit.landed import kafka_works, landed_equals_the_broker
 from koboshi.drills.kit.tcp_proxy import TcpProxy
 from koboshi.errors import Unavailable
 from koboshi.settings import Settings
-from koboshi.stack.kafka_part import detour
 from koboshi.stack.operate import known_parts
+from koboshi.stack.parts.kafka import detour
 from koboshi.stack.places import find_places
 from koboshi.stack.ports import Ports, kept_base
 

@@ -15,9 +15,8 @@ from koboshi.drills.serving.load_scene import LoadScene, all_answered, all_right
 from koboshi.errors import Unavailable
 from koboshi.probes.http_json import call
 from koboshi.probes.mlflow_probe import probe_mlflow
-from koboshi.settings import Settings, required
+from koboshi.settings import SLOT, Settings, required
 
-SLOT = "champion"
 FIRST, CORRUPT, FALSE, GOOD = 1, 2, 3, 4
 REQUESTS, RATE, QUESTIONS = 1_000, 50.0, 50
 LOOKED_AT_WITHIN_S, LOOK_S = 60.0, 0.2

@@ -5,21 +5,18 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from koboshi.drills.kit.own_run import OwnProcess, free_port
 from koboshi.drills.kit.parts import processes_of
 from koboshi.errors import Unavailable
-from koboshi.probes.http_json import call
-from koboshi.serving.envoy_config import render
+from koboshi.gateways.envoy import ENVOY
+from koboshi.gateways.gateway import Front, ReplicaSeen
 from koboshi.settings import Settings, required
-from koboshi.stack.gateway_part import envoy_command
 from koboshi.stack.operate import known_parts
 from koboshi.stack.places import find_places
 
-Render = Callable[[int, int, Mapping[str, int]], str]
+Render = Callable[[Front], str]
 LOOK_S = 0.1
-TROUBLES = ("cx_connect_fail", "rq_error", "rq_timeout")
 
 
 class Gateway:
@@ -31,22 +28,14 @@ class Gateway:
         """`pids` tells its processes; `process` is ended with the drill, when the gateway is the drill's own."""
         self.url, self.pids, self._admin, self._process = url, pids, admin, process
 
-    def hosts(self) -> dict[int, dict[str, Any]]:
-        """What Envoy knows of each replica, by port: `healthy`, and how many tries failed there."""
-        told = call(f"{self._admin}/clusters?format=json")
-        hosts = [host for cluster in told["cluster_statuses"] for host in cluster.get("host_statuses", ())]
-        return {host["address"]["socket_address"]["port_value"]: _host(host) for host in hosts}
+    def hosts(self) -> dict[int, ReplicaSeen]:
+        """What Envoy knows of each replica, by port."""
+        return ENVOY.observe(self._admin)
 
     def close(self) -> None:
         """End a gateway of one's own."""
         if self._process is not None:
             self._process.stop()
-
-
-def _host(status: Mapping[str, Any]) -> dict[str, Any]:
-    counted = {stat["name"]: int(stat.get("value", 0)) for stat in status["stats"]}
-    failed = [name for name, value in status["health_status"].items() if name.startswith("failed_") and value]
-    return {"healthy": not failed, "troubles": sum(counted.get(name, 0) for name in TROUBLES)}
 
 
 MakeGateway = Callable[[Settings, Path, Mapping[str, int]], Gateway]
@@ -63,12 +52,14 @@ def stack_gateway(settings: Settings, _folder: Path, _replicas: Mapping[str, int
     return Gateway(url, f"http://127.0.0.1:{admin}", partial(processes_of, settings, "gateway"))
 
 
-def own_gateway(_settings: Settings, folder: Path, replicas: Mapping[str, int], render: Render = render) -> Gateway:
+def own_gateway(
+    _settings: Settings, folder: Path, replicas: Mapping[str, int], render: Render = ENVOY.render
+) -> Gateway:
     """A process of the drill's, with the configuration that the stack's gateway has, or another one."""
     listen, admin = free_port(), free_port()
     configuration = folder / "envoy.yaml"
-    configuration.write_text(render(listen, admin, replicas))
-    process = OwnProcess("gateway", envoy_command(configuration), folder, {})
+    configuration.write_text(render(Front(listen, admin, replicas)))
+    process = OwnProcess("gateway", ENVOY.command(configuration), folder, {})
     process.start()
     return Gateway(f"http://127.0.0.1:{listen}", f"http://127.0.0.1:{admin}", process.pids, process)
 
@@ -105,4 +96,4 @@ class Watch:
                 host = self._gateway.hosts()[self._port]
             except (Unavailable, KeyError):
                 continue
-            self.seen.append((time.time(), host["healthy"], host["troubles"]))
+            self.seen.append((time.time(), host.healthy, host.troubles))

@@ -17,7 +17,6 @@ from koboshi.stack.places import find_places
 if TYPE_CHECKING:
     from koboshi.registry.mlflow_registry import MlflowRegistry
 
-SLOT = "champion"
 REQUESTS, RATE, QUESTIONS = 5_000, 250.0, 100
 WARM = 300
 READY_WITHIN_S = 60.0
@@ -79,7 +78,7 @@ class LoadScene:
         from koboshi.drills.kit.mlflow_versions import questions, registered
 
         registry = self.registry()
-        model = registered(registry, registry.aliased(SLOT))
+        model = registered(registry, registry.aliased(self.settings.serving.slot))
         self.version = str(model.ref.version)
         return questions([model], QUESTIONS)
 
@@ -126,7 +125,7 @@ def _has_all(gateway: Gateway, ports: Collection[int]) -> bool:
         hosts = gateway.hosts()
     except Unavailable:
         return False
-    return all(hosts.get(port, {}).get("healthy") for port in ports)
+    return all(port in hosts and hosts[port].healthy for port in ports)
 
 
 def _is_warm(load: Load, replicas: Collection[str]) -> bool:
@@ -145,24 +144,24 @@ def wait_until(question: Callable[[], bool], within_s: float, what: str) -> None
 
 def champion_is_served(scene: LoadScene) -> Finding:
     """Every replica of this machine's stack answers with the version that the registry calls champion."""
-    replicas, found = scene.replicas, {}
+    replicas, found, slot = scene.replicas, {}, scene.settings.serving.slot
     if len(replicas) < 2:
         return Finding("champion_is_served", False, "this stack has no replicas: start them with `koboshi up`")
     for name, port in replicas.items():
         found[name] = call(f"http://127.0.0.1:{port}/version")["version"]
-    champion = scene.registry().aliased(SLOT)
+    champion = scene.registry().aliased(slot)
     if champion is None:
-        said = f"nothing has been promoted to {SLOT} yet, so there is nothing to serve: `make demo` does it"
+        said = f"nothing has been promoted to {slot} yet, so there is nothing to serve: `make demo` does it"
         return Finding("champion_is_served", False, said)
     told = ", ".join(f"{name} version {version}" for name, version in found.items())
     holds = set(found.values()) == {champion}
-    return Finding("champion_is_served", holds, f"version {champion} is {SLOT}; the replicas serve: {told}")
+    return Finding("champion_is_served", holds, f"version {champion} is {slot}; the replicas serve: {told}")
 
 
 def gateway_has_all_replicas(scene: LoadScene) -> Finding:
     """The stack's gateway sends to every replica; one that has just come back has some seconds to be taken in."""
     gateway, deadline = stack_gateway(scene.settings, scene.settings.state_dir, scene.replicas), time.monotonic() + IN_S
-    while (healthy := sum(host["healthy"] for host in gateway.hosts().values())) < len(scene.replicas):
+    while (healthy := sum(host.healthy for host in gateway.hosts().values())) < len(scene.replicas):
         if time.monotonic() > deadline:
             break
         time.sleep(LOOK_S)

@@ -29,7 +29,7 @@ from koboshi.errors import Unavailable
 from koboshi.ledger import Ledger
 from koboshi.refs import DatasetRef
 from koboshi.settings import Settings, required
-from koboshi.stack.ray_workers import STEP_MARK, title
+from koboshi.stack.parts.ray import STEP_MARK, title
 from koboshi.training import UnitSpec
 from koboshi.training.attach import Jobs, Submission, attain
 from koboshi.training.on_ray.ray_submit import RayJobs, submission

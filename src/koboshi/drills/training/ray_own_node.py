@@ -15,10 +15,10 @@ from koboshi.drills.kit.own_run import OwnProcess
 from koboshi.errors import Unavailable
 from koboshi.settings import Settings
 from koboshi.stack.operate import known_parts
+from koboshi.stack.parts.ray import NODE_PORTS, NODES, OBJECT_STORE_BYTES, START
 from koboshi.stack.places import find_places
 from koboshi.stack.ports import choose_base, first_ephemeral_port, is_free
 from koboshi.stack.process_table import ours, read_processes, start_ticks
-from koboshi.stack.ray_parts import NODE_PORTS, NODES, OBJECT_STORE_BYTES, START
 
 PROGRAM = "koboshi.drills.training.ray_own_node"
 WORKER_PORTS = 20

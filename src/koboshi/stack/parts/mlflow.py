@@ -1,8 +1,16 @@
 """MLflow: tracking server and registry, handing artefacts through."""
 
+from typing import TYPE_CHECKING
+
 from koboshi.stack.part import Part
+from koboshi.stack.parts import postgres
 from koboshi.stack.ports import LOOPBACK, Ports
 from koboshi.stack.site import Site
+from koboshi.stack.technology import Container, Technology
+
+if TYPE_CHECKING:
+    from koboshi.probes import Health
+    from koboshi.settings import Settings
 
 SERVER = 3
 
@@ -29,7 +37,7 @@ def mlflow_part(site: Site) -> Part:
         group="mlflow",
         argv=(site.programs.python, "-m", "mlflow", "server", "--serve-artifacts", *flags),
         environment={
-            "MLFLOW_BACKEND_STORE_URI": site.database("mlflow", folder / "mlflow.db"),
+            "MLFLOW_BACKEND_STORE_URI": postgres.database(site, "mlflow", folder / "mlflow.db"),
             "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
             "MLFLOW_DISABLE_TELEMETRY": "true",
             "DO_NOT_TRACK": "true",
@@ -37,6 +45,29 @@ def mlflow_part(site: Site) -> Part:
         folder=folder,
         log=places.logs / "mlflow.log",
         ports=(ports.at(SERVER),),
-        after_ports=site.database_gates,
+        after_ports=postgres.gates(site),
         address=tracking_uri(ports),
     )
+
+
+def _probe(settings: "Settings", _parts: tuple[Part, ...]) -> "Health":
+    from koboshi.probes.mlflow_probe import probe_mlflow
+
+    return probe_mlflow(str(settings.mlflow.tracking_uri))
+
+
+def _login(settings: "Settings") -> dict[str, str] | None:
+    return {"what": "MLflow", "url": settings.mlflow.tracking_uri} if settings.mlflow.tracking_uri else None
+
+
+TECHNOLOGY = Technology(
+    group="mlflow",
+    parts=lambda site, _groups: (mlflow_part(site),),
+    after=("postgres",),
+    address=lambda settings: settings.mlflow.tracking_uri,
+    endpoints=lambda site: {"tracking_uri": tracking_uri(site.ports)},
+    folders=("mlflow",),
+    probe=_probe,
+    login=_login,
+    container=Container(published=("mlflow", SERVER), volume=True, project=False),
+)

@@ -1,11 +1,18 @@
 """Ray: a head without CPUs (jobs API, dashboard) and two nodes, each a process of its own."""
 
 from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from koboshi.errors import Unavailable
 from koboshi.stack.part import Part
-from koboshi.stack.places import Places
 from koboshi.stack.ports import LOOPBACK, Ports
-from koboshi.stack.site import Site
+from koboshi.stack.site import Site, text_of
+from koboshi.stack.technology import FRESH_S, Container, Technology
+
+if TYPE_CHECKING:
+    from koboshi.probes import Health
+    from koboshi.settings import Settings
 
 GCS, DASHBOARD, AUTOSCALER_METRICS, DASHBOARD_METRICS = 10, 11, 12, 13
 NODE_OFFSETS = {"ray-head": 14, "ray-node-1": 20, "ray-node-2": 26}
@@ -27,6 +34,10 @@ HEALTH_CHECK = {"initial_delay_ms": 5000, "period_ms": 1000, "timeout_ms": 3000,
 # How often a node asks whether its head still knows it. By Ray's default, a minute, the nodes of a head that was killed
 # and is back stay lost for up to a minute more.
 SELF_CHECK_MS = 3000
+FRESH_NODE_S = 240.0  # a driver of its own and a task cost seconds of CPU; the head watches its nodes by the second
+ACTOR_PREFIX = "koboshi-"
+STEP_MARK = "/step-"  # an actor in the middle of a step has `<unit>/step-<k>` for its title
+ACTORS_LIMIT_S = 20.0
 
 
 def gcs_address(ports: Ports) -> str:
@@ -125,10 +136,99 @@ def _environment(site: Site) -> dict[str, str]:
     }
 
 
-def link_ray_folder(places: Places) -> None:
+def link_ray_folder(site: Site) -> None:
     """Ray's sessions and logs stay in the state folder; its sockets are reached by the short path of a link."""
+    if site.ports.by_name:
+        return
+    places = site.places
     sessions = places.state_dir / "ray"
     sessions.mkdir(parents=True, exist_ok=True)
     link = places.runtime / "ray"
     if not link.is_symlink():
         link.symlink_to(sessions, target_is_directory=True)
+
+
+def training_worker(jobs_url: str, token_path: Path | None) -> tuple[int, str]:
+    """The process id and the doing of an actor that is in the middle of a step, or of one that waits for work.
+
+    Raises `Unavailable` when nothing trains.
+    """
+    actors = [a for a in _actors(jobs_url, token_path) if str(a.get("name", "")).startswith(ACTOR_PREFIX)]
+    doings = [(int(actor["pid"]), title(int(actor["pid"]))) for actor in actors if actor.get("pid")]
+    alive = sorted((STEP_MARK not in doing, pid, doing) for pid, doing in doings if doing)
+    if not alive:
+        raise Unavailable("no actor is training now: trigger the DAG `train`, and try again while its task runs.")
+    _, pid, doing = alive[0]
+    return pid, doing
+
+
+def title(pid: int) -> str:
+    """What a process calls itself; empty when it is gone."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0").replace(b"\0", b" ").decode()
+    except OSError:
+        return ""
+
+
+def _actors(jobs_url: str, token_path: Path | None) -> list[dict[str, Any]]:
+    from koboshi.probes.http_json import call
+
+    query = "detail=1&limit=1000&filter_keys=state&filter_predicates=%3D&filter_values=ALIVE"
+    headers = {"Authorization": f"Bearer {token_path.read_text().strip()}"} if token_path else {}
+    try:
+        answer = call(f"{jobs_url}/api/v0/actors?{query}", headers=headers, limit_s=ACTORS_LIMIT_S)
+        return list(answer["data"]["result"]["result"])
+    except (Unavailable, KeyError, TypeError) as error:
+        raise Unavailable(f"Ray at {jobs_url} does not list its actors ({error}): see `koboshi status`.") from error
+
+
+def _killed_by_name(settings: "Settings") -> tuple[int, str]:
+    if settings.ray.jobs_url is None:
+        raise Unavailable("Ray does not run: start it with `koboshi up ray`.")
+    return training_worker(settings.ray.jobs_url, settings.ray.token_path)
+
+
+def _probe(settings: "Settings", parts: tuple[Part, ...]) -> "Health":
+    from koboshi.probes.ray_probe import probe_ray
+
+    return probe_ray(str(settings.ray.address), settings.ray.token_path, len(NODES) if parts else 1)
+
+
+def _probe_of(settings: "Settings", part: Part) -> "Health":
+    from koboshi.probes.ray_probe import probe_ray, probe_ray_head
+
+    ray = settings.ray
+    if part.name in NODES:
+        return probe_ray(str(ray.address), ray.token_path, 1, only=part.name)
+    return probe_ray_head(str(ray.jobs_url), ray.token_path)
+
+
+def _login(settings: "Settings") -> dict[str, str] | None:
+    if not settings.ray.jobs_url:
+        return None
+    token = text_of(settings.ray.token_path)
+    return {"what": "Ray", "url": settings.ray.jobs_url, **({"token": token} if token else {})}
+
+
+TECHNOLOGY = Technology(
+    group="ray",
+    parts=lambda site, _groups: ray_parts(site),
+    address=lambda settings: settings.ray.address or settings.ray.jobs_url,
+    endpoints=lambda site: {
+        "address": gcs_address(site.ports),
+        "jobs_url": jobs_url(site.ports),
+        "token_path": str(site.secrets.ray_token_path),
+    },
+    files=link_ray_folder,
+    probe=_probe,
+    probe_of=_probe_of,
+    login=_login,
+    inner={"ray-worker": _killed_by_name},
+    nicknames={"ray-node": NODES[0]},
+    container=Container(
+        published=(HEAD, DASHBOARD),
+        one_block=True,
+        shared_memory="512m",  # where Ray keeps its objects
+        fresh_s=lambda part: FRESH_NODE_S if part in NODES else FRESH_S,
+    ),
+)

