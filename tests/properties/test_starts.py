@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from koboshi.stack.start_history import (
+from koboshi.stack.part import (
     LONGEST_PAUSE_S,
     QUICK_END_S,
     QUICK_ENDS_ALLOWED,

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from koboshi.environment import AIRFLOW_PASSWORD, RAY_TOKEN
-from koboshi.stack.compose_secrets import variables
+from koboshi.stack.compose_prepare import variables
 from tests.support.docker_daemon import Docker, call
 from tests.support.running_stack import KOBOSHI, REPOSITORY
 

@@ -13,10 +13,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from koboshi.settings import Settings, load_settings
-from koboshi.stack.leftovers import find_leftovers
 from koboshi.stack.parts.kafka import JARS
 from koboshi.stack.places import Places, find_places
 from koboshi.stack.ports import USED_OFFSETS, is_free, kept_base
+from koboshi.stack.process_table import find_leftovers
 from tests.support import later_coverage
 from tests.support.later_coverage import CONFIGURATION, LATER
 

@@ -30,10 +30,10 @@ from koboshi.files import TEMPORARY_PREFIX, Published, naming_disk_failures, pub
 from koboshi.ingest.stray_files import open_ledger
 from koboshi.ledger import Ledger, spans
 from koboshi.settings import Settings
-from koboshi.stack.leftovers import find_leftovers
 from koboshi.stack.operate import exclusively
 from koboshi.stack.parts_table import external_groups
 from koboshi.stack.places import find_places, make_own
+from koboshi.stack.process_table import find_leftovers
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

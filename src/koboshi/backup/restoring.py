@@ -19,9 +19,9 @@ from koboshi.errors import BadInput, Conflict, NotConfigured, Permanent
 from koboshi.files import TEMPORARY_PREFIX, naming_disk_failures, publish_bytes
 from koboshi.ledger import Ledger, database
 from koboshi.settings import Settings
-from koboshi.stack.leftovers import find_leftovers
 from koboshi.stack.operate import exclusively
 from koboshi.stack.places import Places, find_places, make_own
+from koboshi.stack.process_table import find_leftovers
 
 VERIFIED = "verified"
 

@@ -14,7 +14,7 @@ def init() -> None:
     Run again, it keeps the secrets that are there, because the volumes were made with them. Git is made to ignore the
     file; one that git tracks is refused.
     """
-    from koboshi.stack.compose_secrets import FILE, ensure_env_file, keep_out_of_git
+    from koboshi.stack.compose_prepare import FILE, ensure_env_file, keep_out_of_git
 
     path = load_settings(with_stack=False).project / FILE
     if keep_out_of_git(path):

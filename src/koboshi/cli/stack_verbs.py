@@ -26,9 +26,9 @@ def up(parts: Annotated[list[str] | None, typer.Argument(help=_choices())] = Non
     """
     from koboshi.rich_tables import console
     from koboshi.stack.operate import start
+    from koboshi.stack.part_state import wait_until_healthy
     from koboshi.stack.places import find_places
     from koboshi.stack.rich_table import Progress
-    from koboshi.stack.until_healthy import wait_until_healthy
 
     settings = _settings(with_stack=False)
     chosen = chosen_groups(parts or (), settings)
@@ -55,7 +55,7 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="For programs.")
     from koboshi.rich_tables import console as console_of
     from koboshi.stack import status as stack_status
     from koboshi.stack.rich_table import login_lines, status_table
-    from koboshi.stack.slots import sentence
+    from koboshi.stack.status import sentence
 
     settings, by_hand = _settings(), _settings(lambda _sentence: None, with_stack=False)
     console = console_of()
@@ -79,7 +79,7 @@ def logs(
     follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on as lines are written.")] = False,
 ) -> None:
     """Show the last lines of a part's log."""
-    from koboshi.stack.log_files import last_lines, log_of, new_lines
+    from koboshi.stack.operate import last_lines, log_of, new_lines
     from koboshi.stack.places import find_places
 
     settings = _settings()

@@ -13,11 +13,10 @@ from koboshi import environment as names
 from koboshi import proxies
 from koboshi.stack import site as of_compose
 from koboshi.stack.part import Part
-from koboshi.stack.parts import technologies
+from koboshi.stack.parts import Container, technologies
 from koboshi.stack.parts_table import endpoints, parts_of, usual_groups
 from koboshi.stack.ports import LOOPBACK
 from koboshi.stack.site import Site
-from koboshi.stack.technology import Container
 
 FILE = "docker-compose.yml"
 HEADER = """\

@@ -5,12 +5,11 @@ import signal
 
 from koboshi.errors import BadInput, Unavailable
 from koboshi.settings import Settings
-from koboshi.stack.leftovers import send
 from koboshi.stack.operate import history, known_parts, not_started
 from koboshi.stack.part_state import pids_of
 from koboshi.stack.parts import technologies
 from koboshi.stack.places import Places
-from koboshi.stack.process_table import read_processes
+from koboshi.stack.process_table import read_processes, send
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -16,9 +16,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from koboshi.stack.part import Part, from_json
+from koboshi.stack.part import QUICK_ENDS_ALLOWED, Part, Start, StartHistory, decide_start, from_json
 from koboshi.stack.process_table import ours, read_processes, start_ticks
-from koboshi.stack.start_history import QUICK_ENDS_ALLOWED, Start, StartHistory, decide_start
 
 GAVE_UP = 96
 TABLE = "parts.json"

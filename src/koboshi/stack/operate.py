@@ -1,26 +1,29 @@
-"""`up` and `down`: the only ones that start and end the stack. What is to be done follows from the table of parts."""
+"""`up`, `down` and `logs`: what is to be done follows from the table of parts, and is done here alone."""
 
 import contextlib
-import fcntl
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from koboshi.errors import BadInput, Conflict
 from koboshi.files import publish_bytes, publish_private
 from koboshi.settings import Settings
 from koboshi.stack import supervisor_control as supervisor
 from koboshi.stack.launch import TABLE
-from koboshi.stack.leftovers import clear_leftovers
-from koboshi.stack.part import Part, from_json, to_json
+from koboshi.stack.part import Part, StartHistory, from_json, to_json
 from koboshi.stack.parts import technologies
 from koboshi.stack.parts_table import endpoints, parts_of, write_files
 from koboshi.stack.places import Places, find_places, prepare_places, remove_runtime
 from koboshi.stack.ports import Ports, claim_block, kept_base
+from koboshi.stack.process_table import clear_leftovers
 from koboshi.stack.site import Site, ensure_secrets, own_programs
-from koboshi.stack.start_history import StartHistory
 
 STOP_LIMIT_S = supervisor.STOP_LIMIT_S + 6
+TAIL_BYTES = 20_000
+POLL_S = 0.3
 
 
 def start(settings: Settings, groups: Sequence[str], say: Callable[[str], None]) -> dict[str, Part]:
@@ -112,9 +115,51 @@ def history(places: Places, name: str) -> StartHistory:
 @contextlib.contextmanager
 def exclusively(places: Places) -> Iterator[None]:
     """One `up` or `down` at a time for a state folder. The kernel lets go of the lock when the process ends."""
-    with (places.own / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise Conflict("another `koboshi up` or `koboshi down` is at work here: wait until it has ended.") from None
+    lock = FileLock(places.own / "lock")
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        raise Conflict("another `koboshi up` or `koboshi down` is at work here: wait until it has ended.") from None
+    try:
         yield
+    finally:
+        lock.release()
+
+
+def log_of(places: Places, name: str) -> Path:
+    """The log file of a part or of the supervisor."""
+    started = {part.name: part.log for part in known_parts(places).values()}
+    logs = {**started, "supervisor": places.logs / "supervisor.log"}
+    if name not in logs:
+        raise not_started(name, list(logs) if started else [])
+    if not logs[name].is_file():
+        raise BadInput(f"{name} has written no log yet: start it with `koboshi up`.")
+    return logs[name]
+
+
+def last_lines(path: Path) -> tuple[list[str], int]:
+    """The last lines of a file, whole ones at their beginning, and the position at which they end."""
+    with path.open("rb") as file:
+        begin = max(0, file.seek(0, 2) - TAIL_BYTES)
+        file.seek(begin)
+        text = file.read()
+    lines = text.decode(errors="replace").splitlines()
+    return lines[1:] if begin else lines, begin + len(text)
+
+
+def new_lines(path: Path, position: int, is_over: Callable[[], bool]) -> Iterator[str]:
+    """Lines as they are written from a position on, also when the file is begun anew, until it is over."""
+    rest = ""
+    while not is_over():
+        size = path.stat().st_size if path.exists() else 0
+        if size < position:
+            position = 0
+        if size == position:
+            time.sleep(POLL_S)
+            continue
+        with path.open("rb") as file:
+            file.seek(position)
+            rest += file.read(size - position).decode(errors="replace")
+        position = size
+        *lines, rest = rest.split("\n")
+        yield from lines

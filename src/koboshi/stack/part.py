@@ -1,9 +1,12 @@
-"""What a part of the stack is: a program with its environment, what it waits for, and where it answers."""
+"""What a part of the stack is, a program with what it waits for; when it was started, and what follows from that."""
 
 import dataclasses
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from koboshi.files import publish_bytes
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -60,3 +63,82 @@ def from_json(values: Mapping[str, Any]) -> Part:
             "after_files": tuple(Path(path) for path in values["after_files"]),
         }
     )
+
+
+QUICK_END_S = 30.0
+QUICK_ENDS_ALLOWED = 6
+LONGEST_PAUSE_S = 20.0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Start:
+    """One start: when (seconds since 1970), as which process (its id, and its start time in the kernel's ticks)."""
+
+    at: float
+    pid: int
+    ticks: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Decision:
+    """Start after `pause_s`, or give up."""
+
+    give_up: bool
+    pause_s: float = 0.0
+
+
+def decide_start(starts: Sequence[float], now: float) -> Decision:
+    """Decide by how long the latest starts lasted. A part that ran for `QUICK_END_S` is forgiven all that was before.
+
+    The first restart comes at once: most ends are accidents. After that the pause doubles, so that a part that cannot
+    start leaves the machine to the others.
+    """
+    quick = quick_ends(starts, now)
+    if quick > QUICK_ENDS_ALLOWED:
+        return Decision(give_up=True)
+    return Decision(give_up=False, pause_s=0.0 if quick < 2 else min(2.0 ** (quick - 2), LONGEST_PAUSE_S))
+
+
+def quick_ends(starts: Sequence[float], now: float) -> int:
+    """How many of the latest starts, one after another, ended soon."""
+    ends = [*starts[1:], now]
+    count = 0
+    for begun, ended in zip(reversed(starts), reversed(ends), strict=False):
+        if ended - begun >= QUICK_END_S + LONGEST_PAUSE_S:
+            break
+        count += 1
+    return count
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class StartHistory:
+    """The starts of one part since `koboshi up` began it, in a file of its own."""
+
+    path: Path
+
+    def starts(self) -> list[Start]:
+        """All starts, oldest first."""
+        return [Start(**start) for start in self._read()["starts"]]
+
+    def note(self) -> str:
+        """Why the part was given up, or an empty text."""
+        return str(self._read()["note"])
+
+    def add(self, start: Start) -> None:
+        """Remember a start; only the part's own launcher writes here."""
+        self._write([*self.starts(), start], "")
+
+    def give_up(self, note: str) -> None:
+        """Leave the sentence that `koboshi status` shows."""
+        self._write(self.starts(), note)
+
+    def forget(self) -> None:
+        """Begin anew: `koboshi up` was asked to try again."""
+        self.path.unlink(missing_ok=True)
+
+    def _read(self) -> dict[str, Any]:
+        return dict(json.loads(self.path.read_text())) if self.path.exists() else {"starts": [], "note": ""}
+
+    def _write(self, starts: Sequence[Start], note: str) -> None:
+        content = {"starts": [dataclasses.asdict(start) for start in starts[-200:]], "note": note}
+        publish_bytes(self.path, json.dumps(content).encode())

@@ -1,20 +1,20 @@
-"""What a person is told of a part: its state, and why it is not healthy."""
+"""What a person is told of a part: its state, and why it is not healthy; and waiting until all are."""
 
 import dataclasses
 import time
-from collections.abc import Iterable, Mapping
-from pathlib import Path
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from koboshi.errors import Unavailable
 from koboshi.probes import Health
-from koboshi.settings import Settings
-from koboshi.stack.health import probe_name
+from koboshi.settings import Settings, load_what_fits
+from koboshi.stack.health import Checks, probe_name, probes, waiting_ports
 from koboshi.stack.operate import history
-from koboshi.stack.part import Part
+from koboshi.stack.part import Part, Start
 from koboshi.stack.parts import technologies
 from koboshi.stack.places import Places
 from koboshi.stack.process_table import Process, ours, read_processes
-from koboshi.stack.start_history import Start
+from koboshi.stack.supervisor_control import process_infos
 
 HEALTHY, UNHEALTHY, STARTING, STOPPED, GAVE_UP = "healthy", "unhealthy", "starting", "stopped", "given up"
 ELSEWHERE = "elsewhere"
@@ -116,11 +116,12 @@ def pids_of(starts: Iterable[Start], processes: Mapping[int, Process]) -> tuple[
 
 def pss_bytes(pid: int) -> int:
     """A process's memory, shared pages counted by their share; 0 when it is gone."""
+    import psutil
+
     try:
-        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    except OSError:
+        return int(psutil.Process(pid).memory_full_info().pss)
+    except psutil.Error:
         return 0
-    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
 
 
 def since_text(since: float | None) -> str:
@@ -130,3 +131,44 @@ def since_text(since: float | None) -> str:
     minutes, seconds = divmod(int(time.time() - since), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
+
+
+LIMIT_S = 300.0
+STEP_S = 0.5
+
+
+def wait_until_healthy(
+    places: Places,
+    parts: Mapping[str, Part],
+    external: frozenset[str],
+    show: Callable[[Sequence[PartState]], None],
+    limit_s: float = LIMIT_S,
+) -> None:
+    """Return when every part, and every group that runs elsewhere, has done real work.
+
+    Raises `Unavailable`, naming parts and reasons, at the limit or as soon as a part has been given up.
+    """
+    settings = load_what_fits(lambda _sentence: None, lambda _project: places.state_dir, project=places.project)
+    checks = Checks(probes(settings, parts.values(), external), waiting_ports(parts.values()))
+    deadline = time.monotonic() + limit_s
+    try:
+        while True:
+            checks.step()
+            states = [
+                *observe(places, parts, process_infos(places), checks.healths, starting=True),
+                *elsewhere(settings, external, checks.healths, starting=True),
+            ]
+            show(states)
+            if checks.all_well():
+                return
+            lost = [state for state in states if state.state == GAVE_UP]
+            if lost or time.monotonic() > deadline:
+                raise Unavailable(_sentence(lost or [state for state in states if state.state != HEALTHY]))
+            time.sleep(STEP_S)
+    finally:
+        checks.close()
+
+
+def _sentence(states: Sequence[PartState]) -> str:
+    reasons = "; ".join(f"{state.name} {state.detail}" for state in states)
+    return f"not healthy: {reasons}. The rest goes on running; `koboshi status` shows it."

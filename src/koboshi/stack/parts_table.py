@@ -7,9 +7,8 @@ from typing import Any
 from koboshi.errors import BadInput
 from koboshi.settings import Settings
 from koboshi.stack.part import Part
-from koboshi.stack.parts import technologies
+from koboshi.stack.parts import Technology, technologies
 from koboshi.stack.site import Site
-from koboshi.stack.technology import Technology
 
 
 def groups() -> tuple[str, ...]:

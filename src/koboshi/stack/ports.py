@@ -1,11 +1,12 @@
 """One block of ports for each stack, so that two stacks never meet; kept as long as it is free."""
 
 import dataclasses
-import fcntl
 import json
 import socket
 from collections.abc import Callable, Iterable
 from pathlib import Path
+
+from filelock import FileLock
 
 from koboshi.errors import NotConfigured
 from koboshi.files import publish_bytes
@@ -13,7 +14,7 @@ from koboshi.stack.places import Places
 
 LOOPBACK = "127.0.0.1"
 BLOCK = 100
-USED_OFFSETS = 92
+USED_OFFSETS = BLOCK  # all of them, so that a part that is added finds free ones
 EPHEMERAL = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
 
@@ -67,8 +68,7 @@ def claim_block(places: Places, wanted: int) -> Ports:
 
     One at a time: the lock is held until the claim can be seen.
     """
-    with (places.runtime.parent / "ports.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with FileLock(places.runtime.parent / "ports.lock"):
         base = choose_base(wanted, kept_base(places), _claims_of_others(places), first_ephemeral_port(), is_free)
         (places.runtime / "base_port").write_text(str(base))
     publish_bytes(places.own / "ports.json", json.dumps({"base": base}).encode())

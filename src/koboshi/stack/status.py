@@ -1,20 +1,38 @@
-"""`koboshi status`: every part, the logins, and whether all is well."""
+"""`koboshi status`: every part, the logins, and what each slot serves and refuses, from what the replicas say."""
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from koboshi.errors import Unavailable
+from koboshi.probes.http_json import call
 from koboshi.settings import Settings
-from koboshi.stack import slots as stack_slots
 from koboshi.stack.health import check_once, probes, waiting_ports
 from koboshi.stack.operate import known_parts
 from koboshi.stack.part_state import HEALTHY, PartState, elsewhere, observe
 from koboshi.stack.parts import technologies
 from koboshi.stack.parts_table import external_groups
 from koboshi.stack.places import find_places
-from koboshi.stack.slots import SlotState
 from koboshi.stack.supervisor_control import process_infos
+
+LIMIT_S = 5.0
+SERVES = "replicas"  # the group whose parts follow a slot
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SlotState:
+    """A slot as its replicas see it: by version, which replicas serve it and why it is refused.
+
+    `alias` is the version that the alias points at (None: it is not there, or not known).
+    """
+
+    slot: str
+    alias: int | None
+    alias_gone: bool
+    served: Mapping[int, tuple[str, ...]]
+    refused: Mapping[int, str]
 
 
 def status(settings: Settings, by_hand: Settings) -> list[PartState]:
@@ -25,12 +43,6 @@ def status(settings: Settings, by_hand: Settings) -> list[PartState]:
     asked = probes(settings, parts.values(), external)
     healths = check_once(asked, waiting_ports(parts.values()))
     return [*observe(places, parts, infos, healths), *elsewhere(by_hand, external, healths)]
-
-
-def slots(settings: Settings) -> list[SlotState]:
-    """What is served and what is refused, per slot."""
-    places = find_places(settings.project, settings.state_dir)
-    return stack_slots.slots(settings, known_parts(places).values() if process_infos(places) else ())
 
 
 def logins(settings: Settings) -> list[dict[str, str]]:
@@ -52,3 +64,53 @@ def as_json(states: Sequence[PartState], served: Sequence[SlotState], opened: Se
         "logins": opened,
     }
     return json.dumps(content, indent=1)
+
+
+def slots(settings: Settings) -> list[SlotState]:
+    """What is served and what is refused, per slot.
+
+    Each replica is asked, or one through the gateway where the replicas are elsewhere; who is silent is left out.
+    """
+    places = find_places(settings.project, settings.state_dir)
+    parts = known_parts(places).values() if process_infos(places) else ()
+    addresses = [part.address for part in parts if part.group == SERVES]
+    addresses = addresses or ([settings.gateway.url] if settings.gateway.url else [])
+    with ThreadPoolExecutor(max(1, len(addresses))) as pool:
+        return seen_by([state for state in pool.map(_ask, addresses) if state])
+
+
+def seen_by(replicas: Iterable[Mapping[str, Any]]) -> list[SlotState]:
+    """The slots that these replicas follow, from what each says of itself. Pure."""
+    by_slot: dict[str, list[Mapping[str, Any]]] = {}
+    for replica in replicas:
+        by_slot.setdefault(str(replica["slot"]), []).append(replica)
+    return [_slot(name, by_slot[name]) for name in sorted(by_slot)]
+
+
+def sentence(state: SlotState) -> str:
+    """One line for a person."""
+    alias = "gone" if state.alias_gone else "not set" if state.alias is None else f"at version {state.alias}"
+    served = [f"version {version} answers ({', '.join(names)})" for version, names in state.served.items()]
+    refused = [f"version {version} is refused: {reason.rstrip('.')}" for version, reason in state.refused.items()]
+    return "; ".join([f"slot {state.slot}: the alias is {alias}", *(served or ["no version answers"]), *refused])
+
+
+def _slot(name: str, replicas: list[Mapping[str, Any]]) -> SlotState:
+    served: dict[int, tuple[str, ...]] = {}
+    refused: dict[int, str] = {}
+    for replica in replicas:
+        if (version := replica.get("version")) is not None:
+            served[version] = (*served.get(version, ()), str(replica.get("replica", "a replica")))
+        if told := replica.get("refused"):
+            refused[told["version"]] = str(told["reason"])
+    aliases = [replica.get("alias") for replica in replicas if replica.get("alias") is not None]
+    gone = any(replica.get("alias_gone") for replica in replicas)
+    return SlotState(name, aliases[-1] if aliases else None, gone and not aliases, served, refused)
+
+
+def _ask(url: str) -> Mapping[str, Any] | None:
+    try:
+        state = call(f"{url}/version", limit_s=LIMIT_S)
+    except Unavailable:
+        return None  # its line in the table says why
+    return state if isinstance(state, dict) and "slot" in state else None

@@ -15,7 +15,7 @@ from koboshi.files import publish_bytes
 from koboshi.proxies import direct
 from koboshi.stack.launch import GAVE_UP
 from koboshi.stack.places import Places
-from koboshi.stack.process_table import TAG, start_ticks
+from koboshi.stack.process_table import TAG, recorded_supervisor, start_ticks
 
 ANSWER_LIMIT_S = 15.0
 STOP_LIMIT_S = 12
@@ -97,15 +97,6 @@ def environment_of_parts(environment: Mapping[str, str], places: Places) -> dict
     """
     kept = {name: value for name, value in environment.items() if not name.startswith(FOREIGN_SETTINGS)}
     return {**kept, **direct(kept), TAG: places.stack_id}
-
-
-def recorded_supervisor(places: Places) -> tuple[int, int] | None:
-    """The id and start time of the supervisor that was started last."""
-    path = places.own / "supervisor.start"
-    if not path.is_file() or not path.read_text():
-        return None
-    pid, ticks = path.read_text().split()
-    return int(pid), int(ticks)
 
 
 def answers(places: Places) -> bool:

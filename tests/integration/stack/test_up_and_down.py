@@ -10,10 +10,8 @@ from typing import Any
 
 import pytest
 
-from koboshi.stack.leftovers import find_leftovers
 from koboshi.stack.operate import history
-from koboshi.stack.process_table import read_process
-from koboshi.stack.supervisor_control import recorded_supervisor
+from koboshi.stack.process_table import find_leftovers, read_process, recorded_supervisor
 from tests.support.running_stack import RunningStack, project_copy
 
 pytestmark = [pytest.mark.stack, pytest.mark.airflow]

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from koboshi.stack.compose_file import FILE
-from koboshi.stack.compose_secrets import ensure_env_file
+from koboshi.stack.compose_prepare import ensure_env_file
 
 REPOSITORY = Path(__file__).parents[3]
 

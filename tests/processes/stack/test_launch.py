@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 
 from koboshi.stack import launch
-from koboshi.stack.part import Part, Step, to_json
-from koboshi.stack.start_history import Start, StartHistory
+from koboshi.stack.part import Part, Start, StartHistory, Step, to_json
 
 
 def part(folder: Path, *argv: str, **changes: object) -> Part:

@@ -12,10 +12,6 @@ from typing import Any, NoReturn
 
 import pytest
 
-import koboshi.stack.kill
-import koboshi.stack.rich_table
-import koboshi.stack.status
-import koboshi.stack.until_healthy  # noqa: F401  (all before the fork: the other user may not read the packages)
 from koboshi.backup.making import Watch, back_up
 from koboshi.cli import app
 from koboshi.errors import Conflict, KoboshiError
@@ -24,9 +20,8 @@ from koboshi.files import publish_bytes
 from koboshi.ingest.stray_files import open_ledger
 from koboshi.ledger import Ledger, spans
 from koboshi.settings import load_settings
-from koboshi.stack.leftovers import find_leftovers
 from koboshi.stack.places import find_places
-from koboshi.stack.process_table import TAG, start_ticks
+from koboshi.stack.process_table import TAG, find_leftovers, start_ticks
 from tests.support.other_user import OTHER, as_other_user, open_folder
 
 WHOSE = f"belongs to user root, and this is user {OTHER}: run this as root, or give the project to {OTHER} with"

@@ -11,7 +11,7 @@ from koboshi.environment import NOT_SETTINGS, port_variable, read_environment
 from koboshi.proxies import NAMES
 from koboshi.settings import known
 from koboshi.stack.compose_file import ENDED_WELL, FILE, HEALTHY, render
-from koboshi.stack.compose_secrets import MAKERS
+from koboshi.stack.compose_prepare import MAKERS
 from koboshi.stack.part import Part
 from koboshi.stack.parts import published
 from koboshi.stack.parts_table import parts_of, usual_groups

@@ -5,8 +5,7 @@ import stat
 from pathlib import Path
 
 from koboshi.environment import AIRFLOW_PASSWORD, RAY_TOKEN
-from koboshi.stack.compose_prepare import bring_project, write_secrets
-from koboshi.stack.compose_secrets import MAKERS, ensure_env_file, variables
+from koboshi.stack.compose_prepare import MAKERS, bring_project, ensure_env_file, variables, write_secrets
 from koboshi.stack.places import Places
 from koboshi.stack.site import Secrets, Site, container_site
 

@@ -1,6 +1,6 @@
 """What is served and what is refused, per slot, from what the replicas say."""
 
-from koboshi.stack.slots import SlotState, seen_by, sentence
+from koboshi.stack.status import SlotState, seen_by, sentence
 
 
 def replica(name, version, *, slot="champion", alias=None, gone=False, refused=None):

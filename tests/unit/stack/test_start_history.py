@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from koboshi.stack.start_history import QUICK_ENDS_ALLOWED, Start, StartHistory, decide_start
+from koboshi.stack.part import QUICK_ENDS_ALLOWED, Start, StartHistory, decide_start
 
 
 def test_the_first_start_and_the_first_restart_come_at_once() -> None:

@@ -10,9 +10,9 @@ from koboshi.errors import KoboshiError, Unavailable
 from koboshi.settings import Settings
 from koboshi.stack.kill import find_victim
 from koboshi.stack.operate import known_parts
+from koboshi.stack.part_state import wait_until_healthy
 from koboshi.stack.places import Places, find_places
 from koboshi.stack.supervisor_control import add_and_start, connected, process_infos
-from koboshi.stack.until_healthy import wait_until_healthy
 
 HELD_WITHIN_S = 60.0
 WHOLE_WITHIN_S = 150.0  # so long a cluster may take to do real work on every node again

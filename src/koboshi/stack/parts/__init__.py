@@ -3,20 +3,96 @@
 A module that describes one has a `TECHNOLOGY`. They import light: what runs their programs is imported when it is used.
 """
 
+import dataclasses
 import functools
 import importlib
 import pkgutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-    from koboshi.stack.technology import Technology
+    from koboshi.probes import Health
+    from koboshi.settings import Settings
+    from koboshi.stack.part import Part
+    from koboshi.stack.parts.jars import Jars
+    from koboshi.stack.site import Site
+
+FRESH_S = 45.0
+
+
+def _nothing(_site: "Site") -> None:
+    """No files are needed."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Container:
+    """The form of a technology's programs in docker-compose.yml, where it is not that of any other service.
+
+    `published` is the part that a person opens and the offset of its port. `one_block`: the parts have the same
+    variables, which are written once. `volume`: its state is in a volume of its own, called like the group.
+    `addresses`: its programs run verbs or tasks, and get the addresses of everything. `of_browser` makes variables from
+    the port under which a browser finds the published part. `fresh_s` of a part: so long does a success of its health
+    check count.
+    """
+
+    published: tuple[str, int] | None = None
+    one_block: bool = False
+    volume: bool = False
+    project: bool = True
+    addresses: bool = False
+    shared_memory: str = ""
+    stop_signal: str = ""
+    of_browser: Callable[[str], Mapping[str, str]] = lambda _port: {}
+    fresh_s: Callable[[str], float] = lambda _part: FRESH_S
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Technology:
+    """One group of parts. Everything is a function of the site (before the start) or of the settings (after it).
+
+    `group`: the name that `koboshi up` takes.
+    `parts`: its programs on a site; the second argument has the groups that are started with it.
+    `after`: the groups that come first in the table, because these programs need them.
+    `by_default`: started when no part is named.
+    `by_site`: True for a site that needs this; then it cannot be chosen by name. None: it is chosen by name.
+    `address`: what koboshi.toml or the environment say of a server elsewhere; where there is one, nothing is started.
+    `section`, `endpoints`: the section of settings, declared here if `koboshi.settings` has it not, and the values that
+    the started parts give it.
+    `jars`, `files`, `folders`: what is fetched, written and made in the state folder before the start.
+    `probe`: real work of the whole group; without parts it runs elsewhere. None: its parts are asked one by one.
+    `probe_of`: real work of one part for itself; without it, the group's.
+    `login`: what a person opens in a browser (`what`, `url`, and secrets).
+    `nicknames`, `inner`: further names for `koboshi kill`: of a part, or of a process inside of one (its id and doing).
+    """
+
+    group: str
+    parts: "Callable[[Site, frozenset[str]], tuple[Part, ...]]"
+    after: tuple[str, ...] = ()
+    by_default: bool = True
+    by_site: "Callable[[Site], bool] | None" = None
+    address: "Callable[[Settings], str | None]" = lambda _settings: None
+    section: "tuple[str, type[BaseModel]] | None" = None
+    endpoints: "Callable[[Site], Mapping[str, str]] | None" = None
+    jars: "Jars | None" = None
+    files: "Callable[[Site], None]" = _nothing
+    folders: tuple[str, ...] = ()
+    probe: "Callable[[Settings, tuple[Part, ...]], Health] | None" = None
+    probe_of: "Callable[[Settings, Part], Health] | None" = None
+    login: "Callable[[Settings], dict[str, str] | None]" = lambda _settings: None
+    nicknames: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    inner: "Mapping[str, Callable[[Settings], tuple[int, str]]]" = dataclasses.field(default_factory=dict)
+    container: Container = Container()
+
+    @property
+    def section_name(self) -> str:
+        """The name of its section in settings."""
+        return self.section[0] if self.section else self.group
 
 
 @functools.cache
-def technologies() -> "Mapping[str, Technology]":
+def technologies() -> Mapping[str, Technology]:
     """Every technology by its group, each after those that it needs; side by side by their names."""
     modules = (importlib.import_module(f"{__name__}.{found.name}") for found in pkgutil.iter_modules(__path__))
     described: dict[str, Technology] = {
@@ -29,7 +105,7 @@ def technologies() -> "Mapping[str, Technology]":
     return {group: described[group] for group in sorted(described, key=order)}
 
 
-def _depth(group: str, described: "Mapping[str, Technology]") -> int:
+def _depth(group: str, described: Mapping[str, Technology]) -> int:
     return max((1 + _depth(other, described) for other in described[group].after), default=0)
 
 

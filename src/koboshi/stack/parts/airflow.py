@@ -5,11 +5,10 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from koboshi.stack.part import Part, Step
-from koboshi.stack.parts import postgres
+from koboshi.stack.parts import Container, Technology, postgres
 from koboshi.stack.parts.ray import ray_client_environment
 from koboshi.stack.ports import LOOPBACK, Ports
 from koboshi.stack.site import ADMIN, Site, text_of
-from koboshi.stack.technology import Container, Technology
 
 if TYPE_CHECKING:
     from koboshi.probes import Health

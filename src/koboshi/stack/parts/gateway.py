@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 from koboshi.gateways.envoy import ENVOY
 from koboshi.gateways.gateway import Front
 from koboshi.stack.part import Part
+from koboshi.stack.parts import Container, Technology
 from koboshi.stack.parts.replicas import replica_ports
 from koboshi.stack.places import Places
 from koboshi.stack.ports import Ports
 from koboshi.stack.site import Site
-from koboshi.stack.technology import Container, Technology
 
 if TYPE_CHECKING:
     from koboshi.probes import Health

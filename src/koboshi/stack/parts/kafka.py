@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from koboshi.files import publish_bytes
 from koboshi.stack.part import Part, Step
+from koboshi.stack.parts import Container, Technology
 from koboshi.stack.parts.jars import Jars
 from koboshi.stack.places import Places
 from koboshi.stack.ports import LOOPBACK, Ports
 from koboshi.stack.site import Site
-from koboshi.stack.technology import Container, Technology
 
 if TYPE_CHECKING:
     from koboshi.probes import Health

@@ -3,10 +3,9 @@
 from typing import TYPE_CHECKING
 
 from koboshi.stack.part import Part
-from koboshi.stack.parts import postgres
+from koboshi.stack.parts import Container, Technology, postgres
 from koboshi.stack.ports import LOOPBACK, Ports
 from koboshi.stack.site import Site
-from koboshi.stack.technology import Container, Technology
 
 if TYPE_CHECKING:
     from koboshi.probes import Health

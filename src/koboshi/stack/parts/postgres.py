@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from koboshi.stack.part import Part, Step
+from koboshi.stack.parts import Container, Technology
 from koboshi.stack.site import Site
-from koboshi.stack.technology import Container, Technology
 
 if TYPE_CHECKING:
     from koboshi.probes import Health

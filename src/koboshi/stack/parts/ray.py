@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from koboshi.errors import Unavailable
 from koboshi.stack.part import Part
+from koboshi.stack.parts import FRESH_S, Container, Technology
 from koboshi.stack.ports import LOOPBACK, Ports
 from koboshi.stack.site import Site, text_of
-from koboshi.stack.technology import FRESH_S, Container, Technology
 
 if TYPE_CHECKING:
     from koboshi.probes import Health
@@ -164,9 +164,11 @@ def training_worker(jobs_url: str, token_path: Path | None) -> tuple[int, str]:
 
 def title(pid: int) -> str:
     """What a process calls itself; empty when it is gone."""
+    import psutil
+
     try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0").replace(b"\0", b" ").decode()
-    except OSError:
+        return " ".join(psutil.Process(pid).cmdline()).strip()
+    except psutil.Error:
         return ""
 
 

@@ -3,10 +3,9 @@
 from typing import TYPE_CHECKING
 
 from koboshi.stack.part import Part
-from koboshi.stack.parts import mlflow
+from koboshi.stack.parts import Container, Technology, mlflow
 from koboshi.stack.ports import Ports
 from koboshi.stack.site import Site
-from koboshi.stack.technology import Container, Technology
 
 if TYPE_CHECKING:
     from koboshi.probes import Health
