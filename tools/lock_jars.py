@@ -1,4 +1,4 @@
-"""Resolve Kafka's jars anew and write src/koboshi/stack/parts/kafka.lock (`make lock`).
+"""Resolve the jars of the stack's parts anew and write their locks, src/koboshi/stack/parts/*.lock (`make lock`).
 
 Only this looks at what depends on what. A machine that installs takes the listed files as they are, by SHA-256.
 """

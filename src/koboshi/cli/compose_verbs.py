@@ -1,5 +1,7 @@
 """The verbs for containers: the secrets that docker-compose.yml asks for, and the file itself."""
 
+from typing import Annotated
+
 import typer
 
 from koboshi.settings import load_settings
@@ -25,13 +27,16 @@ def init() -> None:
 
 
 @app.command()
-def render() -> None:
+def render(
+    parts: Annotated[list[str] | None, typer.Argument(help="Parts beside those that `koboshi up` starts.")] = None,
+) -> None:
     """Write docker-compose.yml from the descriptions of the parts."""
     from koboshi.files import publish_bytes
     from koboshi.stack.compose_file import FILE
     from koboshi.stack.compose_file import render as text
+    from koboshi.stack.parts_table import usual_groups_with
     from koboshi.stack.site import container_site
 
     path = load_settings(with_stack=False).project / FILE
-    publish_bytes(path, text(container_site()).encode())
+    publish_bytes(path, text(container_site(), usual_groups_with(parts or ())).encode())
     typer.echo(f"{path} is written.")

@@ -37,12 +37,12 @@ EVERYWHERE: Mapping[str, Any] = {
 }
 
 
-def render(site: Site, groups: Sequence[str] = ()) -> str:
+def render(site: Site, groups: Iterable[str] = ()) -> str:
     """The whole text for some groups, or the usual ones, as a person would write it. Pure.
 
     Short lists are in one line, what is shared is written once and named.
     """
-    content = compose(site, groups or usual_groups())
+    content = compose(site, tuple(groups) or usual_groups())
     shared = content[SHARED]
 
     class Dumper(yaml.SafeDumper):

@@ -28,11 +28,21 @@ def external_groups(settings: Settings) -> frozenset[str]:
 
 def chosen_groups(names: Iterable[str], settings: Settings) -> tuple[str, ...]:
     """The groups to start: those named, or the usual ones, without those that run elsewhere."""
+    wanted, external = _known(names) or usual_groups(), external_groups(settings)
+    return tuple(group for group in groups() if group in wanted and group not in external)
+
+
+def usual_groups_with(names: Iterable[str]) -> tuple[str, ...]:
+    """The usual groups, and those named."""
+    wanted = {*usual_groups(), *_known(names)}
+    return tuple(group for group in groups() if group in wanted)
+
+
+def _known(names: Iterable[str]) -> tuple[str, ...]:
     wanted = tuple(names)
     if unknown := sorted(set(wanted).difference(groups())):
         raise BadInput(f"there is no part {', '.join(unknown)}: choose from {', '.join(groups())}.")
-    external = external_groups(settings)
-    return tuple(group for group in groups() if group in (wanted or usual_groups()) and group not in external)
+    return wanted
 
 
 def parts_of(site: Site, chosen: Iterable[str]) -> dict[str, Part]:

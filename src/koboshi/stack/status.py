@@ -47,8 +47,9 @@ def status(settings: Settings, by_hand: Settings) -> list[PartState]:
 
 def logins(settings: Settings) -> list[dict[str, str]]:
     """What a person opens in a browser, and with which name, password or token: first what asks for most."""
-    found = [login for technology in technologies().values() if (login := technology.login(settings))]
-    return sorted(found, key=len, reverse=True)
+    found = [technology.login(settings) for technology in technologies().values()]
+    shown = [{key: str(value) for key, value in login.items()} for login in found if login.get("url")]
+    return sorted(shown, key=len, reverse=True)
 
 
 def all_well(states: Sequence[PartState]) -> bool:

@@ -9,9 +9,10 @@ import pytest
 from koboshi.errors import BadInput
 from koboshi.settings import Settings, load_settings
 from koboshi.stack.part import from_json, to_json
+from koboshi.stack.parts import technologies
 from koboshi.stack.parts.kafka import broker_properties, cluster_id, detour
 from koboshi.stack.parts.ray import WORKER_OFFSETS
-from koboshi.stack.parts_table import chosen_groups, endpoints, external_groups, parts_of, usual_groups
+from koboshi.stack.parts_table import chosen_groups, endpoints, external_groups, groups, parts_of, usual_groups
 from koboshi.stack.places import Places
 from koboshi.stack.ports import USED_OFFSETS, Ports
 from koboshi.stack.site import Site, ensure_secrets, own_programs
@@ -32,7 +33,7 @@ def site(tmp_path: Path) -> Site:
 
 def test_no_two_parts_have_a_port_in_common_and_all_are_of_the_block(site: Site) -> None:
     """Ray's workers included."""
-    ports = [port for part in parts_of(site, usual_groups()).values() for port in part.ports]
+    ports = [port for part in parts_of(site, groups()).values() for port in part.ports]
     ports += detour(site.ports)
     workers = [24_000 + i for low, high in WORKER_OFFSETS.values() for i in range(low, high + 1)]
     assert len(set(ports + workers)) == len(ports + workers)
@@ -41,7 +42,7 @@ def test_no_two_parts_have_a_port_in_common_and_all_are_of_the_block(site: Site)
 
 def test_no_part_listens_beyond_this_machine(site: Site) -> None:
     """No address of all interfaces anywhere in commands and settings."""
-    for part in parts_of(site, usual_groups()).values():
+    for part in parts_of(site, groups()).values():
         assert "0.0.0.0" not in " ".join([*part.argv, *part.environment.values()])  # noqa: S104
     properties = broker_properties(Path("/d"), Ports(24_000))
     listeners = [line for line in properties.splitlines() if "listeners" in line and "://" in line]
@@ -55,7 +56,7 @@ def test_no_part_listens_beyond_this_machine(site: Site) -> None:
 
 def test_the_launcher_reads_the_part_that_was_written(site: Site) -> None:
     """The table goes through JSON."""
-    for part in parts_of(site, usual_groups()).values():
+    for part in parts_of(site, groups()).values():
         assert from_json(json.loads(json.dumps(to_json(part)))) == part
 
 
@@ -106,3 +107,13 @@ def test_clients_of_the_brokers_second_listener_are_sent_round(site: Site) -> No
     assert f"DETOUR://127.0.0.1:{end}" in values["listeners"].split(",")
     assert f"DETOUR://127.0.0.1:{start}" in values["advertised.listeners"].split(",")
     assert values["inter.broker.listener.name"] == "PLAINTEXT"
+
+
+def test_every_part_is_described_in_one_place() -> None:
+    """The folder is the list: each group is after those that it needs, and has some real work to be asked for."""
+    found = technologies()
+    assert list(found) == ["postgres", *groups()]
+    for group, technology in found.items():
+        assert {*technology.after} <= set(list(found)[: list(found).index(group)])
+        assert technology.probe or technology.probe_of
+    assert usual_groups() == ("kafka", "ray", "airflow", "mlflow", "replicas", "gateway")

@@ -2,17 +2,16 @@
 
 import json
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from koboshi.probes import Health
+from koboshi.probes.airflow_probe import probe_airflow
+from koboshi.settings import Settings
 from koboshi.stack.part import Part, Step
 from koboshi.stack.parts import Container, Technology, postgres
 from koboshi.stack.parts.ray import ray_client_environment
 from koboshi.stack.ports import LOOPBACK, Ports
 from koboshi.stack.site import ADMIN, Site, text_of
-
-if TYPE_CHECKING:
-    from koboshi.probes import Health
-    from koboshi.settings import Settings
 
 API = 2
 SQLITE_CONNECT_ARGS = {"timeout": 30}  # seconds that one of the programs waits for another's write
@@ -103,23 +102,13 @@ def _database(site: Site) -> dict[str, Any]:
     }
 
 
-def _probe(settings: "Settings", _parts: tuple[Part, ...]) -> "Health":
-    from koboshi.probes.airflow_probe import probe_airflow
-
-    return probe_airflow(str(settings.airflow.base_url))
-
-
-def _probe_of(settings: "Settings", part: Part) -> "Health":
-    from koboshi.probes.airflow_probe import probe_airflow
-
+def _probe_of(settings: Settings, part: Part) -> Health:
     beating = tuple({part.name.removeprefix("airflow-").replace("-", "_")} - {"api_server"})
     return probe_airflow(str(settings.airflow.base_url), beating)
 
 
-def _login(settings: "Settings") -> dict[str, str] | None:
+def _login(settings: Settings) -> dict[str, str | None]:
     """A file that a person has named may hold anything: then no login is shown, and the parts are all the same."""
-    if not settings.airflow.base_url:
-        return None
     opened = {"what": "Airflow", "url": settings.airflow.base_url}
     try:
         password = json.loads(text_of(settings.airflow.passwords_path))[settings.airflow.username]
@@ -139,7 +128,7 @@ TECHNOLOGY = Technology(
         "passwords_path": str(site.secrets.airflow_passwords_path),
     },
     folders=("airflow",),
-    probe=_probe,
+    probe=lambda settings, _parts: probe_airflow(str(settings.airflow.base_url)),
     probe_of=_probe_of,
     login=_login,
     container=Container(

@@ -1,20 +1,19 @@
 """The gateway: one endpoint in front of the replicas, by the gateway's own program and configuration."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from koboshi.gateways.envoy import ENVOY
 from koboshi.gateways.gateway import Front
+from koboshi.probes import Health
+from koboshi.probes.gateway_probe import probe_gateway
+from koboshi.probes.mlflow_probe import aliased_version, example_of
+from koboshi.settings import Settings
 from koboshi.stack.part import Part
 from koboshi.stack.parts import Container, Technology
 from koboshi.stack.parts.replicas import replica_ports
 from koboshi.stack.places import Places
 from koboshi.stack.ports import Ports
 from koboshi.stack.site import Site
-
-if TYPE_CHECKING:
-    from koboshi.probes import Health
-    from koboshi.settings import Settings
 
 LISTEN, ADMIN = 4, 5
 
@@ -50,21 +49,13 @@ def _configuration(places: Places) -> Path:
     return places.own / "envoy.yaml"
 
 
-def _probe(settings: "Settings", _parts: tuple[Part, ...]) -> "Health":
-    from koboshi.probes.gateway_probe import probe_gateway
-    from koboshi.probes.mlflow_probe import aliased_version, example_of
-
+def _probe(settings: Settings, _parts: tuple[Part, ...]) -> Health:
     uri, model, slot = settings.mlflow.tracking_uri, settings.serving.model, settings.serving.slot
     return probe_gateway(
         str(settings.gateway.url),
         lambda served, version: example_of(uri, served, version) if uri else None,
         lambda: uri is not None and aliased_version(uri, model, slot) is not None,
     )
-
-
-def _login(settings: "Settings") -> dict[str, str] | None:
-    url = settings.gateway.url
-    return {"what": "Predictions", "url": f"{url}/invocations"} if url else None
 
 
 TECHNOLOGY = Technology(
@@ -75,6 +66,9 @@ TECHNOLOGY = Technology(
     endpoints=lambda site: {"url": gateway_url(site.ports)},
     files=write_gateway_files,
     probe=_probe,
-    login=_login,
+    login=lambda settings: {
+        "what": "Predictions",
+        "url": settings.gateway.url and f"{settings.gateway.url}/invocations",
+    },
     container=Container(published=("gateway", LISTEN)),
 )

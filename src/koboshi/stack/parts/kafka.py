@@ -3,19 +3,15 @@
 import base64
 import hashlib
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from koboshi.files import publish_bytes
+from koboshi.probes.kafka_probe import probe_kafka
 from koboshi.stack.part import Part, Step
 from koboshi.stack.parts import Container, Technology
 from koboshi.stack.parts.jars import Jars
 from koboshi.stack.places import Places
 from koboshi.stack.ports import LOOPBACK, Ports
 from koboshi.stack.site import Site
-
-if TYPE_CHECKING:
-    from koboshi.probes import Health
-    from koboshi.settings import Settings
 
 BROKER, CONTROLLER = 0, 1
 JARS = Jars("kafka", Path(__file__).with_name("kafka.lock"), "Kafka's jars (45 MB, once)")
@@ -125,12 +121,6 @@ def write_kafka_files(site: Site) -> None:
     publish_bytes(places.own / "kafka-log4j2.yaml", LOG_CONFIGURATION.encode())
 
 
-def _probe(settings: "Settings", _parts: tuple[Part, ...]) -> "Health":
-    from koboshi.probes.kafka_probe import probe_kafka
-
-    return probe_kafka(str(settings.kafka.bootstrap_servers))
-
-
 TECHNOLOGY = Technology(
     group="kafka",
     parts=lambda site, _groups: (kafka_part(site),),
@@ -139,6 +129,6 @@ TECHNOLOGY = Technology(
     jars=JARS,
     files=write_kafka_files,
     folders=("kafka",),
-    probe=_probe,
+    probe=lambda settings, _parts: probe_kafka(str(settings.kafka.bootstrap_servers)),
     container=Container(volume=True),
 )

@@ -1,15 +1,10 @@
 """MLflow: tracking server and registry, handing artefacts through."""
 
-from typing import TYPE_CHECKING
-
+from koboshi.probes.mlflow_probe import probe_mlflow
 from koboshi.stack.part import Part
 from koboshi.stack.parts import Container, Technology, postgres
 from koboshi.stack.ports import LOOPBACK, Ports
 from koboshi.stack.site import Site
-
-if TYPE_CHECKING:
-    from koboshi.probes import Health
-    from koboshi.settings import Settings
 
 SERVER = 3
 
@@ -49,16 +44,6 @@ def mlflow_part(site: Site) -> Part:
     )
 
 
-def _probe(settings: "Settings", _parts: tuple[Part, ...]) -> "Health":
-    from koboshi.probes.mlflow_probe import probe_mlflow
-
-    return probe_mlflow(str(settings.mlflow.tracking_uri))
-
-
-def _login(settings: "Settings") -> dict[str, str] | None:
-    return {"what": "MLflow", "url": settings.mlflow.tracking_uri} if settings.mlflow.tracking_uri else None
-
-
 TECHNOLOGY = Technology(
     group="mlflow",
     parts=lambda site, _groups: (mlflow_part(site),),
@@ -66,7 +51,7 @@ TECHNOLOGY = Technology(
     address=lambda settings: settings.mlflow.tracking_uri,
     endpoints=lambda site: {"tracking_uri": tracking_uri(site.ports)},
     folders=("mlflow",),
-    probe=_probe,
-    login=_login,
+    probe=lambda settings, _parts: probe_mlflow(str(settings.mlflow.tracking_uri)),
+    login=lambda settings: {"what": "MLflow", "url": settings.mlflow.tracking_uri},
     container=Container(published=("mlflow", SERVER), volume=True, project=False),
 )

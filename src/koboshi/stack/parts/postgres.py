@@ -1,15 +1,11 @@
 """PostgreSQL: the databases of Airflow and MLflow, where the site has a server for them."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from koboshi.probes.postgres_probe import probe_postgres
 from koboshi.stack.part import Part, Step
 from koboshi.stack.parts import Container, Technology
 from koboshi.stack.site import Site
-
-if TYPE_CHECKING:
-    from koboshi.probes import Health
-    from koboshi.settings import Settings
 
 SERVER = 9
 DATABASE_USER = "koboshi"
@@ -47,17 +43,11 @@ def postgres_part(site: Site) -> Part:
     )
 
 
-def _probe(_settings: "Settings", part: Part) -> "Health":
-    from koboshi.probes.postgres_probe import probe_postgres
-
-    return probe_postgres(part.address, DATABASE_USER, DATABASES[0])
-
-
 TECHNOLOGY = Technology(
     group="postgres",
     parts=lambda site, _groups: (postgres_part(site),),
     by_site=lambda site: bool(site.postgres_password),
-    probe_of=_probe,
+    probe_of=lambda _settings, part: probe_postgres(part.address, DATABASE_USER, DATABASES[0]),
     # PostgreSQL waits for its clients to go when it is sent SIGTERM.
     container=Container(volume=True, project=False, stop_signal="SIGINT"),
 )

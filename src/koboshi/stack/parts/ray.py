@@ -2,17 +2,17 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from koboshi.errors import Unavailable
+from koboshi.probes import Health
+from koboshi.probes.http_json import call
+from koboshi.probes.ray_probe import probe_ray, probe_ray_head
+from koboshi.settings import Settings
 from koboshi.stack.part import Part
 from koboshi.stack.parts import FRESH_S, Container, Technology
 from koboshi.stack.ports import LOOPBACK, Ports
 from koboshi.stack.site import Site, text_of
-
-if TYPE_CHECKING:
-    from koboshi.probes import Health
-    from koboshi.settings import Settings
 
 GCS, DASHBOARD, AUTOSCALER_METRICS, DASHBOARD_METRICS = 10, 11, 12, 13
 NODE_OFFSETS = {"ray-head": 14, "ray-node-1": 20, "ray-node-2": 26}
@@ -173,8 +173,6 @@ def title(pid: int) -> str:
 
 
 def _actors(jobs_url: str, token_path: Path | None) -> list[dict[str, Any]]:
-    from koboshi.probes.http_json import call
-
     query = "detail=1&limit=1000&filter_keys=state&filter_predicates=%3D&filter_values=ALIVE"
     headers = {"Authorization": f"Bearer {token_path.read_text().strip()}"} if token_path else {}
     try:
@@ -184,30 +182,20 @@ def _actors(jobs_url: str, token_path: Path | None) -> list[dict[str, Any]]:
         raise Unavailable(f"Ray at {jobs_url} does not list its actors ({error}): see `koboshi status`.") from error
 
 
-def _killed_by_name(settings: "Settings") -> tuple[int, str]:
+def _killed_by_name(settings: Settings) -> tuple[int, str]:
     if settings.ray.jobs_url is None:
         raise Unavailable("Ray does not run: start it with `koboshi up ray`.")
     return training_worker(settings.ray.jobs_url, settings.ray.token_path)
 
 
-def _probe(settings: "Settings", parts: tuple[Part, ...]) -> "Health":
-    from koboshi.probes.ray_probe import probe_ray
-
-    return probe_ray(str(settings.ray.address), settings.ray.token_path, len(NODES) if parts else 1)
-
-
-def _probe_of(settings: "Settings", part: Part) -> "Health":
-    from koboshi.probes.ray_probe import probe_ray, probe_ray_head
-
+def _probe_of(settings: Settings, part: Part) -> Health:
     ray = settings.ray
     if part.name in NODES:
         return probe_ray(str(ray.address), ray.token_path, 1, only=part.name)
     return probe_ray_head(str(ray.jobs_url), ray.token_path)
 
 
-def _login(settings: "Settings") -> dict[str, str] | None:
-    if not settings.ray.jobs_url:
-        return None
+def _login(settings: Settings) -> dict[str, str | None]:
     token = text_of(settings.ray.token_path)
     return {"what": "Ray", "url": settings.ray.jobs_url, **({"token": token} if token else {})}
 
@@ -222,7 +210,9 @@ TECHNOLOGY = Technology(
         "token_path": str(site.secrets.ray_token_path),
     },
     files=link_ray_folder,
-    probe=_probe,
+    probe=lambda settings, parts: probe_ray(
+        str(settings.ray.address), settings.ray.token_path, len(NODES) if parts else 1
+    ),
     probe_of=_probe_of,
     login=_login,
     inner={"ray-worker": _killed_by_name},

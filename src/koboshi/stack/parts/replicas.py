@@ -1,15 +1,10 @@
 """The scoring replicas: `koboshi serve` on one slot, three times."""
 
-from typing import TYPE_CHECKING
-
+from koboshi.probes.gateway_probe import probe_replica
 from koboshi.stack.part import Part
 from koboshi.stack.parts import Container, Technology, mlflow
 from koboshi.stack.ports import Ports
 from koboshi.stack.site import Site
-
-if TYPE_CHECKING:
-    from koboshi.probes import Health
-    from koboshi.settings import Settings
 
 REPLICA_OFFSETS = {"replica-1": 6, "replica-2": 7, "replica-3": 8}
 
@@ -40,17 +35,11 @@ def _replica(site: Site, name: str, port: int, after_ports: tuple[int, ...]) -> 
     )
 
 
-def _probe(_settings: "Settings", part: Part) -> "Health":
-    from koboshi.probes.gateway_probe import probe_replica
-
-    return probe_replica(part.address)
-
-
 TECHNOLOGY = Technology(
     group="replicas",
     parts=replica_parts,
     after=("mlflow",),
     address=lambda settings: settings.gateway.url,  # replicas make no sense behind somebody else's gateway
-    probe_of=_probe,
+    probe_of=lambda _settings, part: probe_replica(part.address),
     container=Container(one_block=True, addresses=True),
 )
