@@ -4,7 +4,6 @@ import typer
 
 from koboshi.cli import (
     backup_verbs,
-    compose_verbs,
     dataset_verbs,
     drill_verbs,
     ingest_verbs,
@@ -39,7 +38,7 @@ app.add_typer(ledger_verbs.app, name="ledger")
 app.add_typer(registry_verbs.app, name="outbox")
 app.add_typer(training_verbs.app, name="train")
 app.add_typer(drill_verbs.app, name="drill")
-app.add_typer(compose_verbs.app, name="compose")
+app.add_typer(stack_verbs.compose, name="compose")
 app.add_typer(dataset_verbs.app, name="dataset")
 
 

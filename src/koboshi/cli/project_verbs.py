@@ -13,7 +13,6 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from koboshi.cli.warnings import warn
 from koboshi.errors import NotConfigured
 from koboshi.settings import FILE, find_project, load_what_fits
 
@@ -108,3 +107,8 @@ def _put_project_on_path() -> None:
     with suppress(NotConfigured):
         if (project := str(find_project())) not in sys.path:
             sys.path.insert(0, project)
+
+
+def warn(sentence: str) -> None:
+    """A line on stderr beside what a verb does all the same: to the person, not to a program that reads stdout."""
+    typer.echo(f"koboshi: warning: {sentence}", err=True)

@@ -1,13 +1,13 @@
-"""The verbs of the local stack: up, down, status, logs, kill."""
+"""The verbs of the stack: up, down, status, logs, kill; and those for containers: its secrets, docker-compose.yml."""
 
 from collections.abc import Callable
 from typing import Annotated
 
 import typer
 
-from koboshi.cli.warnings import warn
-from koboshi.settings import Settings, load_what_fits
-from koboshi.stack.parts_table import chosen_groups, external_groups, groups, usual_groups
+from koboshi.cli.project_verbs import warn
+from koboshi.settings import Settings, load_settings, load_what_fits
+from koboshi.stack.parts_table import chosen_groups, external_groups, groups, usual_groups, usual_groups_with
 
 VICTIMS = "ray-worker (the actor that is training now), ray-node, replica-2, kafka, … as `koboshi status` names them"
 
@@ -112,3 +112,38 @@ def _settings(say: Callable[[str], None] = warn, *, with_stack: bool = True) -> 
     from koboshi.stack.places import state_dir_of_stack
 
     return load_what_fits(say, state_dir_of_stack, with_stack=with_stack)
+
+
+compose = typer.Typer(no_args_is_help=True, help="Run the stack in containers: see docs/containers.md.")
+
+
+@compose.command()
+def init() -> None:
+    """Write the secrets of the containers to .env, which Compose reads; only you can read the file.
+
+    Run again, it keeps the secrets that are there, because the volumes were made with them. Git is made to ignore the
+    file; one that git tracks is refused.
+    """
+    from koboshi.stack.compose_prepare import FILE, ensure_env_file, keep_out_of_git
+
+    path = load_settings(with_stack=False).project / FILE
+    if keep_out_of_git(path):
+        typer.echo(f"git ignores {FILE} in this clone from now on (.git/info/exclude).")
+    made = ensure_env_file(path)
+    typer.echo(f"{path} has {len(made)} new secrets." if made else f"{path} has every secret already.")
+    typer.echo("Next: docker-compose build, then docker-compose up -d (or docker compose …).")
+
+
+@compose.command()
+def render(
+    parts: Annotated[list[str] | None, typer.Argument(help="Parts beside those that `koboshi up` starts.")] = None,
+) -> None:
+    """Write docker-compose.yml from the descriptions of the parts."""
+    from koboshi.files import publish_bytes
+    from koboshi.stack.compose_file import FILE
+    from koboshi.stack.compose_file import render as text
+    from koboshi.stack.site import container_site
+
+    path = load_settings(with_stack=False).project / FILE
+    publish_bytes(path, text(container_site(), usual_groups_with(parts or ())).encode())
+    typer.echo(f"{path} is written.")

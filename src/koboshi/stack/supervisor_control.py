@@ -14,12 +14,13 @@ from koboshi.errors import Unavailable
 from koboshi.files import publish_bytes
 from koboshi.proxies import direct
 from koboshi.stack.launch import GAVE_UP
+from koboshi.stack.parts import technologies
 from koboshi.stack.places import Places
 from koboshi.stack.process_table import TAG, recorded_supervisor, start_ticks
 
 ANSWER_LIMIT_S = 15.0
 STOP_LIMIT_S = 12
-FOREIGN_SETTINGS = ("AIRFLOW", "RAY_", "MLFLOW_", "KAFKA_", "SUPERVISOR_", "PYTHONDONTWRITEBYTECODE", "PYTHONPATH")
+FOREIGN_SETTINGS = ("SUPERVISOR_", "PYTHONDONTWRITEBYTECODE", "PYTHONPATH")  # and those that parts name
 
 
 def configuration(places: Places, names: Iterable[str]) -> str:
@@ -95,7 +96,8 @@ def environment_of_parts(environment: Mapping[str, str], places: Places) -> dict
 
     The parts ask each other directly, whatever proxy the caller's environment names for addresses elsewhere.
     """
-    kept = {name: value for name, value in environment.items() if not name.startswith(FOREIGN_SETTINGS)}
+    foreign = (*FOREIGN_SETTINGS, *(prefix for found in technologies().values() for prefix in found.foreign))
+    kept = {name: value for name, value in environment.items() if not name.startswith(foreign)}
     return {**kept, **direct(kept), TAG: places.stack_id}
 
 

@@ -64,6 +64,7 @@ class Technology:
     `probe`: real work of the whole group; without parts it runs elsewhere. None: its parts are asked one by one.
     `probe_of`: real work of one part for itself; without it, the group's.
     `login`: what a person opens in a browser (`what`, `url`, and secrets); not shown while the address is empty.
+    `foreign`: how variables begin that would set up its programs behind our back: they are kept from all parts.
     `nicknames`, `inner`: further names for `koboshi kill`: of a part, or of a process inside of one (its id and doing).
     """
 
@@ -81,6 +82,7 @@ class Technology:
     probe: "Callable[[Settings, tuple[Part, ...]], Health] | None" = None
     probe_of: "Callable[[Settings, Part], Health] | None" = None
     login: "Callable[[Settings], dict[str, str | None]]" = lambda _settings: {}
+    foreign: tuple[str, ...] = ()
     nicknames: Mapping[str, str] = dataclasses.field(default_factory=dict)
     inner: "Mapping[str, Callable[[Settings], tuple[int, str]]]" = dataclasses.field(default_factory=dict)
     container: Container = Container()

@@ -131,6 +131,7 @@ TECHNOLOGY = Technology(
     probe=lambda settings, _parts: probe_airflow(str(settings.airflow.base_url)),
     probe_of=_probe_of,
     login=_login,
+    foreign=("AIRFLOW",),
     container=Container(
         published=("airflow-api-server", API),
         one_block=True,

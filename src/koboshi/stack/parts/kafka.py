@@ -130,5 +130,6 @@ TECHNOLOGY = Technology(
     files=write_kafka_files,
     folders=("kafka",),
     probe=lambda settings, _parts: probe_kafka(str(settings.kafka.bootstrap_servers)),
+    foreign=("KAFKA_",),
     container=Container(volume=True),
 )

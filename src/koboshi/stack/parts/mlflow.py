@@ -53,5 +53,6 @@ TECHNOLOGY = Technology(
     folders=("mlflow",),
     probe=lambda settings, _parts: probe_mlflow(str(settings.mlflow.tracking_uri)),
     login=lambda settings: {"what": "MLflow", "url": settings.mlflow.tracking_uri},
+    foreign=("MLFLOW_",),
     container=Container(published=("mlflow", SERVER), volume=True, project=False),
 )

@@ -217,6 +217,7 @@ TECHNOLOGY = Technology(
     login=_login,
     inner={"ray-worker": _killed_by_name},
     nicknames={"ray-node": NODES[0]},
+    foreign=("RAY_",),
     container=Container(
         published=(HEAD, DASHBOARD),
         one_block=True,

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from koboshi.errors import Unavailable
-from koboshi.probes.health import Health
+from koboshi.probes import Health
 from koboshi.probes.http_json import call, reading
 from koboshi.settings import Section
 from koboshi.stack.part import Part, Step
