@@ -31,7 +31,7 @@ LOG = ["a: step 1/2 auc 0.5000 loss 1.2500 (0.1 s, w)", "job began", "a: step 2/
 
 
 class Scene:
-    units, uri, settings = ("a",), "http://127.0.0.1:1", None
+    units, uri, settings = ("a",), "http://127.0.0.1:1", SimpleNamespace(serving=SimpleNamespace(slot="champion"))
     replicas, version, answers = (
         {"replica-1": 1, "replica-2": 2},
         "3",
