@@ -74,11 +74,13 @@ def test_an_interrupt_lets_both_clear_up(number: int, tmp_path: Path) -> None:
     with subprocess.Popen(
         command, cwd=ROOT, env=os.environ | {"FOLDER": str(tmp_path)}, stdout=subprocess.PIPE, text=True
     ) as driver:
-        wait_for(lambda: len(list(tmp_path.glob("*.began"))) == 2)
-        driver.send_signal(number)
-        wait_for(lambda: len(list(tmp_path.glob("*.clearing"))) == 2)
-        driver.send_signal(number)
-        (tmp_path / "go").touch()
+        try:
+            wait_for(lambda: len(list(tmp_path.glob("*.began"))) == 2)
+            driver.send_signal(number)
+            wait_for(lambda: len(list(tmp_path.glob("*.clearing"))) == 2)
+            driver.send_signal(number)
+        finally:
+            (tmp_path / "go").touch()  # also where a wait has failed: nobody waits for the sessions for ever
         said, _ = driver.communicate(timeout=60)
     assert driver.returncode == 2
     assert len(list(tmp_path.glob("*.cleared"))) == 2
@@ -94,7 +96,6 @@ folder, pid = Path(os.environ["FOLDER"]), os.getpid()
 
 @pytest.fixture
 def started():
-    (folder / f"{pid}.began").touch()
     yield
     (folder / f"{pid}.clearing").touch()
     while not (folder / "go").exists():
@@ -102,6 +103,7 @@ def started():
     (folder / f"{pid}.cleared").touch()
 
 def test_waits(started):
+    (folder / f"{pid}.began").touch()
     time.sleep(60)
 """
 

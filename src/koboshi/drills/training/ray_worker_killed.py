@@ -1,7 +1,7 @@
 """ray-worker-killed: SIGKILL of a training actor in the middle of a step."""
 
 from koboshi.drills.drill import Drill, Strike
-from koboshi.drills.kit.faults import kill_while
+from koboshi.drills.kit.faults import kill
 from koboshi.drills.training.training_checks import (
     predictions_equal_the_control,
     ray_has_nodes,
@@ -14,7 +14,8 @@ from koboshi.drills.training.training_scene import TrainingScene
 
 def kill_the_worker(scene: TrainingScene) -> list[Strike | None]:
     """SIGKILL to the actor that is at the victim's middle step, one of this run's own processes."""
-    return [kill_while(scene.doing, scene.pids, lambda: scene.over)]
+    caught = scene.catch()
+    return [kill(scene.doing, [caught.process.pid], str(caught))] if caught else []
 
 
 DRILL: Drill[TrainingScene] = Drill(

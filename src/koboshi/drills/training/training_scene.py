@@ -134,8 +134,19 @@ class TrainingScene:
         return f"ray::{step_name(self.victim, self.step)}"
 
     def catch(self) -> Caught | None:
-        """The worker that is at the victim's chosen step, in the middle of it; None when the training is over first."""
-        return caught_in_the_middle(self.doing, self.pids, lambda: self.over)
+        """The worker that is at the victim's chosen step, in the middle of it; None when the training is over first.
+
+        On a busy machine the step may have passed before it was looked at: then the next one is chosen.
+        """
+        last = max(self.step, self.spec.units[self.victim].steps - 1)
+        for step in range(self.step, last + 1):
+            self.step = step
+            if caught := caught_in_the_middle(self.doing, self.pids, self._is_past_it):
+                return caught
+        return None
+
+    def _is_past_it(self) -> bool:
+        return self.over or self.files.reached(time.time()).get(self.victim, 0) >= self.step
 
     def pids(self) -> list[int]:
         """The processes of this run's living workers; none while they are starting."""
