@@ -10,7 +10,7 @@ unexport VIRTUAL_ENV
 
 .DEFAULT_GOAL := help
 .PHONY: help setup up demo compose-test drills fuzz test test-unit lint format stop clean tools lock
-.PHONY: benchmark-ingest benchmark-recovery benchmark-training benchmark-detector benchmark-model nemesis-training
+.PHONY: benchmark-ingest benchmark-planning benchmark-recovery benchmark-training benchmark-detector benchmark-model nemesis-training
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-19s %s\n", $$1, $$2}'
@@ -44,6 +44,9 @@ benchmark-detector: setup ## How soon silence is suspicious, and how often wrong
 
 benchmark-model: setup ## Our models beside the published ones, week after week, while workers are killed: the same bits
 	@python -m benchmarks.model
+
+benchmark-planning: setup ## What a landing with nothing new costs, with 10 and with 100,000 spans in the ledger
+	@python -m benchmarks.planning
 
 nemesis-training: setup ## Two hundred faults, drawn from a seed, over every ready-made unit; SEED=7 replays a schedule
 	@python -m benchmarks.nemesis $(if $(SEED),--seed $(SEED))

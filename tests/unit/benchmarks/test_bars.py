@@ -1,11 +1,12 @@
 """A bar that was missed, or not measured, is never told as met."""
 
+import dataclasses
 import json
 from pathlib import Path
 
 import pytest
 
-from benchmarks import bars, training
+from benchmarks import bars, planning, training
 from benchmarks.bars import Bar, all_of, at_most, missed, times_sooner, usually_at_most
 from benchmarks.contender import OURS, PEERS
 from benchmarks.recovery_bars import ATTAINED, GANG, HEAD_KILLED, NODE, SIGKILL, SIGSTOP, TWO_KILLS, judged, profile
@@ -150,3 +151,26 @@ def test_the_figures_are_kept_with_the_machine(tmp_path: Path) -> None:
     assert kept["bars"][0]["met"] is True
     assert {"cores", "processor", "load"} <= set(kept["machine"])
     assert kept["versions"]["ray"]
+
+
+class TestPlanning:
+    def test_many_spans_are_compared_with_few_within_a_round(self) -> None:
+        """A round in which the machine was slow is slow for both."""
+        found = [
+            planning.Took("SQLite", number, what, spans, ms * slow)
+            for number, slow in ((1, 1.0), (2, 9.0))
+            for what in (planning.LANDING, planning.FRONTIER)
+            for spans, ms in ((planning.FEW, 1.0), (planning.MANY, 1.1))
+        ]
+        landing, frontier = planning.judged(found)
+        assert landing.met
+        assert frontier.met
+        found = [dataclasses.replace(took, ms=took.ms * 2) if took.spans == planning.MANY else took for took in found]
+        assert not any(bar.met for bar in planning.judged(found))
+
+    def test_it_measures_what_a_landing_asks(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(planning, "MANY", 50)
+        found = planning.measured(f"sqlite:///{tmp_path / 'ledger.db'}", "SQLite", rounds=1, calls=1)
+        assert [(took.what, took.spans) for took in found] == [
+            (what, spans) for what in (planning.LANDING, planning.FRONTIER) for spans in (planning.FEW, 50)
+        ]
