@@ -5,11 +5,17 @@ koboshi's rooms look at the address (`on_loopback`); all others, such as MLflow'
 jobs, read `no_proxy` in their environment (`direct`). Other addresses are asked as the user's environment says.
 """
 
+import functools
 import ipaddress
-import urllib.request
+import os
+import ssl
 from collections.abc import Iterable, Mapping
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    import httpx
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 NAMES = ("no_proxy", "NO_PROXY")  # some clients read one, some the other
@@ -64,7 +70,24 @@ def for_httpx(url: str) -> dict[str, None]:
     return {f"all://[{host}]" if ":" in host else f"all://{host}": None} if on_loopback(url) else {}
 
 
-def open_url(request: urllib.request.Request, limit_s: float) -> Any:
-    """`urllib.request.urlopen`, without a proxy where the address is of this machine."""
-    handlers = [urllib.request.ProxyHandler({})] if on_loopback(request.full_url) else []
-    return urllib.request.build_opener(*handlers).open(request, timeout=limit_s)
+def client(url: str, **options: Any) -> "httpx.Client":
+    """A client for what is at this address, without a proxy where that is this machine; `options` are httpx's."""
+    import httpx
+
+    return httpx.Client(mounts=for_httpx(url), verify=_trusted(), **options)
+
+
+@functools.cache
+def _trusted() -> ssl.SSLContext:
+    """The system's certificates and httpx's, and those of REQUESTS_CA_BUNDLE, which MLflow's own client trusts, too.
+
+    Made once for each process, because that takes tens of milliseconds.
+    """
+    import httpx
+
+    context = httpx.create_ssl_context()
+    context.load_default_certs()
+    if bundle := os.environ.get("REQUESTS_CA_BUNDLE"):
+        is_folder = Path(bundle).is_dir()
+        context.load_verify_locations(cafile=None if is_folder else bundle, capath=bundle if is_folder else None)
+    return context

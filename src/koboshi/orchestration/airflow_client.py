@@ -18,7 +18,7 @@ import stamina
 from koboshi.errors import BadInput, NotConfigured, Permanent, Unavailable
 from koboshi.orchestration import airflow_answers as answers
 from koboshi.orchestration.airflow_answers import Run, TaskState, Try
-from koboshi.proxies import for_httpx
+from koboshi.proxies import client
 
 __all__ = ["AirflowClient", "Outcome", "Run", "TaskState", "Try", "connect"]
 
@@ -56,9 +56,7 @@ class AirflowClient:
     ) -> None:
         """Nothing is sent before the first call. `transport` is the way there, the network unless it is given."""
         with _plainly(base_url):
-            self._client = httpx.Client(
-                base_url=base_url.rstrip("/"), timeout=_TIMEOUT_S, transport=transport, mounts=for_httpx(base_url)
-            )
+            self._client = client(base_url, base_url=base_url.rstrip("/"), timeout=_TIMEOUT_S, transport=transport)
         self._where = base_url.rstrip("/")
         self._login = {"username": username, "password": password}
         self._tries = tries

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import httpx
 
 from koboshi.errors import Unavailable
-from koboshi.proxies import for_httpx
+from koboshi.proxies import client
 from koboshi.serving.protocol import REPLICA_HEADER, VERSION_HEADER
 
 _IN_A_ROW = 12  # answers of the wanted version, after which no replica that the gateway sends to has another one
@@ -22,9 +22,9 @@ def wait_until_served(url: str, version: int, *, within_s: float, on_line: Calla
     deadline = time.monotonic() + within_s
     answered: list[str] = []
     last = ""
-    with httpx.Client(base_url=url.rstrip("/"), timeout=10.0, mounts=for_httpx(url)) as client:
+    with client(url, base_url=url.rstrip("/"), timeout=10.0) as gateway:
         while len(answered) < _IN_A_ROW:
-            replica, found = _ask(client)
+            replica, found = _ask(gateway)
             answered = [*answered, replica] if found == str(version) else []
             if found != last:
                 on_line(f"{replica or 'the gateway'} answers with {f'version {found}' if found else 'no model'}")
@@ -34,10 +34,10 @@ def wait_until_served(url: str, version: int, *, within_s: float, on_line: Calla
     return dict(Counter(answered))
 
 
-def _ask(client: httpx.Client) -> tuple[str, str]:
+def _ask(gateway: httpx.Client) -> tuple[str, str]:
     """Who answered, and with which version; empty where nobody did."""
     try:
-        headers = client.get("/version", headers={"Connection": "close"}).headers
+        headers = gateway.get("/version", headers={"Connection": "close"}).headers
     except httpx.RequestError:  # also a body that is not as its headers say
         return "", ""
     return headers.get(REPLICA_HEADER, ""), headers.get(VERSION_HEADER, "")

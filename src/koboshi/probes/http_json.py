@@ -1,15 +1,14 @@
 """One HTTP call that speaks JSON, without any client's own retries: a probe asks once and says what it got."""
 
-import http.client
 import json
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+import httpx
+
 from koboshi.errors import Unavailable
-from koboshi.proxies import open_url
+from koboshi.proxies import client
 
 
 class Refused(Unavailable):
@@ -22,16 +21,16 @@ def call(url: str, payload: Any = None, *, headers: Mapping[str, str] | None = N
     """GET, or POST when there is a payload. Raises `Refused` with the status, `Unavailable` with the reason."""
     data = None if payload is None else json.dumps(payload).encode()
     sent = {"Content-Type": "application/json", **(headers or {})}
-    request = urllib.request.Request(url, data, sent)  # noqa: S310 (our own addresses)
     try:
-        with open_url(request, limit_s) as answer:
-            return json.loads(answer.read() or b"null")
-    except urllib.error.HTTPError as error:
-        refused = Refused(f"{url} answers {error.code}: {error.read(300).decode(errors='replace')}")
-        refused.status = error.code
-        raise refused from error
-    except (OSError, ValueError, RecursionError, http.client.HTTPException) as error:
-        raise Unavailable(f"{url} does not answer: {getattr(error, 'reason', error)}") from error
+        with client(url, timeout=limit_s, follow_redirects=True) as asked:
+            answer = asked.request("GET" if data is None else "POST", url, content=data, headers=sent)
+        if not answer.is_success:
+            refused = Refused(f"{url} answers {answer.status_code}: {answer.content[:300].decode(errors='replace')}")
+            refused.status = answer.status_code
+            raise refused
+        return json.loads(answer.content or b"null")
+    except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError, RecursionError) as error:
+        raise Unavailable(f"{url} does not answer: {error}") from error
 
 
 @contextmanager

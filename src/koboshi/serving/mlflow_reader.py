@@ -10,10 +10,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import requests
+import httpx
 
 from koboshi.errors import Corrupt, Unavailable
-from koboshi.proxies import direct, for_requests
+from koboshi.proxies import client, direct
 from koboshi.refs import ModelRef
 from koboshi.serving.replica import Aliased
 
@@ -30,26 +30,23 @@ class MlflowReader:
         self.model = model
         self._uri = tracking_uri.rstrip("/")
         self._query = {"name": model, "alias": slot}
-        self._timeout_s = timeout_s
-        self._session = requests.Session()
+        self._client = client(self._uri, timeout=timeout_s, follow_redirects=True)
         if user := os.environ.get("MLFLOW_TRACKING_USERNAME"):
-            self._session.auth = (user, os.environ.get("MLFLOW_TRACKING_PASSWORD", ""))
+            self._client.auth = (user, os.environ.get("MLFLOW_TRACKING_PASSWORD", ""))
         elif token := os.environ.get("MLFLOW_TRACKING_TOKEN"):
-            self._session.headers["Authorization"] = f"Bearer {token}"
+            self._client.headers["Authorization"] = f"Bearer {token}"
 
     def look(self) -> Aliased | None:
         """The version that the slot's alias points at, or None when there is no model or no alias yet."""
         try:
-            answer = self._session.get(
-                self._uri + _ALIAS, params=self._query, timeout=self._timeout_s, proxies=for_requests(self._uri)
-            )
+            answer = self._client.get(self._uri + _ALIAS, params=self._query)
             body = answer.json()
-        except requests.RequestException as error:
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
             raise Unavailable(
                 f"MLflow at {self._uri} does not answer ({type(error).__name__}): trying again."
             ) from error
         try:
-            if answer.ok:
+            if answer.is_success:
                 return _aliased(body["model_version"])
             if body.get("error_code") in _NOT_THERE:
                 return None
