@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from mlflow.exceptions import MlflowException
 from mlflow.pyfunc import scoring_server
 
+from koboshi.serving.engine import load
 from koboshi.serving.protocol import BadRequest, parse
-from koboshi.serving.sklearn_model import load
 from tests.support.artefacts import recorded_artefact
 from tests.support.models import COLUMNS
 

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import mlflow.sklearn
 
+from koboshi.serving.engine import Checked
 from koboshi.serving.mlflow_reader import MlflowReader
 from koboshi.serving.protocol import Column
 from koboshi.serving.replica import Aliased, Replica
-from koboshi.serving.sklearn_model import Checked, ScikitModel
+from koboshi.serving.sklearn_engine import ScikitModel
 from koboshi.serving.uvicorn_server import serve
 from koboshi.settings import load_settings, required
 

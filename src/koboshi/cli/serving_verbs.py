@@ -23,9 +23,9 @@ def serve(
     # One thread for each prediction: many small ones are answered at once, and BLAS sums in one order.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    from koboshi.serving.engine import load
     from koboshi.serving.mlflow_reader import MlflowReader
     from koboshi.serving.replica import Replica
-    from koboshi.serving.sklearn_model import load
     from koboshi.serving.uvicorn_server import serve as run
 
     make_state_folder(settings.state_dir)

@@ -12,10 +12,9 @@ from koboshi.formats.manifest import Dataset
 from koboshi.refs import DatasetRef, ModelRef
 from koboshi.scoring.partitions import Partition
 from koboshi.scoring.polars_partition import scored_partition
-from koboshi.serving.artefacts import verified_artefact
+from koboshi.serving.engine import Model, load, verified_artefact
 from koboshi.serving.mlflow_reader import MlflowReader
 from koboshi.serving.replica import Aliased
-from koboshi.serving.sklearn_model import ScikitModel, load
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -34,7 +33,7 @@ class Version:
 
 
 @functools.lru_cache(maxsize=1)
-def model_of(version: Version) -> ScikitModel:
+def model_of(version: Version) -> Model:
     """The model, once for each process: its artefact's digest checked, and its recorded example answered to the bit.
 
     The artefact is fetched when this machine does not have it. Raises `Corrupt` for other bytes or other answers.

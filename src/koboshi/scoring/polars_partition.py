@@ -11,8 +11,8 @@ from koboshi.errors import BadInput
 from koboshi.formats.manifest import Dataset
 from koboshi.formats.polars_tables import write_table
 from koboshi.scoring.partitions import Partition
+from koboshi.serving.engine import Model
 from koboshi.serving.protocol import REAL, WHOLE, Column
-from koboshi.serving.sklearn_model import ScikitModel
 
 PREDICTION = "prediction"
 _WHOLE = {"integer": pl.Int32, "long": pl.Int64}
@@ -39,7 +39,7 @@ def check_columns(dataset: Dataset, files: Sequence[str], signature: Sequence[Co
 
 
 def scored_partition(
-    path: Path, partition: Partition, model: ScikitModel, keep: Sequence[str]
+    path: Path, partition: Partition, model: Model, keep: Sequence[str]
 ) -> tuple[bytes, Mapping[str, float]]:
     """Score the rows of a partition in one call of the model: a Parquet file's bytes, and its number of rows.
 

@@ -1,7 +1,7 @@
 """The serving room: a replica answers with a verified model version, follows its slot's alias, and names both.
 
-`protocol` reads requests, `following` decides (both pure); `mlflow_reader` asks the registry, `artefacts` keeps
-downloads by digest, `sklearn_model` loads and checks, `replica` holds the model that answers, `starlette_app` is the
+`protocol` reads requests (pure); `mlflow_reader` asks the registry, `engine` keeps downloads by digest, loads them with
+`sklearn_engine` and checks their answers, `replica` follows and holds the model that answers, `starlette_app` is the
 interface, `uvicorn_server` its process. The gateway in front of them is in `koboshi.gateways`.
 """
 

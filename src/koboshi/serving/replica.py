@@ -12,8 +12,7 @@ from koboshi.errors import Corrupt, KoboshiError, Unavailable
 from koboshi.files import publish_bytes
 from koboshi.names import one_part
 from koboshi.refs import ModelRef
-from koboshi.serving.artefacts import sweep, verified_artefact
-from koboshi.serving.sklearn_model import Checked
+from koboshi.serving.engine import Checked, sweep, verified_artefact
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

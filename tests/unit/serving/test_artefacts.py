@@ -7,9 +7,8 @@ import pytest
 
 from koboshi.errors import BadInput
 from koboshi.refs import ModelRef
-from koboshi.serving.artefacts import KEPT_S, sweep, verified_artefact
+from koboshi.serving.engine import KEPT_S, load, sweep, verified_artefact
 from koboshi.serving.replica import Replica
-from koboshi.serving.sklearn_model import load
 from tests.support.artefacts import FolderRegistry, recorded_artefact
 
 

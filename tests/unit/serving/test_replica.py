@@ -10,9 +10,8 @@ import yaml
 from koboshi.errors import BadInput, Corrupt, Unavailable
 from koboshi.refs import ModelRef
 from koboshi.serving import replica as room
-from koboshi.serving.artefacts import verified_artefact
+from koboshi.serving.engine import load, verified_artefact
 from koboshi.serving.replica import Aliased, Refusal, Replica, wants_loading
-from koboshi.serving.sklearn_model import load
 from tests.support.artefacts import FolderRegistry, flip_a_byte, recorded_artefact
 from tests.support.models import fitted, rows
 

@@ -7,9 +7,9 @@ import pytest
 
 from koboshi.refs import ModelRef
 from koboshi.serving import starlette_app
+from koboshi.serving.engine import Checked, load
 from koboshi.serving.protocol import Column
 from koboshi.serving.replica import Refusal, Replica, Serving
-from koboshi.serving.sklearn_model import Checked, load
 from koboshi.serving.starlette_app import ScoringApp
 from tests.support.artefacts import FolderRegistry, recorded_artefact
 from tests.support.models import fitted, rows
