@@ -17,9 +17,8 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from koboshi.ingest.audit import Verdict
-    from koboshi.ingest.kafka_source import KafkaSource
     from koboshi.ingest.landing import Lander
-    from koboshi.ingest.source import OpenTransaction, PartitionLog
+    from koboshi.ingest.source import OpenTransaction, PartitionLog, Source
     from koboshi.refs import Beginning, SpanRef
 
 app = typer.Typer(no_args_is_help=True, help="Land the stream as committed spans, and audit them against the broker.")
@@ -36,13 +35,14 @@ RARE = {"held_back_records", "gone_before_landing", "no_longer_on_broker", "offs
 @app.command()
 def run(topic: Topics = None, span_records: SpanRecords = None) -> None:
     """Land all records that the topics hold now. Safe to run again, twice at once, and after any crash."""
+    from koboshi.ingest.source import open_transactions
     from koboshi.ingest.status import held_back
 
     began, held = time.monotonic(), list["PartitionLog"]()
     with _source() as source:
         lander = _lander(source, span_records, held.append)
         done = [span for name in _topics(topic) for span in lander.land_topic(name)]
-        transactions = source.open_transactions(held)
+        transactions = open_transactions(source, held)
     records, took = sum(span.records for span in done), time.monotonic() - began
     typer.echo(
         f"landed {records:,} records in {len(done)} spans, {took:.1f} s ({records / took:,.0f}/s)."
@@ -56,11 +56,12 @@ def run(topic: Topics = None, span_records: SpanRecords = None) -> None:
 @app.command()
 def status(topic: Topics = None, as_json: Json = False) -> None:
     """Show for each partition how far it is planned and landed, how much waits, and what holds records back."""
+    from koboshi.ingest.source import open_transactions
     from koboshi.ingest.status import held_back
 
     with _source() as source:
         logs = [log for name in _topics(topic) for log in source.logs(name)]
-        transactions = source.open_transactions(logs)
+        transactions = open_transactions(source, logs)
     rows = _statuses(logs)
     if as_json:
         # `log_end` is what `last_stable_offset` was called before: for one more version.
@@ -139,10 +140,10 @@ def repair(topic: Topics = None) -> None:
 
 
 @contextmanager
-def _source() -> "Iterator[KafkaSource]":
-    from koboshi.ingest.kafka_source import KafkaSource
+def _source() -> "Iterator[Source]":
+    from koboshi.ingest.source import open_source
 
-    source = KafkaSource(required(load_settings().kafka.bootstrap_servers, "Kafka"))
+    source = open_source(required(load_settings().kafka.bootstrap_servers, "Kafka"))
     try:
         yield source
     finally:
@@ -150,7 +151,7 @@ def _source() -> "Iterator[KafkaSource]":
 
 
 def _lander(
-    source: "KafkaSource",
+    source: "Source",
     span_records: int | None = None,
     held_back: "Callable[[PartitionLog], None]" = lambda _log: None,
 ) -> "Lander":

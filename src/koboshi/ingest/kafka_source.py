@@ -157,6 +157,11 @@ def _columns(polled: list[ConsumerRecord], end: int) -> Records:
     )
 
 
+def open_source(address: str) -> KafkaSource:
+    """The source at HOST:PORT, or at a list of them with commas."""
+    return KafkaSource(address)
+
+
 # A broker before 2.8 cannot be asked, and not everybody may ask: who holds records back is then not known.
 UNTOLD = (AuthorizationError, UnsupportedVersionError)
 

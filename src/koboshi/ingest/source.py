@@ -1,11 +1,22 @@
-"""What the lander asks of a stream: its logs, its identity, and the records of a range."""
+"""What the lander asks of a stream: its logs, its identity, and the records of a range; and where sources are found."""
 
 import dataclasses
-from collections.abc import Iterator
-from typing import Protocol
+import importlib
+import pkgutil
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 from koboshi.formats.records import Records
 from koboshi.refs import SpanRange
+
+_SOURCE = "_source"
+KINDS = tuple(
+    found.name.removesuffix(_SOURCE)
+    for found in pkgutil.iter_modules([str(Path(__file__).parent)])
+    if found.name.endswith(_SOURCE)
+)
+"""The kinds of stream that there is a `<kind>_source.py` for."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -62,3 +73,28 @@ class Source(Protocol):
     def close(self) -> None:
         """Let go of connections."""
         ...
+
+
+@runtime_checkable
+class TellsTransactions(Protocol):
+    """A source that also knows whose open transactions hold records back."""
+
+    def open_transactions(self, logs: Iterable[PartitionLog]) -> list[OpenTransaction]:
+        """The transactions that hold records of these logs back, by partition and offset."""
+        ...
+
+
+def open_source(address: str) -> Source:
+    """The source at an address: `<kind>://…` is for `<kind>_source.py`, HOST:PORT or a list of them is Kafka's.
+
+    Raises `NotConfigured` for what is no address, `Unavailable` where nobody answers.
+    """
+    kind = address.partition("://")[0]
+    module = importlib.import_module(f"koboshi.ingest.{kind if kind in KINDS else 'kafka'}_source")
+    opened: Source = module.open_source(address)
+    return opened
+
+
+def open_transactions(source: Source, logs: Iterable[PartitionLog]) -> list[OpenTransaction]:
+    """The open transactions that hold records of these logs back, as far as the source can tell."""
+    return source.open_transactions(logs) if isinstance(source, TellsTransactions) else []
