@@ -6,13 +6,13 @@ so a partition never has a gap; after a crash its last record says which of its 
 """
 
 import dataclasses
-import fcntl
 import time
 from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import polars as pl
+from filelock import FileLock, Timeout
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.consumer.fetcher import ConsumerRecord
 from kafka.errors import (
@@ -48,11 +48,11 @@ CANNOT_GO_ON = (
 def only_stream(state_dir: Path) -> Iterator[None]:
     """Keep a second stream of this project out; the system lets go of the lock when the process dies."""
     make_state_folder(state_dir)
-    with (state_dir / "stream.lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise LeaseTaken("another `koboshi stream` is running: wait for its end, or stop it.") from None
+    try:
+        held = FileLock(state_dir / "stream.lock").acquire(blocking=False)
+    except Timeout:
+        raise LeaseTaken("another `koboshi stream` is running: wait for its end, or stop it.") from None
+    with held:
         yield
 
 

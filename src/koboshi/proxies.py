@@ -87,7 +87,9 @@ def _trusted() -> ssl.SSLContext:
 
     context = httpx.create_ssl_context()
     context.load_default_certs()
-    if bundle := os.environ.get("REQUESTS_CA_BUNDLE"):
-        is_folder = Path(bundle).is_dir()
-        context.load_verify_locations(cafile=None if is_folder else bundle, capath=bundle if is_folder else None)
+    bundle = os.environ.get("REQUESTS_CA_BUNDLE", "")
+    if Path(bundle).is_file():
+        context.load_verify_locations(cafile=bundle)
+    elif bundle and Path(bundle).is_dir():
+        context.load_verify_locations(capath=bundle)
     return context

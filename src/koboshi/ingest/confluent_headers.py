@@ -59,7 +59,7 @@ class HeaderReader:
         """The headers of a message, each name up to its first zero byte.
 
         Raises `Conflict` when the broker has deleted the record before it could be read once more, and what
-        `confluent_errors` makes of librdkafka's errors.
+        `broker_errors` makes of librdkafka's errors.
         """
         try:
             return [(name.encode(), value) for name, value in _headers_as_text(message) or ()]

@@ -3,7 +3,7 @@
     parent  tag koboshi.key
     └── child  tags koboshi.key, koboshi.unit, koboshi.sha256 (digest of its model), koboshi.model_id
 
-How a run is found and made once: `mlflow_lookup`. How metrics are there once: `mlflow_metrics`.
+How a run is found and made once, and its metrics are there once: `mlflow_lookup`.
 """
 
 import dataclasses

@@ -44,7 +44,7 @@ class Entry:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Outbox:
-    """The entries in one folder. Many may add at once; one at a time removes (`mlflow_outbox.deliver`)."""
+    """The entries in one folder. Many may add at once; one at a time removes (`mlflow_delivery.deliver`)."""
 
     folder: Path
 
