@@ -19,21 +19,9 @@ PLACE = "the environment"
 PROJECT = "KOBOSHI_PROJECT"
 STATE_DIR = "KOBOSHI_STATE_DIR"
 
-# Compose's own, for docker-compose.yml: see `koboshi.stack.compose_file` and `koboshi.stack.site`.
+# Compose's own, for docker-compose.yml: see `koboshi.stack.compose_file`; what else is Compose's, the parts name.
 IMAGE = "KOBOSHI_IMAGE"
 BASE = "KOBOSHI_BASE"
-AIRFLOW_JWT = "KOBOSHI_AIRFLOW_JWT"
-AIRFLOW_SESSION = "KOBOSHI_AIRFLOW_SESSION"
-AIRFLOW_FERNET = "KOBOSHI_AIRFLOW_FERNET"
-AIRFLOW_PASSWORD = "KOBOSHI_AIRFLOW_PASSWORD"  # noqa: S105
-RAY_TOKEN = "KOBOSHI_RAY_TOKEN"  # noqa: S105
-POSTGRES_PASSWORD = "KOBOSHI_POSTGRES_PASSWORD"  # noqa: S105
-
-
-def port_variable(group: str) -> str:
-    """The variable that moves the port under which Compose publishes a part."""
-    return f"{PREFIX}{group.upper().replace('-', '_')}_PORT"
-
 
 NOT_SETTINGS = frozenset(
     {
@@ -41,12 +29,6 @@ NOT_SETTINGS = frozenset(
         EXIT_FILE_VARIABLE,
         IMAGE,
         BASE,
-        AIRFLOW_JWT,
-        AIRFLOW_SESSION,
-        AIRFLOW_FERNET,
-        AIRFLOW_PASSWORD,
-        RAY_TOKEN,
-        POSTGRES_PASSWORD,
     }
 )
 # Kubernetes puts these into every container for a service that is called koboshi or koboshi-…
@@ -56,21 +38,21 @@ _OF_KUBERNETES = re.compile(
 
 
 def read_environment(
-    environment: Mapping[str, str], model: type[BaseModel], published: Iterable[str] = ()
+    environment: Mapping[str, str], model: type[BaseModel], others: Iterable[str] = ()
 ) -> tuple[Source, list[str]]:
     """The settings among the variables, in the shape of koboshi.toml, and a sentence for each that nothing reads.
 
-    `published` are the groups of parts whose `port_variable` is Compose's.
-
-    `KOBOSHI_KAFKA__BOOTSTRAP_SERVERS=…` is [kafka] bootstrap_servers. A list, a table or a whole section is JSON.
+    `others` are no settings, beside `NOT_SETTINGS`. `KOBOSHI_KAFKA__BOOTSTRAP_SERVERS=…` is [kafka] bootstrap_servers.
+    A list, a table or a whole section is JSON.
     """
     types = _types(model)
     sections = {name.partition(".")[0] for name in types if "." in name}
     values: dict[str, Any] = {}
     variables: dict[str, str] = {}
     faults = []
-    others = NOT_SETTINGS.union(map(port_variable, published))
-    for variable, text in sorted(_settings(environment, others), key=lambda pair: pair[0].count(BETWEEN)):
+    for variable, text in sorted(
+        _settings(environment, NOT_SETTINGS.union(others)), key=lambda pair: pair[0].count(BETWEEN)
+    ):
         path = variable[len(PREFIX) :].lower().split(BETWEEN)
         name = ".".join(path)
         if name not in types and name not in sections and not _is_entry(path, types):

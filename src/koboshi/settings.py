@@ -33,7 +33,7 @@ FILE = "koboshi.toml"
 ENDPOINTS = "endpoints.json"
 SLOT = "champion"
 SECTIONS_OF_PARTS = "koboshi.stack.parts:sections"
-PUBLISHED_PARTS = "koboshi.stack.parts:published"
+VARIABLES_OF_PARTS = "koboshi.stack.parts:variables"
 
 
 class Section(Fields):
@@ -254,7 +254,7 @@ def _load(
     folder: Path, find_state_dir: Callable[[Path], Path | None], *, with_stack: bool
 ) -> tuple[Settings, list[str]]:
     """The settings as far as they fit, and a sentence for each that does not."""
-    environment, unknown = read_environment(os.environ, known(), pkgutil.resolve_name(PUBLISHED_PARTS)())
+    environment, unknown = read_environment(os.environ, known(), pkgutil.resolve_name(VARIABLES_OF_PARTS)())
     toml, broken = _read(folder / FILE, FILE, tomllib.loads, readable_toml)
     fitting, misfits = _fitting([environment, toml])
     state_dir = None

@@ -19,9 +19,11 @@ from koboshi.documents import readable_toml
 from koboshi.environment import NOT_SETTINGS, variable_of
 from koboshi.errors import BadInput, NotConfigured
 from koboshi.settings import Settings, known, load_settings, load_what_fits
+from koboshi.stack.parts import variables as variables_of_parts
 from koboshi.wrong_fields import leaves
 from tests.support.fuzzing import fuzzed
 
+OTHERS = [*NOT_SETTINGS, *variables_of_parts()]
 NAMES = [name for name, _ in leaves(known())]
 NUMBERS = [-1, 0, 5, 2**63, 1.5, math.inf, math.nan, True]
 JUNK: list[Any] = [*NUMBERS, "", "x", "true", [], ["a"], [1, "a"], {}, {"x": 1}, [[]]]
@@ -33,7 +35,7 @@ values = st.sampled_from(JUNK) | st.text(max_size=5)
 entries = st.lists(st.tuples(words, st.none() | words, values), max_size=4)
 pieces = st.sampled_from(["[", "]", '"', "\n", "=", "'''", "\0", "a = 1", "\n[x]\n", "\udcff"]) | st.text(max_size=3)
 breaks = st.none() | st.tuples(st.integers(0, 100), pieces)
-variables = st.sampled_from([*map(variable_of, NAMES), *NOT_SETTINGS, "KOBOSHI_INGST__X", "KOBOSHI_", "KOBOSHI___"])
+variables = st.sampled_from([*map(variable_of, NAMES), *OTHERS, "KOBOSHI_INGST__X", "KOBOSHI_", "KOBOSHI___"])
 environments = st.dictionaries(
     variables | st.text("_AE", max_size=9).map("KOBOSHI_".__add__), st.sampled_from(TEXTS), max_size=3
 )

@@ -11,8 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from koboshi.environment import AIRFLOW_PASSWORD, RAY_TOKEN
 from koboshi.stack.compose_prepare import variables
+from koboshi.stack.parts.airflow import PASSWORD
+from koboshi.stack.parts.ray import TOKEN
 from tests.support.docker_daemon import Docker, call
 from tests.support.running_stack import KOBOSHI, REPOSITORY
 
@@ -106,12 +107,12 @@ class ComposeStack:
     def passwords_file(self) -> Path:
         """Airflow's login as its client reads it."""
         path = self.folder / "airflow-passwords.json"
-        path.write_text(json.dumps({"admin": self.secret(AIRFLOW_PASSWORD)}))
+        path.write_text(json.dumps({"admin": self.secret(PASSWORD.variable)}))
         return path
 
     def ray_headers(self) -> dict[str, str]:
         """What Ray's dashboard asks for."""
-        return {"Authorization": f"Bearer {self.secret(RAY_TOKEN)}"}
+        return {"Authorization": f"Bearer {self.secret(TOKEN.variable)}"}
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import pytest
 from koboshi.environment import NOT_SETTINGS
 from koboshi.errors import NotConfigured
 from koboshi.settings import Ingest, find_project, load_settings, load_what_fits, required
+from koboshi.stack.parts import variables
 
 
 @pytest.fixture
@@ -120,7 +121,7 @@ def test_variables_take_numbers_lists_tables_and_whole_sections(project: Path, m
 
 def test_variables_of_others_are_left_alone(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Compose's own, those that say which project is meant, and what Kubernetes makes of a service of our name."""
-    for variable in NOT_SETTINGS - {"KOBOSHI_PROJECT"}:
+    for variable in {*NOT_SETTINGS, *variables()} - {"KOBOSHI_PROJECT"}:
         monkeypatch.setenv(variable, "x")
     monkeypatch.setenv("KOBOSHI_GATEWAY_SERVICE_HOST", "10.0.0.1")
     monkeypatch.setenv("KOBOSHI_SERVICE_PORT_HTTP", "80")

@@ -13,7 +13,7 @@ from koboshi import environment as names
 from koboshi import proxies
 from koboshi.stack import site as of_compose
 from koboshi.stack.part import Part
-from koboshi.stack.parts import Container, technologies
+from koboshi.stack.parts import Container, port_variable, secrets, technologies
 from koboshi.stack.parts_table import endpoints, parts_of, usual_groups
 from koboshi.stack.ports import LOOPBACK
 from koboshi.stack.site import Site
@@ -106,7 +106,7 @@ def _environment(
 
 def _prepare() -> dict[str, Any]:
     build = {"context": ".", "dockerfile": "deploy/Dockerfile", "args": {"BASE": BASE}}
-    given = (names.AIRFLOW_PASSWORD, names.RAY_TOKEN)
+    given = [secret.variable for secret in secrets() if secret.file]
     return {
         "build": build,
         **EVERYWHERE,
@@ -180,7 +180,7 @@ def _volumes(part: Part) -> list[str]:
 def published_port(site: Site, group: str) -> str:
     """Where a group's published part is found on this machine: its own port, unless KOBOSHI_<GROUP>_PORT says else."""
     _, offset = _form(group).published or ("", 0)
-    return f"${{{names.port_variable(group)}:-{site.ports.at(offset)}}}"
+    return f"${{{port_variable(group)}:-{site.ports.at(offset)}}}"
 
 
 def _published(site: Site, part: Part) -> list[str]:

@@ -1,21 +1,18 @@
 """`python -m koboshi.stack.compose_prepare`: what is done in the project's volume before the parts start."""
 
-import json
 import os
-import secrets
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from koboshi import environment as names
 from koboshi.documents import load_mapping
-from koboshi.environment import AIRFLOW_PASSWORD, RAY_TOKEN
 from koboshi.errors import BadInput
 from koboshi.files import make_state_folder, publish_bytes, publish_private
+from koboshi.stack.parts import secrets as all_secrets
 from koboshi.stack.parts_table import groups, write_files
-from koboshi.stack.site import ADMIN, IMAGE_PROJECT, Site, container_site, random_key
+from koboshi.stack.site import IMAGE_PROJECT, Site, container_site
 
 WRITTEN_BY_THE_PIPELINE = ("cut.json", "dvc.lock")
 
@@ -65,22 +62,13 @@ def _remove_what_is_gone(image: Path, project: Path) -> None:
 
 def write_secrets(site: Site, given: Mapping[str, str]) -> None:
     """The secrets that clients read from files; a changed one is written anew."""
-    passwords = json.dumps({ADMIN: given[AIRFLOW_PASSWORD]})
-    wanted = {site.secrets.airflow_passwords_path: passwords, site.secrets.ray_token_path: given[RAY_TOKEN]}
-    for path, text in wanted.items():
+    read = [secret for secret in all_secrets() if secret.file and secret.variable in given]
+    for path, text in [(site.places.own / secret.file, secret.text(given[secret.variable])) for secret in read]:
         if not path.exists() or path.read_text() != text:
             publish_private(path, text)
 
 
 FILE = ".env"
-MAKERS: Mapping[str, Callable[[], str]] = {
-    names.AIRFLOW_JWT: random_key,
-    names.AIRFLOW_SESSION: random_key,
-    names.AIRFLOW_FERNET: random_key,
-    names.AIRFLOW_PASSWORD: lambda: secrets.token_urlsafe(12),
-    names.RAY_TOKEN: lambda: secrets.token_hex(32),
-    names.POSTGRES_PASSWORD: lambda: secrets.token_urlsafe(24),
-}
 
 
 def ensure_env_file(path: Path) -> list[str]:
@@ -89,10 +77,11 @@ def ensure_env_file(path: Path) -> list[str]:
     The file is replaced whole, and readable by its owner only from the beginning.
     """
     text = path.read_text() if path.exists() else ""
-    missing = [name for name in MAKERS if name not in variables(text)]
+    makers = {secret.variable: secret.make for secret in all_secrets()}
+    missing = [name for name in makers if name not in variables(text)]
     if missing or (path.stat().st_mode & 0o077):
         lines = [text.rstrip("\n")] if text.strip() else []
-        publish_private(path, "\n".join([*lines, *(f"{name}={MAKERS[name]()}" for name in missing)]) + "\n")
+        publish_private(path, "\n".join([*lines, *(f"{name}={makers[name]()}" for name in missing)]) + "\n")
     return missing
 
 

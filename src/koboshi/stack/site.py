@@ -1,19 +1,18 @@
 """Where a stack stands: all that its parts follow from, and all in which this machine differs from containers."""
 
-import base64
 import dataclasses
 import json
-import secrets
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
-from koboshi import environment as names
 from koboshi.files import publish_private
 from koboshi.settings import SLOT
+from koboshi.stack.parts import secrets as all_secrets
+from koboshi.stack.parts import technologies
 from koboshi.stack.places import Places
 from koboshi.stack.ports import Ports
 
-ADMIN = "admin"
 CONTAINERS_PORT = 23_000  # the block below that of `koboshi up`, so that both can run beside each other
 IMAGE_FOLDER = Path("/opt/koboshi")
 IMAGE_PROJECT = IMAGE_FOLDER / "project"
@@ -36,28 +35,13 @@ class Programs:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Secrets:
-    """What parts prove themselves with to each other; passwords and tokens that clients need are in files."""
-
-    airflow_jwt: str
-    airflow_session: str
-    airflow_fernet: str
-    airflow_passwords_path: Path
-    ray_token_path: Path
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
 class Site:
-    """Folders, addresses, secrets and programs, and the slot that the replicas follow.
-
-    With `postgres_password` the databases are on a server, a part.
-    """
+    """Folders, addresses, secrets by their names, programs, and the slot that the replicas follow."""
 
     places: Places
     ports: Ports
-    secrets: Secrets
+    secrets: Mapping[str, str]
     programs: Programs
-    postgres_password: str = ""
     slot: str = SLOT
 
 
@@ -74,23 +58,21 @@ def own_programs() -> Programs:
     )
 
 
-def ensure_secrets(places: Places) -> Secrets:
-    """Read the secrets of this state folder, or make them: once, and readable by their owner only."""
-    kept = places.own / "secrets.json"
-    if not kept.exists():
-        publish_private(kept, json.dumps({name: random_key() for name in ("jwt", "session", "fernet")}))
-    passwords, token = places.own / "airflow-passwords.json", places.own / "ray-token"
-    if not passwords.exists():
-        publish_private(passwords, json.dumps({ADMIN: secrets.token_urlsafe(12)}))
-    if not token.exists():
-        publish_private(token, secrets.token_hex(32))
-    made = json.loads(kept.read_text())
-    return Secrets(made["jwt"], made["session"], made["fernet"], passwords, token)
+def ensure_secrets(places: Places) -> dict[str, str]:
+    """Read the secrets of this state folder; make those that are not there, readable by their owner only.
 
-
-def random_key() -> str:
-    """A key as Airflow wants them: 32 bytes."""
-    return base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
+    What is only for sites that need a part of their own, such as containers with a database server, is not made here.
+    """
+    path = places.own / "secrets.json"
+    kept: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
+    wanted = [secret for found in technologies().values() if found.by_site is None for secret in found.secrets]
+    if made := {secret.name: secret.make() for secret in wanted if not secret.file and secret.name not in kept}:
+        kept |= made
+        publish_private(path, json.dumps(kept))
+    for secret in wanted:
+        if secret.file and not (places.own / secret.file).exists():
+            publish_private(places.own / secret.file, secret.text(secret.make()))
+    return kept
 
 
 def text_of(path: Path | None) -> str:
@@ -107,15 +89,8 @@ def container_site() -> Site:
     The same in every container and wherever docker-compose.yml is written. Pure.
     """
     places = Places(PROJECT, PROJECT / ".koboshi", runtime=Path("/tmp/koboshi"))  # noqa: S108 (a container's own)
-    given = Secrets(
-        variable(names.AIRFLOW_JWT),
-        variable(names.AIRFLOW_SESSION),
-        variable(names.AIRFLOW_FERNET),
-        airflow_passwords_path=places.own / "airflow-passwords.json",
-        ray_token_path=places.own / "ray-token",
-    )
-    ports = Ports(CONTAINERS_PORT, by_name=True)
-    return Site(places, ports, given, image_programs(), variable(names.POSTGRES_PASSWORD))
+    given = {secret.name: variable(secret.variable) for secret in all_secrets() if not secret.file}
+    return Site(places, Ports(CONTAINERS_PORT, by_name=True), given, image_programs())
 
 
 def image_programs() -> Programs:

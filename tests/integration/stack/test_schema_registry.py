@@ -13,7 +13,7 @@ from tests.support.running_stack import REPOSITORY, RunningStack, project_copy
 
 pytestmark = pytest.mark.parts
 CACHE = REPOSITORY / ".koboshi" / "cache"
-SCHEMA = '{"type":"string"}'
+SCHEMA = '"string"'
 
 
 @pytest.fixture(scope="module")

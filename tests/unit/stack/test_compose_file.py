@@ -7,13 +7,12 @@ from typing import Any
 import pytest
 import yaml
 
-from koboshi.environment import NOT_SETTINGS, port_variable, read_environment
+from koboshi.environment import NOT_SETTINGS, read_environment
 from koboshi.proxies import NAMES
 from koboshi.settings import known
 from koboshi.stack.compose_file import ENDED_WELL, FILE, HEALTHY, render
-from koboshi.stack.compose_prepare import MAKERS
 from koboshi.stack.part import Part
-from koboshi.stack.parts import published
+from koboshi.stack.parts import secrets, variables
 from koboshi.stack.parts_table import parts_of, usual_groups
 from koboshi.stack.places import Places
 from koboshi.stack.ports import Ports
@@ -41,12 +40,12 @@ def test_the_committed_file_is_what_the_table_says() -> None:
 def test_every_variable_of_ours_in_it_is_a_setting_or_one_that_is_known_to_be_none() -> None:
     """Settings refuse a variable that nothing reads: a container would not start with it."""
     for service in SERVICES.values():
-        _, unknown = read_environment(service.get("environment", {}), known(), published())
+        _, unknown = read_environment(service.get("environment", {}), known(), variables())
         assert unknown == []
     asked = set(re.findall(r"KOBOSHI_[A-Z_]+", (REPOSITORY / FILE).read_text()))
     assert {name for name in asked if "__" not in name} <= {
         *NOT_SETTINGS,
-        *map(port_variable, published()),
+        *variables(),
         "KOBOSHI_STATE_DIR",
     }
 
@@ -104,7 +103,7 @@ def test_only_what_a_person_opens_is_published_and_on_this_machine_only() -> Non
 def test_no_secret_is_in_the_file() -> None:
     """Each is a variable, and Compose says how to make it where it is missing."""
     text = (REPOSITORY / FILE).read_text()
-    for name in MAKERS:
+    for name in [secret.variable for secret in secrets()]:
         assert text.count(f"${{{name}:?run koboshi compose init first}}") == text.count(f"${{{name}") > 0
 
 

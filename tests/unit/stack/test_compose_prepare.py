@@ -4,30 +4,32 @@ import json
 import stat
 from pathlib import Path
 
-from koboshi.environment import AIRFLOW_PASSWORD, RAY_TOKEN
-from koboshi.stack.compose_prepare import MAKERS, bring_project, ensure_env_file, variables, write_secrets
+from koboshi.stack.compose_prepare import bring_project, ensure_env_file, variables, write_secrets
+from koboshi.stack.parts import secrets
+from koboshi.stack.parts.airflow import PASSWORD
+from koboshi.stack.parts.ray import TOKEN
 from koboshi.stack.places import Places
-from koboshi.stack.site import Secrets, Site, container_site
+from koboshi.stack.site import Site, container_site
 
 
 def test_secrets_are_made_once_and_for_their_owner_only(tmp_path: Path) -> None:
     """A volume that was made with a password goes on working."""
     file = tmp_path / ".env"
-    assert ensure_env_file(file) == list(MAKERS)
+    assert ensure_env_file(file) == [secret.variable for secret in secrets()]
     made = file.read_text()
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert ensure_env_file(file) == []
     assert file.read_text() == made
-    assert len(set(variables(made).values())) == len(MAKERS)
+    assert len(set(variables(made).values())) == len(secrets())
 
 
 def test_what_a_person_wrote_into_the_file_stays(tmp_path: Path) -> None:
     """Only what is missing is added, and the file is closed to others."""
     file = tmp_path / ".env"
-    file.write_text(f"# mine\nKOBOSHI_GATEWAY_PORT=9000\n{RAY_TOKEN}=chosen")
+    file.write_text(f"# mine\nKOBOSHI_GATEWAY_PORT=9000\n{TOKEN.variable}=chosen")
     file.chmod(0o644)
-    assert RAY_TOKEN not in ensure_env_file(file)
-    assert file.read_text().startswith(f"# mine\nKOBOSHI_GATEWAY_PORT=9000\n{RAY_TOKEN}=chosen\n")
+    assert TOKEN.variable not in ensure_env_file(file)
+    assert file.read_text().startswith(f"# mine\nKOBOSHI_GATEWAY_PORT=9000\n{TOKEN.variable}=chosen\n")
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
@@ -61,9 +63,8 @@ def write(folder: Path, files: dict[str, str]) -> None:
 def test_a_changed_password_reaches_the_file_that_airflow_reads(tmp_path: Path) -> None:
     """Whoever changes .env and starts again can log in with it; the files are their owner's only."""
     site = container_site()
-    secrets = Secrets("", "", "", tmp_path / "passwords.json", tmp_path / "token")
-    here = Site(Places(tmp_path, tmp_path, tmp_path), site.ports, secrets, site.programs)
+    here = Site(Places(tmp_path, tmp_path, tmp_path), site.ports, {}, site.programs)
     for password in ("first", "first", "second"):
-        write_secrets(here, {AIRFLOW_PASSWORD: password, RAY_TOKEN: "t"})
-    assert json.loads((tmp_path / "passwords.json").read_text()) == {"admin": "second"}
-    assert stat.S_IMODE((tmp_path / "token").stat().st_mode) == 0o600
+        write_secrets(here, {PASSWORD.variable: password, TOKEN.variable: "t"})
+    assert json.loads((here.places.own / PASSWORD.file).read_text()) == {"admin": "second"}
+    assert stat.S_IMODE((here.places.own / TOKEN.file).stat().st_mode) == 0o600

@@ -11,7 +11,7 @@ from koboshi.settings import Settings, load_settings
 from koboshi.stack.part import from_json, to_json
 from koboshi.stack.parts import technologies
 from koboshi.stack.parts.kafka import broker_properties, cluster_id, detour
-from koboshi.stack.parts.ray import WORKER_OFFSETS
+from koboshi.stack.parts.ray import TOKEN, WORKER_OFFSETS
 from koboshi.stack.parts_table import chosen_groups, endpoints, external_groups, groups, parts_of, usual_groups
 from koboshi.stack.places import Places
 from koboshi.stack.ports import USED_OFFSETS, Ports
@@ -66,7 +66,7 @@ def test_endpoints_are_what_settings_read(site: Site) -> None:
     site.places.endpoints.write_text(json.dumps(endpoints(site, usual_groups())))
     loaded = load_settings(site.places.project)
     assert loaded.kafka.bootstrap_servers == "127.0.0.1:24000"
-    assert loaded.ray.token_path == site.secrets.ray_token_path
+    assert loaded.ray.token_path == site.places.own / TOKEN.file
     assert loaded.gateway.url == "http://127.0.0.1:24004"
     assert endpoints(site, ["mlflow"]) == {"mlflow": {"tracking_uri": "http://127.0.0.1:24003"}}
 
@@ -88,9 +88,11 @@ def test_an_unknown_part_is_named_with_those_that_there_are(tmp_path: Path) -> N
 def test_secrets_are_made_once_and_readable_by_their_owner_only(site: Site) -> None:
     """A second `up` does not log anybody out."""
     assert ensure_secrets(site.places) == site.secrets
-    for path in (site.secrets.ray_token_path, site.secrets.airflow_passwords_path, site.places.own / "secrets.json"):
+    for name in ("ray-token", "airflow-passwords.json", "secrets.json"):
+        path = site.places.own / name
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert json.loads(site.secrets.airflow_passwords_path.read_text())["admin"]
+    assert json.loads((site.places.own / "airflow-passwords.json").read_text())["admin"]
+    assert set(json.loads((site.places.own / "secrets.json").read_text())) == {"jwt", "session", "fernet"}
 
 
 def test_the_cluster_id_is_kafkas_shape_and_stays(site: Site) -> None:
@@ -117,3 +119,12 @@ def test_every_part_is_described_in_one_place() -> None:
         assert {*technology.after} <= set(list(found)[: list(found).index(group)])
         assert technology.probe or technology.probe_of
     assert usual_groups() == ("kafka", "ray", "airflow", "mlflow", "replicas", "gateway")
+
+
+def test_a_secret_of_a_part_that_is_new_is_made_beside_those_that_are_kept(site: Site) -> None:
+    """A state folder of an earlier version goes on, and nobody is logged out."""
+    path = site.places.own / "secrets.json"
+    kept = json.loads(path.read_text())
+    path.write_text(json.dumps({"jwt": kept["jwt"]}))
+    assert ensure_secrets(site.places)["jwt"] == kept["jwt"]
+    assert set(json.loads(path.read_text())) == set(kept)

@@ -7,7 +7,7 @@ import dataclasses
 import functools
 import importlib
 import pkgutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -49,6 +49,21 @@ class Container:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Secret:
+    """What the programs of a technology share: made once for a state folder, and once for the containers.
+
+    `name` is how the site has it, `variable` how Compose has it, `make` makes a new one. With `file`, clients read it
+    there, in the folder of the stack's own records and in the form that `text` gives it.
+    """
+
+    name: str
+    variable: str
+    make: Callable[[], str]
+    file: str = ""
+    text: Callable[[str], str] = str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Technology:
     """One group of parts. Everything is a function of the site (before the start) or of the settings (after it).
 
@@ -61,6 +76,7 @@ class Technology:
     `section`, `endpoints`: the section of settings, declared here if `koboshi.settings` has it not, and the values that
     the started parts give it.
     `jars`, `files`, `folders`: what is fetched, written and made in the state folder before the start.
+    `secrets`: what its programs and their clients prove themselves with.
     `probe`: real work of the whole group; without parts it runs elsewhere. None: its parts are asked one by one.
     `probe_of`: real work of one part for itself; without it, the group's.
     `login`: what a person opens in a browser (`what`, `url`, and secrets); not shown while the address is empty.
@@ -79,6 +95,7 @@ class Technology:
     jars: "Jars | None" = None
     files: "Callable[[Site], None]" = _nothing
     folders: tuple[str, ...] = ()
+    secrets: tuple[Secret, ...] = ()
     probe: "Callable[[Settings, tuple[Part, ...]], Health] | None" = None
     probe_of: "Callable[[Settings, Part], Health] | None" = None
     login: "Callable[[Settings], dict[str, str | None]]" = lambda _settings: {}
@@ -116,6 +133,18 @@ def sections() -> "dict[str, type[BaseModel]]":
     return dict(found.section for found in technologies().values() if found.section)
 
 
-def published() -> Iterable[str]:
-    """The groups of which docker-compose.yml publishes a port, for `koboshi.environment`."""
-    return [found.group for found in technologies().values() if found.container.published]
+def secrets() -> list[Secret]:
+    """Those of every technology, by the names of their variables."""
+    found = (secret for technology in technologies().values() for secret in technology.secrets)
+    return sorted(found, key=lambda secret: secret.variable)
+
+
+def variables() -> list[str]:
+    """The variables that are Compose's and no settings, for `koboshi.settings`: published ports, and secrets."""
+    ports = [port_variable(found.group) for found in technologies().values() if found.container.published]
+    return [*ports, *(secret.variable for secret in secrets())]
+
+
+def port_variable(group: str) -> str:
+    """The variable that moves the port under which Compose publishes a part."""
+    return f"KOBOSHI_{group.upper().replace('-', '_')}_PORT"

@@ -1,6 +1,8 @@
 """Airflow: api-server, scheduler, dag-processor and triggerer as programs of their own."""
 
+import base64
 import json
+import secrets
 from importlib.metadata import version
 from typing import Any
 
@@ -8,13 +10,31 @@ from koboshi.probes import Health
 from koboshi.probes.airflow_probe import probe_airflow
 from koboshi.settings import Settings
 from koboshi.stack.part import Part, Step
-from koboshi.stack.parts import Container, Technology, postgres
+from koboshi.stack.parts import Container, Secret, Technology, postgres
 from koboshi.stack.parts.ray import ray_client_environment
 from koboshi.stack.ports import LOOPBACK, Ports
-from koboshi.stack.site import ADMIN, Site, text_of
+from koboshi.stack.site import Site, text_of
 
 API = 2
+ADMIN = "admin"
 SQLITE_CONNECT_ARGS = {"timeout": 30}  # seconds that one of the programs waits for another's write
+
+
+def random_key() -> str:
+    """A key as Airflow wants them: 32 bytes."""
+    return base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
+
+
+JWT = Secret("jwt", "KOBOSHI_AIRFLOW_JWT", random_key)
+SESSION = Secret("session", "KOBOSHI_AIRFLOW_SESSION", random_key)
+FERNET = Secret("fernet", "KOBOSHI_AIRFLOW_FERNET", random_key)
+PASSWORD = Secret(
+    "password",
+    "KOBOSHI_AIRFLOW_PASSWORD",
+    lambda: secrets.token_urlsafe(12),
+    file="airflow-passwords.json",
+    text=lambda password: json.dumps({ADMIN: password}),
+)
 
 
 def base_url(ports: Ports) -> str:
@@ -55,7 +75,7 @@ def airflow_parts(site: Site) -> tuple[Part, ...]:
 
 def airflow_environment(site: Site) -> dict[str, str]:
     """Every setting of the four programs and of the tasks that they run."""
-    places, ports, secrets = site.places, site.ports, site.secrets
+    places, ports, given = site.places, site.ports, site.secrets
     home = places.state_dir / "airflow"
     settings = {
         "CORE__DAGS_FOLDER": places.project / "dags",
@@ -64,15 +84,15 @@ def airflow_environment(site: Site) -> dict[str, str]:
         "CORE__PARALLELISM": 4,
         "CORE__DAGS_ARE_PAUSED_AT_CREATION": False,
         "CORE__EXECUTION_API_SERVER_URL": f"{base_url(ports)}/execution/",
-        "CORE__FERNET_KEY": secrets.airflow_fernet,
+        "CORE__FERNET_KEY": given[FERNET.name],
         "CORE__SIMPLE_AUTH_MANAGER_USERS": f"{ADMIN}:admin",
-        "CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": secrets.airflow_passwords_path,
+        "CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": places.own / PASSWORD.file,
         **_database(site),
         "API__HOST": ports.listen,
         "API__PORT": ports.at(API),
         "API__BASE_URL": f"http://{LOOPBACK}:{ports.at(API)}",  # what a browser on this machine is sent to
-        "API__SECRET_KEY": secrets.airflow_session,
-        "API_AUTH__JWT_SECRET": secrets.airflow_jwt,
+        "API__SECRET_KEY": given[SESSION.name],
+        "API_AUTH__JWT_SECRET": given[JWT.name],
         "LOGGING__BASE_LOG_FOLDER": places.logs / "airflow",
         "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": 30,
         "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": 5,
@@ -94,7 +114,7 @@ def airflow_environment(site: Site) -> dict[str, str]:
 
 def _database(site: Site) -> dict[str, Any]:
     url = postgres.database(site, "airflow", site.places.state_dir / "airflow" / "airflow.db")
-    if site.postgres_password:
+    if postgres.PASSWORD.name in site.secrets:
         return {"DATABASE__SQL_ALCHEMY_CONN": url, "DATABASE__SQL_ALCHEMY_CONN_ASYNC": url}
     return {
         "DATABASE__SQL_ALCHEMY_CONN": url,
@@ -125,9 +145,10 @@ TECHNOLOGY = Technology(
     endpoints=lambda site: {
         "base_url": base_url(site.ports),
         "username": ADMIN,
-        "passwords_path": str(site.secrets.airflow_passwords_path),
+        "passwords_path": str(site.places.own / PASSWORD.file),
     },
     folders=("airflow",),
+    secrets=(JWT, SESSION, FERNET, PASSWORD),
     probe=lambda settings, _parts: probe_airflow(str(settings.airflow.base_url)),
     probe_of=_probe_of,
     login=_login,

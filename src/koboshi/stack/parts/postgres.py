@@ -1,28 +1,30 @@
 """PostgreSQL: the databases of Airflow and MLflow, where the site has a server for them."""
 
+import secrets
 from pathlib import Path
 
 from koboshi.probes.postgres_probe import probe_postgres
 from koboshi.stack.part import Part, Step
-from koboshi.stack.parts import Container, Technology
+from koboshi.stack.parts import Container, Secret, Technology
 from koboshi.stack.site import Site
 
 SERVER = 9
 DATABASE_USER = "koboshi"
 DATABASES = ("airflow", "mlflow")
+PASSWORD = Secret("postgres", "KOBOSHI_POSTGRES_PASSWORD", lambda: secrets.token_urlsafe(24))
 
 
 def database(site: Site, name: str, file: Path) -> str:
     """The URL of a part's database: on the server, or in a file of its own."""
-    if not site.postgres_password:
+    if PASSWORD.name not in site.secrets:
         return f"sqlite:///{file}"
     server = site.ports.address("postgres", SERVER)
-    return f"postgresql+psycopg://{DATABASE_USER}:{site.postgres_password}@{server}/{name}"
+    return f"postgresql+psycopg://{DATABASE_USER}:{site.secrets[PASSWORD.name]}@{server}/{name}"
 
 
 def gates(site: Site) -> tuple[int, ...]:
     """The ports that must accept before a database can be used."""
-    return (site.ports.at(SERVER),) if site.postgres_password else ()
+    return (site.ports.at(SERVER),) if PASSWORD.name in site.secrets else ()
 
 
 def postgres_part(site: Site) -> Part:
@@ -34,7 +36,7 @@ def postgres_part(site: Site) -> Part:
         name="postgres",
         group="postgres",
         argv=("postgres", "-D", str(data), *flags),
-        environment={"PGPASSWORD": site.postgres_password},
+        environment={"PGPASSWORD": site.secrets[PASSWORD.name]},
         folder=data.parent,
         log=site.places.logs / "postgres.log",
         ports=(port,),
@@ -46,7 +48,8 @@ def postgres_part(site: Site) -> Part:
 TECHNOLOGY = Technology(
     group="postgres",
     parts=lambda site, _groups: (postgres_part(site),),
-    by_site=lambda site: bool(site.postgres_password),
+    by_site=lambda site: PASSWORD.name in site.secrets,
+    secrets=(PASSWORD,),
     probe_of=lambda _settings, part: probe_postgres(part.address, DATABASE_USER, DATABASES[0]),
     # PostgreSQL waits for its clients to go when it is sent SIGTERM.
     container=Container(volume=True, project=False, stop_signal="SIGINT"),

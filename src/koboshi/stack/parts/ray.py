@@ -1,5 +1,6 @@
 """Ray: a head without CPUs (jobs API, dashboard) and two nodes, each a process of its own."""
 
+import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from koboshi.probes.http_json import call
 from koboshi.probes.ray_probe import probe_ray, probe_ray_head
 from koboshi.settings import Settings
 from koboshi.stack.part import Part
-from koboshi.stack.parts import FRESH_S, Container, Technology
+from koboshi.stack.parts import FRESH_S, Container, Secret, Technology
 from koboshi.stack.ports import LOOPBACK, Ports
 from koboshi.stack.site import Site, text_of
 
@@ -38,6 +39,7 @@ FRESH_NODE_S = 240.0  # a driver of its own and a task cost seconds of CPU; the 
 ACTOR_PREFIX = "koboshi-"
 STEP_MARK = "/step-"  # an actor in the middle of a step has `<unit>/step-<k>` for its title
 ACTORS_LIMIT_S = 20.0
+TOKEN = Secret("token", "KOBOSHI_RAY_TOKEN", lambda: secrets.token_hex(32), file="ray-token")
 
 
 def gcs_address(ports: Ports) -> str:
@@ -54,7 +56,7 @@ def ray_client_environment(site: Site) -> dict[str, str]:
     """What a process needs that talks to this Ray: the token, and on one machine to take 127.0.0.1 as it stands."""
     return {
         "RAY_AUTH_MODE": "token",
-        "RAY_AUTH_TOKEN_PATH": str(site.secrets.ray_token_path),
+        "RAY_AUTH_TOKEN_PATH": str(site.places.own / TOKEN.file),
         # Whatever its name: Ray then leaves 127.0.0.1 alone.
         **({} if site.ports.by_name else {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}),
         "RAY_USAGE_STATS_ENABLED": "0",
@@ -207,9 +209,10 @@ TECHNOLOGY = Technology(
     endpoints=lambda site: {
         "address": gcs_address(site.ports),
         "jobs_url": jobs_url(site.ports),
-        "token_path": str(site.secrets.ray_token_path),
+        "token_path": str(site.places.own / TOKEN.file),
     },
     files=link_ray_folder,
+    secrets=(TOKEN,),
     probe=lambda settings, parts: probe_ray(
         str(settings.ray.address), settings.ray.token_path, len(NODES) if parts else 1
     ),
