@@ -189,31 +189,13 @@ class Settings(Known):
 
     def of(self, section: type[S]) -> S:
         """A section that a part declares, by its class."""
-        name = next(name for name, declared in _sections().items() if declared is section)
-        found = getattr(self, name, None)
-        return found if isinstance(found, section) else section()
+        return next((value for _, value in self if isinstance(value, section)), section())
 
 
 @functools.cache
-def _sections() -> dict[str, type[Section]]:
-    """The sections that parts declare, by name."""
-    return dict(pkgutil.resolve_name(SECTIONS_OF_PARTS)())
-
-
-@functools.cache
-def known() -> type[Known]:
-    """All settings as they are written, with the sections that parts declare."""
-    return _extended(Known)
-
-
-@functools.cache
-def settings_model() -> type[Settings]:
-    """`Settings` with the sections that parts declare."""
-    return _extended(Settings)
-
-
-def _extended(model: type[M]) -> type[M]:
-    sections: dict[str, Any] = {name: (section, section()) for name, section in _sections().items()}
+def with_parts(model: type[M]) -> type[M]:
+    """`Known` or `Settings`, with the sections that parts declare."""
+    sections: dict[str, Any] = {name: (one, one()) for name, one in pkgutil.resolve_name(SECTIONS_OF_PARTS)().items()}
     return create_model(model.__name__, __base__=model, **sections) if sections else model
 
 
@@ -254,7 +236,7 @@ def _load(
     folder: Path, find_state_dir: Callable[[Path], Path | None], *, with_stack: bool
 ) -> tuple[Settings, list[str]]:
     """The settings as far as they fit, and a sentence for each that does not."""
-    environment, unknown = read_environment(os.environ, known(), pkgutil.resolve_name(VARIABLES_OF_PARTS)())
+    environment, unknown = read_environment(os.environ, with_parts(Known), pkgutil.resolve_name(VARIABLES_OF_PARTS)())
     toml, broken = _read(folder / FILE, FILE, tomllib.loads, readable_toml)
     fitting, misfits = _fitting([environment, toml])
     state_dir = None
@@ -305,10 +287,10 @@ def _fitting(sources: Sequence[Source]) -> tuple[dict[str, Any], list[str]]:
         for source in reversed(sources):
             values = merged(values, source.values)
         try:
-            known().model_validate(values)
+            with_parts(Known).model_validate(values)
         except ValidationError as error:
             errors = error.errors()
-            found += faults(known(), errors, sources)
+            found += faults(with_parts(Known), errors, sources)
             sources = _without(sources, {_place(values, error["loc"]) for error in errors})
         else:
             return values, found
@@ -342,7 +324,8 @@ def _section(source: Source, section: str) -> Mapping[str, Any]:
 def _settings(project: Path, fitting: Mapping[str, Any], state_dir: Path | None) -> Settings:
     given = {**fitting, "project": project, **({} if state_dir is None else {"state_dir": state_dir})}
     try:
-        return settings_model().model_validate(given)
+        settings: Settings = with_parts(Settings).model_validate(given)
+        return settings
     except (OSError, RuntimeError) as error:  # a path that leads in a circle
         raise NotConfigured(f"a folder that {FILE} names cannot be found ({error}): look at state_dir.") from error
 

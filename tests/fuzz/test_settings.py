@@ -18,13 +18,13 @@ from koboshi.datasets.params import Params, load_params
 from koboshi.documents import readable_toml
 from koboshi.environment import NOT_SETTINGS, variable_of
 from koboshi.errors import BadInput, NotConfigured
-from koboshi.settings import Settings, known, load_settings, load_what_fits
+from koboshi.settings import Known, Settings, load_settings, load_what_fits, with_parts
 from koboshi.stack.parts import variables as variables_of_parts
 from koboshi.wrong_fields import leaves
 from tests.support.fuzzing import fuzzed
 
 OTHERS = [*NOT_SETTINGS, *variables_of_parts()]
-NAMES = [name for name, _ in leaves(known())]
+NAMES = [name for name, _ in leaves(with_parts(Known))]
 NUMBERS = [-1, 0, 5, 2**63, 1.5, math.inf, math.nan, True]
 JUNK: list[Any] = [*NUMBERS, "", "x", "true", [], ["a"], [1, "a"], {}, {"x": 1}, [[]]]
 JUNK += ["9" * 500, "2018-01-01", "a\0b", "\u2028", "é" * 300, {"topics": "x"}, {"": {"": ""}}]

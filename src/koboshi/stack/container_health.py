@@ -31,14 +31,14 @@ def is_fresh(mark: Path, fresh_s: float, now: float) -> bool:
 
 def ask(name: str) -> tuple[bool, str, float]:
     """Let the part do some work: whether it did, which (or why not), and for how many seconds that counts."""
-    from koboshi.settings import settings_model
+    from koboshi.settings import Settings, with_parts
     from koboshi.stack.health import part_probe
     from koboshi.stack.parts import technologies
     from koboshi.stack.parts_table import endpoints, groups, parts_of
     from koboshi.stack.site import container_site
 
     site = container_site()
-    settings = settings_model().model_validate({"project": site.places.project, **endpoints(site, groups())})
+    settings = with_parts(Settings).model_validate({"project": site.places.project, **endpoints(site, groups())})
     part = parts_of(site, groups())[name]
     health = part_probe(settings, part)()
     return health.ok, health.detail, technologies()[part.group].container.fresh_s(name)

@@ -86,18 +86,16 @@ class Checks:
     def _ask(self, name: str) -> Health:
         if name in self.healths:
             time.sleep(PAUSE_S)
-        closed = [port for port in self._ports.get(name, ()) if not accepts(port)]
-        if closed:
-            return Health(False, f"port {closed[0]} is not open yet")
-        return self._probes[name]()
+        closed = next((port for port in self._ports.get(name, ()) if not accepts(port)), None)
+        return self._probes[name]() if closed is None else Health(False, f"port {closed} is not open yet")
 
 
 def check_once(probes: Mapping[str, Probe], ports: Mapping[str, tuple[int, ...]]) -> dict[str, Health]:
     """Every probe's answer, asked once and all at once."""
 
     def ask(name: str) -> Health:
-        closed = [port for port in ports.get(name, ()) if not accepts(port)]
-        return Health(False, f"port {closed[0]} is not open") if closed else probes[name]()
+        closed = next((port for port in ports.get(name, ()) if not accepts(port)), None)
+        return probes[name]() if closed is None else Health(False, f"port {closed} is not open")
 
     with ThreadPoolExecutor(max(1, len(probes))) as pool:
         return dict(zip(probes, pool.map(ask, probes), strict=True))

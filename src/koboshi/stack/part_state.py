@@ -10,7 +10,7 @@ from koboshi.probes import Health
 from koboshi.settings import Settings, load_what_fits
 from koboshi.stack.health import Checks, probe_name, probes, waiting_ports
 from koboshi.stack.operate import history
-from koboshi.stack.part import Part, Start
+from koboshi.stack.part import Part, Start, StartHistory
 from koboshi.stack.parts import technologies
 from koboshi.stack.places import Places
 from koboshi.stack.process_table import Process, ours, read_processes
@@ -59,23 +59,18 @@ def observe(
 ) -> list[PartState]:
     """The state of each part, in the order of the table."""
     processes = {} if starting else read_processes()
-    return [
-        _observe(places, part, infos.get(part.name), healths, processes, starting=starting) for part in parts.values()
-    ]
+    return [_observe(part, history(places, part.name), infos, healths, processes, starting) for part in parts.values()]
 
 
 def _observe(
-    places: Places,
     part: Part,
-    info: Mapping[str, Any] | None,
+    record: StartHistory,
+    infos: Mapping[str, Mapping[str, Any]],
     healths: Mapping[str, Health],
     processes: Mapping[int, Process],
-    *,
     starting: bool,
 ) -> PartState:
-    record = history(places, part.name)
-    starts = record.starts()
-    statename = info["statename"] if info else None
+    starts, statename = record.starts(), infos.get(part.name, {}).get("statename")
     state, detail = decide_state(statename, record.note(), healths.get(probe_name(part)), starting=starting)
     pids = pids_of(starts[-1:], processes)
     return PartState(
@@ -94,16 +89,11 @@ def elsewhere(
     settings: Settings, external: Iterable[str], healths: Mapping[str, Health], *, starting: bool = False
 ) -> list[PartState]:
     """The state of groups whose address was set by hand. Replicas behind somebody else's gateway are not known."""
-    shown = {name: technologies()[name] for name in sorted(external) if technologies()[name].probe}
-    return [
-        _elsewhere(name, str(found.address(settings)), healths.get(name), starting=starting)
-        for name, found in shown.items()
-    ]
-
-
-def _elsewhere(name: str, address: str, health: Health | None, *, starting: bool) -> PartState:
-    state, detail = decide_state("RUNNING", "", health, starting=starting)
-    return PartState(name, state, f"{ELSEWHERE}: {detail}", address)
+    found = []
+    for name in sorted(name for name in external if technologies()[name].probe):
+        state, detail = decide_state("RUNNING", "", healths.get(name), starting=starting)
+        found.append(PartState(name, state, f"{ELSEWHERE}: {detail}", str(technologies()[name].address(settings))))
+    return found
 
 
 def pids_of(starts: Iterable[Start], processes: Mapping[int, Process]) -> tuple[int, ...]:

@@ -9,7 +9,7 @@ import yaml
 
 from koboshi.environment import NOT_SETTINGS, read_environment
 from koboshi.proxies import NAMES
-from koboshi.settings import known
+from koboshi.settings import Known, with_parts
 from koboshi.stack.compose_file import ENDED_WELL, FILE, HEALTHY, render
 from koboshi.stack.part import Part
 from koboshi.stack.parts import secrets, variables
@@ -40,7 +40,7 @@ def test_the_committed_file_is_what_the_table_says() -> None:
 def test_every_variable_of_ours_in_it_is_a_setting_or_one_that_is_known_to_be_none() -> None:
     """Settings refuse a variable that nothing reads: a container would not start with it."""
     for service in SERVICES.values():
-        _, unknown = read_environment(service.get("environment", {}), known(), variables())
+        _, unknown = read_environment(service.get("environment", {}), with_parts(Known), variables())
         assert unknown == []
     asked = set(re.findall(r"KOBOSHI_[A-Z_]+", (REPOSITORY / FILE).read_text()))
     assert {name for name in asked if "__" not in name} <= {

@@ -90,7 +90,7 @@ class Technology:
     by_default: bool = True
     by_site: "Callable[[Site], bool] | None" = None
     address: "Callable[[Settings], str | None]" = lambda _settings: None
-    section: "tuple[str, type[BaseModel]] | None" = None
+    section: "type[BaseModel] | None" = None
     endpoints: "Callable[[Site], Mapping[str, str]] | None" = None
     jars: "Jars | None" = None
     files: "Callable[[Site], None]" = _nothing
@@ -107,7 +107,7 @@ class Technology:
     @property
     def section_name(self) -> str:
         """The name of its section in settings."""
-        return self.section[0] if self.section else self.group
+        return self.group.replace("-", "_")
 
 
 @functools.cache
@@ -130,7 +130,7 @@ def _depth(group: str, described: Mapping[str, Technology]) -> int:
 
 def sections() -> "dict[str, type[BaseModel]]":
     """The sections of settings that parts declare, by name: for `koboshi.settings`, which knows no part."""
-    return dict(found.section for found in technologies().values() if found.section)
+    return {found.section_name: found.section for found in technologies().values() if found.section}
 
 
 def secrets() -> list[Secret]:
@@ -147,4 +147,4 @@ def variables() -> list[str]:
 
 def port_variable(group: str) -> str:
     """The variable that moves the port under which Compose publishes a part."""
-    return f"KOBOSHI_{group.upper().replace('-', '_')}_PORT"
+    return f"KOBOSHI_{technologies()[group].section_name.upper()}_PORT"
