@@ -1,4 +1,4 @@
-"""What koboshi asks of a gateway, whatever program it is."""
+"""The interface of a gateway: what koboshi needs from the program in front of the replicas."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from typing import Protocol
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Front:
-    """The ports on 127.0.0.1 where a gateway listens and where it tells of itself, and its replicas' by name.
+    """The layout of a gateway: its port, the port of its administration, and the ports of its replicas by name.
 
     With `by_name` each replica is a host of its name, as in containers, and the gateway listens to their network.
     """
@@ -21,7 +21,7 @@ class Front:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ReplicaSeen:
-    """A replica as the gateway sees it: whether requests are sent to it, and how many tries have failed there."""
+    """A replica as the gateway sees it: whether it gets requests, and how many tries on it have failed."""
 
     healthy: bool
     troubles: int
@@ -31,7 +31,7 @@ class Gateway(Protocol):
     """One program. Nothing outside of its file reads or writes its formats."""
 
     def command(self, configuration: Path, program: str = "") -> tuple[str, ...]:
-        """How it is started; `program` is the one of this environment unless it is given."""
+        """The command that starts it; by default with the program of this environment."""
         ...
 
     def render(self, front: Front) -> str:
@@ -39,9 +39,9 @@ class Gateway(Protocol):
         ...
 
     def reload(self, configuration: Path, front: Front) -> bool:
-        """Publish the configuration whole; False when a running gateway takes it up only by a new start."""
+        """Publish the configuration, whole. False: a running gateway has to be restarted to use it."""
         ...
 
     def observe(self, admin_url: str) -> dict[int, ReplicaSeen]:
-        """What a running gateway knows of each replica, by port. Raises `Unavailable` when it does not answer."""
+        """Each replica, by port, as a running gateway sees it. Raises `Unavailable` if the gateway does not answer."""
         ...

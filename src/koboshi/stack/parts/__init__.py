@@ -1,6 +1,7 @@
 """The parts of the stack, one file for each technology, found by going over this folder: a new file is a new part.
 
-A module that describes one has a `TECHNOLOGY`. They import light: what runs their programs is imported when it is used.
+A module that describes a technology has a constant `TECHNOLOGY`. Every verb imports these modules, so they import
+little: a client library is imported in the function that uses it.
 """
 
 import dataclasses
@@ -28,13 +29,15 @@ def _nothing(_site: "Site") -> None:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Container:
-    """The form of a technology's programs in docker-compose.yml, where it is not that of any other service.
+    """The services of a technology in docker-compose.yml, as far as they differ from the usual service.
 
-    `published` is the part that a person opens and the offset of its port. `one_block`: the parts have the same
-    variables, which are written once. `volume`: its state is in a volume of its own, called like the group.
-    `addresses`: its programs run verbs or tasks, and get the addresses of everything. `of_browser` makes variables from
-    the port under which a browser finds the published part. `fresh_s` of a part: so long does a success of its health
-    check count.
+    `published`: the part that a person opens, and the offset of its port.
+    `one_block`: all its parts have the same variables, and the file holds them once.
+    `volume`: its state is in a volume of its own, which has the group's name.
+    `project`: the project's volume is mounted.
+    `addresses`: its programs run verbs or tasks, and get the address of every part.
+    `of_browser`: variables that follow from the port at which a browser finds the published part.
+    `fresh_s`: for how many seconds a success of a part's health check counts.
     """
 
     published: tuple[str, int] | None = None
@@ -50,10 +53,13 @@ class Container:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Secret:
-    """What the programs of a technology share: made once for a state folder, and once for the containers.
+    """A password, key or token. It is made once for a state folder, and once for the containers.
 
-    `name` is how the site has it, `variable` how Compose has it, `make` makes a new one. With `file`, clients read it
-    there, in the folder of the stack's own records and in the form that `text` gives it.
+    `name`: its key in `Site.secrets`.
+    `variable`: its name in `.env` and docker-compose.yml.
+    `make`: returns a new one.
+    `file`: clients read the secret from this file in the folder of the stack's own records; `text` formats it. A secret
+    with a file is not in `Site.secrets`.
     """
 
     name: str
@@ -68,20 +74,22 @@ class Technology:
     """One group of parts. Everything is a function of the site (before the start) or of the settings (after it).
 
     `group`: the name that `koboshi up` takes.
-    `parts`: its programs on a site; the second argument has the groups that are started with it.
-    `after`: the groups that come first in the table, because these programs need them.
-    `by_default`: started when no part is named.
-    `by_site`: True for a site that needs this; then it cannot be chosen by name. None: it is chosen by name.
-    `address`: what koboshi.toml or the environment say of a server elsewhere; where there is one, nothing is started.
-    `section`, `endpoints`: the section of settings, declared here if `koboshi.settings` has it not, and the values that
-    the started parts give it.
-    `jars`, `files`, `folders`: what is fetched, written and made in the state folder before the start.
-    `secrets`: what its programs and their clients prove themselves with.
-    `probe`: real work of the whole group; without parts it runs elsewhere. None: its parts are asked one by one.
-    `probe_of`: real work of one part for itself; without it, the group's.
-    `login`: what a person opens in a browser (`what`, `url`, and secrets); not shown while the address is empty.
-    `foreign`: how variables begin that would set up its programs behind our back: they are kept from all parts.
-    `nicknames`, `inner`: further names for `koboshi kill`: of a part, or of a process inside of one (its id and doing).
+    `parts`: its programs on a site; the second argument names the groups that are started together.
+    `after`: the groups that its programs need; they come first in the table.
+    `by_default`: `koboshi up` starts it when no part is named.
+    `by_site`: whether a site needs it; then it cannot be started by name. None: it is started by name.
+    `address`: the address of a server elsewhere, from koboshi.toml or the environment; if there is one, nothing is
+    started.
+    `section`: the model of its section of settings, if `koboshi.settings` does not have it already.
+    `endpoints`: the values of that section while its parts run.
+    `jars`, `folders`, `files`: what is fetched, made and written in the state folder before the start.
+    `secrets`: the secrets of its programs and their clients.
+    `probe`: real work of the whole group; no parts are passed when it runs elsewhere. None: each part has its own.
+    `probe_of`: real work of one part. None: that of the group.
+    `login`: the address for a browser (`what`, `url`), and user, password or token; not shown without an address.
+    `foreign`: prefixes of environment variables that would configure its programs; no part inherits such a variable.
+    `nicknames`: further names of a part for `koboshi kill`.
+    `inner`: names for `koboshi kill` of a process inside a part; returns the process id and what the process does.
     """
 
     group: str

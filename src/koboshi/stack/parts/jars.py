@@ -15,10 +15,10 @@ COMPLETE = "complete"
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Jars:
-    """The jars that a lock file names, in the folder `name` of the cache; `shown` tells a person what is fetched.
+    """The jars that a lock file lists, in the folder `name` of the cache; `shown` names them in the progress output.
 
-    A line of the lock is a SHA-256 and a coordinate, `group:artifact:version`, for an archive that is no plain jar
-    `group:artifact:version:packaging:classifier`.
+    A line of the lock is a SHA-256 and a coordinate: `group:artifact:version` of a jar, or
+    `group:artifact:version:packaging:classifier` of another archive.
     """
 
     name: str
