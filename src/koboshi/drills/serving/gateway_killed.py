@@ -1,0 +1,134 @@
+"""gateway-killed: SIGKILL of the gateway under a steady load of predictions, whose clients ask again."""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+
+import aiohttp
+
+from koboshi.drills.drill import Drill, Event, Evidence, Finding, Strike
+from koboshi.drills.kit.aiohttp_load import OK, Answer, Load, Questions, per_second
+from koboshi.drills.kit.faults import kill
+from koboshi.drills.serving.envoy_gateway import MakeGateway, stack_gateway
+from koboshi.drills.serving.load_scene import (
+    LOOK_S,
+    RATE,
+    LoadScene,
+    all_answered,
+    all_right,
+    champion_is_served,
+    gateway_has_all_replicas,
+)
+from koboshi.settings import Settings
+
+REQUESTS = 2_000
+MEASURED = {"suspicion": "detected_after_s", "recovery": "recovered_after_s"}
+BACK_WITHIN_S, PATIENCE_S, AGAIN_AFTER_S = 30.0, 35.0, 0.1
+
+
+class RetryingLoad(Load):
+    """Asks again when a connection is refused or lost, up to `PATIENCE_S`: a prediction changes nothing."""
+
+    def __init__(self, url: str, questions: Questions, rate: float) -> None:
+        """As any load; `refused` are the moments at which a try came to nothing."""
+        super().__init__(url, questions, rate)
+        self.refused: list[float] = []
+
+    async def post(self, session: aiohttp.ClientSession, body: bytes) -> tuple[aiohttp.ClientResponse, str]:
+        """One request, tried until it is answered."""
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            try:
+                return await super().post(session, body)
+            except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError):
+                self.refused.append(time.time())
+                if time.monotonic() > deadline:
+                    raise
+            await asyncio.sleep(AGAIN_AFTER_S)
+
+
+class GatewayScene(LoadScene):
+    """The champion is asked through a gateway that is killed; somebody has to start it again."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        say: Callable[[str], None],
+        gateway: MakeGateway = stack_gateway,
+        requests: int = REQUESTS,
+        load: Callable[[str, Questions, float], Load] = RetryingLoad,
+    ) -> None:
+        """Nothing is done yet; `requests` are to be answered after the strike."""
+        super().__init__(settings, say, gateway, requests, RATE, load)
+        self.killed: Sequence[int] = ()
+
+    @property
+    def refused(self) -> list[float]:
+        """When the clients' tries came to nothing; of clients that ask once, when a request was lost."""
+        lost = [answer.at_s for answer in self.answers if answer.status == 0]
+        return sorted(getattr(self._load, "refused", lost))
+
+    def back_s(self) -> float | None:
+        """The first prediction after the last try that came to nothing."""
+        after = self.refused[-1:] or [0.0]
+        return min((answer.at_s for answer in self.answers if _good(answer) and answer.at_s > after[0]), default=None)
+
+    def kill_the_gateway(self) -> list[Strike | None]:
+        """SIGKILL to the gateway, in the middle of the load."""
+        self.killed = tuple(self.gateway.pids())
+        return [kill("the gateway", self.killed)]
+
+    def finish(self, limit_s: float) -> Finding:
+        """Go on until enough was answered after the strike, or the time is over."""
+        begun_s, deadline = time.time(), time.monotonic() + limit_s
+        while (made := self._answered_since(begun_s)) < self.requests and time.monotonic() < deadline:
+            time.sleep(LOOK_S)
+        self.end_load()
+        said = f"{made:,} predictions came after the strike, of at least {self.requests:,}"
+        return Finding("load_ended", made >= self.requests, said)
+
+    def evidence(self, strikes: Sequence[Strike]) -> Evidence:
+        """From what the clients saw: their first try that came to nothing, and the first prediction after the last."""
+        refused, back_s = self.refused[:1], self.back_s()
+        events = [Event(at, "suspicion", "a client's connection is lost") for at in refused]
+        events += [Event(back_s, "recovery", "the gateway answers again")] if refused and back_s else []
+        measures = {MEASURED[event.kind]: event.at_s - strikes[0].at_s for event in events} | self.load_measures()
+        measures["redone"] = float(len(self.refused))
+        return Evidence(measures, events, per_second(self.answers, lambda answer: answer.replica))
+
+    def _answered_since(self, moment_s: float) -> int:
+        return sum(_good(answer) and answer.at_s > moment_s for answer in self.answers)
+
+
+def _good(answer: Answer) -> bool:
+    return answer.status == OK
+
+
+def gateway_was_away(scene: GatewayScene, strikes: Sequence[Strike]) -> Finding:
+    """The fault was felt: the killed processes are gone, and the clients' tries were refused or lost."""
+    refused, holds = len(scene.refused), strikes[0].took and len(scene.refused) > 0
+    return Finding("gateway_was_away", holds, f"process {strikes[0].pid} is gone; {refused:,} tries came to nothing")
+
+
+def endpoint_is_back(scene: GatewayScene, strikes: Sequence[Strike]) -> Finding:
+    """Other processes listen, and answer again within the time that is allowed."""
+    now, back_s = tuple(scene.gateway.pids()), scene.back_s()
+    if back_s is None or not now or set(now) & set(scene.killed):
+        return Finding("endpoint_is_back", False, f"the gateway's processes: {', '.join(map(str, now)) or 'none'}")
+    after_s = back_s - strikes[0].at_s
+    said = f"process {now[0]} answered {after_s:.1f} s after the strike, of at most {BACK_WITHIN_S:.0f} s"
+    return Finding("endpoint_is_back", after_s <= BACK_WITHIN_S, said)
+
+
+DRILL: Drill[GatewayScene] = Drill(
+    name="gateway-killed",
+    claim="When the gateway is killed under load it is back within half a minute, and clients that ask again get every "
+    "prediction, and the right one.",
+    fault="SIGKILL of the gateway under a steady load",
+    layer="serving",
+    scene=GatewayScene,
+    steady=(champion_is_served, gateway_has_all_replicas),
+    strike=GatewayScene.kill_the_gateway,
+    within_s=120,
+    verdict=(gateway_was_away, endpoint_is_back, all_answered, all_right),
+)
