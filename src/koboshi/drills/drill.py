@@ -1,7 +1,7 @@
 """What a drill is, what it finds, and how it is run: steady state, fault, recovery, verdict."""
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import wraps
 from typing import Any, Generic, Literal, Protocol, TypeVar, get_args
 
@@ -40,6 +40,12 @@ class Finding:
     check: str
     holds: bool
     said: str
+
+    @classmethod
+    def unless(cls, check: str, wrong: Iterable[str], well: str) -> "Finding":
+        """Holds, and says that all is well, unless something is wrong: then it says what."""
+        reasons = list(wrong)
+        return cls(check, not reasons, "; ".join(reasons) or well)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

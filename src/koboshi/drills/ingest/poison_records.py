@@ -122,8 +122,9 @@ def each_counted_once(scene: PoisonScene, strikes: Sequence[Strike]) -> Finding:
         wrong.append("the broker did not take all poison")
     counts = f"{len(decoded.rows):,} rows, {decoded.duplicates} duplicates, {len(decoded.dead_letters)} dead letters"
     more = [f"and {len(wrong) - NAMED} more"] if len(wrong) > NAMED else []
-    said = "; ".join([*wrong[:NAMED], *more]) or f"{len(meant):,} records: {counts}, each counted once"
-    return Finding("each_counted_once", not wrong, said)
+    return Finding.unless(
+        "each_counted_once", [*wrong[:NAMED], *more], f"{len(meant):,} records: {counts}, each counted once"
+    )
 
 
 def miscounted(meant: Mapping[Place, MeantRecord], decoded: Decoded) -> Iterator[str]:

@@ -65,7 +65,6 @@ def compare(landed: Mapping[int, Counter[int]], ends: Mapping[int, int]) -> Tall
 class Landing(Protocol):
     """What is asked about landing: a topic of the drill's own, and where it was landed."""
 
-    settings: Settings
     topic: OwnTopic
 
     @property
@@ -94,10 +93,9 @@ def kafka_works(scene: UsesKafka) -> Finding:
 
 def landed_equals_the_broker(scene: Landing, _strikes: Sequence[Strike]) -> Finding:
     """Each offset is in exactly one file that counts; and the audit finds every record equal."""
-    wrong = list(scene.tally().wrong()) or _audited(scene)
-    records = scene.tally().records
-    said = "; ".join(wrong) or f"audit: equal in every partition, {records:,} records, each landed once"
-    return Finding("landed_equals_the_broker", not wrong, said)
+    wrong, records = list(scene.tally().wrong()) or _audited(scene), scene.tally().records
+    well = f"audit: equal in every partition, {records:,} records, each landed once"
+    return Finding.unless("landed_equals_the_broker", wrong, well)
 
 
 def _audited(scene: Landing) -> list[str]:

@@ -246,5 +246,6 @@ def every_step_was_done_once(scene: TaskScene, _strikes: Sequence[Strike]) -> Fi
     wrong = [f"{step} is nowhere" for step in scene.missing_steps()]
     wrong += [f"{unit}/step-{step} was written twice" for unit, step in written_more_than_once(files)]
     models = [len(scene.predictions(unit)) for unit in scene.units]
-    said = "; ".join(wrong[:3]) or f"{len(files)} steps were written once each, to {len(models)} model"
-    return Finding("every_step_was_done_once", not wrong, said)
+    return Finding.unless(
+        "every_step_was_done_once", wrong[:3], f"{len(files)} steps were written once each, to {len(models)} model"
+    )

@@ -190,8 +190,11 @@ def registry_answers(scene: ReleaseScene) -> Finding:
 def bad_versions_are_refused(scene: ReleaseScene, strikes: Sequence[Strike]) -> Finding:
     """Each replica refuses each bad version for its own reason, and says so in `/version` and in its log."""
     missing = [*(str(strike) + " did not take" for strike in strikes if not strike.took), *_missing(scene)]
-    said = "; ".join(missing) or f"{', '.join(scene.ports)} refused versions {CORRUPT} and {FALSE}, and said why"
-    return Finding("bad_versions_are_refused", not missing, said)
+    return Finding.unless(
+        "bad_versions_are_refused",
+        missing,
+        f"{', '.join(scene.ports)} refused versions {CORRUPT} and {FALSE}, and said why",
+    )
 
 
 def _missing(scene: ReleaseScene) -> Iterator[str]:

@@ -232,8 +232,11 @@ def it_waited_in_the_outbox(scene: TrackerScene, _strikes: Sequence[Strike]) -> 
 def one_run_each_and_no_ghost(scene: TrackerScene, _strikes: Sequence[Strike]) -> Finding:
     """One parent, one child of it for each unit, all finished, each with one model that is ready; and nothing else."""
     wrong = list(ghosts(scene.witness, scene.spec.key, scene.units))
-    said = "; ".join(wrong) or f"one parent and {len(scene.units)} children, finished, each with one ready model"
-    return Finding("one_run_each_and_no_ghost", not wrong, said)
+    return Finding.unless(
+        "one_run_each_and_no_ghost",
+        wrong,
+        f"one parent and {len(scene.units)} children, finished, each with one ready model",
+    )
 
 
 def every_metric_is_there(scene: TrackerScene, _strikes: Sequence[Strike]) -> Finding:
@@ -250,8 +253,7 @@ def every_metric_is_there(scene: TrackerScene, _strikes: Sequence[Strike]) -> Fi
         wrong.append(f"the job's log does not tell of every step of {', '.join(missing)}")
     if values == 0:
         wrong.append("no finished run has a metric of a step")
-    said = "; ".join(wrong) or f"{values} values by step, as the job told them, each once"
-    return Finding("every_metric_is_there", not wrong, said)
+    return Finding.unless("every_metric_is_there", wrong, f"{values} values by step, as the job told them, each once")
 
 
 def _steps(scene: TrackerScene, unit: str) -> int:

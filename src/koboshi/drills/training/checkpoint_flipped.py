@@ -47,8 +47,9 @@ def went_on_from_the_step_before(scene: FlippedCheckpointScene, strikes: Sequenc
         wrong.append(f"what came to nothing was {', '.join(lost) or 'no step'}")
     if not all(strike.took for strike in strikes):
         wrong.append("a fault did not take")
-    said = "; ".join(wrong) or f"{rotten} was done again, and the step after it, and nothing else"
-    return Finding("went_on_from_the_step_before", not wrong, said)
+    return Finding.unless(
+        "went_on_from_the_step_before", wrong, f"{rotten} was done again, and the step after it, and nothing else"
+    )
 
 
 DRILL: Drill[FlippedCheckpointScene] = Drill(

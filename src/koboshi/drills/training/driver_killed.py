@@ -37,8 +37,9 @@ def no_step_on_file_was_done_again(scene: DriverScene, strikes: Sequence[Strike]
     wrong += [f"{step} was done again" for step in scene.done_again(strikes)]
     if not kept:
         wrong.append("nothing had been committed when the fault struck")
-    said = "; ".join(wrong) or f"none of the {kept} steps that were committed before was done again"
-    return Finding("no_step_on_file_was_done_again", not wrong, said)
+    return Finding.unless(
+        "no_step_on_file_was_done_again", wrong, f"none of the {kept} steps that were committed before was done again"
+    )
 
 
 DRILL: Drill[DriverScene] = Drill(

@@ -247,8 +247,7 @@ def nothing_was_lost_or_doubled(scene: CutTrainingScene, strikes: Sequence[Strik
     wrong = [f"{name} ended well {ran[name, 'FINISHED']} times" for name in names if ran[name, "FINISHED"] != 1]
     wrong += [f"{step} is nowhere" for step in scene.missing_steps()]
     wrong += [f"{step} was done again" for step in scene.done_again(strikes)]
-    said = "; ".join(wrong[:3]) or f"each of {len(names)} steps was done once"
-    return Finding("nothing_was_lost_or_doubled", not wrong, said)
+    return Finding.unless("nothing_was_lost_or_doubled", wrong[:3], f"each of {len(names)} steps was done once")
 
 
 DRILL: Drill[CutTrainingScene] = Drill(

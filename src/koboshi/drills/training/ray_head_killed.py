@@ -63,8 +63,11 @@ def no_committed_step_was_done_again(scene: RayHeadScene, strikes: Sequence[Stri
     wrong += [f"{step} was done again" for step in sorted(kept.intersection([*scene.done_again(strikes), *ran]))]
     if not kept:
         wrong.append("nothing had been committed when the fault struck")
-    said = "; ".join(wrong) or f"none of the {len(kept)} steps that were committed before was done again"
-    return Finding("no_committed_step_was_done_again", not wrong, said)
+    return Finding.unless(
+        "no_committed_step_was_done_again",
+        wrong,
+        f"none of the {len(kept)} steps that were committed before was done again",
+    )
 
 
 DRILL: Drill[RayHeadScene] = Drill(

@@ -69,8 +69,9 @@ def went_on_elsewhere(scene: RayNodeScene, strikes: Sequence[Strike]) -> Finding
     """Every step ended well exactly once; what came to nothing was on the struck node, and was done on another."""
     wrong = list(_gone_wrong(scene, strikes[0]))
     lost = sorted(task.name for task in told(scene) if task.state != "FINISHED")
-    said = "; ".join(wrong) or f"of {len(step_names(scene))} steps only {', '.join(lost)} had to be done elsewhere"
-    return Finding("went_on_elsewhere", not wrong, said)
+    return Finding.unless(
+        "went_on_elsewhere", wrong, f"of {len(step_names(scene))} steps only {', '.join(lost)} had to be done elsewhere"
+    )
 
 
 def _gone_wrong(scene: RayNodeScene, strike: Strike) -> Iterator[str]:

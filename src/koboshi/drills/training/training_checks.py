@@ -52,15 +52,19 @@ def went_on_from_the_committed_step(scene: TrainingScene, strikes: Sequence[Stri
         wrong.append(
             f"what came to nothing was {', '.join(task.name for task in lost) or 'no step'}, not {struck} alone"
         )
-    said = "; ".join(wrong) or f"of {len(step_names(scene))} steps only {struck} was done again"
-    return Finding("went_on_from_the_committed_step", not wrong, said)
+    return Finding.unless(
+        "went_on_from_the_committed_step", wrong, f"of {len(step_names(scene))} steps only {struck} was done again"
+    )
 
 
 def predictions_equal_the_control(scene: TrainingScene, _strikes: Sequence[Strike]) -> Finding:
     """Each unit's final model answers as its undisturbed control does, bit for bit."""
     differing = list(_differences(scene))
-    said = "; ".join(differing) or f"{', '.join(scene.units)}: predictions equal the control's bit for bit"
-    return Finding("predictions_equal_the_control", not differing, said)
+    return Finding.unless(
+        "predictions_equal_the_control",
+        differing,
+        f"{', '.join(scene.units)}: predictions equal the control's bit for bit",
+    )
 
 
 def _differences(scene: TrainingScene) -> Iterator[str]:
