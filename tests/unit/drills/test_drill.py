@@ -1,13 +1,15 @@
 """What a drill concludes: proved only when the steady state was there, the fault struck, and every check holds."""
 
+import ast
 import dataclasses
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
 from koboshi.drills import catalogue
-from koboshi.drills.drill import LAYERS, Drill, Evidence, Finding, Outcome, Say, Strike, run_drill
+from koboshi.drills.drill import LAYERS, Drill, Evidence, Finding, Outcome, Say, Scene, Strike, run_drill
 from koboshi.errors import Unavailable
 from koboshi.settings import Settings
 
@@ -185,3 +187,21 @@ def test_drills_are_short() -> None:
     """A drill is one thing to read: claim, strike, scene and checks, and no more than can be read at once."""
     for path in drill_files().values():
         assert len(path.read_text().splitlines()) < 300, path.name
+
+
+def test_a_drill_uses_nothing_of_another_drill() -> None:
+    """What two need stands in a module of their layer, or in the kit."""
+    drills = {f"koboshi.drills.{path.parent.name}.{path.stem}" for path in drill_files().values()}
+    for path in drill_files().values():
+        imported = {node.module for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ImportFrom)}
+        assert not imported & drills, path.name
+
+
+def test_scenes_inherit_one_level_at_most() -> None:
+    """A drill's own scene may inherit a shared one, which inherits none: to read one, two files are enough."""
+    modules = [sys.modules[drill.strike.__module__] for drill in catalogue.all_drills().values()]
+    found = {kind for module in modules for kind in vars(module).values() if isinstance(kind, type)}
+    scenes = {kind for kind in found if {"begin", "finish", "evidence", "close"} <= set(dir(kind))} - {Scene}
+    assert len(scenes) > 10
+    for kind in scenes:
+        assert len([base for base in kind.__mro__ if base.__module__.startswith("koboshi.drills.")]) <= 2, kind
