@@ -36,12 +36,12 @@ class LandedNumbers:
 
     def files(self) -> list[Path]:
         """The committed spans' files, by partition and start."""
-        with self._ledger() as ledger:
+        with closing(Ledger(self.ledger_url)) as ledger:
             return [self._state_dir / span.path for span in spans.committed(ledger, self._topic)]
 
     def audit(self) -> list[str]:
         """Each partition's verdict against the broker, in a few words."""
-        with self._ledger() as ledger, closing(ConfluentBroker(self._servers)) as broker:
+        with closing(Ledger(self.ledger_url)) as ledger, closing(ConfluentBroker(self._servers)) as broker:
             verdicts = audit_topic(broker, self._state_dir, spans.committed(ledger, self._topic))
             return [f"{verdict.outcome} {verdict.detail}".strip() for verdict in verdicts]
 
@@ -55,12 +55,7 @@ class LandedNumbers:
         return [str(path) for path in dvc_cache.repair(project)]
 
     @contextmanager
-    def _ledger(self) -> Iterator[Ledger]:
-        with closing(Ledger(self.ledger_url)) as ledger:
-            yield ledger
-
-    @contextmanager
     def _lander(self) -> Iterator[Lander]:
         holder = f"drill:{os.getpid()}:{uuid.uuid4().hex[:8]}"
-        with self._ledger() as ledger, closing(KafkaSource(self._servers)) as source:
+        with closing(Ledger(self.ledger_url)) as ledger, closing(KafkaSource(self._servers)) as source:
             yield Lander(ledger, source, self._state_dir, holder, span_records=5_000)

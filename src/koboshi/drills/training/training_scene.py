@@ -55,7 +55,8 @@ class TrainingScene:
         units = self._chosen(lent, table)
         self.spec = self._specification(table, self._doubled(units))
         self.victim, self.units = next(iter(units)), tuple(units)
-        self.step = self._struck_step(units[self.victim])
+        # in the middle, so that there is something to go on from, and something to go on to
+        self.step = units[self.victim].steps // 2 + 1
         self.files = StepFiles(self.spec.place.checkpoints / self.spec.key[:16])
         self.files.start()
         pool = ThreadPoolExecutor(1)
@@ -69,10 +70,6 @@ class TrainingScene:
     def _doubled(self, units: Mapping[str, UnitSpec]) -> Mapping[str, UnitSpec]:
         """Each unit twice, side by side."""
         return {name + suffix: unit for name, unit in units.items() for suffix in ("", CONTROL)}
-
-    def _struck_step(self, unit: UnitSpec) -> int:
-        """In the middle, so that there is something to go on from, and something to go on to."""
-        return unit.steps // 2 + 1
 
     def _actors(self) -> int:
         """How many units are worked on at once."""
