@@ -6,6 +6,7 @@ from contextlib import closing
 from benchmarks.contender import OURS
 from benchmarks.witness import Witness
 from koboshi.errors import KoboshiError, Transient, Unavailable
+from koboshi.events import in_words
 from koboshi.ledger import Ledger
 from koboshi.settings import Settings, required
 from koboshi.training import TrainingSpec
@@ -47,7 +48,7 @@ class AttainedRun(Witness):
         with closing(Ledger(self.spec.place.ledger_url)) as ledger:
             for call in range(1, CALLS + 1):
                 try:
-                    attain(self.spec, jobs, ledger, ordered, self.heard.append)
+                    attain(self.spec, jobs, ledger, ordered, in_words(self.heard.append))
                     return
                 except Transient as error:
                     self.heard.append(f"call {call} of {CALLS} is to be tried again: {error}")

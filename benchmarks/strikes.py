@@ -12,6 +12,7 @@ from koboshi.drills.drill import Strike
 from koboshi.drills.kit.faults import kill, resume, stop
 from koboshi.drills.kit.parts import kill_part
 from koboshi.errors import Unavailable
+from koboshi.events import WorkerDied
 from koboshi.settings import Settings
 from koboshi.stack.parts.ray import HEAD
 
@@ -97,7 +98,7 @@ def strike(run: AnyRun, contender: str, name: str, fault: Fault, rng: random.Ran
         return None
     if name == "SIGSTOP":
         resume(struck)  # a worker that wakes up late has to be of no consequence
-    seen = min((e["at"] - sent.at_s for e in run.told("worker died") if e["at"] > sent.at_s), default=None)
+    seen = min((at - sent.at_s for _, at in run.told(WorkerDied) if at > sent.at_s), default=None)
     return Recovery(contender, name, sent.at_s, found.begun_s, found.committed_s, found.redone, usual_s, seen)
 
 

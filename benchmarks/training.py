@@ -19,9 +19,10 @@ from benchmarks import bars
 from benchmarks.bars import Bar, all_of, at_most, usually_at_most
 from benchmarks.contender import OURS, Contender, Run
 from benchmarks.own_stack import PROJECT, own_stack
-from benchmarks.peers.peer_steps import BEGAN, ENDED
+from benchmarks.peers.peer_steps import LoopBegan, LoopEnded
 from benchmarks.undisturbed import Kit, separate, undisturbed
 from benchmarks.workload import new_spec, steady_unit, tallied, tiny_unit, write_rows
+from koboshi.events import JobBegan
 from koboshi.exits import run_and_exit
 from koboshi.refs import DatasetRef
 from koboshi.settings import Settings, load_settings
@@ -76,7 +77,7 @@ def timed(task: Task, number: int, contender: Contender) -> Took:
     if contender.ours:
         began, ended = min(b.at_s for b in run.begun()), max(c.at_s for c in run.committed())
     else:
-        began, ended = min(e["at"] for e in run.told(BEGAN)), max(e["at"] for e in run.told(ENDED))
+        began, ended = min(at for _, at in run.told(LoopBegan)), max(at for _, at in run.told(LoopEnded))
     same = contender != OURS or task.as_undisturbed(run)
     run.close()
     units, steps = len(task.units), sum(unit.steps for unit in task.units.values())
@@ -107,8 +108,8 @@ def _watched_memory(run: Run) -> float:
     """The driver's highest memory, looked at until the job has ended."""
     peak = 0.0
     while not run.over:
-        for began in run.told("job began"):
-            peak = max(peak, _high_water_mb(began["pid"]))
+        for began, _ in run.told(JobBegan):
+            peak = max(peak, _high_water_mb(began.pid))
         time.sleep(0.3)
     return peak
 

@@ -19,6 +19,7 @@ from threadpoolctl import threadpool_limits
 from koboshi.datasets.build import building, open_verified
 from koboshi.datasets.params import Params, load_params
 from koboshi.errors import BadInput
+from koboshi.events import in_words
 from koboshi.exits import run_and_exit
 from koboshi.files import sha256_of
 from koboshi.formats.manifest import Dataset
@@ -151,7 +152,9 @@ def main() -> None:
     spec = training_spec(settings, features, params, split)
     say(f"Training {spec.key[:16]}: {', '.join(f'{name} ({unit.steps} steps)' for name, unit in spec.units.items())}.")
     with told_of(settings, spec):
-        attained = attain(spec, jobs, Ledger(settings.ledger_url), submission(spec, settings.project / JOB), say)
+        attained = attain(
+            spec, jobs, Ledger(settings.ledger_url), submission(spec, settings.project / JOB), in_words(say)
+        )
     if not attained.trained:
         say("All its steps are committed already: nothing is trained.")
     rows, models = test_week(pl.read_parquet(features.path(TABLE)), split), final_models(spec, attained)

@@ -31,6 +31,7 @@ from benchmarks.witness import Witness
 from benchmarks.workload import new_spec, write_rows
 from koboshi.drills.kit.parts import why_not_healthy
 from koboshi.errors import BadInput, KoboshiError
+from koboshi.events import JobBegan, WorkerReady
 from koboshi.exits import run_and_exit
 from koboshi.ledger import steps
 from koboshi.settings import Settings, load_settings, required
@@ -98,7 +99,8 @@ class Nemesis:
         control, spec = self._controls[kit.name], witness.spec
         rows = {unit: steps.committed(witness.ledger, spec.key, unit) for unit in spec.units}
         committed = {unit: [(row.checkpoint.step, row.metrics) for row in found] for unit, found in rows.items()}
-        pids = {e["pid"]: e["event"] for e in (*witness.told("worker ready"), *witness.told("job began"))}
+        pids = {ready.pid: ready.name for ready, _ in witness.told(WorkerReady)}
+        pids |= {began.pid: began.name for began, _ in witness.told(JobBegan)}
         left = orphans(self._settings, pids)
         told = differences(Outcome(committed, kit.predictions(witness.final_states(), self._table), left), control)
         url = self._settings.mlflow.tracking_uri

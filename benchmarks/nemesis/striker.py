@@ -10,6 +10,7 @@ from benchmarks.timeline import Begun, Cost, cost
 from koboshi.drills.drill import Strike
 from koboshi.drills.kit.faults import flip_byte, kill, resume, stop
 from koboshi.drills.kit.parts import kill_part, why_not_healthy
+from koboshi.events import JobBegan
 from koboshi.ledger import steps
 from koboshi.refs import CheckpointRef
 from koboshi.settings import Settings
@@ -71,7 +72,7 @@ class Striker:
         if kind == FLIP:
             return self._flip(unit, begun.pid), {begun.pid}
         if kind == DRIVER:
-            driver = self._run.told("job began")[-1]["pid"]
+            driver = self._run.told(JobBegan)[-1][0].pid
             return kill("driver", [driver]), set(self._run.warm())
         nodes = self._run.warm()
         there = nodes.get(begun.pid)

@@ -4,7 +4,7 @@ import os
 
 import ray
 
-from benchmarks.peers.peer_steps import BEGAN, ENDED, begin, read_order
+from benchmarks.peers.peer_steps import LoopBegan, LoopEnded, begin, read_order
 from koboshi.journal import Journal
 from koboshi.training import TrainingSpec
 from koboshi.training.unit import make_unit
@@ -16,10 +16,10 @@ def loop(spec: TrainingSpec, name: str) -> None:
     journal, ordered = Journal(spec.place.journal), spec.units[name]
     unit = make_unit(ordered.factory, ordered.params)
     unit.start(spec.table)
-    journal.record(BEGAN, unit=name, pid=os.getpid())  # where koboshi's worker says that it begins its first step
+    journal.emit(LoopBegan(unit=name, pid=os.getpid()))  # where koboshi's worker says that it begins its first step
     for number in range(1, ordered.steps + 1):
         unit.step(number)
-    journal.record(ENDED, unit=name)
+    journal.emit(LoopEnded(unit=name))
 
 
 def main() -> None:

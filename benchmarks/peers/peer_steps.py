@@ -6,14 +6,32 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from koboshi.events import Event, JobBegan, StepStarted
 from koboshi.files import publish_bytes
 from koboshi.journal import Journal
 from koboshi.training import TrainingSpec
 from koboshi.training.unit import make_unit
 
 STATE = "state.pkl"
-STARTED, COMMITTED = "step started", "step committed"
-BEGAN, ENDED = "loop began", "loop ended"
+
+
+class StepCommitted(Event, name="step committed"):
+    """A peer's step counts from now on, as whoever made its checkpoint says."""
+
+    step: int
+
+
+class LoopBegan(Event, name="loop began"):
+    """The steps of a unit begin, one after another."""
+
+    unit: str
+    pid: int
+
+
+class LoopEnded(Event, name="loop ended"):
+    """The last step of a unit is done."""
+
+    unit: str
 
 
 def read_order() -> TrainingSpec:
@@ -23,7 +41,7 @@ def read_order() -> TrainingSpec:
 
 def begin(spec: TrainingSpec) -> None:
     """Write down which process drives the job."""
-    Journal(spec.place.journal).record("job began", job=sys.argv[2], pid=os.getpid())
+    Journal(spec.place.journal).emit(JobBegan(job=sys.argv[2], pid=os.getpid()))
 
 
 class PeerSteps:
@@ -38,14 +56,14 @@ class PeerSteps:
 
     def step(self) -> dict[str, float]:
         """Do the next step; it counts once `committed` says so."""
-        self._journal.record(STARTED, step=self.done + 1, pid=os.getpid())
+        self._journal.emit(StepStarted(step=self.done + 1, pid=os.getpid()))
         metrics = dict(self._unit.step(self.done + 1))
         self.done += 1
         return metrics
 
     def committed(self) -> None:
         """The newest step's checkpoint is kept: whoever made it says so, with the wall clock."""
-        self._journal.record(COMMITTED, step=self.done)
+        self._journal.emit(StepCommitted(step=self.done))
 
     def save(self, folder: Path) -> None:
         """A checkpoint by hand: temporary file, fsync, rename, the step's number with it."""

@@ -1,6 +1,8 @@
 """The journal: what happened (faults, suspicions, recoveries), append-only, for people and for proofs.
 
-One JSON object a line. It is never read to decide anything; losing it loses no data.
+One JSON object a line. It is never read to decide anything; losing it loses no data. `emit` is a sink of events, and
+`entries` and `read` give them back; `record`, `events` and `since` are the same without their types, for programs that
+write down what koboshi has no event for.
 """
 
 import dataclasses
@@ -12,9 +14,19 @@ from pathlib import Path
 from typing import Any
 
 from koboshi.errors import BadInput
+from koboshi.events import Event, read_event
 from koboshi.files import naming_disk_failures
 
 FORMAT_VERSION = 1
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Entry:
+    """An event, and when it was written: `at` is seconds since 1970, `monotonic` the machine's monotonic clock."""
+
+    event: Event
+    at: float
+    monotonic: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -22,6 +34,19 @@ class Journal:
     """Appends events to one file. A line is one write on an O_APPEND descriptor, so writers do not mix."""
 
     path: Path
+
+    def emit(self, event: Event) -> None:
+        """Append an event: see `record`."""
+        self.record(event.name, **event.facts)
+
+    def entries(self) -> Iterator[Entry]:
+        """The events so far: see `events`."""
+        return map(_entry, self.events())
+
+    def read(self, offset: int) -> tuple[list[Entry], int]:
+        """The events from a byte on, and from which byte to read on later: see `since`."""
+        news, read_to = self.since(offset)
+        return [_entry(line) for line in news], read_to
 
     def record(self, event: str, **facts: Any) -> None:
         """Append an event with the wall clock (`at`, seconds since 1970) and the machine's monotonic clock.
@@ -71,3 +96,7 @@ class Journal:
                 f"{self.path} has format {event['v']}, this koboshi knows {FORMAT_VERSION}: upgrade koboshi."
             )
         return event
+
+
+def _entry(line: dict[str, Any]) -> Entry:
+    return Entry(read_event(line["event"], line), line["at"], line["monotonic"])

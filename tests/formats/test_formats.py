@@ -20,6 +20,7 @@ from koboshi.backup.restoring import restore
 from koboshi.datasets import span_records
 from koboshi.drills.report import read as drill_report
 from koboshi.errors import Corrupt, KoboshiError, NotConfigured
+from koboshi.events import StepStarted, Unknown
 from koboshi.files import sha256_of, tree_digest
 from koboshi.formats import cut, manifest
 from koboshi.ingest.audit import audit_topic
@@ -111,7 +112,12 @@ def test_training_and_releases_go_on_where_they_were(kept: Path) -> None:
     assert attempts.claim(ledger, RUN) == attempts.Attempt(RUN, 2, "open")
     assert leases.acquire(ledger, f"training/{RUN}", "us", 60).token == 2
     assert intents.opened(ledger, "m@champion") == intents.Intent(2, "m@champion", 1, 2)
-    assert [event["event"] for event in Journal(kept / "journal.jsonl").events()] == ["step started", "recovered"]
+    journal = Journal(kept / "journal.jsonl")
+    assert [event["event"] for event in journal.events()] == ["step started", "recovered"]
+    started, told_less = (entry.event for entry in journal.entries())
+    assert isinstance(started, StepStarted)
+    assert (started.run, started.unit, started.step) == (RUN, "a", 1)
+    assert isinstance(told_less, Unknown), "no driver wrote it: a recovery names its worker, and how long it took"
 
 
 def test_a_dataset_is_opened(kept: Path) -> None:

@@ -5,12 +5,13 @@ from pathlib import Path
 import pytest
 
 from koboshi.errors import Corrupt
+from koboshi.events import in_words, to_all
 from koboshi.ledger import leases, steps
 from koboshi.ledger.leases import HeldLease
 from koboshi.training.checkpoints import read_checkpoint
 from koboshi.training.checkpoints.retention import LEAST
 from koboshi.training.driver.loop import train
-from koboshi.training.driver.pool import WorkerDied
+from koboshi.training.driver.pool import WorkerGone
 from koboshi.training.driver.resumption import Resumption
 from koboshi.training.spec import TrainingSpec
 from tests.support.local_pool import BEFORE, LocalPool
@@ -30,7 +31,7 @@ def flip(spec: TrainingSpec, unit: str, step: int) -> Path:
 def trained(spec: TrainingSpec, pool: LocalPool | None = None) -> tuple[LocalPool, list[str]]:
     said: list[str] = []
     pool = pool or LocalPool()
-    train(spec, pool, ledger_of(spec), journal_of(spec), said.append)
+    train(spec, pool, ledger_of(spec), to_all(journal_of(spec).emit, in_words(said.append)))
     return pool, said
 
 
@@ -57,7 +58,7 @@ def test_a_checkpoint_that_goes_bad_while_the_run_is_on_is_not_used_after_a_deat
     class Flipping(LocalPool):
         def next_events(self, timeout_s):  # type: ignore[no-untyped-def]
             events = super().next_events(timeout_s)
-            if any(isinstance(event, WorkerDied) for event in events):
+            if any(isinstance(event, WorkerGone) for event in events):
                 flip(spec, "a", 3)
             return events
 
@@ -73,7 +74,7 @@ def test_a_missing_file_is_as_bad_as_a_flipped_one(tmp_path: Path) -> None:
     (spec.place.checkpoints / newest.path).unlink()
     lease, said = leases.acquire(ledger_of(spec), "x", "us", 60), list[str]()
     held = HeldLease(ledger_of(spec), lease, 5.0)
-    found = Resumption(spec, ledger_of(spec), held, journal_of(spec), said.append)
+    found = Resumption(spec, ledger_of(spec), held, in_words(said.append))
     assert found.done("a") == 2
     assert "missing" in said[0]
 

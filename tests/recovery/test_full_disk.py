@@ -9,6 +9,7 @@ from typing import NoReturn
 
 import pytest
 
+from koboshi.events import in_words, to_all
 from koboshi.ledger import steps
 from koboshi.training.checkpoints import read_checkpoint
 from koboshi.training.checkpoints import writer as checkpoint_writer
@@ -76,7 +77,7 @@ def test_training_goes_on_while_the_disk_is_full_and_a_death_costs_the_steps_at_
     monkeypatch.setattr(checkpoint_writer, "BACKOFF_S", (0.0, 0.0))
     spec, said = on(disk, chain_spec(tmp_path, steps={"a": 7})), list[str]()
     pool = DiskFullFor(disk, range(3, 6), deaths)
-    train(spec, pool, ledger_of(spec), journal_of(spec), said.append)
+    train(spec, pool, ledger_of(spec), to_all(journal_of(spec).emit, in_words(said.append)))
     rows = steps.committed(ledger_of(spec), spec.key, "a")
     assert [row.checkpoint.step for row in rows] == [*range(1, 8)]
     assert [row.checkpoint.step for row in rows if not row.checkpoint.path] == [3, 4, 5]

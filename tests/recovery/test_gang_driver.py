@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 from koboshi.errors import Corrupt, Permanent
+from koboshi.events import in_words, to_all
 from koboshi.ledger import steps
 from koboshi.training import TrainingSpec, UnitSpec
 from koboshi.training.driver.loop import train
-from koboshi.training.driver.pool import step_failed
+from koboshi.training.driver.pool import step_raised
 from koboshi.training.driver.restart import TRIES
 from koboshi.training.driver.worker import StepOrder
 from tests.support.chain_unit import straight_gang
@@ -37,7 +38,7 @@ def undisturbed(spec: TrainingSpec) -> dict[str, bytes]:
 
 def run(spec: TrainingSpec, pool: LocalPool) -> list[str]:
     said: list[str] = []
-    train(spec, pool, ledger_of(spec), journal_of(spec), said.append)
+    train(spec, pool, ledger_of(spec), to_all(journal_of(spec).emit, in_words(said.append)))
     return said
 
 
@@ -110,7 +111,7 @@ def test_a_state_that_was_made_again_before_its_reader_was_heard_is_no_reason_to
         def begin(self, worker: str, order: StepOrder) -> None:
             if (order.unit, order.step) == ("g/1", 3) and ("g/1", 3) not in self.begun:
                 self.begun.append(("g/1", 3))
-                self.events.append(step_failed(worker, Corrupt("checkpoint g/0/0002 is rotten")))
+                self.events.append(step_raised(worker, Corrupt("checkpoint g/0/0002 is rotten")))
             else:
                 super().begin(worker, order)
 

@@ -2,18 +2,20 @@
 
 import errno
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
 from koboshi import files
 from koboshi.errors import BadInput, Fenced, LeaseTaken, Permanent, Transient
+from koboshi.events import Event, Recovered, StepDone, UnitGoesOn, WorkerDied, in_words, to_all
 from koboshi.ledger import leases, steps
 from koboshi.training.attach import final_steps
 from koboshi.training.checkpoints import writer as checkpoint_writer
 from koboshi.training.checkpoints.retention import LEAST
 from koboshi.training.driver import loop as driver
 from koboshi.training.driver.loop import train
-from koboshi.training.driver.pool import step_failed
+from koboshi.training.driver.pool import step_raised
 from koboshi.training.driver.restart import MEMORY_TRIES, TRIES
 from koboshi.training.driver.worker import StepOrder
 from koboshi.training.progress.story import recoveries
@@ -22,12 +24,19 @@ from tests.support.chain_unit import Chain
 from tests.support.local_pool import AFTER, BEFORE, LocalPool
 from tests.support.trainings import CHAIN, chain_spec, events_of, final_states, journal_of, ledger_of, undisturbed
 
+E = TypeVar("E", bound=Event)
+
 
 def run(spec: TrainingSpec, pool: LocalPool) -> list[str]:
-    """Train, and return what was said."""
+    """Train, and return the sentences of what happened."""
     said: list[str] = []
-    train(spec, pool, ledger_of(spec), journal_of(spec), said.append)
+    train(spec, pool, ledger_of(spec), to_all(journal_of(spec).emit, in_words(said.append)))
     return said
+
+
+def typed(spec: TrainingSpec, kind: type[E]) -> list[E]:
+    """The journal's events of one kind."""
+    return [entry.event for entry in journal_of(spec).entries() if isinstance(entry.event, kind)]
 
 
 def test_an_undisturbed_run_commits_each_step_once_and_keeps_the_metrics(tmp_path: Path) -> None:
@@ -40,6 +49,9 @@ def test_an_undisturbed_run_commits_each_step_once_and_keeps_the_metrics(tmp_pat
     assert [step.checkpoint.step for step in committed] == [1, 2, 3, 4]
     assert committed[-1].metrics == {"first_byte": float(undisturbed(spec)["a"][0])}
     assert any(line.startswith("a: step 4/4 first_byte") for line in said)
+    done = [(event.unit, event.step, event.total, event.metrics) for event in typed(spec, StepDone)]
+    assert ("a", 4, 4, committed[-1].metrics) in done
+    assert len(done) == 6
 
 
 @pytest.mark.parametrize("when", [BEFORE, AFTER])
@@ -47,12 +59,13 @@ def test_an_undisturbed_run_commits_each_step_once_and_keeps_the_metrics(tmp_pat
 def test_a_death_costs_one_step_and_changes_nothing(tmp_path: Path, step: int, when: str) -> None:
     """I5: also when the file of the lost step is there already, and before there is any checkpoint at all."""
     spec, pool = chain_spec(tmp_path, steps={"a": 5, "b": 5}), LocalPool([("a", step, when)])
-    said = run(spec, pool)
+    run(spec, pool)
     assert final_states(spec) == undisturbed(spec)
     assert len(pool.begun) == 11
     assert pool.begun.count(("a", step)) == 2
-    assert any(f"worker died at step {step}" in line and f"goes on from step {step - 1}" in line for line in said)
-    assert any("recovered" in line for line in said)
+    (died,), (goes_on,), (recovered,) = (typed(spec, kind) for kind in (WorkerDied, UnitGoesOn, Recovered))
+    assert (died.unit, died.step, goes_on.unit, goes_on.step) == ("a", step, "a", step - 1)
+    assert (recovered.unit, recovered.step) == ("a", step)
 
 
 def test_the_journal_tells_of_suspicion_and_recovery(tmp_path: Path) -> None:
@@ -62,7 +75,7 @@ def test_the_journal_tells_of_suspicion_and_recovery(tmp_path: Path) -> None:
     assert (died["unit"], died["step"], died["reason"]) == ("a", 2, "killed by the test")
     assert (recovered["unit"], recovered["step"]) == ("a", 2)
     (sentence,) = recoveries(journal_of(spec), spec.key)["a"]
-    assert sentence.startswith(f"step 2 was done again on {recovered['worker']} after ")
+    assert sentence.startswith(f"recovered, step 2 was done again on {recovered['worker']} after ")
 
 
 def test_a_second_run_does_nothing(tmp_path: Path) -> None:
@@ -81,9 +94,9 @@ def test_another_driver_goes_on_from_the_committed_steps(tmp_path: Path) -> None
     pool = LocalPool()
     said = run(spec, pool)
     assert pool.begun == [("a", 3), ("a", 4)]
-    assert said[0] == "a: 2 of 4 steps are committed already"
+    assert said[0] == "a: taken up by another driver after step 2 of 4"
     assert final_states(spec) == undisturbed(spec)
-    assert "another driver went on from step 2" in recoveries(journal_of(spec), spec.key)["a"]
+    assert "taken up by another driver after step 2 of 4" in recoveries(journal_of(spec), spec.key)["a"]
 
 
 def test_a_unit_that_always_raises_is_set_aside_and_the_others_are_trained(tmp_path: Path) -> None:
@@ -109,7 +122,7 @@ def test_what_must_come_again_is_not_tried_again(tmp_path: Path, error: Exceptio
     class Raising(LocalPool):
         def begin(self, worker, order):  # type: ignore[no-untyped-def]
             self.begun.append((order.unit, order.step))
-            self.events.append(step_failed(worker, error))
+            self.events.append(step_raised(worker, error))
 
     pool = Raising()
     with pytest.raises(Permanent, match="a was set aside, step 1"):
@@ -124,7 +137,7 @@ def test_a_worker_that_ran_out_of_memory_is_not_used_again(tmp_path: Path) -> No
     class Full(LocalPool):
         def begin(self, worker, order):  # type: ignore[no-untyped-def]
             if order.step == 2 and not self.ended:
-                self.events.append(step_failed(worker, MemoryError()))
+                self.events.append(step_raised(worker, MemoryError()))
             else:
                 super().begin(worker, order)
 

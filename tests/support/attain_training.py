@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from koboshi.exits import run_and_exit
+from koboshi.sinks.terminal import to_terminal
 from koboshi.training import TrainingSpec
 from koboshi.training.attach import attain
 from koboshi.training.on_ray.ray_submit import RayJobs, submission
@@ -16,9 +17,7 @@ def main() -> None:
     file, url, token, job = sys.argv[1:]
     spec = TrainingSpec.from_json(Path(file).read_text())
     start = submission(spec, Path(job))
-    attained = attain(
-        spec, RayJobs(url, Path(token)), ledger_of(spec), start, lambda line: sys.stdout.write(line + "\n")
-    )
+    attained = attain(spec, RayJobs(url, Path(token)), ledger_of(spec), start, to_terminal)
     sys.stdout.write(json.dumps({name: steps[-1].checkpoint.sha256 for name, steps in attained.units.items()}) + "\n")
 
 

@@ -24,7 +24,7 @@ from koboshi.training.checkpoints import retention
 from koboshi.training.checkpoints import writer as checkpoint_writer
 from koboshi.training.checkpoints.retention import LEAST
 from koboshi.training.driver.loop import train
-from koboshi.training.driver.pool import PoolEvent, StepDone
+from koboshi.training.driver.pool import PoolEvent, StepReturned
 from koboshi.training.driver.restart import TRIES
 from koboshi.training.driver.worker import StepOrder
 from tests.support.chain_unit import straight
@@ -140,7 +140,7 @@ class CommitOneStep:
             module.ThreadPoolExecutor = InlineExecutor  # type: ignore[attr-defined]
         checkpoint_writer.LAST_PATIENCE_S = 0.0  # a disk that is full stays so here
         spec = self._spec(folder)
-        train(spec, pool, Ledger(spec.place.ledger_url), Journal(spec.place.journal), lambda _line: None)
+        train(spec, pool, Ledger(spec.place.ledger_url), Journal(spec.place.journal).emit)
         if isinstance(pool, _FileLater):
             pool.show()
 
@@ -200,14 +200,14 @@ class _FileLater(LocalPool):
     def begin(self, worker: str, order: StepOrder) -> None:
         super().begin(worker, order)
         event = self.events[-1]
-        if isinstance(event, StepDone):
+        if isinstance(event, StepReturned):
             path = Path(order.store) / event.result.checkpoint.path
             self.hidden = path.rename(path.with_name("early")), path
 
     def next_events(self, timeout_s: float) -> Sequence[PoolEvent]:
         self.show()
         events = super().next_events(timeout_s)
-        self.told = any(isinstance(event, StepDone) for event in events)
+        self.told = any(isinstance(event, StepReturned) for event in events)
         return events
 
     def show(self) -> None:

@@ -3,7 +3,7 @@
 from collections import Counter, deque
 from collections.abc import Iterable, Sequence
 
-from koboshi.training.driver.pool import PoolEvent, StepDone, WorkerDied, WorkerReady, step_failed
+from koboshi.training.driver.pool import PoolEvent, StepReturned, WorkerGone, WorkerWarm, step_raised
 from koboshi.training.driver.worker import StepOrder, UnitWorker
 
 BEFORE, AFTER = "before the file is written", "after the file is written, before its commit"
@@ -25,10 +25,10 @@ class LocalPool:
         self.started += 1
         name = f"worker-{self.started}"
         if self.started <= self.stillborn:
-            self.events.append(WorkerDied(name, "it never came up"))
+            self.events.append(WorkerGone(name, "it never came up"))
             return
         self.workers[name] = UnitWorker(())
-        self.events.append(WorkerReady(name, self.workers[name].hello(), "here"))
+        self.events.append(WorkerWarm(name, self.workers[name].hello(), "here"))
 
     def begin(self, worker: str, order: StepOrder) -> None:
         self.begun.append((order.unit, order.step))
@@ -37,11 +37,11 @@ class LocalPool:
         try:
             result = self.workers[worker].run_step(order)
         except Exception as error:  # noqa: BLE001 (as Ray does: whatever a step raises comes back to the driver)
-            self.events.append(step_failed(worker, error))
+            self.events.append(step_raised(worker, error))
             return None
         if self._dies(order, AFTER):
             return self._die(worker)
-        self.events.append(StepDone(worker, result))
+        self.events.append(StepReturned(worker, result))
         return None
 
     def end(self, worker: str) -> None:
@@ -58,4 +58,4 @@ class LocalPool:
 
     def _die(self, worker: str) -> None:
         del self.workers[worker]
-        self.events.append(WorkerDied(worker, "killed by the test"))
+        self.events.append(WorkerGone(worker, "killed by the test"))

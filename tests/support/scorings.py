@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from koboshi.datasets.build import building
+from koboshi.events import in_words, to_all
 from koboshi.journal import Journal
 from koboshi.ledger import Ledger
 from koboshi.refs import ModelRef
@@ -75,8 +76,9 @@ class LocalJobs:
         self.submitted.append(name)
         spec = TrainingSpec.from_json(Path(entrypoint.split()[-2]).read_text())
         self.pools.append(self.pool())
+        emit = to_all(Journal(spec.place.journal).emit, in_words(self.said.append))
         try:
-            train(spec, self.pools[-1], Ledger(spec.place.ledger_url), Journal(spec.place.journal), self.said.append)
+            train(spec, self.pools[-1], Ledger(spec.place.ledger_url), emit)
         except Exception as error:  # noqa: BLE001 (a job ends with its error's exit code, whatever it was)
             self.said.append(str(error))
             self.ended = JobInfo("FAILED", getattr(error, "exit_code", 1), str(error))

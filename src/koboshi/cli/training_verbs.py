@@ -37,6 +37,7 @@ def run(
     """
     from koboshi.errors import BadInput
     from koboshi.ingest.stray_files import open_ledger
+    from koboshi.sinks.terminal import to_terminal
     from koboshi.training.attach import attain
     from koboshi.training.on_ray.ray_submit import RayJobs, submission
     from koboshi.training.spec import read_specification
@@ -47,15 +48,17 @@ def run(
     jobs = RayJobs(required(settings.ray.jobs_url, "Ray"), settings.ray.token_path)
     try:
         start = submission(spec, script)
-        attained = attain(spec, jobs, open_ledger(spec.place.ledger_url, Path(spec.place.state_dir)), start, _say)
+        attained = attain(
+            spec, jobs, open_ledger(spec.place.ledger_url, Path(spec.place.state_dir)), start, to_terminal
+        )
     except KeyboardInterrupt:
         again = f"`koboshi train run {specification}` attaches to it, `koboshi train watch {spec.key[:16]}` shows it"
         typer.echo(f"The job runs on: {again}.", err=True)
         raise typer.Exit(130) from None
     if not attained.trained:
-        _say("All its steps are committed already: nothing is trained.")
+        typer.echo("All its steps are committed already: nothing is trained.")
     for name, steps in attained.units.items():
-        _say(f"{name}: {steps[-1].checkpoint.step} steps, final state {steps[-1].checkpoint.sha256}")
+        typer.echo(f"{name}: {steps[-1].checkpoint.step} steps, final state {steps[-1].checkpoint.sha256}")
 
 
 @app.command()
@@ -118,11 +121,11 @@ def _show(observer: "Observer", key: str, *, once: bool, as_json: bool) -> None:
     if once:
         typer.echo(json.dumps(fields_of(seen))) if as_json else console.print(picture(seen), highlight=False)
     elif as_json:
-        follow(lambda: observer.look(key), ChangedJson(_say).show)
+        follow(lambda: observer.look(key), ChangedJson(_write).show)
     elif console.is_terminal:
         watch_live(lambda: observer.look(key), console)
     else:
-        follow(lambda: observer.look(key), ChangedLines(_say).show)
+        follow(lambda: observer.look(key), ChangedLines(_write).show)
 
 
 @app.command()
@@ -153,6 +156,6 @@ def _observer() -> "Observer":
     return Observer(settings.state_dir, open_ledger(settings.ledger_url, settings.state_dir))
 
 
-def _say(line: str) -> None:
+def _write(line: str) -> None:
     typer.echo(line)
     sys.stdout.flush()

@@ -9,6 +9,7 @@ import stamina
 
 from koboshi.datasets.build import open_verified
 from koboshi.errors import BadInput, LeaseTaken
+from koboshi.events import in_words
 from koboshi.formats.manifest import Dataset
 from koboshi.ingest.stray_files import open_ledger
 from koboshi.refs import DatasetRef
@@ -61,7 +62,9 @@ def score(order: Order, place: Workplace, jobs: Jobs, job: Path, say: Say) -> No
     plan = _plan(order, dataset)
     spec = _spec(order, dataset, key, plan, place)
     say(f"Scoring {key[:16]}: {_rows(plan)} in {len(plan)} partitions, by {order.version.name}.")
-    attained = attain(spec, jobs, open_ledger(place.ledger_url, Path(place.state_dir)), submission(spec, job), say)
+    attained = attain(
+        spec, jobs, open_ledger(place.ledger_url, Path(place.state_dir)), submission(spec, job), in_words(say)
+    )
     if not attained.trained:
         say("All partitions are scored already.")
     _publish(order, _described(order, dataset, key, plan), spec, attained)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Literal, Protocol, TypeVar
 
 from koboshi.errors import Conflict, Corrupt, Permanent, Transient, Unavailable
+from koboshi.events import AttemptEnded, FinalStateBad, JobFollowed, JobSaid, NoAnswer, Sink
 from koboshi.ledger import Ledger, attempts, steps
 from koboshi.ledger.attempts import Attempt
 from koboshi.ledger.steps import CommittedStep
@@ -24,7 +25,6 @@ POLL_S = 1.0
 STOP = 65  # the job's own word that trying again is of no use
 
 T = TypeVar("T")
-Say = Callable[[str], None]
 Verdict = Literal["wait", "succeeded", "again", "stop"]
 
 
@@ -84,41 +84,44 @@ def judge(job: JobInfo | None) -> Verdict:
     return "wait"
 
 
-def attain(spec: TrainingSpec, jobs: Jobs, ledger: Ledger, submission: Submission, say: Say) -> Attained:
+def attain(spec: TrainingSpec, jobs: Jobs, ledger: Ledger, submission: Submission, emit: Sink) -> Attained:
     """Have a training done, by whoever does it; nothing is trained that is committed and verifies.
 
     Key: the spec's key. Commit: the attempt's row (`attempts.claim`) before the submit; then each step's row, by the
     job's driver. Raises `Permanent` when a unit cannot be trained, `Transient` when attempts end without a result.
     """
-    if complete := _complete(spec, ledger, say):
+    if complete := _complete(spec, ledger, emit):
         return Attained(complete, trained=False)
     for _ in range(ATTEMPTS):
         attempt = attempts.claim(ledger, spec.key)
         if attempt.state == "succeeded":
             attempts.revoke(ledger, attempt, "its checkpoints are not complete any more")
             continue
-        outcome, detail = _follow(spec, jobs, attempt, submission, say)
-        complete = _complete(spec, ledger, say)
+        outcome, detail = _follow(spec, jobs, attempt, submission, emit)
+        complete = _complete(spec, ledger, emit)
         _close(ledger, attempt, "succeeded" if complete else "failed", detail)
         if complete:
             return Attained(complete, trained=True)
         if outcome == "stop":
             raise Permanent(detail)
-        say(f"attempt {attempt.number} ended without a result ({detail}); the next one goes on from committed steps")
+        emit(AttemptEnded(run=spec.key, attempt=attempt.number, reason=detail))
     raise Transient(f"{ATTEMPTS} attempts at training {spec.key[:16]} ended without a result: try again later.")
 
 
-def _follow(spec: TrainingSpec, jobs: Jobs, attempt: Attempt, submission: Submission, say: Say) -> tuple[Verdict, str]:
+def _follow(
+    spec: TrainingSpec, jobs: Jobs, attempt: Attempt, submission: Submission, emit: Sink
+) -> tuple[Verdict, str]:
     """Submit or attach, hand on the log line by line, return what the job came to and its last words."""
     name = spec.job_name(attempt.number)
-    new = _patiently(lambda: jobs.submit(name, submission.entrypoint(name), submission.env), say)
-    say(f"{'submitted' if new else 'attached to'} job {name}")
+    patiently = _Patience(spec.key, emit)
+    new = patiently(lambda: jobs.submit(name, submission.entrypoint(name), submission.env))
+    emit(JobFollowed(run=spec.key, job=name, new=new))
     seen = 0
     while True:
-        job = _patiently(lambda: jobs.find(name), say)
-        lines = _patiently(lambda: jobs.log(name), say).splitlines() if job else []
+        job = patiently(lambda: jobs.find(name))
+        lines = patiently(lambda: jobs.log(name)).splitlines() if job else []
         for line in lines[seen:]:
-            say(line)
+            emit(JobSaid(run=spec.key, line=line))
         seen = max(seen, len(lines))
         if (verdict := judge(job)) != "wait":
             return verdict, _last_words(job, lines)
@@ -131,22 +134,26 @@ def _last_words(job: JobInfo | None, lines: list[str]) -> str:
     return next((line for line in reversed(lines) if line.strip()), job.message)
 
 
-def _patiently(call: Callable[[], T], say: Say) -> T:
-    """Call until it answers, for at most `PATIENCE_S`."""
-    deadline, told = time.monotonic() + PATIENCE_S, False
-    while True:
-        try:
-            return call()
-        except Unavailable as error:
-            if time.monotonic() > deadline:
-                raise
-            if not told:
-                say(f"waiting for at most {PATIENCE_S:.0f} s: {error}")
-            told = True
-            time.sleep(POLL_S)
+class _Patience:
+    def __init__(self, run: str, emit: Sink) -> None:
+        self._run, self._emit = run, emit
+
+    def __call__(self, call: Callable[[], T]) -> T:
+        """Call until it answers, for at most `PATIENCE_S`."""
+        deadline, told = time.monotonic() + PATIENCE_S, False
+        while True:
+            try:
+                return call()
+            except Unavailable as error:
+                if time.monotonic() > deadline:
+                    raise
+                if not told:
+                    self._emit(NoAnswer(run=self._run, within_s=PATIENCE_S, reason=str(error)))
+                told = True
+                time.sleep(POLL_S)
 
 
-def _complete(spec: TrainingSpec, ledger: Ledger, say: Say) -> Mapping[str, list[CommittedStep]] | None:
+def _complete(spec: TrainingSpec, ledger: Ledger, emit: Sink) -> Mapping[str, list[CommittedStep]] | None:
     """All steps of all units, if they are committed and the final checkpoints verify."""
     units = final_steps(spec, ledger)
     try:
@@ -154,7 +161,7 @@ def _complete(spec: TrainingSpec, ledger: Ledger, say: Say) -> Mapping[str, list
             last = committed[-1].checkpoint
             verify_state(spec.place.store_url, last)
     except Corrupt as error:
-        say(f"the training is not complete any more: {error}")
+        emit(FinalStateBad(run=spec.key, reason=str(error)))
         return None
     return units
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from threadpoolctl import threadpool_limits
 
+from koboshi.events import in_words
 from koboshi.ledger import steps
 from koboshi.refs import DatasetRef
 from koboshi.training import TrainingSpec, Workplace
@@ -45,7 +46,7 @@ def training(spec: TrainingSpec, stack: RunningStack, said: list[str]) -> "Futur
     start = submission(spec, stack.project / "ray_jobs" / "train.py")
     executor = ThreadPoolExecutor(1)
     try:
-        return executor.submit(attain, spec, jobs, ledger_of(spec), start, said.append)
+        return executor.submit(attain, spec, jobs, ledger_of(spec), start, in_words(said.append))
     finally:
         executor.shutdown(wait=False)
 

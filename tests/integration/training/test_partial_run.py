@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from koboshi.errors import Permanent
+from koboshi.events import in_words
 from koboshi.ledger import steps
 from koboshi.training import UnitSpec
 from koboshi.training.attach import attain
@@ -31,7 +32,13 @@ def test_a_unit_without_memory_is_set_aside_on_a_cluster_that_is_too_small(
     said: list[str] = []
     jobs = RayJobs(str(stack.settings.ray.jobs_url), stack.settings.ray.token_path)
     with pytest.raises(Permanent, match=r"1 of 2 units are trained: a was set aside, step 2 .* MemoryError"):
-        attain(spec, jobs, ledger_of(spec), submission(spec, stack.project / "ray_jobs" / "train.py"), said.append)
+        attain(
+            spec,
+            jobs,
+            ledger_of(spec),
+            submission(spec, stack.project / "ray_jobs" / "train.py"),
+            in_words(said.append),
+        )
     assert any(line.startswith("The cluster is too small for 99 workers at once") for line in said)
     assert [step.checkpoint.step for step in steps.committed(ledger_of(spec), spec.key, "b")] == [1, 2, 3]
     assert len(events_of(spec, "step failed")) == MEMORY_TRIES

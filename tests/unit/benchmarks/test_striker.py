@@ -10,6 +10,7 @@ from benchmarks.nemesis.schedule import Fault
 from benchmarks.nemesis.striker import Striker
 from benchmarks.timeline import Begun, Committed
 from koboshi.drills.drill import Strike
+from koboshi.events import JobBegan
 
 DRIVER_PID, OLD, NEW = 9, 1, 2
 STRIKE = Strike("SIGKILL", "driver", at_s=10.0, at_monotonic=10.0, took=True, pid=DRIVER_PID)
@@ -30,8 +31,8 @@ class Run:
         at = {"behind": [Committed(1, 9.7), Committed(2, 12.5)], "ahead": [Committed(4, 9.6), Committed(5, 12.4)]}
         return [one for name, rows in at.items() if unit in ("", name) for one in rows]
 
-    def told(self, _event: str) -> list[dict[str, Any]]:
-        return [{"pid": DRIVER_PID}]
+    def told(self, _kind: type[JobBegan]) -> list[tuple[JobBegan, float]]:
+        return [(JobBegan(job="job", pid=DRIVER_PID), 0.0)]
 
     def warm(self) -> dict[int, str]:
         return {OLD: "node"}

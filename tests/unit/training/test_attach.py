@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from koboshi.errors import Permanent, Transient, Unavailable
+from koboshi.events import in_words
 from koboshi.ledger import attempts
 from koboshi.training import attach
 from koboshi.training.attach import Attained, JobInfo, Submission, attain, judge
@@ -50,7 +51,7 @@ class Cluster:
         if isinstance(state, Exception):
             raise state
         if state == SUCCEEDED:
-            train(self.spec, LocalPool(), ledger_of(self.spec), journal_of(self.spec), lambda _line: None)
+            train(self.spec, LocalPool(), ledger_of(self.spec), journal_of(self.spec).emit)
         return state
 
     def log(self, name: str) -> str:
@@ -59,7 +60,7 @@ class Cluster:
 
 
 def attained(spec: TrainingSpec, jobs: Cluster, say: Callable[[str], None] = lambda _line: None) -> Attained:
-    return attain(spec, jobs, ledger_of(spec), START, say)
+    return attain(spec, jobs, ledger_of(spec), START, in_words(say))
 
 
 def states(spec: TrainingSpec) -> list[tuple[int, str]]:

@@ -7,13 +7,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from koboshi.events import Sink
 from koboshi.exits import run_and_exit
 from koboshi.files import publish_bytes
 from koboshi.ledger import Ledger
 from koboshi.ledger.steps import CommittedStep
 from koboshi.settings import load_settings, required
+from koboshi.sinks.terminal import to_terminal
 from koboshi.training import TrainingSpec
-from koboshi.training.attach import Attained, Jobs, Say, Submission, attain
+from koboshi.training.attach import Attained, Jobs, Submission, attain
 from koboshi.training.on_ray.ray_submit import RayJobs, submission
 
 STAGE = "train"
@@ -44,7 +46,7 @@ RESULT = "trained/steps.json"
 class Attain(Protocol):
     """Has a training done."""
 
-    def __call__(self, spec: TrainingSpec, jobs: Jobs, ledger: Ledger, submission: Submission, say: Say) -> Attained:
+    def __call__(self, spec: TrainingSpec, jobs: Jobs, ledger: Ledger, submission: Submission, emit: Sink) -> Attained:
         """See `koboshi.training.attach.attain`."""
 
 
@@ -54,17 +56,12 @@ def train(attain: Attain = attain) -> None:
     spec = TrainingSpec.from_json((settings.project / SPECIFICATION).read_text())
     jobs = RayJobs(required(settings.ray.jobs_url, "Ray"), settings.ray.token_path)
     ledger = Ledger(spec.place.ledger_url)
-    attained = attain(spec, jobs, ledger, submission(spec, Path(sys.argv[1])), _say)
+    attained = attain(spec, jobs, ledger, submission(spec, Path(sys.argv[1])), to_terminal)
     publish_bytes(settings.project / RESULT, json.dumps(_digests(attained.units), indent=1).encode())
 
 
 def _digests(units: Mapping[str, list[CommittedStep]]) -> dict[str, str]:
     return {name: steps[-1].checkpoint.sha256 for name, steps in units.items()}
-
-
-def _say(line: str) -> None:
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

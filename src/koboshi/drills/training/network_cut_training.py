@@ -26,6 +26,7 @@ from koboshi.drills.training.training_checks import (
 from koboshi.drills.training.training_scene import TrainingScene
 from koboshi.drills.training.witnesses import ENDED_BY_POOL, counts
 from koboshi.errors import Unavailable
+from koboshi.events import in_words
 from koboshi.ledger import Ledger
 from koboshi.refs import DatasetRef
 from koboshi.settings import Settings, required
@@ -152,7 +153,7 @@ class CutTrainingScene(TrainingScene):
         url = f"http://127.0.0.1:{self._api.listen}"
         jobs = self._make_jobs(url, self.settings.ray.token_path, ANSWER_WITHIN_S)
         with closing(Ledger(self.spec.place.ledger_url)) as ledger:
-            attain(self.spec, jobs, ledger, start, self._hear)
+            attain(self.spec, jobs, ledger, start, in_words(self._hear))
 
     def _chosen(self, units: Mapping[str, UnitSpec], _table: DatasetRef) -> Mapping[str, UnitSpec]:
         return {name: dataclasses.replace(unit, steps=unit.steps * LONGER) for name, unit in units.items()}

@@ -16,6 +16,7 @@ from koboshi.drills.kit.own_run import leave, new_run_folder
 from koboshi.drills.training.witnesses import Actor, RayWitness, StepFiles
 from koboshi.drills.workload import Workload, load_workload
 from koboshi.errors import BadInput, KoboshiError
+from koboshi.events import in_words
 from koboshi.files import sha256_of
 from koboshi.journal import Journal
 from koboshi.ledger import Ledger
@@ -78,7 +79,7 @@ class TrainingScene:
     def _train(self) -> None:
         """Have it trained; raises what a caller of the training would get."""
         with closing(Ledger(self.spec.place.ledger_url)) as ledger:
-            attain(self.spec, self._jobs, ledger, submission(self.spec, self._job), self._hear)
+            attain(self.spec, self._jobs, ledger, submission(self.spec, self._job), in_words(self._hear))
 
     def finish(self, limit_s: float) -> Finding:
         """Wait for the training's end."""

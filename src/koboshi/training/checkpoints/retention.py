@@ -1,11 +1,12 @@
 """Which checkpoint files may go: old ones that count, and those that count for nothing. Decided pure, then done."""
 
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import PurePosixPath
 
 from koboshi.errors import KoboshiError, Transient
+from koboshi.events import LeftoversRemoved, LeftoversStay, OldCheckpointsStay, Sink
 from koboshi.files import TEMPORARY_PREFIX
 from koboshi.ledger.steps import CommittedStep
 from koboshi.training.checkpoints.store import CheckpointStore, StoredFile
@@ -45,11 +46,11 @@ def _ours(path: str) -> bool:
 class Retention:
     """Drops files of a run as its steps are committed, on a thread of its own: nobody waits for it.
 
-    A file that cannot be removed just now harms nobody. It is told once, and the next driver removes it.
+    A file that cannot be removed just now harms nobody. That is an event once, and the next driver removes it.
     """
 
-    def __init__(self, store: CheckpointStore, keep: int, age_s: float, say: Callable[[str], None]) -> None:
-        self._store, self._keep, self._age_s, self._say = store, keep, age_s, say
+    def __init__(self, store: CheckpointStore, keep: int, age_s: float, emit: Sink, run: str = "") -> None:
+        self._store, self._keep, self._age_s, self._emit, self._run = store, keep, age_s, emit, run
         self._held: dict[str, list[CommittedStep]] = {}
         self._executor = ThreadPoolExecutor(1, "retention")
         self._removals: list[Future[None]] = []
@@ -66,13 +67,13 @@ class Retention:
         try:
             found = self._store.listed(folder)
         except Transient as error:
-            self._say(f"leftovers are not swept this time: {error}")
+            self._emit(LeftoversStay(run=self._run, reason=str(error)))
             return
         there = {file.path for file in found}
         for unit, steps in committed.items():
             self._held[unit] = [step for step in steps if step.checkpoint.path in there]
         if leftovers := orphans(found, named, now, GRACE_S):
-            self._say(f"{len(leftovers)} files that no step names, older than {GRACE_S / 60:.0f} min, are removed")
+            self._emit(LeftoversRemoved(run=self._run, files=len(leftovers), older_than_min=GRACE_S / 60))
             self._remove(leftovers)
 
     def committed(self, step: CommittedStep, now: float) -> None:
@@ -103,5 +104,5 @@ class Retention:
                 self._store.remove(path)
         except KoboshiError as error:
             if not self._told:
-                self._say(f"old checkpoints stay for now: {error}")
+                self._emit(OldCheckpointsStay(run=self._run, reason=str(error)))
             self._told = True

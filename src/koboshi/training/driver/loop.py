@@ -8,26 +8,27 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-import typer
-
+from koboshi import events
 from koboshi.errors import Fenced, LeaseTaken, Permanent, Transient
+from koboshi.events import Sink, to_all
 from koboshi.journal import Journal
 from koboshi.ledger import Ledger, steps
 from koboshi.ledger.leases import HeldLease, holding, this_process
 from koboshi.ledger.steps import CommittedStep
 from koboshi.refs import DatasetRef
+from koboshi.sinks import open_sinks
 from koboshi.training.checkpoints import run_folder, store_at
 from koboshi.training.checkpoints.retention import Retention
-from koboshi.training.driver.pool import Pool, PoolEvent, StepDone, StepFailed, WatchedPool, WorkerDied, WorkerReady
+from koboshi.training.driver.pool import Pool, PoolEvent, StepRaised, StepReturned, WatchedPool, WorkerGone, WorkerWarm
 from koboshi.training.driver.restart import decide_restart
 from koboshi.training.driver.resumption import Resumption, Row, Uncommitted
 from koboshi.training.driver.run_state import (
     Action,
     Begun,
     Committed,
-    Event,
     GiveUp,
     Grow,
+    Input,
     Interrupted,
     Lost,
     Order,
@@ -45,13 +46,14 @@ from koboshi.training.spec import TrainingSpec
 TAKEOVER_S = 120.0  # how long to wait for the driver before us to end or to lose its lease
 SHOWN_S = 1.0  # who watches sees at least that often how the run stands
 
+OpenPool = Callable[[TrainingSpec, str, Sink], AbstractContextManager[Pool]]
+
 
 def train(
     spec: TrainingSpec,
     pool: Pool,
     ledger: Ledger,
-    journal: Journal,
-    say: Callable[[str], None],
+    emit: Sink,
     show: Callable[[RunState], None] = unseen,
 ) -> None:
     """Do all steps of all units that are not committed yet.
@@ -64,7 +66,7 @@ def train(
     """
     holder = f"{uuid.uuid4().hex[:8]}.{this_process()}"
     with holding(ledger, f"training/{spec.key}", holder, spec.place.lease_s, TAKEOVER_S) as held:
-        _Driver(spec, pool, ledger, journal, say, held, show).run()
+        _Driver(spec, pool, ledger, emit, held, show).run()
 
 
 class _Driver:
@@ -73,18 +75,18 @@ class _Driver:
         spec: TrainingSpec,
         pool: Pool,
         ledger: Ledger,
-        journal: Journal,
-        say: Callable[[str], None],
+        emit: Sink,
         held: HeldLease,
         show: Callable[[RunState], None],
     ) -> None:
-        self._spec, self._pool, self._ledger, self._journal, self._say = spec, pool, ledger, journal, say
+        self._spec, self._pool, self._ledger, self._emit = spec, pool, ledger, emit
         self._held, self._show = held, show
-        self._resumption = Resumption(spec, ledger, held, journal, say)
+        self._resumption = Resumption(spec, ledger, held, emit)
         units = {name: UnitState(unit.steps, self._resumption.done(name)) for name, unit in spec.units.items()}
         self._state = RunState.of(min(spec.place.actors, pool.places), units, self._resumption.gangs)
         self._uncommitted, self._paused = Uncommitted(spec.key), set[str]()
-        self._retention = Retention(store_at(spec.place.store_url), spec.place.kept, spec.place.kept_s, say)
+        store = store_at(spec.place.store_url)
+        self._retention = Retention(store, spec.place.kept, spec.place.kept_s, emit, spec.key)
         self._suspected_at: dict[str, float] = {}
 
     def run(self) -> None:
@@ -102,10 +104,10 @@ class _Driver:
 
     def _run(self) -> None:
         for name, unit in self._state.units.items():
-            if unit.done:
-                self._say(f"{name}: {unit.done} of {unit.total} steps are committed already")
-            if 0 < unit.done < unit.total:
-                self._record("taken up", unit=name, step=unit.done)
+            if unit.done == unit.total:
+                self._emit(events.UnitComplete(run=self._spec.key, unit=name, steps=unit.total))
+            elif unit.done:
+                self._emit(events.TakenUp(run=self._spec.key, unit=name, step=unit.done, total=unit.total))
         self._decide(Begun())
         while not self._state.finished:
             self._held.keep()
@@ -121,7 +123,7 @@ class _Driver:
         Where nothing went wrong the next orders go out first, so that no worker waits for the ledger: what is begun on
         top of a step counts only after it. Whoever asks the ledger where to go on from has to find the step there.
         """
-        done = [event for event in events if isinstance(event, StepDone)]
+        done = [event for event in events if isinstance(event, StepReturned)]
         rows = self._durable(done)
         if len(done) < len(events):
             self._commit(rows)
@@ -130,7 +132,7 @@ class _Driver:
             self._decide(self._taken_in(event))
         self._commit(rows)
 
-    def _decide(self, event: Event) -> None:
+    def _decide(self, event: Input) -> None:
         self._state, actions = decide_restart(self._state, event)
         for action in actions:
             self._act(action)
@@ -144,32 +146,31 @@ class _Driver:
             case Retire():
                 self._retire(action)
             case SetAside(unit, poisoned):
-                self._record("unit set aside", unit=unit, step=poisoned.step, reason=poisoned.reason)
-                self._say(f"{unit}: set aside, {_told(poisoned)}; the others go on")
+                step, reason = poisoned.step, poisoned.reason
+                self._emit(events.UnitSetAside(run=self._spec.key, unit=unit, step=step, reason=reason))
             case GiveUp():
-                self._record("given up", reason=action.reason)
+                self._emit(events.GivenUp(run=self._spec.key, reason=action.reason))
                 raise Transient(f"{action.reason.rstrip('.')}.")
 
     def _retire(self, action: Retire) -> None:
-        self._record("worker retired", unit=action.unit, worker=action.worker, reason=action.reason)
-        self._say(f"{action.unit}: {action.worker} is used no more ({action.reason})")
+        run, unit, worker = self._spec.key, action.unit, action.worker
+        self._emit(events.WorkerRetired(run=run, unit=unit, worker=worker, reason=action.reason))
         self._pool.end(action.worker)
 
-    def _taken_in(self, event: PoolEvent) -> Event:
+    def _taken_in(self, event: PoolEvent) -> Input:
         """What a pool's event means for the run, once the ledger knows of it."""
         match event:
-            case WorkerReady(worker, pid, node):
-                self._record("worker ready", worker=worker, pid=pid, node=node)
-                self._say(f"{worker} is ready (pid {pid} on {node})")
+            case WorkerWarm(worker, pid, node):
+                self._emit(events.WorkerReady(run=self._spec.key, worker=worker, pid=pid, node=node))
                 return Ready(worker)
-            case StepDone(worker, result):
+            case StepReturned(worker, result):
                 if worker in self._state.at:  # and was not ended by what came with it
                     self._tell(result, worker)
                 return Committed(worker, result.seconds, result.at_risk)
-            case WorkerDied() | StepFailed():
+            case WorkerGone() | StepRaised():
                 return self._interrupted(event)
 
-    def _durable(self, done: Sequence[StepDone]) -> list[Row]:
+    def _durable(self, done: Sequence[StepReturned]) -> list[Row]:
         """What can be committed. A step whose state is not durable is not, before a later one of its unit is."""
         rows = [row for event in done for row in self._uncommitted.done(self._state, event)]
         for checkpoint, metrics in rows:
@@ -188,42 +189,53 @@ class _Driver:
                 self._retention.committed(CommittedStep(checkpoint, metrics, now), now)
 
     def _tell(self, result: StepResult, worker: str) -> None:
-        unit = self._state.at[worker]
-        step, total = self._state.units[unit].next, self._state.units[unit].total
-        metrics = " ".join(f"{name} {value:.4f}" for name, value in result.metrics.items())
-        self._say(f"{unit}: step {step}/{total} {metrics} ({result.seconds:.2f} s, {worker})")
+        run, unit = self._spec.key, self._state.at[worker]
+        state = self._state.units[unit]
+        self._emit(
+            events.StepDone(
+                run=run,
+                unit=unit,
+                step=state.next,
+                total=state.total,
+                metrics=result.metrics,
+                seconds=result.seconds,
+                worker=worker,
+                at_risk=result.at_risk,
+                trouble=result.trouble,
+            )
+        )
         self._tell_of_pauses(unit, result)
         if result.checkpoint and (since := self._suspected_at.pop(unit, None)) is not None:
-            step, after = result.checkpoint.step, time.monotonic() - since
-            self._record("recovered", unit=unit, step=step, worker=worker, after_s=after)
-            self._say(f"{unit}: recovered, step {step} was done again on {worker} after {after:.2f} s")
+            step, after_s = result.checkpoint.step, time.monotonic() - since
+            self._emit(events.Recovered(run=run, unit=unit, step=step, worker=worker, after_s=after_s))
 
     def _tell_of_pauses(self, unit: str, result: StepResult) -> None:
-        if result.trouble:
-            self._say(f"{unit}: {result.at_risk} steps are in memory alone, a death would cost them: {result.trouble}")
+        run = self._spec.key
         if result.trouble and unit not in self._paused:
             self._paused.add(unit)
-            self._record("checkpoints paused", unit=unit, at_risk=result.at_risk, reason=result.trouble)
+            self._emit(events.CheckpointsPaused(run=run, unit=unit, at_risk=result.at_risk, reason=result.trouble))
         elif not result.trouble and unit in self._paused:
             self._paused.remove(unit)
-            self._record("checkpoints go on", unit=unit)
-            self._say(f"{unit}: checkpoints go on")
+            self._emit(events.CheckpointsGoOn(run=run, unit=unit))
 
-    def _interrupted(self, event: WorkerDied | StepFailed) -> Event:
-        worker, reason, alive = event.worker, event.reason, isinstance(event, StepFailed)
-        unit = self._state.at.get(worker)
-        what = "step failed" if alive else "worker died"
-        if unit is None:
-            self._record(what, worker=worker, reason=reason)
+    def _interrupted(self, event: WorkerGone | StepRaised) -> Input:
+        worker, reason, alive = event.worker, event.reason, isinstance(event, StepRaised)
+        run, unit = self._spec.key, self._state.at.get(worker, "")
+        step = self._state.units[unit].next if unit else 0
+        if isinstance(event, StepRaised):
+            self._emit(events.StepFailed(run=run, unit=unit, step=step, worker=worker, reason=reason))
+        else:
+            self._emit(
+                events.WorkerDied(run=run, unit=unit, step=step, worker=worker, reason=reason, cause=event.cause)
+            )
+        if not unit:
             return Lost(worker, reason)
         self._suspected_at.setdefault(unit, time.monotonic())
-        step = self._state.units[unit].next
         self._uncommitted.forget(unit)
-        self._record(what, unit=unit, step=step, worker=worker, reason=reason)
         done = self._resumption.look_again(unit)
         for name, at in done.items():
             self._retention.resumed(name, at)
-        self._say(f"{unit}: {what} at step {step} on {worker} ({reason}); it goes on from step {done[unit]}")
+        self._emit(events.UnitGoesOn(run=run, unit=unit, step=done[unit]))
         fell = {name: at for name, at in done.items() if name != unit and at < self._state.units[name].done}
         return Interrupted(worker, done[unit], alive, reason, event.kind, fell)
 
@@ -242,9 +254,6 @@ class _Driver:
             journal=str(place.journal),
         )
 
-    def _record(self, event: str, **facts: object) -> None:
-        self._journal.record(event, run=self._spec.key, **facts)
-
 
 def _partial(poisoned: Mapping[str, Poisoned], units: int) -> Permanent | Transient:
     """How a run ends that could not do all: 75 if every unit that is missing may fare better later, 65 otherwise."""
@@ -257,9 +266,6 @@ def _told(poisoned: Poisoned) -> str:
     return f"step {poisoned.step} came to nothing each time, last because {poisoned.reason.rstrip('.')}"
 
 
-OpenPool = Callable[[TrainingSpec, str, Callable[[str], None]], AbstractContextManager[Pool]]
-
-
 def run_job(open_pool: OpenPool) -> None:
     """Train what the file in argv[1] specifies; argv[2] is the job's name.
 
@@ -268,18 +274,13 @@ def run_job(open_pool: OpenPool) -> None:
     """
     spec = TrainingSpec.from_json(Path(sys.argv[1]).read_text())
     name = sys.argv[2]
-    ledger, journal = Ledger(spec.place.ledger_url), Journal(spec.place.journal)
-    journal.record("job began", run=spec.key, job=name, pid=os.getpid())
+    ledger, emit = Ledger(spec.place.ledger_url), to_all(Journal(spec.place.journal).emit, open_sinks())
+    emit(events.JobBegan(run=spec.key, job=name, pid=os.getpid()))
     try:
-        with open_pool(spec, name, _say) as pool:
+        with open_pool(spec, name, emit) as pool:
             seen = pool.seen if isinstance(pool, WatchedPool) else tuple
             status = StatusFile(status_path(Path(spec.place.state_dir), spec.key), spec.key, name, seen)
-            train(spec, pool, ledger, journal, _say, status.show)
+            train(spec, pool, ledger, emit, status.show)
     except Fenced as error:
         raise LeaseTaken(str(error)) from error
-    journal.record("job done", run=spec.key, job=name)
-
-
-def _say(line: str) -> None:
-    typer.echo(line)
-    sys.stdout.flush()
+    emit(events.JobDone(run=spec.key, job=name))

@@ -17,7 +17,7 @@ _OF_THE_CODE = (AttributeError, ImportError, NameError, NotImplementedError, Syn
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class WorkerReady:
+class WorkerWarm:
     """A worker is warm."""
 
     worker: str
@@ -26,16 +26,17 @@ class WorkerReady:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class WorkerDied:
-    """A worker is gone, or was ended because it was suspected, with whatever it was at."""
+class WorkerGone:
+    """A worker is gone, with whatever it was at; `cause` is what it was suspected of, if it was ended for that."""
 
     worker: str
     reason: str
     kind: Kind = ""
+    cause: str = ""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class StepDone:
+class StepReturned:
     """A step was done; its checkpoint is not committed yet."""
 
     worker: str
@@ -43,7 +44,7 @@ class StepDone:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class StepFailed:
+class StepRaised:
     """A step raised; its worker lives."""
 
     worker: str
@@ -51,7 +52,7 @@ class StepFailed:
     kind: Kind = ""
 
 
-PoolEvent = WorkerReady | WorkerDied | StepDone | StepFailed
+PoolEvent = WorkerWarm | WorkerGone | StepReturned | StepRaised
 
 
 class Pool(Protocol):
@@ -62,7 +63,7 @@ class Pool(Protocol):
         """How many workers may be at work at once here."""
 
     def grow(self) -> None:
-        """Start one more worker; `WorkerReady` or `WorkerDied` will tell. Returns at once."""
+        """Start one more worker; `WorkerWarm` or `WorkerGone` will tell. Returns at once."""
 
     def begin(self, worker: str, order: StepOrder) -> None:
         """Give a step to an idle worker. Returns at once."""
@@ -74,9 +75,9 @@ class Pool(Protocol):
         """What happened since, at least one thing, or nothing when nothing did in time."""
 
 
-def step_failed(worker: str, error: BaseException) -> StepFailed:
+def step_raised(worker: str, error: BaseException) -> StepRaised:
     """What it means that a step raised."""
-    return StepFailed(worker, f"{type(error).__name__}: {error}", kind_of(error))
+    return StepRaised(worker, f"{type(error).__name__}: {error}", kind_of(error))
 
 
 def kind_of(error: BaseException) -> Kind:
@@ -110,7 +111,7 @@ class WatchedPool:
         self._at: dict[str, str] = {}
         self._ended: set[str] = set()
         self._gone_since: dict[str, float] = {}
-        self._ready: dict[str, WorkerReady] = {}
+        self._ready: dict[str, WorkerWarm] = {}
 
     @property
     def places(self) -> int:
@@ -156,15 +157,15 @@ class WatchedPool:
 
     def _noted(self, event: PoolEvent) -> PoolEvent:
         match event:
-            case WorkerReady(worker):
+            case WorkerWarm(worker):
                 self._ready[worker] = event
                 self._watch.add(worker)
-            case WorkerDied(worker):
+            case WorkerGone(worker):
                 self._ready.pop(worker, None)
                 self._watch.remove(worker)
-            case StepFailed(worker):
+            case StepRaised(worker):
                 self._watch.ended(worker)
-            case StepDone(worker, result):
+            case StepReturned(worker, result):
                 self._watch.ended(worker)
                 unit = self._at[worker]
                 self._longest_s[unit] = max(result.seconds, self._longest_s.get(unit, 0.0))
@@ -181,6 +182,6 @@ class WatchedPool:
         now = self._now()
         return suspicion.cause == "dead" and now - self._gone_since.setdefault(suspicion.worker, now) < TOLD_S
 
-    def _dead(self, suspicion: Suspicion) -> WorkerDied:
+    def _dead(self, suspicion: Suspicion) -> WorkerGone:
         self.end(suspicion.worker)
-        return WorkerDied(suspicion.worker, f"{suspicion.cause}: {suspicion.evidence}")
+        return WorkerGone(suspicion.worker, f"{suspicion.cause}: {suspicion.evidence}", cause=suspicion.cause)

@@ -9,9 +9,9 @@ from koboshi.training.driver.run_state import (
     Begun,
     Committed,
     Decided,
-    Event,
     GiveUp,
     Grow,
+    Input,
     Interrupted,
     Kind,
     Lost,
@@ -34,7 +34,7 @@ REMEMBERED = 7  # steps of a unit, by which its next ones are judged
 MOVE_S = 1.0  # what it costs to take a unit up elsewhere, beside its first step there
 
 
-def decide_restart(state: RunState, event: Event) -> Decided:
+def decide_restart(state: RunState, event: Input) -> Decided:
     """What follows from an event: the new state, and what the driver has to do now, in this order."""
     state, first = _apply(state, event)
     if state.stillborn >= STILLBORN and isinstance(event, Lost):
@@ -51,7 +51,7 @@ def tries(kind: Kind) -> int:
     return {"permanent": 1, "memory": MEMORY_TRIES}.get(kind, TRIES)
 
 
-def _apply(state: RunState, event: Event) -> Decided:
+def _apply(state: RunState, event: Input) -> Decided:
     match event:
         case Ready(worker):
             starting = max(0, state.starting - 1)

@@ -5,17 +5,15 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 
 from koboshi.errors import BadInput, Corrupt
-from koboshi.journal import Journal
+from koboshi.events import CheckpointSetAside, Sink
 from koboshi.ledger import Ledger, steps
 from koboshi.ledger.leases import HeldLease
 from koboshi.ledger.steps import CommittedStep
 from koboshi.refs import CheckpointRef
 from koboshi.training.checkpoints import verify_state
-from koboshi.training.driver.pool import StepDone
+from koboshi.training.driver.pool import StepReturned
 from koboshi.training.driver.run_state import RunState
 from koboshi.training.spec import TrainingSpec, UnitSpec
-
-Say = Callable[[str], None]
 
 
 class Resumption:
@@ -24,8 +22,8 @@ class Resumption:
     To find a state bad is to set its step aside in the ledger, under the run's lease (I3, I5).
     """
 
-    def __init__(self, spec: TrainingSpec, ledger: Ledger, held: HeldLease, journal: Journal, say: Say) -> None:
-        self._spec, self._ledger, self._held, self._journal, self._say = spec, ledger, held, journal, say
+    def __init__(self, spec: TrainingSpec, ledger: Ledger, held: HeldLease, emit: Sink) -> None:
+        self._spec, self._ledger, self._held, self._emit = spec, ledger, held, emit
         self.gangs = gangs_of(spec.units)
         self._states = CommittedStates(self.gangs)
         self._good: dict[str, CommittedStep | None] = {}
@@ -92,9 +90,8 @@ class Resumption:
     def _set_aside(self, checkpoint: CheckpointRef, reason: str) -> None:
         """A commit under the lease. The file stays where it is, for people to look at, until its step is done again."""
         steps.set_aside(self._ledger, self._held.lease, checkpoint, reason)
-        facts = {"unit": checkpoint.unit, "step": checkpoint.step, "reason": reason}
-        self._journal.record("checkpoint set aside", run=self._spec.key, **facts)
-        self._say(f"{checkpoint.unit}: step {checkpoint.step} is set aside, the step before it is used: {reason}")
+        run, unit, step = self._spec.key, checkpoint.unit, checkpoint.step
+        self._emit(CheckpointSetAside(run=run, unit=unit, step=step, reason=reason))
 
     def _rows(self, unit: str) -> list[CommittedStep]:
         return steps.committed(self._ledger, self._spec.key, unit)
@@ -169,7 +166,7 @@ class Uncommitted:
         self._run_key = run_key
         self._metrics: dict[str, dict[int, Mapping[str, float]]] = defaultdict(dict)
 
-    def done(self, state: RunState, event: StepDone) -> list[Row]:
+    def done(self, state: RunState, event: StepReturned) -> list[Row]:
         """Take a step in; returns the rows that can be committed now: up to the newest state that is durable."""
         unit, durable = state.at[event.worker], event.result.checkpoint
         waiting = self._metrics[unit]

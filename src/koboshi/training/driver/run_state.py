@@ -128,7 +128,7 @@ class Lost:
     reason: str
 
 
-Event = Begun | Ready | Committed | Interrupted | Lost
+Input = Begun | Ready | Committed | Interrupted | Lost
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

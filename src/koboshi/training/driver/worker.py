@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import cast
 
 from koboshi.errors import Unavailable
+from koboshi.events import StepStarted
 from koboshi.heartbeat.beat import Address, Doing
 from koboshi.heartbeat.beat_sender import Companion
 from koboshi.journal import Journal
@@ -84,7 +85,9 @@ class UnitWorker:
         """
         unit = self._continued(order)
         self._unit, self._done = None, None
-        Journal(Path(order.journal)).record("step started", **_names(order), pid=os.getpid())
+        Journal(Path(order.journal)).emit(
+            StepStarted(run=order.run_key, unit=order.unit, step=order.step, pid=os.getpid())
+        )
         self._tell(Doing(order.unit, order.step, "step"))
         began = time.monotonic()
         metrics = {name: float(value) for name, value in unit.step(order.step).items()}
@@ -125,7 +128,3 @@ class UnitWorker:
         if order.resume is not None and not order.peers:
             unit.load(read_checkpoint(order.store, order.resume))
         return unit
-
-
-def _names(order: StepOrder) -> dict[str, str | int]:
-    return {"run": order.run_key, "unit": order.unit, "step": order.step}

@@ -3,7 +3,7 @@
 import contextlib
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import ray
@@ -11,9 +11,10 @@ from ray.exceptions import OutOfMemoryError, RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from koboshi.errors import Unavailable
+from koboshi.events import ClusterTooSmall, NodesAwaited, Sink
 from koboshi.heartbeat import Rhythm, Watch
 from koboshi.heartbeat.udp_beats import UdpBeats
-from koboshi.training.driver.pool import Pool, PoolEvent, StepDone, WatchedPool, WorkerDied, WorkerReady, step_failed
+from koboshi.training.driver.pool import Pool, PoolEvent, StepReturned, WatchedPool, WorkerGone, WorkerWarm, step_raised
 from koboshi.training.driver.worker import StepOrder, StepResult, UnitWorker
 from koboshi.training.on_ray import actor_name, step_name
 from koboshi.training.spec import TrainingSpec
@@ -26,29 +27,26 @@ NO_NODES = "no Ray node with a CPU is alive: see `koboshi status`."
 MATHS_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
-Say = Callable[[str], None]
-
-
 @contextlib.contextmanager
-def ray_pool(spec: TrainingSpec, job: str, say: Say) -> Iterator[Pool]:
+def ray_pool(spec: TrainingSpec, job: str, emit: Sink) -> Iterator[Pool]:
     """The pool of a job, watched, for as long as the context lasts; all its workers are gone afterwards.
 
     Raises `Unavailable` when the cluster that `RAY_ADDRESS` names has no nodes in time.
     """
-    with on_ray(spec, job, say) as pool:
+    with on_ray(spec, job, emit) as pool:
         yield WatchedPool(pool, pool.beats, Watch(RHYTHM, time.monotonic()))
 
 
 @contextlib.contextmanager
-def on_ray(spec: TrainingSpec, job: str, say: Say) -> Iterator["RayPool"]:
+def on_ray(spec: TrainingSpec, job: str, emit: Sink) -> Iterator["RayPool"]:
     """The pool that nobody watches: it tells of deaths alone."""
     ray.init(namespace=NAMESPACE, log_to_driver=False, logging_level="WARNING")
     try:
-        _wait_for_nodes(say)
+        _wait_for_nodes(spec.key, emit)
         with contextlib.closing(RayPool(spec, job)) as pool:
             if pool.places < spec.place.actors:
-                wanted = f"{spec.place.actors} workers at once with {spec.threads} threads each"
-                say(f"The cluster is too small for {wanted}: {pool.places} at once are started.")
+                wanted, places = spec.place.actors, pool.places
+                emit(ClusterTooSmall(run=spec.key, wanted=wanted, threads=spec.threads, places=places))
             yield pool
     except RayError as error:  # a step's own errors are the driver's; this one is of the cluster
         raise Unavailable(f"Ray broke off ({_gist(error)}): see `koboshi status`.") from error
@@ -135,13 +133,13 @@ class RayPool:
         try:
             answer = ray.get(call)
         except RayTaskError as error:
-            return step_failed(worker, error.cause)
+            return step_raised(worker, error.cause)
         except RayError as error:
             self.end(worker)
-            return WorkerDied(worker, _gist(error), "memory" if isinstance(error, OutOfMemoryError) else "")
+            return WorkerGone(worker, _gist(error), "memory" if isinstance(error, OutOfMemoryError) else "")
         if isinstance(answer, StepResult):
-            return StepDone(worker, answer)
-        return WorkerReady(worker, answer, self._nodes[worker])
+            return StepReturned(worker, answer)
+        return WorkerWarm(worker, answer, self._nodes[worker])
 
     def _next_node(self) -> dict[str, Any]:
         """The nodes in turn; a node that dies before its worker is there shows as that worker's death."""
@@ -156,7 +154,7 @@ class RayPool:
         for worker in late:
             self.end(worker)
         self._warm_by = {hello: by for hello, by in self._warm_by.items() if by >= now}
-        return [WorkerDied(worker, f"it was not ready after {WARM_UP_S:.0f} s") for worker in late]
+        return [WorkerGone(worker, f"it was not ready after {WARM_UP_S:.0f} s") for worker in late]
 
 
 def _nodes() -> list[dict[str, Any]]:
@@ -164,11 +162,11 @@ def _nodes() -> list[dict[str, Any]]:
     return [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU", 0) > 0]
 
 
-def _wait_for_nodes(say: Say) -> None:
+def _wait_for_nodes(run: str, emit: Sink) -> None:
     """Before the run's lease is taken: nobody should hold a lease while there is nobody to do the work."""
     deadline = time.monotonic() + NODES_S
     if not _nodes():
-        say(f"No Ray node with a CPU is alive yet: waiting for at most {NODES_S:.0f} s.")
+        emit(NodesAwaited(run=run, within_s=NODES_S))
     while not _nodes():
         if time.monotonic() > deadline:
             raise Unavailable(NO_NODES)

@@ -4,13 +4,14 @@ import dataclasses
 import hashlib
 import shlex
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import requests
 
 from koboshi.errors import NotConfigured, Permanent, Unavailable
+from koboshi.events import Sink
 from koboshi.files import publish_private
 from koboshi.ledger import Ledger
 from koboshi.proxies import for_requests
@@ -114,15 +115,16 @@ def train_on_ray(
     jobs: RayJobs,
     job: Path,
     code: bytes,
-    say: Callable[[str], None],
+    emit: Sink,
 ) -> dict[str, bytes]:
     """Have units trained by the job script `job`, and return the state of each after its last step, verified.
 
     Key: the table's manifest, the units with their parameters, and `code`, the source that decides what they do: where
-    these are the same, nothing is trained again. Under a crash of this call the job runs on, and the next call
-    attaches to it; raises `Permanent` when a unit cannot be trained, `Transient` when trying again may help.
+    these are the same, nothing is trained again. `emit` gets what happens meanwhile; `print` will do. Under a crash of
+    this call the job runs on, and the next call attaches to it; raises `Permanent` when a unit cannot be trained,
+    `Transient` when trying again may help.
     """
     key = training_key(table, units, code=hashlib.sha256(code).hexdigest(), threads=1)
     spec = TrainingSpec(key, table, units, place)
-    attained = attain(spec, jobs, Ledger(place.ledger_url), submission(spec, job), say)
+    attained = attain(spec, jobs, Ledger(place.ledger_url), submission(spec, job), emit)
     return {name: read_checkpoint(place.store_url, steps[-1].checkpoint) for name, steps in attained.units.items()}

@@ -86,8 +86,8 @@ class Observer:
         return overview(known)
 
     def _read_journal(self) -> None:
-        events, self._offset = self._journal.since(self._offset)
-        fold(self._stories, events)
+        entries, self._offset = self._journal.read(self._offset)
+        fold(self._stories, entries)
 
     def _specified(self, key: str) -> dict[str, int]:
         """The units' numbers of steps, as who submitted the training has specified them; it never changes."""

@@ -3,25 +3,24 @@
 import dataclasses
 from collections import Counter, defaultdict, deque
 from collections.abc import Iterable
-from typing import Any
 
-from koboshi.journal import Journal
+from koboshi.events import (
+    CheckpointSetAside,
+    Event,
+    JobBegan,
+    JobDone,
+    Recovered,
+    StepDone,
+    StepStarted,
+    TakenUp,
+    UnitComplete,
+    UnitSetAside,
+    WorkerReady,
+)
+from koboshi.journal import Entry, Journal
 
 KEPT = 200  # newest sentences of a run
-SENTENCES = {  # what people want to hear of: ordinary steps and starts are not among it
-    "job began": "job {job} began (pid {pid})",
-    "job done": "job {job} is done",
-    "taken up": "{where}taken up by another driver after step {step}",
-    "worker died": "{where}worker died{at_step} on {worker} ({reason})",
-    "step failed": "{where}step failed{at_step} on {worker} ({reason})",
-    "recovered": "{where}recovered, step {step} was done again on {worker} after {after_s:.2f} s",
-    "unit set aside": "{where}set aside{at_step} ({reason})",
-    "worker retired": "{where}{worker} is used no more ({reason})",
-    "checkpoint set aside": "{where}the checkpoint of step {step} is set aside ({reason})",
-    "checkpoints paused": "{where}checkpoints paused, {at_risk} steps at risk ({reason})",
-    "checkpoints go on": "{where}checkpoints go on",
-    "given up": "given up ({reason})",
-}
+ORDINARY = (StepStarted, StepDone, WorkerReady, UnitComplete)  # nobody wants to hear of each of them
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -54,54 +53,36 @@ class Story:
         return next(reversed(self.jobs), "")
 
 
-def fold(stories: defaultdict[str, Story], events: Iterable[dict[str, Any]]) -> None:
+def fold(stories: defaultdict[str, Story], entries: Iterable[Entry]) -> None:
     """Go on telling: each event belongs to the run that it names."""
-    for event in events:
-        if run := event.get("run"):
-            _add(stories[run], event)
+    for entry in entries:
+        if entry.event.run:
+            _add(stories[entry.event.run], entry.event, entry.at)
 
 
-def _add(story: Story, event: dict[str, Any]) -> None:
-    story.began_at, story.last_at = story.began_at or event["at"], event["at"]
-    match event["event"]:
-        case "job began":
-            story.jobs.pop(event["job"], None)
-            story.jobs[event["job"]] = None
-            story.job_began_at = event["at"]
+def _add(story: Story, event: Event, at: float) -> None:
+    story.began_at, story.last_at = story.began_at or at, at
+    match event:
+        case JobBegan():
+            story.jobs.pop(event.job, None)
+            story.jobs[event.job] = None
+            story.job_began_at = at
             story.set_aside.clear()
-        case "job done":
-            story.jobs[event["job"]] = event["at"]
-        case "recovered" | "taken up":
-            story.recoveries[event["unit"]] += 1
-        case "unit set aside":
-            story.set_aside[event["unit"]] = f"step {event['step']}: {event['reason']}"
-    if sentence := _sentence(event):
+        case JobDone():
+            story.jobs[event.job] = at
+        case Recovered() | TakenUp():
+            story.recoveries[event.unit] += 1
+        case UnitSetAside():
+            story.set_aside[event.unit] = f"step {event.step}: {event.reason}"
+    if not isinstance(event, ORDINARY) and (sentence := event.sentence):
         number = story.told[-1].number + 1 if story.told else 1
-        story.told.append(Told(number, event["at"], sentence))
-
-
-def _sentence(event: dict[str, Any]) -> str:
-    where = f"{event['unit']}: " if "unit" in event else ""
-    at_step = f" at step {event['step']}" if "unit" in event and "step" in event else ""
-    return SENTENCES.get(event["event"], "").format(**event, where=where, at_step=at_step)
+        story.told.append(Told(number, at, sentence))
 
 
 def recoveries(journal: Journal, run_key: str) -> dict[str, list[str]]:
-    """By unit, a sentence for each time that training went on after a failure; oldest first."""
+    """By unit, a sentence for each time that training went on after a failure, oldest first: for its page in MLflow."""
     told: dict[str, list[str]] = defaultdict(list)
-    for event in journal.events():
-        if event.get("run") == run_key and (sentence := _of_recovery(event)):
-            told[event["unit"]].append(sentence)
+    for event in (entry.event for entry in journal.entries()):
+        if event.run == run_key and isinstance(event, Recovered | TakenUp | CheckpointSetAside):
+            told[event.unit].append(event.sentence.removeprefix(f"{event.unit}: "))
     return told
-
-
-def _of_recovery(event: dict[str, Any]) -> str | None:
-    match event["event"]:
-        case "recovered":
-            return f"step {event['step']} was done again on {event['worker']} after {event['after_s']:.2f} s"
-        case "taken up":
-            return f"another driver went on from step {event['step']}"
-        case "checkpoint set aside":
-            return f"step {event['step']} was set aside and the step before used: {event['reason']}"
-        case _:
-            return None

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from koboshi.errors import DiskFailed
+from koboshi.events import in_words
 from koboshi.ledger.steps import CommittedStep
 from koboshi.refs import CheckpointRef
 from koboshi.training.checkpoints.file_store import FolderStore
@@ -109,7 +110,7 @@ def test_files_go_as_steps_are_committed_and_only_those_that_are_there(tmp_path:
     store = filled(tmp_path, rows[2:])
     asked = []
     store.remove = lambda path, remove=store.remove: (asked.append(path), remove(path))  # type: ignore[method-assign]
-    retention = Retention(store, 4, HOUR_S, lambda _line: None)
+    retention = Retention(store, 4, HOUR_S, lambda _event: None)
     retention.begin("run", {"a": rows}, {one.checkpoint.path for one in rows}, now=0.0)
     filled(tmp_path, [step(7)])
     retention.committed(step(7), now=1.0)
@@ -120,7 +121,7 @@ def test_files_go_as_steps_are_committed_and_only_those_that_are_there(tmp_path:
 
 def test_files_of_steps_that_were_set_aside_stay(tmp_path: Path) -> None:
     rows = [step(number) for number in range(1, 7)]
-    retention = Retention(filled(tmp_path, rows), 3, HOUR_S, lambda _line: None)
+    retention = Retention(filled(tmp_path, rows), 3, HOUR_S, lambda _event: None)
     retention.begin("run", {"a": rows}, {one.checkpoint.path for one in rows}, now=0.0)
     retention.resumed("a", 4)
     retention.committed(step(5), now=1.0)
@@ -138,14 +139,14 @@ def test_a_store_that_removes_nothing_is_told_once_and_waited_for_by_nobody(tmp_
             raise DiskFailed("the disk is read only: mend it.")
 
     store = filled(tmp_path, rows)
-    retention = Retention(Stuck(tmp_path), 3, HOUR_S, said.append)
+    retention = Retention(Stuck(tmp_path), 3, HOUR_S, in_words(said.append))
     for one in rows:
         retention.committed(one, now=1.0)
     assert said == []
     released.set()
     retention.close()
     assert said == ["old checkpoints stay for now: the disk is read only: mend it."]
-    again = Retention(store, 3, HOUR_S, said.append)
+    again = Retention(store, 3, HOUR_S, in_words(said.append))
     again.begin("run", {"a": rows}, (), now=0.0)
     again.committed(step(10), now=1.0)
     again.close()
@@ -156,7 +157,7 @@ def test_leftovers_are_swept_as_a_run_begins(tmp_path: Path, capsys: pytest.Capt
     said: list[str] = []
     store = filled(tmp_path, [step(1), step(2)])
     (tmp_path / "run/a/.part-1").touch()
-    retention = Retention(store, 3, HOUR_S, said.append)
+    retention = Retention(store, 3, HOUR_S, in_words(said.append))
     later = (tmp_path / "run/a/.part-1").stat().st_mtime + GRACE_S + 1
     retention.begin("run", {"a": [step(2)]}, {step(2).checkpoint.path}, now=later)
     retention.close()
@@ -170,7 +171,7 @@ def test_a_store_that_cannot_be_listed_stops_no_run() -> None:
             raise DiskFailed("it does not answer: try again.")
 
     said: list[str] = []
-    retention = Retention(Gone(Path("/nowhere")), 3, HOUR_S, said.append)
+    retention = Retention(Gone(Path("/nowhere")), 3, HOUR_S, in_words(said.append))
     retention.begin("run", {"a": [step(1)]}, (), now=0.0)
     retention.close()
     assert said == ["leftovers are not swept this time: it does not answer: try again."]

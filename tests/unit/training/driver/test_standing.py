@@ -102,7 +102,7 @@ def test_a_folder_that_takes_no_file_stops_no_training(tmp_path: Path) -> None:
 
 def test_the_driver_shows_each_state_that_it_waits_in_and_the_last_one(tmp_path: Path) -> None:
     spec, shown = chain_spec(tmp_path, steps={"a": 3}), list[RunState]()
-    train(spec, LocalPool(), ledger_of(spec), journal_of(spec), lambda _line: None, shown.append)
+    train(spec, LocalPool(), ledger_of(spec), journal_of(spec).emit, shown.append)
     assert [state.units["a"].done for state in shown if state.at or state.finished][-1] == 3
     assert {state.units["a"].done for state in shown} == {0, 1, 2, 3}
     assert shown[-1].finished

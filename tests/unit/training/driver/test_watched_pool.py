@@ -8,7 +8,7 @@ from koboshi.heartbeat import Beat, Rhythm, Watch
 from koboshi.heartbeat.beat import Doing
 from koboshi.refs import CheckpointRef, DatasetRef
 from koboshi.training import UnitSpec
-from koboshi.training.driver.pool import PoolEvent, StepDone, WatchedPool, WorkerDied, WorkerReady
+from koboshi.training.driver.pool import PoolEvent, StepReturned, WatchedPool, WorkerGone, WorkerWarm
 from koboshi.training.driver.worker import StepOrder, StepResult
 from tests.support.memory_beats import MemoryBeats
 
@@ -21,7 +21,7 @@ class Quiet:
     places = 2
 
     def __init__(self, beats: MemoryBeats) -> None:
-        self.beats, self.events, self.ended = beats, [WorkerReady("one", 1, "here")], list[str]()
+        self.beats, self.events, self.ended = beats, [WorkerWarm("one", 1, "here")], list[str]()
 
     def grow(self) -> None: ...
 
@@ -42,7 +42,7 @@ class World:
         self.inner = Quiet(self.beats)
         self.pool = WatchedPool(self.inner, self.beats, Watch(Rhythm(), 0.0), lambda: self.beats.now)
         self.step = 1
-        assert self.events(0.1) == [WorkerReady("one", 1, "here")]
+        assert self.events(0.1) == [WorkerWarm("one", 1, "here")]
 
     def begin(self) -> None:
         spec = UnitSpec("a:b", {}, 9, step_limit_s=LIMIT_S)
@@ -84,7 +84,7 @@ def test_a_stopped_or_silent_worker_is_ended_and_told_as_dead(
     world.events(5.0, beating="R")
     began = world.beats.now
     (event,) = world.events(5.0, beating=beating)
-    assert isinstance(event, WorkerDied)
+    assert isinstance(event, WorkerGone)
     assert told in event.reason
     assert world.beats.now - began <= within_s
     assert world.inner.ended == world.beats.killed == ["one"]
@@ -97,14 +97,14 @@ def test_a_process_that_is_gone_is_told_by_the_pool_or_after_a_second(world: Wor
     world.beat("X")
     began = world.beats.now
     (event,) = world.events(5.0)
-    assert isinstance(event, WorkerDied)
+    assert isinstance(event, WorkerGone)
     assert 1.0 <= world.beats.now - began <= 1.3
 
 
 def test_a_worker_that_beats_but_never_comes_to_the_end_of_its_step_is_ended(world: World) -> None:
     world.begin()
     (event,) = world.events(LIMIT_S + 2, beating="R")
-    assert isinstance(event, WorkerDied)
+    assert isinstance(event, WorkerGone)
     assert LIMIT_S <= world.beats.now <= LIMIT_S + 2
     assert world.inner.ended == ["one"]
 
@@ -113,7 +113,7 @@ def test_a_unit_whose_steps_take_longer_has_three_times_as_long(world: World) ->
     world.begin()
     world.events(50.0, beating="R")
     checkpoint = CheckpointRef("k", "a", 1, "p", "s")
-    world.inner.events = [StepDone("one", StepResult(checkpoint, {}, 50.0))]
+    world.inner.events = [StepReturned("one", StepResult(checkpoint, {}, 50.0))]
     world.events(0.5, beating="R")
     world.step = 2
     world.begin()
@@ -155,6 +155,6 @@ def test_what_was_seen_of_a_worker_is_told_until_it_is_gone(world: World) -> Non
 
 
 def test_a_worker_that_died_is_not_told_of_any_more(world: World) -> None:
-    world.inner.events = [WorkerDied("one", "killed")]
+    world.inner.events = [WorkerGone("one", "killed")]
     world.events(0.5)
     assert world.pool.seen() == []

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from koboshi.events import read_event
+from koboshi.journal import Entry
 from koboshi.ledger.attempts import Recorded, State
 from koboshi.ledger.steps import CommittedStep
 from koboshi.refs import CheckpointRef
@@ -18,15 +20,15 @@ JOB = f"{KEY[:16]}-1"
 NOW = 1_000.0
 
 
-def event(name: str, at: float = NOW - 20, **facts: Any) -> dict[str, Any]:
-    return {"event": name, "at": at, "run": KEY, **facts}
+def event(name: str, at: float = NOW - 20, **facts: Any) -> Entry:
+    return Entry(read_event(name, {"run": KEY, **facts}), at)
 
 
 BEGAN = event("job began", NOW - 30, job=JOB, pid=7)
 ASIDE = event("unit set aside", unit="a", step=2, reason="it raises")
 
 
-def told(*events: dict[str, Any]) -> Story:
+def told(*events: Entry) -> Story:
     stories: defaultdict[str, Story] = defaultdict(Story)
     fold(stories, events)
     return stories[KEY]
@@ -60,7 +62,7 @@ def standing(job: str = JOB, recovering: bool = False) -> Standing:
     return Standing(KEY, job, NOW - 0.5, 1, units, (worker,))
 
 
-LONG_AGO = {"story": told({**BEGAN, "at": NOW - 500}), "newest": {"a": step("a", 2, NOW - 400)}}
+LONG_AGO = {"story": told(dataclasses.replace(BEGAN, at=NOW - 500)), "newest": {"a": step("a", 2, NOW - 400)}}
 OLD_OPEN = [dataclasses.replace(attempt("open"), opened_at=NOW - 600)]
 
 
@@ -159,7 +161,7 @@ def test_the_next_job_tries_again_what_the_one_before_has_set_aside() -> None:
         (event("worker retired", unit="a", worker="w", reason="slow"), "a: w is used no more (slow)"),
         (
             event("checkpoint set aside", unit="a", step=2, reason="bad"),
-            "a: the checkpoint of step 2 is set aside (bad)",
+            "a: step 2 is set aside, the step before it is used: bad",
         ),
         (
             event("checkpoints paused", unit="a", at_risk=2, reason="full"),
@@ -169,7 +171,7 @@ def test_the_next_job_tries_again_what_the_one_before_has_set_aside() -> None:
         (event("given up", reason="nobody"), "given up (nobody)"),
     ],
 )
-def test_each_event_is_a_sentence(said: dict[str, Any], sentence: str) -> None:
+def test_each_event_is_a_sentence(said: Entry, sentence: str) -> None:
     assert [one.sentence for one in told(said).told] == [sentence]
 
 
@@ -186,7 +188,8 @@ def test_a_long_story_keeps_its_newest_sentences_and_their_numbers() -> None:
 
 def test_runs_are_kept_apart() -> None:
     stories: defaultdict[str, Story] = defaultdict(Story)
-    fold(stories, [BEGAN, {**BEGAN, "run": "other", "job": "j"}, {"event": "nobody's", "at": 1.0}])
+    other = event("job began", run="other", job="j", pid=7)
+    fold(stories, [BEGAN, other, event("nobody's", run="")])
     assert {key: story.job for key, story in stories.items()} == {KEY: JOB, "other": "j"}
 
 

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from koboshi.cli import app
 from koboshi.errors import BadInput, NotConfigured, Permanent, Transient
+from koboshi.events import JobBegan, JobDone
 from koboshi.heartbeat import Rhythm, Watch
 from koboshi.ledger import attempts
 from koboshi.ledger.leases import holding
@@ -63,9 +64,9 @@ def watched(spec: TrainingSpec, deaths: list[tuple[str, int, str]], attempt: int
         StatusFile(status_path(folder, spec.key), spec.key, job, workers).show(state)
         seen.append(looker.look(spec.key))
 
-    journal_of(spec).record("job began", run=spec.key, job=job, pid=1)
-    train(spec, pool, ledger_of(spec), journal_of(spec), lambda _line: None, show)
-    journal_of(spec).record("job done", run=spec.key, job=job)
+    journal_of(spec).emit(JobBegan(run=spec.key, job=job, pid=1))
+    train(spec, pool, ledger_of(spec), journal_of(spec).emit, show)
+    journal_of(spec).emit(JobDone(run=spec.key, job=job))
     return [*seen, looker.look(spec.key)]
 
 

@@ -1,0 +1,355 @@
+"""What happens, as frozen dataclasses: an event has a name and facts for programs, and one sentence for people.
+
+An event goes to sinks: the journal, the terminal, whatever else has a module in koboshi/sinks. Who decides or measures
+reads classes and facts, never a sentence: so a sentence can be reworded, and no verdict changes.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, dataclass_transform
+
+_KINDS: dict[str, type["Event"]] = {}
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Event:
+    """Something that happened. `run` is the key of the training that it belongs to, if there is one.
+
+    A subclass gives the `name` under which journals keep it, and what it `says` to people, with its facts in braces.
+    """
+
+    name: ClassVar[str] = ""
+    says: ClassVar[str] = ""
+    run: str = ""
+
+    def __init_subclass__(cls, name: str = "", says: str = "") -> None:
+        """Make the subclass a frozen dataclass, and known to `read_event` if it has a name."""
+        cls.name, cls.says = name, says
+        dataclasses.dataclass(frozen=True, kw_only=True)(cls)
+        if name:
+            _KINDS[name] = cls
+
+    @property
+    def sentence(self) -> str:
+        """For people; empty where there is nothing that they want to hear."""
+        return self.says.format(**vars(self))
+
+    def __str__(self) -> str:
+        return self.sentence
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What a journal keeps: all fields but those that have their default."""
+        fields = ((field, getattr(self, field.name)) for field in dataclasses.fields(self))
+        return {field.name: value for field, value in fields if value != field.default}
+
+
+Sink = Callable[[Event], None]
+
+
+def read_event(name: str, facts: Mapping[str, Any]) -> Event:
+    """The event that a journal keeps under a name.
+
+    Facts that this koboshi does not know are passed over. What it cannot make an event of is `Unknown`.
+    """
+    kind = _KINDS.get(name, Unknown)
+    known = {field.name for field in dataclasses.fields(kind)}
+    try:
+        return kind(**{fact: value for fact, value in facts.items() if fact in known})
+    except TypeError:  # it lacks a fact
+        return Unknown(run=facts.get("run", ""), called=name, told=facts)
+
+
+def to_all(*sinks: Sink) -> Sink:
+    """One sink that hands each event on to all of these, in this order."""
+
+    def emit(event: Event) -> None:
+        for sink in sinks:
+            sink(event)
+
+    return emit
+
+
+def in_words(say: Callable[[str], None]) -> Sink:
+    """A sink that says each event's sentence, if it has one."""
+
+    def emit(event: Event) -> None:
+        if sentence := event.sentence:
+            say(sentence)
+
+    return emit
+
+
+class Unknown(Event):
+    """An event of another version, or of a program that has names of its own."""
+
+    called: str
+    told: Mapping[str, Any]
+
+
+class JobBegan(Event, name="job began", says="job {job} began (pid {pid})"):
+    """A training's driver is at work."""
+
+    job: str
+    pid: int
+
+
+class JobDone(Event, name="job done", says="job {job} is done"):
+    """All units of a training are trained."""
+
+    job: str
+
+
+class NodesAwaited(
+    Event,
+    name="nodes awaited",
+    says="No Ray node with a CPU is alive yet: waiting for at most {within_s:.0f} s.",
+):
+    """The cluster has no node that can work; the driver waits for one."""
+
+    within_s: float
+
+
+class ClusterTooSmall(
+    Event,
+    name="cluster too small",
+    says="The cluster is too small for {wanted} workers at once with {threads} threads each: "
+    "{places} at once are started.",
+):
+    """Fewer workers are started than were ordered."""
+
+    wanted: int
+    threads: int
+    places: int
+
+
+class WorkerReady(Event, name="worker ready", says="{worker} is ready (pid {pid} on {node})"):
+    """A worker is warm."""
+
+    worker: str
+    pid: int
+    node: str
+
+
+class UnitComplete(Event, name="unit complete", says="{unit}: {steps} of {steps} steps are committed already"):
+    """A unit has nothing left to do: earlier drivers have committed all its steps."""
+
+    unit: str
+    steps: int
+
+
+class TakenUp(Event, name="taken up"):
+    """A driver goes on with a unit of which an earlier one has committed `step` of `total` steps."""
+
+    unit: str
+    step: int
+    total: int = 0
+
+    @property
+    def sentence(self) -> str:
+        """An older journal does not tell the total."""
+        return f"{self.unit}: taken up by another driver after step {self.step}" + (
+            f" of {self.total}" if self.total else ""
+        )
+
+
+class StepStarted(Event, name="step started"):
+    """A worker begins a step; `pid` is its process."""
+
+    step: int
+    pid: int
+    unit: str = ""
+
+
+class StepDone(Event, name="step done"):
+    """A step was done; it counts once the ledger has it.
+
+    `at_risk` is how many of the unit's newest steps are in its worker's memory alone, and `trouble` why, unless the
+    store is just at it.
+    """
+
+    unit: str
+    step: int
+    total: int
+    metrics: Mapping[str, float]
+    seconds: float
+    worker: str
+    at_risk: int = 0
+    trouble: str = ""
+
+    @property
+    def sentence(self) -> str:
+        """With its metrics, and with what a death would cost."""
+        metrics = " ".join(f"{name} {value:.4f}" for name, value in self.metrics.items())
+        done = f"{self.unit}: step {self.step}/{self.total} {metrics} ({self.seconds:.2f} s, {self.worker})"
+        if not self.trouble:
+            return done
+        return f"{done}; {self.at_risk} steps are in memory alone, a death would cost them: {self.trouble}"
+
+
+class StepLost(Event):
+    """A step came to nothing, or a worker that was at none.
+
+    `cause` is what the detector suspected, if it was the detector that ended the worker; `unit` is empty where the
+    worker was at none.
+    """
+
+    worker: str
+    reason: str
+    cause: str = ""
+    unit: str = ""
+    step: int = 0
+
+    @property
+    def sentence(self) -> str:
+        """Where, and why."""
+        where, at_step = (f"{self.unit}: ", f" at step {self.step}") if self.unit else ("", "")
+        return f"{where}{self.name}{at_step} on {self.worker} ({self.reason})"
+
+
+class WorkerDied(StepLost, name="worker died"):
+    """A worker is gone, with the step that it was at."""
+
+
+class StepFailed(StepLost, name="step failed"):
+    """A step raised; its worker lives."""
+
+
+class UnitGoesOn(Event, name="unit goes on", says="{unit}: it goes on from step {step}"):
+    """After a step was lost: `step` is the unit's newest committed one that verifies."""
+
+    unit: str
+    step: int
+
+
+class Recovered(
+    Event,
+    name="recovered",
+    says="{unit}: recovered, step {step} was done again on {worker} after {after_s:.2f} s",
+):
+    """A unit's first durable step after a failure; `after_s` counts from when the failure was noticed."""
+
+    unit: str
+    step: int
+    worker: str
+    after_s: float
+
+
+class UnitSetAside(
+    Event,
+    name="unit set aside",
+    says="{unit}: set aside at step {step} ({reason})",
+):
+    """A unit is tried no more by this job."""
+
+    unit: str
+    step: int
+    reason: str
+
+
+class WorkerRetired(Event, name="worker retired", says="{unit}: {worker} is used no more ({reason})"):
+    """A worker that is of no use any more is ended."""
+
+    unit: str
+    worker: str
+    reason: str
+
+
+class CheckpointSetAside(
+    Event,
+    name="checkpoint set aside",
+    says="{unit}: step {step} is set aside, the step before it is used: {reason}",
+):
+    """A committed state was bad; its step does not count any more."""
+
+    unit: str
+    step: int
+    reason: str
+
+
+class CheckpointsPaused(
+    Event, name="checkpoints paused", says="{unit}: checkpoints paused, {at_risk} steps at risk ({reason})"
+):
+    """The store does not take a unit's states."""
+
+    unit: str
+    at_risk: int
+    reason: str
+
+
+class CheckpointsGoOn(Event, name="checkpoints go on", says="{unit}: checkpoints go on"):
+    """The store takes a unit's states again."""
+
+    unit: str
+
+
+class LeftoversRemoved(
+    Event,
+    name="leftovers removed",
+    says="{files} files that no step names, older than {older_than_min:.0f} min, are removed",
+):
+    """Files that killed or fenced workers left are removed."""
+
+    files: int
+    older_than_min: float
+
+
+class LeftoversStay(Event, name="leftovers stay", says="leftovers are not swept this time: {reason}"):
+    """The store did not tell what killed or fenced workers left; the next driver sweeps it."""
+
+    reason: str
+
+
+class OldCheckpointsStay(Event, name="old checkpoints stay", says="old checkpoints stay for now: {reason}"):
+    """Files of no use could not be removed; the next driver removes them."""
+
+    reason: str
+
+
+class GivenUp(Event, name="given up", says="given up ({reason})"):
+    """The run stops: there is nobody to do the work."""
+
+    reason: str
+
+
+class JobFollowed(Event, name="job followed"):
+    """A job is followed from now on; `new` if it was submitted by this call."""
+
+    job: str
+    new: bool
+
+    @property
+    def sentence(self) -> str:
+        """Whether it runs already."""
+        return f"{'submitted' if self.new else 'attached to'} job {self.job}"
+
+
+class JobSaid(Event, name="job said", says="{line}"):
+    """A line of a job's log, for people: what happened in the job is in its journal."""
+
+    line: str
+
+
+class NoAnswer(Event, name="no answer", says="waiting for at most {within_s:.0f} s: {reason}"):
+    """A service that a follower asks does not answer; it goes on asking."""
+
+    within_s: float
+    reason: str
+
+
+class AttemptEnded(
+    Event,
+    name="attempt ended",
+    says="attempt {attempt} ended without a result ({reason}); the next one goes on from committed steps",
+):
+    """An attempt at a training has ended; another one follows."""
+
+    attempt: int
+    reason: str
+
+
+class FinalStateBad(Event, name="final state bad", says="the training is not complete any more: {reason}"):
+    """A training that was complete is not any more."""
+
+    reason: str

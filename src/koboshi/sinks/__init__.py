@@ -1,0 +1,23 @@
+"""Where a training's events go, beside its journal. A sink is one module here, and nothing else names it.
+
+The module has `open_sink()`: it returns a `Sink`, or None where nobody wants it (no address is set, say). A sink is
+called on the driver's own thread: it has to be quick, and may raise only what has to end the run.
+"""
+
+import importlib
+import pkgutil
+from collections.abc import Iterator
+
+from koboshi.events import Sink, to_all
+
+
+def open_sinks() -> Sink:
+    """All sinks that are wanted, as one."""
+    return to_all(*_opened())
+
+
+def _opened() -> Iterator[Sink]:
+    for module in sorted(pkgutil.iter_modules(__path__), key=lambda module: module.name):
+        sink: Sink | None = importlib.import_module(f"{__name__}.{module.name}").open_sink()
+        if sink is not None:
+            yield sink
