@@ -2,8 +2,9 @@
 
 import contextlib
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
+from koboshi.events import Sink
 from koboshi.exits import run_and_exit
 from koboshi.training.driver.loop import run_job
 from koboshi.training.driver.worker import StepOrder
@@ -12,8 +13,8 @@ from koboshi.training.spec import TrainingSpec
 
 
 @contextlib.contextmanager
-def forgetful_pool(spec: TrainingSpec, name: str, say: Callable[[str], None]) -> Iterator[RayPool]:
-    with on_ray(spec, name, say) as pool:
+def forgetful_pool(spec: TrainingSpec, name: str, emit: Sink) -> Iterator[RayPool]:
+    with on_ray(spec, name, emit) as pool:
         given = pool.begin
 
         def begin(worker: str, order: StepOrder) -> None:

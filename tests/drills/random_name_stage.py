@@ -5,19 +5,21 @@ import uuid
 
 from koboshi.drills.orchestration.train_stage import train
 from koboshi.errors import Transient
+from koboshi.events import JobFollowed, Sink
 from koboshi.exits import run_and_exit
 from koboshi.ledger import Ledger
 from koboshi.training import TrainingSpec
-from koboshi.training.attach import Attained, Jobs, Say, Submission, final_steps, judge
+from koboshi.training.attach import Attained, Jobs, Submission, final_steps, judge
 
 JOBS_OF_A_TRY = 4
 
 
-def under_a_random_name(spec: TrainingSpec, jobs: Jobs, ledger: Ledger, submission: Submission, say: Say) -> Attained:
+def under_a_random_name(spec: TrainingSpec, jobs: Jobs, ledger: Ledger, submission: Submission, emit: Sink) -> Attained:
     """On a busy machine a job may give up to wait for the lease: then it submits one more."""
     for _ in range(JOBS_OF_A_TRY):
         name = f"{spec.key[:16]}-{uuid.uuid4().hex[:6]}"
-        say(f"submitted job {name}: {jobs.submit(name, submission.entrypoint(name), submission.env)}")
+        new = jobs.submit(name, submission.entrypoint(name), submission.env)
+        emit(JobFollowed(run=spec.key, job=name, new=new))
         while judge(jobs.find(name)) == "wait":
             time.sleep(1)
         if (done := final_steps(spec, ledger)) is not None:

@@ -1,8 +1,9 @@
 """A training job that forgets what was committed and begins at step 1: the negative control's only change."""
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
+from koboshi.events import Sink
 from koboshi.exits import run_and_exit
 from koboshi.ledger import Ledger, leases, steps
 from koboshi.training.driver.loop import run_job
@@ -12,9 +13,9 @@ from koboshi.training.spec import TrainingSpec
 
 
 @contextlib.contextmanager
-def forget_then_open(spec: TrainingSpec, name: str, say: Callable[[str], None]) -> Iterator[Pool]:
+def forget_then_open(spec: TrainingSpec, name: str, emit: Sink) -> Iterator[Pool]:
     """The pool joins the cluster first, so that the driver before has ended; then every step is set aside."""
-    with ray_pool(spec, name, say) as pool:
+    with ray_pool(spec, name, emit) as pool:
         ledger = Ledger(spec.place.ledger_url)
         lease = leases.acquire(ledger, f"forgetting {name}", name, 60.0)
         for unit in spec.units:

@@ -1,8 +1,9 @@
 """A training job whose driver takes every committed checkpoint for good: the negative control's only change."""
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
+from koboshi.events import Sink
 from koboshi.exits import run_and_exit
 from koboshi.training.driver import resumption
 from koboshi.training.driver.loop import run_job
@@ -12,9 +13,9 @@ from koboshi.training.spec import TrainingSpec
 
 
 @contextlib.contextmanager
-def trusting_pool(spec: TrainingSpec, name: str, say: Callable[[str], None]) -> Iterator[Pool]:
+def trusting_pool(spec: TrainingSpec, name: str, emit: Sink) -> Iterator[Pool]:
     resumption.verify_state = lambda _store, _checkpoint: None  # type: ignore[assignment]
-    with ray_pool(spec, name, say) as pool:
+    with ray_pool(spec, name, emit) as pool:
         yield pool
 
 

@@ -1,12 +1,12 @@
 """What breaks off with Ray itself may pass: the job ends with 75, and another attempt goes on from its steps."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from ray.exceptions import RayError, RaySystemError
 
 from koboshi.errors import Unavailable
+from koboshi.events import Sink
 from koboshi.training.on_ray import ray_pool
 from tests.support.trainings import chain_spec
 
@@ -23,8 +23,8 @@ def test_an_error_of_the_cluster_is_worth_another_try(
     done: list[str] = []
     for name, call in {"init": lambda **_: None, "nodes": break_off, "shutdown": lambda: done.append("down")}.items():
         monkeypatch.setattr(ray_pool.ray, name, call)
-    say: Callable[[str], None] = [].append
+    emit: Sink = [].append
     broken = pytest.raises(Unavailable, match=r"^Ray broke off \(.+\): see `koboshi status`\.$")
-    with broken, ray_pool.on_ray(chain_spec(tmp_path, steps={"a": 1}), "job", say):
+    with broken, ray_pool.on_ray(chain_spec(tmp_path, steps={"a": 1}), "job", emit):
         raise AssertionError("there is no pool")
     assert done == ["down"]
