@@ -34,7 +34,7 @@ from koboshi.training import TrainingSpec, UnitSpec
 from koboshi.training.attach import Attained, attain
 from koboshi.training.checkpoints import read_checkpoint
 from koboshi.training.on_ray.ray_submit import RayJobs, submission
-from koboshi.training.progress.story import recoveries
+from koboshi.training.progress.observer import recoveries
 from koboshi.training.spec import training_key
 from koboshi.training.unit import make_unit
 from pipelines.candidates import features_of, fitted_model, probability

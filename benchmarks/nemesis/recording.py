@@ -11,7 +11,7 @@ from koboshi.ledger import steps
 from koboshi.registry.mlflow_runs import record_training
 from koboshi.registry.progress import StepRecord, UnitRecord
 from koboshi.training.pandas_rows import views
-from koboshi.training.progress.story import recoveries
+from koboshi.training.progress.observer import recoveries
 
 EXPERIMENT = "nemesis"
 logging.getLogger("mlflow").setLevel(logging.ERROR)  # what it warns of for each model would drown the faults

@@ -14,7 +14,7 @@ import pytest
 PROJECT = Path(__file__).parents[2]
 ROOMS = ("src/koboshi/training", "src/koboshi/drills", "benchmarks", "pipelines")
 TEXTS = {"heard", "line", "lines", "log", "message", "output", "said", "sentence", "stderr", "stdout", "told", "words"}
-SHOWS = {"src/koboshi/events.py", "src/koboshi/sinks/terminal.py", "src/koboshi/training/progress/story.py"}
+SHOWS = {"src/koboshi/training/progress/observer.py", "src/koboshi/training/progress/overview.py"}
 FOREIGN = {
     "(str(error).strip() or type(error).__name__).splitlines()[0]": "the gist of Ray's own error, for people",
     "line.startswith('model name')": "the kernel's /proc/cpuinfo",

@@ -13,7 +13,9 @@ from packaging.requirements import Requirement
 ROOMS = {
     "heartbeat": (),
     "ledger": (),
+    "events": (),
     "journal": (),
+    "sinks": (),
     "files": (),
     "formats": ("datasets",),
     "settings": (),

@@ -18,7 +18,7 @@ from koboshi.training.driver.loop import train
 from koboshi.training.driver.pool import step_raised
 from koboshi.training.driver.restart import MEMORY_TRIES, TRIES
 from koboshi.training.driver.worker import StepOrder
-from koboshi.training.progress.story import recoveries
+from koboshi.training.progress.observer import recoveries
 from koboshi.training.spec import TrainingSpec
 from tests.support.chain_unit import Chain
 from tests.support.local_pool import AFTER, BEFORE, LocalPool

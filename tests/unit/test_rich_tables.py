@@ -28,9 +28,8 @@ from koboshi.stack.part_state import HEALTHY, PartState
 from koboshi.stack.rich_table import status_table
 from koboshi.training.driver.standing import WorkerStanding
 from koboshi.training.on_ray import actor_name
-from koboshi.training.progress.overview import Overview, UnitLine
+from koboshi.training.progress.overview import Overview, Told, UnitLine
 from koboshi.training.progress.rich_overview import history, picture
-from koboshi.training.progress.story import Told
 
 SOURCES = Path(rich_tables.__file__).parent
 BIG = 1_234_567_890

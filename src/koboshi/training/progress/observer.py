@@ -6,11 +6,11 @@ from collections.abc import Collection
 from pathlib import Path
 
 from koboshi.errors import BadInput
+from koboshi.events import CheckpointSetAside, Recovered, TakenUp
 from koboshi.journal import Journal
 from koboshi.ledger import Ledger, attempts, leases, steps
 from koboshi.training.driver.standing import read_status
-from koboshi.training.progress.overview import Known, Overview, overview
-from koboshi.training.progress.story import Story, fold
+from koboshi.training.progress.overview import Known, Overview, Story, fold, overview
 from koboshi.training.spec import TrainingSpec, checkpoints_folder, specification_file
 
 
@@ -99,6 +99,15 @@ class Observer:
                 return {}
             self._totals[key] = {name: unit.steps for name, unit in units.items()}
         return self._totals[key]
+
+
+def recoveries(journal: Journal, run_key: str) -> dict[str, list[str]]:
+    """By unit, a sentence for each time that training went on after a failure, oldest first: for its page in MLflow."""
+    told: dict[str, list[str]] = defaultdict(list)
+    for event in (entry.event for entry in journal.entries()):
+        if event.run == run_key and isinstance(event, Recovered | TakenUp | CheckpointSetAside):
+            told[event.unit].append(event.sentence.removeprefix(f"{event.unit}: "))
+    return told
 
 
 def _job(attempt: attempts.Recorded) -> str:

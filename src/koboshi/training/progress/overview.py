@@ -1,18 +1,92 @@
-"""How a training stands or has ended, put together, pure, from ledger, journal and what its driver shows."""
+"""How a training stands or has ended, put together, pure, from ledger, journal and what its driver shows.
+
+A `Story` is what has happened in it, folded from the journal's events: for people, never to decide anything.
+"""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict, deque
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
+from koboshi.events import (
+    Event,
+    JobBegan,
+    JobDone,
+    Recovered,
+    StepDone,
+    StepStarted,
+    TakenUp,
+    UnitComplete,
+    UnitSetAside,
+    WorkerReady,
+)
+from koboshi.journal import Entry
 from koboshi.ledger.attempts import Recorded
 from koboshi.ledger.steps import CommittedStep
 from koboshi.training.driver.standing import Standing, WorkerStanding
-from koboshi.training.progress.story import Story, Told
 
 PATIENCE_S = 90.0  # without a driver, before a run counts as broken off: a head that was killed is back well before
 AGAIN_S = 3.0  # after a failed attempt, within which whoever follows it begins the next one
+KEPT = 200  # newest sentences of a run
+ORDINARY = (StepStarted, StepDone, WorkerReady, UnitComplete)  # nobody wants to hear of each of them
 
 Outcome = Literal["running", "starting", "complete", "partial", "failed", "broken off"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Told:
+    """An event in a sentence; `number` counts those of the run, `at` is seconds since 1970."""
+
+    number: int
+    at: float
+    sentence: str
+
+
+@dataclasses.dataclass(slots=True)
+class Story:
+    """One run: its jobs in the order they began (None while one has not said that it is done), and what came up.
+
+    `set_aside` has the units that the newest job has set aside, with the reason; an earlier job's are tried again.
+    """
+
+    jobs: dict[str, float | None] = dataclasses.field(default_factory=dict)
+    began_at: float = 0.0
+    job_began_at: float = 0.0
+    last_at: float = 0.0
+    recoveries: Counter[str] = dataclasses.field(default_factory=Counter)
+    set_aside: dict[str, str] = dataclasses.field(default_factory=dict)
+    told: deque[Told] = dataclasses.field(default_factory=lambda: deque(maxlen=KEPT))
+
+    @property
+    def job(self) -> str:
+        """The newest job; empty when none has begun."""
+        return next(reversed(self.jobs), "")
+
+
+def fold(stories: defaultdict[str, Story], entries: Iterable[Entry]) -> None:
+    """Go on telling: each event belongs to the run that it names."""
+    for entry in entries:
+        if entry.event.run:
+            _add(stories[entry.event.run], entry.event, entry.at)
+
+
+def _add(story: Story, event: Event, at: float) -> None:
+    story.began_at, story.last_at = story.began_at or at, at
+    match event:
+        case JobBegan():
+            story.jobs.pop(event.job, None)
+            story.jobs[event.job] = None
+            story.job_began_at = at
+            story.set_aside.clear()
+        case JobDone():
+            story.jobs[event.job] = at
+        case Recovered() | TakenUp():
+            story.recoveries[event.unit] += 1
+        case UnitSetAside():
+            story.set_aside[event.unit] = f"step {event.step}: {event.reason}"
+    if not isinstance(event, ORDINARY) and (sentence := event.sentence):
+        number = story.told[-1].number + 1 if story.told else 1
+        story.told.append(Told(number, at, sentence))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -12,8 +12,7 @@ from koboshi.ledger.attempts import Recorded, State
 from koboshi.ledger.steps import CommittedStep
 from koboshi.refs import CheckpointRef
 from koboshi.training.driver.standing import Standing, UnitStanding, WorkerStanding
-from koboshi.training.progress.overview import AGAIN_S, PATIENCE_S, Known, Overview, overview
-from koboshi.training.progress.story import KEPT, Story, fold
+from koboshi.training.progress.overview import AGAIN_S, KEPT, PATIENCE_S, Known, Overview, Story, fold, overview
 
 KEY = "ab" * 32
 JOB = f"{KEY[:16]}-1"
