@@ -1,7 +1,8 @@
 """Where a training's events go, beside its journal. A sink is one module here, and nothing else names it.
 
-The module has `open_sink()`: it returns a `Sink`, or None where nobody wants it (no address is set, say). A sink is
-called on the driver's own thread: it has to be quick, and may raise only what has to end the run.
+The module has `open_sink()`: it returns a `Sink`, or None where nobody wants it (no address is set, say). The driver
+calls a sink and waits for it, now and then from a second thread: so it has to be quick, and to raise only what has to
+end the run. Under a crash of the driver the journal has all events; what another sink had not passed on is lost there.
 """
 
 import importlib
