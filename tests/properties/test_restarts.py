@@ -10,9 +10,9 @@ from koboshi.training.driver.restart import SPARES, STILLBORN, TRIES, decide_res
 from koboshi.training.driver.run_state import (
     Begun,
     Committed,
-    Event,
     GiveUp,
     Grow,
+    Input,
     Interrupted,
     Lost,
     Order,
@@ -168,7 +168,7 @@ class RestartMachine(RuleBasedStateMachine):
         worker = data.draw(st.sampled_from(sorted(self.at_work)))
         return worker, self.at_work.pop(worker)
 
-    def _decide(self, event: Event) -> None:
+    def _decide(self, event: Input) -> None:
         self.state, actions = decide_restart(self.state, event)
         for action in actions:
             match action:
