@@ -15,8 +15,8 @@ from typing import Annotated
 import typer
 
 from benchmarks import bars
-from benchmarks.attained import AttainedRun
 from benchmarks.contender import OURS, PEERS, Contender, Run
+from benchmarks.ensured import AttainedRun
 from benchmarks.own_stack import PROJECT, own_stack
 from benchmarks.recovery_bars import ATTAINED, GANG, HEAD_KILLED, NODE, SIGKILL, SIGSTOP, TWO_KILLS, judged, profile
 from benchmarks.strikes import (
@@ -64,7 +64,7 @@ class Rounds:
 
 
 @dataclasses.dataclass
-class Scene:
+class Environment:
     """What all rounds share, and what has been measured so far."""
 
     settings: Settings
@@ -116,7 +116,7 @@ def say(line: str) -> None:
     print(f"{time.strftime('%H:%M:%S')} {line}", flush=True)
 
 
-def measure(scene: Scene, rounds: Rounds, peers: Sequence[Contender]) -> None:
+def measure(environment: Environment, rounds: Rounds, peers: Sequence[Contender]) -> None:
     """All rounds; who comes first changes from round to round."""
     for number in range(1, rounds.count + 1):
         rng = random.Random(f"{rounds.seed}/{number}")
@@ -125,10 +125,10 @@ def measure(scene: Scene, rounds: Rounds, peers: Sequence[Contender]) -> None:
         for contender, faults in order:
             say(f"round {number}/{rounds.count}: {contender.name}")
             try:
-                scene.struck(contender, faults, rng)
+                environment.struck(contender, faults, rng)
             except KoboshiError as error:
                 say(f"  {contender.name} came to nothing in this round: {str(error)[:300]}")
-                scene.same.setdefault(contender.name, []).append(False)
+                environment.same.setdefault(contender.name, []).append(False)
 
 
 def _told(found: Recovery | None) -> str:
@@ -150,14 +150,14 @@ def main(
     plan = Rounds(1, 1, 1, seed, others=False) if quick else Rounds(rounds, kills, peer_kills, seed)
     peers = PEERS[-1:] if quick else PEERS
     if here:
-        scene = _measured(load_settings(PROJECT), plan, peers)
+        environment = _measured(load_settings(PROJECT), plan, peers)
     else:
         with own_stack("ray") as settings:
-            scene = _measured(settings, plan, peers)
-    found = judged(scene.recoveries, scene.same, [peer.name for peer in peers])
-    raw = [dataclasses.asdict(r) for r in scene.recoveries]
+            environment = _measured(settings, plan, peers)
+    found = judged(environment.recoveries, environment.same, [peer.name for peer in peers])
+    raw = [dataclasses.asdict(r) for r in environment.recoveries]
     bars.show("Recovery", found)
-    where = profile(scene.recoveries)
+    where = profile(environment.recoveries)
     for part, seconds in where.items():
         say(f"{part}: {seconds:.3f} s")
     peers_set = {peer.name: {"script": peer.script, "env": dict(peer.env)} for peer in peers}
@@ -169,10 +169,10 @@ def main(
     sys.exit(1 if failed else 0)
 
 
-def _measured(settings: Settings, plan: Rounds, peers: Sequence[Contender]) -> Scene:
-    scene = Scene(settings, write_rows(settings.state_dir / "runs" / "table"))
-    measure(scene, plan, peers)
-    return scene
+def _measured(settings: Settings, plan: Rounds, peers: Sequence[Contender]) -> Environment:
+    environment = Environment(settings, write_rows(settings.state_dir / "runs" / "table"))
+    measure(environment, plan, peers)
+    return environment
 
 
 if __name__ == "__main__":

@@ -5,8 +5,8 @@ import random
 import time
 from collections.abc import Callable
 
-from benchmarks.attained import AttainedRun
 from benchmarks.contender import POLL_S, Run
+from benchmarks.ensured import AttainedRun
 from benchmarks.timeline import Begun, Cost, cost, in_hand, step_s
 from koboshi.drills.drill import Strike
 from koboshi.drills.kit.faults import kill, resume, stop

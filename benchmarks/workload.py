@@ -13,7 +13,7 @@ from koboshi.formats.manifest import seal
 from koboshi.formats.polars_tables import write_table
 from koboshi.refs import DatasetRef
 from koboshi.settings import Settings
-from koboshi.training import TrainingSpec, UnitSpec, Workplace
+from koboshi.training import RunConfig, TrainingSpec, UnitSpec
 from koboshi.training.spec import training_key
 
 FILE = "rows.parquet"
@@ -85,5 +85,5 @@ def new_spec(settings: Settings, table: DatasetRef, units: Mapping[str, UnitSpec
     name = uuid.uuid4().hex[:12]
     folder = settings.state_dir / "runs" / name
     folder.mkdir(parents=True)
-    place = Workplace(str(settings.project), str(folder), f"sqlite:///{folder / 'ledger.db'}", actors)
+    place = RunConfig(str(settings.project), str(folder), f"sqlite:///{folder / 'ledger.db'}", actors)
     return TrainingSpec(training_key(table, units, salt=name), table, units, place)

@@ -31,7 +31,7 @@ from koboshi.registry.outbox import Outbox
 from koboshi.registry.progress import StepRecord, TrainingPlan, TrainingRecord, UnitRecord, telling, to_mlflow
 from koboshi.settings import Settings, load_settings, required
 from koboshi.training import TrainingSpec, UnitSpec
-from koboshi.training.attach import Attained, attain
+from koboshi.training.attach import TrainingResult, ensure_trained
 from koboshi.training.checkpoints import read_checkpoint
 from koboshi.training.on_ray.ray_submit import RayJobs, submission
 from koboshi.training.progress.observer import recoveries
@@ -90,14 +90,14 @@ def training_spec(settings: Settings, features: Dataset, params: TrainParams, sp
     units, table = candidate_units(params, split), features.ref(project)
     code = hashlib.sha256("".join(sha256_of(project / name) for name in CODE).encode()).hexdigest()
     key = training_key(table, units, code=code, lock=sha256_of(project / LOCK), threads=params.threads)
-    return TrainingSpec(key, table, units, settings.workplace, params.threads)
+    return TrainingSpec(key, table, units, settings.run_config, params.threads)
 
 
-def final_models(spec: TrainingSpec, attained: Attained) -> dict[str, Any]:
+def final_models(spec: TrainingSpec, result: TrainingResult) -> dict[str, Any]:
     """The candidates' models, from their final checkpoints, whose digests are checked."""
     return {
         name: fitted_model(read_checkpoint(spec.place.store_url, steps[-1].checkpoint))
-        for name, steps in attained.units.items()
+        for name, steps in result.units.items()
     }
 
 
@@ -118,14 +118,14 @@ def write_training(folder: Path, spec: TrainingSpec, scores: pl.DataFrame) -> No
 
 
 def record(
-    settings: Settings, spec: TrainingSpec, attained: Attained, models: Mapping[str, Any], rows: pl.DataFrame
+    settings: Settings, spec: TrainingSpec, result: TrainingResult, models: Mapping[str, Any], rows: pl.DataFrame
 ) -> None:
     """Have the training in MLflow, or in the outbox while MLflow is away: that is no reason to train again."""
     from koboshi.registry.mlflow_delivery import hand_over
 
     example, told = features_of(rows.head(EXAMPLE_ROWS)), recoveries(Journal(spec.place.journal), spec.key)
     units = [
-        UnitRecord(name, _flat(spec.units[name]), _steps(attained.units[name]), told.get(name, ()), model, example)
+        UnitRecord(name, _flat(spec.units[name]), _steps(result.units[name]), told.get(name, ()), model, example)
         for name, model in models.items()
     ]
     training = TrainingRecord(settings.serving.model, spec.key, _shared(spec), units)
@@ -152,13 +152,13 @@ def main() -> None:
     spec = training_spec(settings, features, params, split)
     say(f"Training {spec.key[:16]}: {', '.join(f'{name} ({unit.steps} steps)' for name, unit in spec.units.items())}.")
     with told_of(settings, spec):
-        attained = attain(
+        result = ensure_trained(
             spec, jobs, Ledger(settings.ledger_url), submission(spec, settings.project / JOB), in_words(say)
         )
-    if not attained.trained:
+    if not result.trained:
         say("All its steps are committed already: nothing is trained.")
-    rows, models = test_week(pl.read_parquet(features.path(TABLE)), split), final_models(spec, attained)
-    record(settings, spec, attained, models, rows)
+    rows, models = test_week(pl.read_parquet(features.path(TABLE)), split), final_models(spec, result)
+    record(settings, spec, result, models, rows)
     with building(settings.project / "data" / "training") as folder:
         write_training(folder, spec, score(rows, models, spec.threads))
     say(f"data/training has {rows.height:,} scores of the test week for each of {len(models)} candidates.")

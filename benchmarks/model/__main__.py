@@ -17,8 +17,8 @@ import polars as pl
 import typer
 
 from benchmarks import bars
-from benchmarks.attained import AttainedRun
 from benchmarks.bars import Bar
+from benchmarks.ensured import AttainedRun
 from benchmarks.model import report
 from benchmarks.model.entrants import Entrant, entrants, units
 from benchmarks.model.killer import Killer

@@ -5,7 +5,7 @@ import random
 import time
 from collections.abc import Callable
 
-from benchmarks.attained import AttainedRun
+from benchmarks.ensured import AttainedRun
 from benchmarks.timeline import Begun, Cost, cost
 from koboshi.drills.drill import Strike
 from koboshi.drills.kit.faults import kill_while

@@ -17,7 +17,7 @@ from typing import Annotated
 import typer
 
 from benchmarks import bars
-from benchmarks.attained import AttainedRun
+from benchmarks.ensured import AttainedRun
 from benchmarks.nemesis import recording
 from benchmarks.nemesis.orphans import orphans
 from benchmarks.nemesis.report import judged

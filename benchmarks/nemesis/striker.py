@@ -4,7 +4,7 @@ import dataclasses
 import time
 from collections.abc import Collection
 
-from benchmarks.attained import AttainedRun
+from benchmarks.ensured import AttainedRun
 from benchmarks.nemesis.schedule import DRIVER, FLIP, KILL, NODE, STOP, Fault
 from benchmarks.timeline import Begun, Cost, cost
 from koboshi.drills.drill import Strike

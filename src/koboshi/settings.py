@@ -26,7 +26,7 @@ from koboshi.environment import PROJECT, read_environment
 from koboshi.errors import NotConfigured
 from koboshi.files import ignore_state_folder, refusal
 from koboshi.names import PART_BYTES
-from koboshi.training import Workplace
+from koboshi.training import RunConfig
 from koboshi.wrong_fields import Fields, Source, faults, in_one_sentence
 
 FILE = "koboshi.toml"
@@ -174,9 +174,9 @@ class Settings(Known):
         return str((self.project / found).resolve()) if found and "://" not in found else found
 
     @property
-    def workplace(self) -> Workplace:
+    def run_config(self) -> RunConfig:
         """Where this project's jobs on Ray work, for the room that trains."""
-        return Workplace(
+        return RunConfig(
             project=str(self.project),
             state_dir=str(self.state_dir),
             ledger_url=self.ledger_url,

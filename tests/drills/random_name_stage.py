@@ -9,12 +9,14 @@ from koboshi.events import JobFollowed, Sink
 from koboshi.exits import run_and_exit
 from koboshi.ledger import Ledger
 from koboshi.training import TrainingSpec
-from koboshi.training.attach import Attained, Jobs, Submission, final_steps, judge
+from koboshi.training.attach import Jobs, Submission, TrainingResult, final_steps, judge
 
 JOBS_OF_A_TRY = 4
 
 
-def under_a_random_name(spec: TrainingSpec, jobs: Jobs, ledger: Ledger, submission: Submission, emit: Sink) -> Attained:
+def under_a_random_name(
+    spec: TrainingSpec, jobs: Jobs, ledger: Ledger, submission: Submission, emit: Sink
+) -> TrainingResult:
     """On a busy machine a job may give up to wait for the lease: then it submits one more."""
     for _ in range(JOBS_OF_A_TRY):
         name = f"{spec.key[:16]}-{uuid.uuid4().hex[:6]}"
@@ -23,7 +25,7 @@ def under_a_random_name(spec: TrainingSpec, jobs: Jobs, ledger: Ledger, submissi
         while judge(jobs.find(name)) == "wait":
             time.sleep(1)
         if (done := final_steps(spec, ledger)) is not None:
-            return Attained(done, trained=True)
+            return TrainingResult(done, trained=True)
     raise Transient(f"{JOBS_OF_A_TRY} jobs came to nothing.")
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from koboshi.drills.orchestration.task_scene import TaskScene, airflow_is_ours_and_well
+from koboshi.drills.orchestration.task_environment import TaskEnvironment, airflow_is_ours_and_well
 from koboshi.drills.orchestration.train_task_killed import DRILL
 from koboshi.drills.report import Report
 from koboshi.drills.run import perform
@@ -31,7 +31,7 @@ def reports(stack_of: Callable[..., RunningStack]) -> tuple[Report, Report]:
     with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(2) as pool:
         patch.syspath_prepend(project.project)
         drill = dataclasses.replace(DRILL, steady=(airflow_is_ours_and_well,))  # Ray is busy with the other one
-        control = dataclasses.replace(drill, scene=partial(TaskScene, stage=stage))
+        control = dataclasses.replace(drill, environment=partial(TaskEnvironment, stage=stage))
         both = [pool.submit(perform, one, project.settings, lambda _: None) for one in (drill, control)]
         done = [future.result() for future in both]
     return done[0][0], done[1][0]

@@ -18,7 +18,7 @@ from koboshi.ledger.steps import CommittedStep
 from koboshi.refs import CheckpointRef
 from koboshi.registry.outbox import Outbox
 from koboshi.settings import load_settings
-from koboshi.training.attach import Attained
+from koboshi.training.attach import TrainingResult
 from pipelines import train
 from pipelines.candidates import CLASSES
 from pipelines.columns import FEATURES, KEYS, LABEL
@@ -159,7 +159,7 @@ def test_a_training_that_ends_while_mlflow_is_away_is_done_all_the_same(
     settings, features = load_settings(project), open_verified(project / "data" / "features")
     spec = training_spec(settings, features, params, split)
     step = CommittedStep(CheckpointRef(spec.key, "forest", 1, "1.ckpt", "0" * 64), {"auc": 0.75}, 1_800_000_000.5)
-    attained = Attained({name: [step] for name in spec.units}, trained=True)
+    attained = TrainingResult({name: [step] for name in spec.units}, trained=True)
     rows = pl.DataFrame({name: [0.1] * 9 for name in FEATURES})
     train.record(settings, spec, attained, dict.fromkeys(spec.units, Constant()), rows)
     assert "MLflow is away" in (said := capsys.readouterr().out)

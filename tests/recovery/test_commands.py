@@ -60,15 +60,15 @@ def is_gone(pid: int) -> bool:
 
 @pytest.fixture
 def outlived(tmp_path: Path) -> Iterator[tuple["subprocess.Popen[bytes]", int, int]]:
-    """A process that runs a command: itself, its leash's pid and the pid of the command's child."""
+    """A process that runs a command: itself, its process guard's pid and the pid of the command's child."""
     (tmp_path / "stage.py").write_text(STAGE)
     words = (sys.executable, "-c", RUNNER, str(tmp_path / "stage.py"), str(tmp_path / "pid"))
     environment = {**os.environ, "KOBOSHI_TAGGED": str(tmp_path / "tags" / "one")}
     with subprocess.Popen(words, cwd=tmp_path, env=environment, stderr=subprocess.DEVNULL) as runner:
         last = pid_in(tmp_path / "pid")
-        leash = psutil.Process(runner.pid).children()[0].pid
+        process_guard = psutil.Process(runner.pid).children()[0].pid
         try:
-            yield runner, leash, last
+            yield runner, process_guard, last
         finally:
             runner.kill()
             if not is_gone(last):
@@ -155,24 +155,24 @@ def test_it_runs_outside_the_main_thread(tmp_path: Path) -> None:
 
 def test_sigterm_ends_the_command_and_then_the_task(outlived: tuple["subprocess.Popen[bytes]", int, int]) -> None:
     """Airflow stops a task by SIGTERM: its command ends first."""
-    runner, leash, last = outlived
+    runner, process_guard, last = outlived
     runner.terminate()
     assert runner.wait(60) == 1
     assert is_gone(last)
-    assert is_gone(leash)
+    assert is_gone(process_guard)
 
 
 def test_a_killed_task_takes_its_command_with_it(outlived: tuple["subprocess.Popen[bytes]", int, int]) -> None:
-    """SIGKILL of the task: the kernel tells the leash, which ends grandchildren, too."""
-    runner, leash, last = outlived
+    """SIGKILL of the task: the kernel tells the process guard, which ends grandchildren, too."""
+    runner, process_guard, last = outlived
     runner.kill()
-    wait_until(lambda: is_gone(last) and is_gone(leash))
+    wait_until(lambda: is_gone(last) and is_gone(process_guard))
 
 
 def test_a_killed_leash_takes_its_command_with_it(outlived: tuple["subprocess.Popen[bytes]", int, int]) -> None:
     """The task is still there, and ends the rest of the group."""
-    runner, leash, last = outlived
-    os.kill(leash, signal.SIGKILL)
+    runner, process_guard, last = outlived
+    os.kill(process_guard, signal.SIGKILL)
     runner.wait(60)
     assert is_gone(last)
 
@@ -181,11 +181,11 @@ def test_what_outlives_task_and_leash_is_found_by_its_mark(
     outlived: tuple["subprocess.Popen[bytes]", int, int], tmp_path: Path
 ) -> None:
     """Both killed at once leave an orphan; the next run ends it, and nobody else's."""
-    runner, leash, last = outlived
-    os.kill(runner.pid, signal.SIGSTOP)  # so that it cannot act on its leash's end
-    os.kill(leash, signal.SIGKILL)
+    runner, process_guard, last = outlived
+    os.kill(runner.pid, signal.SIGSTOP)  # so that it cannot act on its process guard's end
+    os.kill(process_guard, signal.SIGKILL)
     runner.kill()
-    wait_until(lambda: is_gone(leash))
+    wait_until(lambda: is_gone(process_guard))
     assert not is_gone(last)
     assert commands.end_tagged("KOBOSHI_TAGGED", tmp_path / "tag") == []
     assert last in commands.end_tagged("KOBOSHI_TAGGED", tmp_path / "tags")
@@ -193,7 +193,7 @@ def test_what_outlives_task_and_leash_is_found_by_its_mark(
 
 
 def test_a_leash_whose_task_is_gone_already_runs_nothing(tmp_path: Path) -> None:
-    """The task may die between its fork and the leash's first word to the kernel."""
+    """The task may die between its fork and the process guard's first word to the kernel."""
     words = (
         sys.executable,
         "-m",

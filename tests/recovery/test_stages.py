@@ -116,14 +116,14 @@ def test_somebody_elses_workspace_is_left_alone(project: Path) -> None:
 
 
 def test_a_later_try_ends_what_an_earlier_one_left(project: Path) -> None:
-    """Task and leash killed at once: DVC and the stage live on, until the next try of the task (I3)."""
+    """Task and process guard killed at once: DVC and the stage live on, until the next try of the task (I3)."""
     workspace = project / ".koboshi/workspaces" / workspaces.digest({"first.ends": "late"})
     with subprocess.Popen((sys.executable, "-c", RUNNER, str(project)), stderr=subprocess.DEVNULL) as task:
         wait_until(lambda: (workspace / "pid").is_file() and (workspace / "pid").read_text().endswith(" "))
         left = int((workspace / "pid").read_text())
-        leash = psutil.Process(task.pid).children()[0]
-        task.send_signal(signal.SIGSTOP)  # so that it cannot act on its leash's end
-        leash.kill()
+        process_guard = psutil.Process(task.pid).children()[0]
+        task.send_signal(signal.SIGSTOP)  # so that it cannot act on its process guard's end
+        process_guard.kill()
         task.kill()
     assert not is_gone(left)
     with pytest.raises(LeaseTaken):

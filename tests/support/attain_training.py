@@ -7,7 +7,7 @@ from pathlib import Path
 from koboshi.exits import run_and_exit
 from koboshi.sinks.terminal import to_terminal
 from koboshi.training import TrainingSpec
-from koboshi.training.attach import attain
+from koboshi.training.attach import ensure_trained
 from koboshi.training.on_ray.ray_submit import RayJobs, submission
 from tests.support.trainings import ledger_of
 
@@ -17,9 +17,9 @@ def main() -> None:
     file, url, token, job = sys.argv[1:]
     spec = TrainingSpec.from_json(Path(file).read_text())
     start = submission(spec, Path(job))
-    attained = attain(spec, RayJobs(url, Path(token)), ledger_of(spec), start, to_terminal)
+    attained = ensure_trained(spec, RayJobs(url, Path(token)), ledger_of(spec), start, to_terminal)
     sys.stdout.write(json.dumps({name: steps[-1].checkpoint.sha256 for name, steps in attained.units.items()}) + "\n")
 
 
 if __name__ == "__main__":
-    run_and_exit(main, "attain")
+    run_and_exit(main, "ensure_trained")

@@ -19,9 +19,11 @@ def run_by_command(running: RunningStack, name: str, timeout_s: float = 240) -> 
 
 
 def controlled(drill: Drill[Any], running: RunningStack, within_s: float | None = None, **given: Any) -> Report:
-    """What a drill comes to whose scene is given something else than koboshi's own: the negative control."""
+    """What a drill comes to whose environment is given something else than koboshi's own: the negative control."""
     control = dataclasses.replace(
-        drill, scene=partial(drill.scene, **given), within_s=drill.within_s if within_s is None else within_s
+        drill,
+        environment=partial(drill.environment, **given),
+        within_s=drill.within_s if within_s is None else within_s,
     )
     report, _ = perform(control, running.settings, lambda _: None)
     return report

@@ -14,7 +14,7 @@ from koboshi.ledger import Ledger
 from koboshi.refs import ModelRef
 from koboshi.scoring.batch import Order
 from koboshi.scoring.partition_unit import Version
-from koboshi.training import TrainingSpec, Workplace
+from koboshi.training import RunConfig, TrainingSpec
 from koboshi.training.attach import JobInfo
 from koboshi.training.driver.loop import train
 from tests.support.artefacts import recorded_artefact
@@ -58,8 +58,8 @@ def small_order(folder: Path, version: Version) -> Order:
     return Order(dataset, version, folder / "data" / "scored", ("id",), PARTITION_ROWS)
 
 
-def place_in(folder: Path) -> Workplace:
-    return Workplace(str(folder), str(folder), f"sqlite:///{folder / 'ledger.db'}", lease_s=5.0)
+def place_in(folder: Path) -> RunConfig:
+    return RunConfig(str(folder), str(folder), f"sqlite:///{folder / 'ledger.db'}", lease_s=5.0)
 
 
 @dataclasses.dataclass

@@ -6,7 +6,7 @@ from pathlib import Path
 from koboshi.journal import Journal
 from koboshi.ledger import Ledger
 from koboshi.refs import DatasetRef
-from koboshi.training import TrainingSpec, UnitSpec, Workplace
+from koboshi.training import RunConfig, TrainingSpec, UnitSpec
 from koboshi.training.attach import final_steps
 from koboshi.training.spec import training_key
 from tests.support.chain_unit import straight
@@ -18,7 +18,7 @@ CHAIN = "tests.support.chain_unit:Chain"
 def chain_spec(folder: Path, *, steps: Mapping[str, int], rounds: int = 1, project: Path | None = None) -> TrainingSpec:
     """Chains of digests as units, named by their seeds."""
     units = {name: UnitSpec(CHAIN, {"seed": name, "rounds": rounds}, count) for name, count in steps.items()}
-    place = Workplace(str(project or folder), str(folder), f"sqlite:///{folder / 'ledger.db'}", lease_s=5.0)
+    place = RunConfig(str(project or folder), str(folder), f"sqlite:///{folder / 'ledger.db'}", lease_s=5.0)
     return TrainingSpec(training_key(TABLE, units, salt=str(folder)), TABLE, units, place)
 
 

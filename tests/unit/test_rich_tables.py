@@ -26,9 +26,9 @@ from koboshi.ingest.status import PartitionStatus
 from koboshi.rich_tables import fitted, shared
 from koboshi.stack.part_state import HEALTHY, PartState
 from koboshi.stack.rich_table import status_table
-from koboshi.training.driver.standing import WorkerStanding
+from koboshi.training.driver.status import WorkerStatus
 from koboshi.training.on_ray import actor_name
-from koboshi.training.progress.overview import Overview, Told, UnitLine
+from koboshi.training.progress.overview import LoggedEvent, Overview, UnitLine
 from koboshi.training.progress.rich_overview import history, picture
 
 SOURCES = Path(rich_tables.__file__).parent
@@ -79,8 +79,8 @@ def training() -> Overview:
     worker = actor_name(job, 12)
     units = [UnitLine(name, 1_234_567, 7_654_321, "at work", worker, 12, 345, measured, "")]
     at = ("R", "first_byte", 1_234_567.8, 1_234.5, 12.5)
-    workers = [WorkerStanding(worker, 4_194_303, "10.123.45.67", name, 1_234_568, *at)]
-    told = [Told(1, 1_795_500_000.0, "1,234,567 steps of a-unit were done again")]
+    workers = [WorkerStatus(worker, 4_194_303, "10.123.45.67", name, 1_234_568, *at)]
+    told = [LoggedEvent(1, 1_795_500_000.0, "1,234,567 steps of a-unit were done again")]
     times = (1_795_500_000.0, None, 123)
     return Overview("0" * 64, job, "running", "", *times, units, workers, 0, 1_234.0, told, 1_795_600_000.0)
 

@@ -11,7 +11,7 @@ from koboshi.drills.report import read as read_report
 from koboshi.errors import KoboshiError
 from koboshi.formats import cut, manifest
 from koboshi.heartbeat.beat import Beat
-from koboshi.training.driver.standing import Standing
+from koboshi.training.driver.status import RunStatus
 from koboshi.training.spec import read_specification
 
 DEEP = 100_000
@@ -52,7 +52,7 @@ def test_what_is_no_json_is_a_value_error() -> None:
 
 
 def test_documents_are_refused_in_one_sentence(harmed: Path) -> None:
-    for read in (cut.read, read_report, read_specification, lambda path: Standing.from_json(path.read_bytes())):
+    for read in (cut.read, read_report, read_specification, lambda path: RunStatus.from_json(path.read_bytes())):
         with pytest.raises(KoboshiError) as refused:
             read(harmed)
         assert one_sentence(refused), refused.value

@@ -38,7 +38,7 @@ def run(
     from koboshi.errors import BadInput
     from koboshi.ingest.stray_files import open_ledger
     from koboshi.sinks.terminal import to_terminal
-    from koboshi.training.attach import attain
+    from koboshi.training.attach import ensure_trained
     from koboshi.training.on_ray.ray_submit import RayJobs, submission
     from koboshi.training.spec import read_specification
 
@@ -48,16 +48,16 @@ def run(
     jobs = RayJobs(required(settings.ray.jobs_url, "Ray"), settings.ray.token_path)
     try:
         start = submission(spec, script)
-        attained = attain(
+        result = ensure_trained(
             spec, jobs, open_ledger(spec.place.ledger_url, Path(spec.place.state_dir)), start, to_terminal
         )
     except KeyboardInterrupt:
         again = f"`koboshi train run {specification}` attaches to it, `koboshi train watch {spec.key[:16]}` shows it"
         typer.echo(f"The job runs on: {again}.", err=True)
         raise typer.Exit(130) from None
-    if not attained.trained:
+    if not result.trained:
         typer.echo("All its steps are committed already: nothing is trained.")
-    for name, steps in attained.units.items():
+    for name, steps in result.units.items():
         typer.echo(f"{name}: {steps[-1].checkpoint.step} steps, final state {steps[-1].checkpoint.sha256}")
 
 

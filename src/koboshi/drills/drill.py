@@ -85,7 +85,7 @@ LAYERS: tuple[Layer, ...] = get_args(Layer)
 Say = Callable[[str], None]
 
 
-class Scene(Protocol):
+class Environment(Protocol):
     """What a drill works on: something of its own that runs while it is struck.
 
     It is made with the settings and a way to say what goes on; making it starts nothing and touches nothing.
@@ -101,32 +101,33 @@ class Scene(Protocol):
         """What was measured and when things happened, once all is over."""
 
     def close(self, *, keep_files: bool) -> None:
-        """End whatever the scene started and still runs, and remove its files unless they are to be looked at.
+        """End whatever the environment started and still runs, and remove its files unless they are to be looked at.
 
         Called exactly once, also when `begin` failed half way or the drill was interrupted.
         """
 
 
-SceneT = TypeVar("SceneT", bound=Scene)
+EnvironmentT = TypeVar("EnvironmentT", bound=Environment)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Drill(Generic[SceneT]):
+class Drill(Generic[EnvironmentT]):
     """A claim and how it is put to the test.
 
-    `scene` sets the stage; `strike` injects the faults and returns those that were sent, `faults` in all, or fewer, or
-    None in the place of one, when it found no moment; each check of `verdict` is an independent look at what came out.
+    `environment` makes what the drill works on; `strike` injects the faults and returns those that were sent: `faults`
+    in all, or fewer, or None in the place of one, when it found no moment. Each check of `verdict` looks at the result
+    independently.
     """
 
     name: str
     claim: str
     fault: str
     layer: Layer
-    scene: Callable[[Settings, Say], SceneT]
-    steady: Sequence[Callable[[SceneT], Finding]]
-    strike: Callable[[SceneT], Sequence[Strike | None]]
+    environment: Callable[[Settings, Say], EnvironmentT]
+    steady: Sequence[Callable[[EnvironmentT], Finding]]
+    strike: Callable[[EnvironmentT], Sequence[Strike | None]]
     within_s: float
-    verdict: Sequence[Callable[[SceneT, Sequence[Strike]], Finding]]
+    verdict: Sequence[Callable[[EnvironmentT, Sequence[Strike]], Finding]]
     faults: int = 1
 
 
@@ -150,67 +151,73 @@ class Outcome:
 
 
 def of(part: str, check: Callable[..., Finding]) -> Callable[..., Finding]:
-    """The same check of a part of the scene, which is a scene itself."""
+    """The same check of a part of the environment, which is a environment itself."""
 
     @wraps(check)
-    def asked(scene: Scene, *strikes: Sequence[Strike]) -> Finding:
-        return check(getattr(scene, part), *strikes)
+    def asked(environment: Environment, *strikes: Sequence[Strike]) -> Finding:
+        return check(getattr(environment, part), *strikes)
 
     return asked
 
 
 def run_drill(
-    drill: Drill[SceneT], scene: SceneT, bystanders: Callable[[], Mapping[str, str]], say: Callable[[str], None]
+    drill: Drill[EnvironmentT],
+    environment: EnvironmentT,
+    bystanders: Callable[[], Mapping[str, str]],
+    say: Callable[[str], None],
 ) -> Outcome:
     """Run a drill: `unknown` when the steady state was not there or a fault could not strike, so nothing was tested.
 
-    `bystanders` are fingerprints of what belongs to the user: a change between beginning and end refutes. The scene is
-    closed in any case, its files kept when the drill is refuted. Under an interruption: nothing of the user's was
-    touched, since the scene is the drill's own.
+    `bystanders` are fingerprints of what belongs to the user: a change between beginning and end refutes. The
+    environment is closed in any case, its files are kept when the drill is refuted. Under an interruption: nothing of
+    the user's was touched, since the environment is the drill's own.
     """
     keep_files = False
     try:
-        outcome = _perform(drill, scene, bystanders, say)
+        outcome = _perform(drill, environment, bystanders, say)
         keep_files = outcome.verdict == "refuted"
         return outcome
     finally:
-        _close(scene, keep_files, say)
+        _close(environment, keep_files, say)
 
 
-def _close(scene: Scene, keep_files: bool, say: Say) -> None:
+def _close(environment: Environment, keep_files: bool, say: Say) -> None:
     """What cannot be cleared up is told: what was found out is worth more."""
     try:
-        scene.close(keep_files=keep_files)
+        environment.close(keep_files=keep_files)
     except KoboshiError as error:
         say(f"the drill could not clear up after itself: {error}")
 
 
 def _perform(
-    drill: Drill[SceneT], scene: SceneT, bystanders: Callable[[], Mapping[str, str]], say: Callable[[str], None]
+    drill: Drill[EnvironmentT],
+    environment: EnvironmentT,
+    bystanders: Callable[[], Mapping[str, str]],
+    say: Callable[[str], None],
 ) -> Outcome:
-    steady = [_ask(check.__name__, lambda check=check: check(scene)) for check in drill.steady]  # type: ignore[misc]
+    steady = [_ask(check.__name__, lambda check=check: check(environment)) for check in drill.steady]  # type: ignore[misc]
     for finding in steady:
         say(f"steady state: {finding.said}")
     if not all(finding.holds for finding in steady):
         return Outcome("unknown", steady)
     before = bystanders()
     try:
-        scene.begin()
+        environment.begin()
     except KoboshiError as error:
         return Outcome("unknown", [*steady, Finding("begun", False, f"the drill's own work did not begin: {error}")])
-    strikes = [strike for strike in drill.strike(scene) if strike]
+    strikes = [strike for strike in drill.strike(environment) if strike]
     for strike in strikes:
         say(str(strike))
-    ended = scene.finish(drill.within_s)
+    ended = environment.finish(drill.within_s)
     if len(strikes) < drill.faults:
         said = f"{len(strikes)} of {drill.faults} faults found their moment to strike"
         return Outcome("unknown", [*steady, ended, Finding("strike", False, said)], strikes)
     findings = [ended]
     if ended.holds:
-        findings += [_ask(c.__name__, lambda c=c: c(scene, strikes)) for c in drill.verdict]  # type: ignore[misc]
+        findings += [_ask(c.__name__, lambda c=c: c(environment, strikes)) for c in drill.verdict]  # type: ignore[misc]
     findings.append(_untouched(before, bystanders()))
     verdict: Verdict = "proved" if all(finding.holds for finding in findings) else "refuted"
-    return Outcome(verdict, [*steady, *findings], strikes, _evidence(scene, strikes))
+    return Outcome(verdict, [*steady, *findings], strikes, _evidence(environment, strikes))
 
 
 def _ask(check: str, question: Callable[[], Finding]) -> Finding:
@@ -221,10 +228,10 @@ def _ask(check: str, question: Callable[[], Finding]) -> Finding:
         return Finding(check, False, str(error))
 
 
-def _evidence(scene: Scene, strikes: Sequence[Strike]) -> Evidence:
+def _evidence(environment: Environment, strikes: Sequence[Strike]) -> Evidence:
     """What cannot be measured is left out: the verdict does not depend on it."""
     try:
-        return scene.evidence(strikes)
+        return environment.evidence(strikes)
     except KoboshiError:
         return Evidence()
 

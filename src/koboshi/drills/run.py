@@ -1,4 +1,4 @@
-"""Runs drills: puts each on its scene, keeps what came out, and shows how several stand."""
+"""Runs drills: puts each on its environment, keeps what came out, and shows how several stand."""
 
 import time
 from collections.abc import Sequence
@@ -48,7 +48,7 @@ def _champion(settings: Settings) -> dict[str, str]:
 def perform(drill: Drill[Any], settings: Settings, say: Say) -> tuple[Report, Path]:
     """Run a drill and save its report; returns both. The files of its run stay when it is refuted, to be looked at."""
     at_s = time.time()
-    outcome = run_drill(drill, drill.scene(settings, say), lambda: fingerprints(settings), say)
+    outcome = run_drill(drill, drill.environment(settings, say), lambda: fingerprints(settings), say)
     report = make_report(drill, outcome, at_s, settings.project)
     return report, save(settings.state_dir / "drills", report)
 

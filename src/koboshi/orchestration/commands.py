@@ -74,7 +74,7 @@ def raise_for(ended: Ended, what: str) -> None:
 def end_tagged(variable: str, folder: Path) -> list[int]:
     """Kill the processes whose environment says that `variable` is a file in `folder`; their pids.
 
-    This is how the leftovers of a run are found whose leash was killed together with its task.
+    This is how the leftovers of a run are found whose process guard was killed together with its task.
     """
     tag = f"{variable}={folder}{os.sep}".encode()
     found = [pid for pid, environment in _environments() if any(e.startswith(tag) for e in environment.split(b"\0"))]
@@ -92,7 +92,7 @@ def _environments() -> Iterator[tuple[int, bytes]]:
 
 
 def _lines(process: "subprocess.Popen[bytes]", on_beat: Callable[[], None]) -> Iterator[str]:
-    """Lines until the leash has ended: what it led may hold the pipe open for ever."""
+    """Lines until the process guard has ended: what it led may hold the pipe open for ever."""
     assert process.stdout is not None  # noqa: S101 -- a pipe was asked for
     torn, ended = b"", False
     while not ended:
@@ -162,11 +162,11 @@ class _ToldToStop(BaseException):
 
 
 def main() -> int:
-    """The leash, `python -m koboshi.orchestration.commands PARENT_PID COMMAND…`: the command ends with that process.
+    """The process guard, `python -m koboshi.orchestration.commands PARENT_PID COMMAND…`: it ends with the parent.
 
     The kernel's death signal reaches children but not grandchildren, and `dvc repro` leaves its stage running when it
-    is killed. So the leash stands between: it leads the process group, gets the signal, and ends the group. It ends as
-    the command ended, with 128 + the signal where it was one.
+    is killed. So the process guard stands between: it leads the process group, gets the signal, and ends the group. It
+    ends as the command ended, with 128 + the signal where it was one.
     """
     parent, command = int(sys.argv[1]), sys.argv[2:]
     signal.signal(signal.SIGTERM, _stop)

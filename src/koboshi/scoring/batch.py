@@ -16,8 +16,8 @@ from koboshi.refs import DatasetRef
 from koboshi.scoring.partition_unit import FACTORY, Version, model_of, unit_params
 from koboshi.scoring.partitions import ROWS, Partition, check_place, holds, plan_partitions, publish, scoring_key
 from koboshi.scoring.polars_partition import check_columns, tables
-from koboshi.training import TrainingSpec, UnitSpec, Workplace
-from koboshi.training.attach import Attained, Jobs, attain
+from koboshi.training import RunConfig, TrainingSpec, UnitSpec
+from koboshi.training.attach import Jobs, TrainingResult, ensure_trained
 from koboshi.training.checkpoints import read_checkpoint
 from koboshi.training.on_ray.ray_submit import submission
 
@@ -43,7 +43,7 @@ class Order:
     rows: int = ROWS
 
 
-def score(order: Order, place: Workplace, jobs: Jobs, job: Path, say: Say) -> None:
+def score(order: Order, place: RunConfig, jobs: Jobs, job: Path, say: Say) -> None:
     """Have a dataset scored by the job script `job`, and publish the scores; does nothing where they are already.
 
     Key: the dataset's manifest digest, the version and its artefact's digest, and how the scores are written. Commit of
@@ -62,12 +62,12 @@ def score(order: Order, place: Workplace, jobs: Jobs, job: Path, say: Say) -> No
     plan = _plan(order, dataset)
     spec = _spec(order, dataset, key, plan, place)
     say(f"Scoring {key[:16]}: {_rows(plan)} in {len(plan)} partitions, by {order.version.name}.")
-    attained = attain(
+    result = ensure_trained(
         spec, jobs, open_ledger(place.ledger_url, Path(place.state_dir)), submission(spec, job), in_words(say)
     )
-    if not attained.trained:
+    if not result.trained:
         say("All partitions are scored already.")
-    _publish(order, _described(order, dataset, key, plan), spec, attained)
+    _publish(order, _described(order, dataset, key, plan), spec, result)
     say(f"{order.to} has the scores of {_rows(plan)} of {order.dataset}, by {order.version.name}.")
 
 
@@ -80,7 +80,7 @@ def _plan(order: Order, dataset: Dataset) -> list[Partition]:
     return plan
 
 
-def _spec(order: Order, dataset: Dataset, key: str, plan: list[Partition], place: Workplace) -> TrainingSpec:
+def _spec(order: Order, dataset: Dataset, key: str, plan: list[Partition], place: RunConfig) -> TrainingSpec:
     """Each partition is a unit of one step: so it is given out, watched, fenced and committed as a step is."""
     units = {part.name: UnitSpec(FACTORY, unit_params(part, order.version, order.keep), 1) for part in plan}
     return TrainingSpec(key, DatasetRef(str(order.dataset), dataset.sha256), units, place)
@@ -97,17 +97,17 @@ def _described(order: Order, dataset: Dataset, key: str, plan: list[Partition]) 
     }
 
 
-def _publish(order: Order, description: dict[str, Any], spec: TrainingSpec, attained: Attained) -> None:
+def _publish(order: Order, description: dict[str, Any], spec: TrainingSpec, result: TrainingResult) -> None:
     """Whoever wanted the same at the same time may have published it meanwhile, or is just at it."""
     for attempt in stamina.retry_context(on=LeaseTaken, attempts=None, timeout=PUBLISHING_S, wait_max=1.0):
         with attempt:
             if not holds(order.to, description["key"]):
-                publish(order.to, description, _parts(spec, attained))
+                publish(order.to, description, _parts(spec, result))
 
 
-def _parts(spec: TrainingSpec, attained: Attained) -> Iterator[tuple[str, bytes]]:
+def _parts(spec: TrainingSpec, result: TrainingResult) -> Iterator[tuple[str, bytes]]:
     """One after the other, each verified: a partition that was changed meanwhile is not published."""
-    for name, steps in attained.units.items():
+    for name, steps in result.units.items():
         yield name, read_checkpoint(spec.place.store_url, steps[-1].checkpoint)
 
 

@@ -13,7 +13,7 @@ data_parallel.py, sklearn_merging.py         one model trained by many workers: 
 testing/                     the contract suite for a user's own units
 """
 
-from koboshi.training.spec import TrainingSpec, UnitSpec, Workplace
+from koboshi.training.spec import RunConfig, TrainingSpec, UnitSpec
 from koboshi.training.unit import Unit
 
-__all__ = ["TrainingSpec", "Unit", "UnitSpec", "Workplace"]
+__all__ = ["RunConfig", "TrainingSpec", "Unit", "UnitSpec"]

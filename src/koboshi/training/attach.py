@@ -1,9 +1,9 @@
 """One job for each key: submit it or attach to it, and follow it to its end.
 
-Whoever wants a training calls `attain`, as often and as many at once as they like. The attempt's row in the ledger
-comes before the submit, and gives all of them the same job name; Ray takes a name once; the driver's lease lets one
-driver commit. So at most one job can commit, and a follower that is killed or interrupted harms nothing: the job runs
-on, and the next call attaches to it.
+Whoever wants a training calls `ensure_trained`, as often and as many at once as they like. The attempt's row in the
+ledger comes before the submit, and gives all of them the same job name; Ray takes a name once; the driver's lease lets
+one driver commit. So at most one job can commit, and a follower that is killed or interrupted harms nothing: the job
+runs on, and the next call attaches to it.
 """
 
 import dataclasses
@@ -59,7 +59,7 @@ class Submission:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Attained:
+class TrainingResult:
     """A training that is complete: all committed steps of each unit; `trained` if a job ran for it in this call."""
 
     units: Mapping[str, list[CommittedStep]]
@@ -84,14 +84,16 @@ def judge(job: JobInfo | None) -> Verdict:
     return "wait"
 
 
-def attain(spec: TrainingSpec, jobs: Jobs, ledger: Ledger, submission: Submission, emit: Sink) -> Attained:
+def ensure_trained(
+    spec: TrainingSpec, jobs: Jobs, ledger: Ledger, submission: Submission, emit: Sink
+) -> TrainingResult:
     """Have a training done, by whoever does it; nothing is trained that is committed and verifies.
 
     Key: the spec's key. Commit: the attempt's row (`attempts.claim`) before the submit; then each step's row, by the
     job's driver. Raises `Permanent` when a unit cannot be trained, `Transient` when attempts end without a result.
     """
     if complete := _complete(spec, ledger, emit):
-        return Attained(complete, trained=False)
+        return TrainingResult(complete, trained=False)
     for _ in range(ATTEMPTS):
         attempt = attempts.claim(ledger, spec.key)
         if attempt.state == "succeeded":
@@ -101,7 +103,7 @@ def attain(spec: TrainingSpec, jobs: Jobs, ledger: Ledger, submission: Submissio
         complete = _complete(spec, ledger, emit)
         _close(ledger, attempt, "succeeded" if complete else "failed", detail)
         if complete:
-            return Attained(complete, trained=True)
+            return TrainingResult(complete, trained=True)
         if outcome == "stop":
             raise Permanent(detail)
         emit(AttemptEnded(run=spec.key, attempt=attempt.number, reason=detail))

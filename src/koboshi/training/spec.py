@@ -47,7 +47,7 @@ class UnitSpec:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Workplace:
+class RunConfig:
     """Where a training works; nothing of it is part of the key. Paths are absolute, and the same on every node.
 
     `store` is the URL of the checkpoint store, where it is not in the state folder. Of a unit's checkpoints the newest
@@ -94,7 +94,7 @@ class TrainingSpec:
     key: str
     table: DatasetRef
     units: Mapping[str, UnitSpec]
-    place: Workplace
+    place: RunConfig
     threads: int = 1
 
     def __post_init__(self) -> None:
@@ -125,7 +125,7 @@ class TrainingSpec:
         if missing := [name for name in ("table", "place", "units") if not isinstance(fields.get(name), dict)]:
             raise BadInput(f"the training specification has no {', '.join(missing)}: submit it again.")
         units = {name: made_of(UnitSpec, unit, f"unit {name}") for name, unit in fields["units"].items()}
-        table, place = made_of(DatasetRef, fields["table"], "table"), made_of(Workplace, fields["place"], "place")
+        table, place = made_of(DatasetRef, fields["table"], "table"), made_of(RunConfig, fields["place"], "place")
         return made_of(cls, {**fields, "units": units, "table": table, "place": place}, "the specification")
 
     def job_name(self, attempt: int) -> str:

@@ -15,8 +15,8 @@ from threadpoolctl import threadpool_limits
 from koboshi.events import in_words
 from koboshi.ledger import steps
 from koboshi.refs import DatasetRef
-from koboshi.training import TrainingSpec, Workplace
-from koboshi.training.attach import Attained, attain
+from koboshi.training import RunConfig, TrainingSpec
+from koboshi.training.attach import TrainingResult, ensure_trained
 from koboshi.training.data_parallel import data_parallel, merged
 from koboshi.training.on_ray.ray_submit import RayJobs, submission
 from koboshi.training.spec import training_key
@@ -37,21 +37,21 @@ SHARES = data_parallel(epochs("MLPClassifier", NET, steps=STEPS, epochs_a_step=8
 
 def gang_spec(folder: Path, project: Path, table: DatasetRef) -> TrainingSpec:
     """Three shares on two workers and a spare."""
-    place = Workplace(str(project), str(folder), f"sqlite:///{folder / 'ledger.db'}", actors=2, lease_s=5.0)
+    place = RunConfig(str(project), str(folder), f"sqlite:///{folder / 'ledger.db'}", actors=2, lease_s=5.0)
     return TrainingSpec(training_key(table, SHARES, salt=str(folder)), table, SHARES, place)
 
 
-def training(spec: TrainingSpec, stack: RunningStack, said: list[str]) -> "Future[Attained]":
+def training(spec: TrainingSpec, stack: RunningStack, said: list[str]) -> "Future[TrainingResult]":
     jobs = RayJobs(str(stack.settings.ray.jobs_url), stack.settings.ray.token_path)
     start = submission(spec, stack.project / "ray_jobs" / "train.py")
     executor = ThreadPoolExecutor(1)
     try:
-        return executor.submit(attain, spec, jobs, ledger_of(spec), start, in_words(said.append))
+        return executor.submit(ensure_trained, spec, jobs, ledger_of(spec), start, in_words(said.append))
     finally:
         executor.shutdown(wait=False)
 
 
-def killed_in_a_round(spec: TrainingSpec, running: "Future[Attained]") -> dict[str, Any]:
+def killed_in_a_round(spec: TrainingSpec, running: "Future[TrainingResult]") -> dict[str, Any]:
     """Kill the worker that began a step last, until one dies in the middle of its step; what the driver saw of it."""
     deadline, struck = time.monotonic() + LIMIT_S, set[Any]()
     while time.monotonic() < deadline and not running.done():

@@ -10,7 +10,7 @@ from koboshi.errors import Permanent
 from koboshi.events import in_words
 from koboshi.ledger import steps
 from koboshi.training import UnitSpec
-from koboshi.training.attach import attain
+from koboshi.training.attach import ensure_trained
 from koboshi.training.driver.restart import MEMORY_TRIES
 from koboshi.training.on_ray.ray_submit import RayJobs, submission
 from tests.support.running_stack import RunningStack
@@ -32,7 +32,7 @@ def test_a_unit_without_memory_is_set_aside_on_a_cluster_that_is_too_small(
     said: list[str] = []
     jobs = RayJobs(str(stack.settings.ray.jobs_url), stack.settings.ray.token_path)
     with pytest.raises(Permanent, match=r"1 of 2 units are trained: a was set aside, step 2 .* MemoryError"):
-        attain(
+        ensure_trained(
             spec,
             jobs,
             ledger_of(spec),

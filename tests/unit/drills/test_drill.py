@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from koboshi.drills import catalogue
-from koboshi.drills.drill import LAYERS, Drill, Evidence, Finding, Outcome, Say, Scene, Strike, run_drill
+from koboshi.drills.drill import LAYERS, Drill, Environment, Evidence, Finding, Outcome, Say, Strike, run_drill
 from koboshi.errors import Unavailable
 from koboshi.settings import Settings
 
@@ -17,7 +17,7 @@ STRIKE = Strike("SIGKILL", "working", 100.0, 10.0, took=True, pid=7, detail="0.2
 
 
 class Toy:
-    """A scene that is as the test wants it."""
+    """A environment that is as the test wants it."""
 
     def __init__(self, *, begins: bool = True, ends: bool = True, spills: bool = False) -> None:
         self.begins, self.ends, self.spills = begins, ends, spills
@@ -60,43 +60,53 @@ def drill(
     strikes: Sequence[Strike] = (STRIKE,),
     verdict: tuple[Callable[..., Finding], ...] = (good,),
 ) -> Drill[Toy]:
-    def scene(_settings: Settings, _say: Say) -> Toy:
+    def environment(_settings: Settings, _say: Say) -> Toy:
         return Toy()
 
-    return Drill("toy", "It stands up again.", "a push", "ingest", scene, (steady,), lambda _scene: strikes, 9, verdict)
+    return Drill(
+        "toy",
+        "It stands up again.",
+        "a push",
+        "ingest",
+        environment,
+        (steady,),
+        lambda _environment: strikes,
+        9,
+        verdict,
+    )
 
 
-def run(tried: Drill[Toy], scene: Toy, say: Say = lambda _line: None) -> Outcome:
-    return run_drill(tried, scene, scene.bystanders, say)
+def run(tried: Drill[Toy], environment: Toy, say: Say = lambda _line: None) -> Outcome:
+    return run_drill(tried, environment, environment.bystanders, say)
 
 
 def test_proved_when_everything_holds() -> None:
     said: list[str] = []
-    scene = Toy()
-    outcome = run(drill(), scene, said.append)
+    environment = Toy()
+    outcome = run(drill(), environment, said.append)
     assert outcome.verdict == "proved"
     assert outcome.reasons == []
     assert outcome.evidence.measures == {"detected_after_s": 10.0}
     assert said == ["steady state: all is well", "SIGKILL to working (pid 7), 0.20 s of work into it"]
-    assert scene.closed == [False]
+    assert environment.closed == [False]
 
 
 @pytest.mark.parametrize("steady", [bad, away])
 def test_unknown_and_nothing_touched_without_the_steady_state(steady: Callable[..., Finding]) -> None:
-    scene = Toy()
-    outcome = run(drill(steady=steady), scene)
+    environment = Toy()
+    outcome = run(drill(steady=steady), environment)
     assert outcome.verdict == "unknown"
-    assert not scene.begun
-    assert scene.closed == [False]
+    assert not environment.begun
+    assert environment.closed == [False]
 
 
 def test_unknown_when_its_own_work_cannot_begin() -> None:
     """Nothing was struck; what was begun half way is closed."""
-    scene = Toy(begins=False)
-    outcome = run(drill(), scene)
+    environment = Toy(begins=False)
+    outcome = run(drill(), environment)
     assert outcome.verdict == "unknown"
     assert outcome.reasons == ["the drill's own work did not begin: Kafka does not answer"]
-    assert scene.closed == [False]
+    assert environment.closed == [False]
 
 
 @pytest.mark.parametrize("faults", [1, 2])
@@ -113,11 +123,11 @@ def test_unknown_when_a_fault_could_not_strike(faults: int) -> None:
 )
 def test_refuted_by_one_check_that_does_not_hold(verdict: tuple[Callable[..., Finding], ...], reason: str) -> None:
     """A check that cannot be made does not hold; the files are kept to be looked at."""
-    scene = Toy()
-    outcome = run(drill(verdict=verdict), scene)
+    environment = Toy()
+    outcome = run(drill(verdict=verdict), environment)
     assert outcome.verdict == "refuted"
     assert outcome.reasons == [reason]
-    assert scene.closed == [True]
+    assert environment.closed == [True]
 
 
 def test_a_time_that_cannot_be_measured_changes_no_verdict() -> None:
@@ -141,7 +151,7 @@ def test_refuted_when_something_of_the_users_changed() -> None:
     assert outcome.reasons == ["dataset changed during the drill"]
 
 
-def test_a_scene_that_cannot_be_cleared_up_costs_no_verdict() -> None:
+def test_a_environment_that_cannot_be_cleared_up_costs_no_verdict() -> None:
     """A topic that cannot be deleted, since the broker is gone: it is told, and the verdict stands."""
 
     class Sticky(Toy):
@@ -154,13 +164,13 @@ def test_a_scene_that_cannot_be_cleared_up_costs_no_verdict() -> None:
 
 
 def test_closed_when_it_is_interrupted() -> None:
-    def interrupted(_scene: Toy) -> Sequence[Strike]:
+    def interrupted(_environment: Toy) -> Sequence[Strike]:
         raise KeyboardInterrupt
 
-    scene = Toy()
+    environment = Toy()
     with pytest.raises(KeyboardInterrupt):
-        run(dataclasses.replace(drill(), strike=interrupted), scene)
-    assert scene.closed == [False]
+        run(dataclasses.replace(drill(), strike=interrupted), environment)
+    assert environment.closed == [False]
 
 
 def drill_files() -> dict[str, Path]:
@@ -184,7 +194,7 @@ def test_drills_are_listed_along_the_way_of_the_data() -> None:
 
 
 def test_drills_are_short() -> None:
-    """A drill is one thing to read: claim, strike, scene and checks, and no more than can be read at once."""
+    """A drill is one thing to read: claim, strike, environment and checks, and no more than can be read at once."""
     for path in drill_files().values():
         assert len(path.read_text().splitlines()) < 300, path.name
 
@@ -197,11 +207,13 @@ def test_a_drill_uses_nothing_of_another_drill() -> None:
         assert not imported & drills, path.name
 
 
-def test_scenes_inherit_one_level_at_most() -> None:
-    """A drill's own scene may inherit a shared one, which inherits none: to read one, two files are enough."""
+def test_environments_inherit_one_level_at_most() -> None:
+    """A drill's own environment may inherit a shared one, which inherits none: to read one, two files are enough."""
     modules = [sys.modules[drill.strike.__module__] for drill in catalogue.all_drills().values()]
     found = {kind for module in modules for kind in vars(module).values() if isinstance(kind, type)}
-    scenes = {kind for kind in found if {"begin", "finish", "evidence", "close"} <= set(dir(kind))} - {Scene}
-    assert len(scenes) > 10
-    for kind in scenes:
+    environments = {kind for kind in found if {"begin", "finish", "evidence", "close"} <= set(dir(kind))} - {
+        Environment
+    }
+    assert len(environments) > 10
+    for kind in environments:
         assert len([base for base in kind.__mro__ if base.__module__.startswith("koboshi.drills.")]) <= 2, kind

@@ -12,7 +12,7 @@ from koboshi.drills.drill import Finding, Outcome
 from koboshi.drills.report import make_report, save
 from koboshi.drills.run import fingerprints
 from koboshi.drills.training.ray_worker_killed import DRILL
-from koboshi.drills.training.training_scene import TrainingScene
+from koboshi.drills.training.training_environment import TrainingEnvironment
 from koboshi.drills.workload import load_workload
 from koboshi.errors import BadInput, NotConfigured, Permanent, Transient
 from koboshi.ledger import Ledger, leases, spans
@@ -107,11 +107,11 @@ def test_a_ray_that_does_not_answer_is_unknown_and_leaves_a_report(
     assert json.loads(found.read_text())["outcome"]["verdict"] == "unknown"
 
 
-def test_a_scene_that_has_not_begun_has_no_end(project: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_environment_that_has_not_begun_has_no_end(project: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KOBOSHI_RAY__JOBS_URL", "http://127.0.0.1:9")
-    scene = TrainingScene(load_settings(), lambda _line: None)
+    environment = TrainingEnvironment(load_settings(), lambda _line: None)
     with pytest.raises(BadInput, match="not begun"):
-        _ = scene.over
+        _ = environment.over
 
 
 @pytest.mark.parametrize("target", [None, "no.module:x", "json:nothing"])

@@ -9,7 +9,7 @@ from koboshi.errors import Permanent, Transient, Unavailable
 from koboshi.events import in_words
 from koboshi.ledger import attempts
 from koboshi.training import attach
-from koboshi.training.attach import Attained, JobInfo, Submission, attain, judge
+from koboshi.training.attach import JobInfo, Submission, TrainingResult, ensure_trained, judge
 from koboshi.training.driver.loop import train
 from koboshi.training.spec import TrainingSpec
 from tests.support.local_pool import LocalPool
@@ -59,8 +59,8 @@ class Cluster:
         return self.text
 
 
-def attained(spec: TrainingSpec, jobs: Cluster, say: Callable[[str], None] = lambda _line: None) -> Attained:
-    return attain(spec, jobs, ledger_of(spec), START, in_words(say))
+def attained(spec: TrainingSpec, jobs: Cluster, say: Callable[[str], None] = lambda _line: None) -> TrainingResult:
+    return ensure_trained(spec, jobs, ledger_of(spec), START, in_words(say))
 
 
 def states(spec: TrainingSpec) -> list[tuple[int, str]]:

@@ -9,7 +9,7 @@ import pytest
 
 from koboshi.errors import BadInput
 from koboshi.refs import DatasetRef
-from koboshi.training import TrainingSpec, UnitSpec, Workplace
+from koboshi.training import RunConfig, TrainingSpec, UnitSpec
 from koboshi.training.data_parallel import data_parallel
 from koboshi.training.spec import training_key
 from tests.support.candidate_table import SPLIT
@@ -58,7 +58,7 @@ def test_whatever_decides_the_outcome_changes_the_key(table, units, digests) -> 
 
 def test_a_worker_is_warm_for_what_a_share_is_a_share_of() -> None:
     units = data_parallel(UnitSpec("pipelines.candidates:forest", {"split": SPLIT, "seed": 7, "trees_a_step": 4}, 3), 2)
-    spec = TrainingSpec("k", TABLE, {**units, **UNITS}, Workplace("/p", "/s", "sqlite://"))
+    spec = TrainingSpec("k", TABLE, {**units, **UNITS}, RunConfig("/p", "/s", "sqlite://"))
     assert spec.factories == ("koboshi.training.data_parallel:share", "pipelines.candidates:forest", CHAIN)
 
 
@@ -88,7 +88,7 @@ def test_a_unit_without_a_sensible_number_of_steps_is_refused_at_once(steps: obj
 def test_what_cannot_be_trained_or_leads_out_of_its_folder_is_refused_at_once(
     change: dict[str, Any], said: str
 ) -> None:
-    spec = TrainingSpec("k", TABLE, UNITS, Workplace("/p", "/s", "sqlite://"))
+    spec = TrainingSpec("k", TABLE, UNITS, RunConfig("/p", "/s", "sqlite://"))
     with pytest.raises(BadInput, match=said):
         dataclasses.replace(spec, **change)
 
@@ -113,7 +113,7 @@ def test_what_cannot_be_trained_or_leads_out_of_its_folder_is_refused_at_once(
     ],
 )
 def test_a_specification_that_does_not_fit_says_which_field_and_what_is_wanted(wrong: object, said: str) -> None:
-    spec = TrainingSpec("k", TABLE, UNITS, Workplace("/p", "/s", "sqlite://"))
+    spec = TrainingSpec("k", TABLE, UNITS, RunConfig("/p", "/s", "sqlite://"))
     with pytest.raises(BadInput, match=said):
         TrainingSpec.from_json(json.dumps({**json.loads(spec.to_json()), **wrong}))  # type: ignore[dict-item]
 

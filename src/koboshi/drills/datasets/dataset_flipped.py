@@ -41,7 +41,7 @@ class Told:
         return f"ended with {self.code}" + (f", {self.said}" if self.said else "")
 
 
-class DatasetScene:
+class DatasetEnvironment:
     """Whole numbers are landed, pinned, made into a table by one stage and read by another, all by the usual ways."""
 
     def __init__(self, settings: Settings, say: Callable[[str], None], reader: Sequence[str] = READER) -> None:
@@ -186,59 +186,61 @@ class DatasetScene:
 REFUSED = Permanent.exit_code
 
 
-def kafka_answers(scene: DatasetScene) -> Finding:
+def kafka_answers(environment: DatasetEnvironment) -> Finding:
     """A record can be written and read."""
-    health = probe_kafka(required(scene.settings.kafka.bootstrap_servers, "Kafka"))
+    health = probe_kafka(required(environment.settings.kafka.bootstrap_servers, "Kafka"))
     return Finding("kafka_answers", health.ok, f"Kafka: {health.detail}")
 
 
-def rotten_object_is_refused(scene: DatasetScene, strikes: Sequence[Strike]) -> Finding:
+def rotten_object_is_refused(environment: DatasetEnvironment, strikes: Sequence[Strike]) -> Finding:
     """DVC hands the changed bytes out and says nothing; whoever reads them refuses, and names file and object."""
-    read = scene.told["read"]
+    read = environment.told["read"]
     if read.code == 0:
-        said = f"the flipped byte reached the reader, which made {scene.read_total} of it, not {scene.right_total}"
+        said = f"the flipped byte reached the reader: total {environment.read_total}, not {environment.right_total}"
         return Finding("rotten_object_is_refused", False, said)
-    named = f"{NUMBERS}/{TABLE}" in read.said and str(scene.struck_object) in read.said
-    untouched = scene.read_total == scene.right_total
+    named = f"{NUMBERS}/{TABLE}" in read.said and str(environment.struck_object) in read.said
+    untouched = environment.read_total == environment.right_total
     holds = read.code == REFUSED and named and untouched and strikes[0].took
-    said = f"dvc checkout ended with {scene.told['checkout'].code}, the reader with {read.code}"
-    said += "" if untouched else f", and it published {scene.read_total}"
+    said = f"dvc checkout ended with {environment.told['checkout'].code}, the reader with {read.code}"
+    said += "" if untouched else f", and it published {environment.read_total}"
     return Finding("rotten_object_is_refused", holds, f"{said}; it {'named' if named else 'did not name'} the object")
 
 
-def rotten_span_is_refused(scene: DatasetScene, strikes: Sequence[Strike]) -> Finding:
+def rotten_span_is_refused(environment: DatasetEnvironment, strikes: Sequence[Strike]) -> Finding:
     """The stage that reads the span refuses it by name, and the audit calls it broken."""
-    made, name = scene.told["make"], scene.struck_span.name
-    audited = [said for said in scene.audits["broken"] if said.startswith("broken") and name in said]
+    made, name = environment.told["make"], environment.struck_span.name
+    audited = [said for said in environment.audits["broken"] if said.startswith("broken") and name in said]
     holds = made.code == REFUSED and name in made.said and len(audited) == 1 and strikes[-1].took
     told = "named" if name in made.said else "did not name"
     said = f"the stage ended with {made.code} and {told} the span; the audit found {len(audited)} broken"
     return Finding("rotten_span_is_refused", holds, said)
 
 
-def all_is_as_before(scene: DatasetScene, _strikes: Sequence[Strike]) -> Finding:
+def all_is_as_before(environment: DatasetEnvironment, _strikes: Sequence[Strike]) -> Finding:
     """Repaired: spans and datasets have their bytes again, the total is right, the audit calls the spans equal."""
-    after = scene.digests()
-    wrong = sorted(name for name in scene.before.keys() | after.keys() if scene.before.get(name) != after.get(name))
-    if scene.total() != scene.right_total:
-        wrong.append(f"the total {scene.total()}")
-    wrong += [f"the audit ({said})" for said in scene.audits["mended"] if said != "equal"]
+    after = environment.digests()
+    wrong = sorted(
+        name for name in environment.before.keys() | after.keys() if environment.before.get(name) != after.get(name)
+    )
+    if environment.total() != environment.right_total:
+        wrong.append(f"the total {environment.total()}")
+    wrong += [f"the audit ({said})" for said in environment.audits["mended"] if said != "equal"]
     said = f"not as before: {', '.join(wrong)}" if wrong else f"{RECORDS:,} records, {len(after)} digests as before"
     return Finding("all_is_as_before", not wrong, said)
 
 
-def flip_two_bytes(scene: DatasetScene) -> list[Strike]:
+def flip_two_bytes(environment: DatasetEnvironment) -> list[Strike]:
     """One where DVC keeps the table, one where the lander put the records that it is made of."""
-    return [scene.rot_object(), scene.rot_span()]
+    return [environment.rot_object(), environment.rot_span()]
 
 
-DRILL: Drill[DatasetScene] = Drill(
+DRILL: Drill[DatasetEnvironment] = Drill(
     name="dataset-flipped",
     claim="A byte that flips in DVC's cache or in a landed span is noticed before anything is made of it, named, and "
     "made good by `dvc repro` and by landing again.",
     fault="a flipped byte in DVC's cache, and one in a landed span",
     layer="datasets",
-    scene=DatasetScene,
+    environment=DatasetEnvironment,
     steady=(kafka_answers,),
     strike=flip_two_bytes,
     within_s=180,

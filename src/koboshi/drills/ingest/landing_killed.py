@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from koboshi.drills.drill import Drill, Finding, Strike
 from koboshi.drills.ingest.lander_run import LanderRun, told_in
-from koboshi.drills.ingest.landing_scene import LandingScene, files_equal_the_controls
+from koboshi.drills.ingest.landing_environment import LandingEnvironment, files_equal_the_controls
 from koboshi.drills.kit.faults import kill, resume, stop
 from koboshi.drills.kit.landed import kafka_works, landed_equals_the_broker
 
@@ -13,7 +13,7 @@ IN_A_FILE, BEFORE_THE_ROW, AFTER_THE_ROW = "in a file", "between a file and its 
 MOMENT_S = 0.001
 
 
-def kill_in_a_file(scene: LandingScene, lander: LanderRun) -> Strike | None:
+def kill_in_a_file(environment: LandingEnvironment, lander: LanderRun) -> Strike | None:
     """SIGKILL while a file has its beginning and not its end.
 
     It is stopped (SIGSTOP) at the first sight of a file, and let run for a moment at a time until that has its
@@ -25,60 +25,60 @@ def kill_in_a_file(scene: LandingScene, lander: LanderRun) -> Strike | None:
         if not lander.parts() or stop("lander", [lander.pid]) is None:
             continue
         if part := lander.growing():
-            return _kill(scene, lander, f"{IN_A_FILE}, {part.stat().st_size:,} bytes into it")
+            return _kill(environment, lander, f"{IN_A_FILE}, {part.stat().st_size:,} bytes into it")
         resume([lander.pid])
     return None
 
 
-def kill_when_it_pauses(scene: LandingScene, lander: LanderRun, where: str) -> Strike | None:
+def kill_when_it_pauses(environment: LandingEnvironment, lander: LanderRun, where: str) -> Strike | None:
     """SIGKILL once it has stopped itself at the moment that it was ordered to; None when it did not."""
-    return _kill(scene, lander, where) if lander.stopped() else None
+    return _kill(environment, lander, where) if lander.stopped() else None
 
 
-def struck_where_it_hurts(scene: LandingScene, strikes: Sequence[Strike]) -> Finding:
+def struck_where_it_hurts(environment: LandingEnvironment, strikes: Sequence[Strike]) -> Finding:
     """Each strike took, and what was left behind shows where it was: a torn file, one without a row, none."""
     wanted = [IN_A_FILE, BEFORE_THE_ROW, AFTER_THE_ROW]
-    holds = scene.struck == wanted and all(strike.took for strike in strikes)
-    return Finding("struck_where_it_hurts", holds, f"three landers were killed: {'; '.join(scene.struck)}")
+    holds = environment.struck == wanted and all(strike.took for strike in strikes)
+    return Finding("struck_where_it_hurts", holds, f"three landers were killed: {'; '.join(environment.struck)}")
 
 
-def where_it_was(scene: LandingScene) -> str:
+def where_it_was(environment: LandingEnvironment) -> str:
     """From the last word of a lander that is dead, and from the files that are younger than it."""
-    told = list(told_in(scene.state_dir).events())
+    told = list(told_in(environment.state_dir).events())
     if not told:
         return "before it read"
     if told[-1]["event"] == "landed":
         return AFTER_THE_ROW
     since = told[-1]["at"]
-    if any(path.stat().st_mtime > since for path in scene.whole_files()):
+    if any(path.stat().st_mtime > since for path in environment.whole_files()):
         return BEFORE_THE_ROW
-    return IN_A_FILE if any(path.stat().st_mtime > since for path in scene.torn_files()) else "while it read"
+    return IN_A_FILE if any(path.stat().st_mtime > since for path in environment.torn_files()) else "while it read"
 
 
-def _kill(scene: LandingScene, lander: LanderRun, detail: str) -> Strike | None:
+def _kill(environment: LandingEnvironment, lander: LanderRun, detail: str) -> Strike | None:
     strike = kill("lander", [lander.pid], detail)
     lander.ended(10)
-    scene.struck.append(where_it_was(scene))
+    environment.struck.append(where_it_was(environment))
     return strike
 
 
-def kill_three_landers(scene: LandingScene) -> list[Strike]:
+def kill_three_landers(environment: LandingEnvironment) -> list[Strike]:
     """Each lander takes over from the one that was killed before it."""
-    strikes = [kill_in_a_file(scene, scene.first)]
+    strikes = [kill_in_a_file(environment, environment.first)]
     if strikes[-1]:
-        strikes.append(kill_when_it_pauses(scene, scene.next_lander("renamed"), BEFORE_THE_ROW))
+        strikes.append(kill_when_it_pauses(environment, environment.next_lander("renamed"), BEFORE_THE_ROW))
     if strikes[-1]:
-        strikes.append(kill_when_it_pauses(scene, scene.next_lander("committed"), AFTER_THE_ROW))
+        strikes.append(kill_when_it_pauses(environment, environment.next_lander("committed"), AFTER_THE_ROW))
     return [strike for strike in strikes if strike]
 
 
-DRILL: Drill[LandingScene] = Drill(
+DRILL: Drill[LandingEnvironment] = Drill(
     name="landing-killed",
     claim="Landers that are killed in a file, between a file and its row, and after a row lose and double nothing: "
     "what is landed in the end are the files of an undisturbed landing.",
     fault="SIGKILL of three landers at the moments that hurt",
     layer="ingest",
-    scene=LandingScene,
+    environment=LandingEnvironment,
     steady=(kafka_works,),
     strike=kill_three_landers,
     within_s=120,

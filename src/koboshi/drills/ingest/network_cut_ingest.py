@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from koboshi.drills.drill import Drill, Finding, Strike
-from koboshi.drills.ingest.following_scene import FollowingScene, acknowledged_is_landed
+from koboshi.drills.ingest.following_environment import FollowingEnvironment, acknowledged_is_landed
 from koboshi.drills.kit.landed import kafka_works, landed_equals_the_broker
 from koboshi.drills.kit.tcp_proxy import TcpProxy
 from koboshi.errors import Unavailable
@@ -56,38 +56,38 @@ class Detour:
             self._proxy.close()
 
 
-def cut_the_network(scene: FollowingScene) -> list[Strike]:
+def cut_the_network(environment: FollowingEnvironment) -> list[Strike]:
     """Fall silent in the middle of a range, and wait until the lander gives up a try.
 
     A black hole, not a reset: connections stay open, and nothing comes through any more. Only a cut that is longer than
     the lander's patience puts it to the test.
     """
-    way: Detour = scene.way
-    scene.wait_for(lambda: scene.told()[-1]["event"] == "reading", READS_WITHIN_S, look_s=0.0)
+    way: Detour = environment.way
+    environment.wait_for(lambda: environment.told()[-1]["event"] == "reading", READS_WITHIN_S, look_s=0.0)
     strike = way.proxy.strike("lander and Kafka", SWALLOWED_WITHIN_S)
     while way.gave_up_after_s is None and time.monotonic() < strike.at_monotonic + GIVES_UP_WITHIN_S:
         time.sleep(0.1)
-        gave_up = (t["monotonic"] - strike.at_monotonic for t in scene.told() if t["event"] == "again")
+        gave_up = (t["monotonic"] - strike.at_monotonic for t in environment.told() if t["event"] == "again")
         way.gave_up_after_s = min((after_s for after_s in gave_up if after_s > 0), default=None)
     return [strike]
 
 
-def gave_up_in_time(scene: FollowingScene, _strikes: Sequence[Strike]) -> Finding:
+def gave_up_in_time(environment: FollowingEnvironment, _strikes: Sequence[Strike]) -> Finding:
     """No wait for ever: while the network was silent the lander gave up a try, and began another one."""
-    after_s = scene.way.gave_up_after_s
+    after_s = environment.way.gave_up_after_s
     said = f"the lander waited without an end: {GIVES_UP_WITHIN_S:.0f} s of silence and no word"
     if after_s is not None:
         said = f"the lander gave up a try {after_s:.1f} s after the cut, and began again; patience {PATIENCE_S:.0f} s"
     return Finding("gave_up_in_time", after_s is not None, said)
 
 
-DRILL: Drill[FollowingScene] = Drill(
+DRILL: Drill[FollowingEnvironment] = Drill(
     name="network-cut-ingest",
     claim="When the network between lander and Kafka falls silent, the lander waits no longer than its patience, and "
     "lands everything once when it heals.",
     fault="a TCP proxy between lander and Kafka goes silent, and heals",
     layer="ingest",
-    scene=partial(FollowingScene, patience_s=PATIENCE_S, way=Detour),
+    environment=partial(FollowingEnvironment, patience_s=PATIENCE_S, way=Detour),
     steady=(kafka_works,),
     strike=cut_the_network,
     within_s=180,

@@ -9,7 +9,7 @@ from koboshi.datasets import span_records
 from koboshi.datasets.pinning import pin
 from koboshi.drills.drill import Drill, Event, Evidence, Finding, Strike
 from koboshi.drills.ingest.lander_run import KOBOSHI, LanderKind, Order, told_in
-from koboshi.drills.ingest.topic_scene import TopicScene, landed_per_second, redone
+from koboshi.drills.ingest.topic_environment import TopicEnvironment, landed_per_second, redone
 from koboshi.drills.kit.confluent_topic import Sent
 from koboshi.drills.kit.landed import kafka_works, landed_equals_the_broker
 from koboshi.drills.workload import SOUND, Decoded, MeantRecord, load_stream_workload
@@ -22,7 +22,7 @@ PARTITIONS, SOUND_RECORDS, SPAN_RECORDS = 2, 2_000, 500
 LOOK_S, ENDS_WITHIN_S = 0.1, 120.0
 
 
-class PoisonScene(TopicScene):
+class PoisonEnvironment(TopicEnvironment):
     """The topic takes records that are larger than what the lander fetches at once, and refuses still larger ones."""
 
     def __init__(self, settings: Settings, say: Callable[[str], None], lander: LanderKind = KOBOSHI) -> None:
@@ -106,17 +106,17 @@ Place = tuple[int, int]
 NAMED = 3
 
 
-def refused_at_the_door(scene: PoisonScene, _strikes: Sequence[Strike]) -> Finding:
+def refused_at_the_door(environment: PoisonEnvironment, _strikes: Sequence[Strike]) -> Finding:
     """What is larger than the topic takes never gets in, and its producer is told."""
-    why = scene.refused.refused if scene.refused else ""
+    why = environment.refused.refused if environment.refused else ""
     said = f"a record of {TOO_LARGE_BYTES:,} bytes was {f'refused at the producer ({why})' if why else 'taken'}"
     return Finding("refused_at_the_door", bool(why), said)
 
 
-def each_counted_once(scene: PoisonScene, strikes: Sequence[Strike]) -> Finding:
+def each_counted_once(environment: PoisonEnvironment, strikes: Sequence[Strike]) -> Finding:
     """Each poisoned record is one dead letter or one duplicate, and every sound one is a row."""
-    meant = {(sent.partition, sent.offset): record for record, sent in scene.placed if not sent.refused}
-    decoded = scene.decoded()
+    meant = {(sent.partition, sent.offset): record for record, sent in environment.placed if not sent.refused}
+    decoded = environment.decoded()
     wrong = list(miscounted(meant, decoded))
     if not all(strike.took for strike in strikes):
         wrong.append("the broker did not take all poison")
@@ -147,18 +147,18 @@ def miscounted(meant: Mapping[Place, MeantRecord], decoded: Decoded) -> Iterator
             return
 
 
-def poison_the_stream(scene: PoisonScene) -> list[Strike]:
+def poison_the_stream(environment: PoisonEnvironment) -> list[Strike]:
     """Undecodable, of a wrong schema, oversized, and said again: one strike for each kind."""
-    return scene.poison()
+    return environment.poison()
 
 
-DRILL: Drill[PoisonScene] = Drill(
+DRILL: Drill[PoisonEnvironment] = Drill(
     name="poison-records",
     claim="Poison in the stream does not stop the landing: each such record is counted once, in dead letters or "
     "duplicates, and everything else is there.",
     fault="undecodable, wrong, oversized and doubled records in the stream",
     layer="ingest",
-    scene=PoisonScene,
+    environment=PoisonEnvironment,
     steady=(kafka_works,),
     strike=poison_the_stream,
     within_s=120,

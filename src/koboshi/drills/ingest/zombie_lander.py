@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from koboshi.drills.drill import Drill, Finding, Strike
-from koboshi.drills.ingest.landing_scene import LandingScene, files_equal_the_controls
+from koboshi.drills.ingest.landing_environment import LandingEnvironment, files_equal_the_controls
 from koboshi.drills.kit.faults import resume, stop
 from koboshi.drills.kit.landed import kafka_works, landed_equals_the_broker
 from koboshi.errors import Fenced
@@ -16,11 +16,11 @@ from koboshi.errors import Fenced
 Row = tuple[int, int, int, int]
 
 
-def zombie_committed_nothing(scene: LandingScene, _strikes: Sequence[Strike]) -> Finding:
+def zombie_committed_nothing(environment: LandingEnvironment, _strikes: Sequence[Strike]) -> Finding:
     """I3: tokens never go back in the order of the commits, and the zombie was refused when it went on (65)."""
-    rows, code = committed_rows(scene.state_dir / "ledger.db", scene.topic.name), scene.first.ended(0)
+    rows, code = committed_rows(environment.state_dir / "ledger.db", environment.topic.name), environment.first.ended(0)
     wrong = token_gone_back(rows)
-    said = wrong or f"the zombie ended with {code}: {scene.first.last_words()}"
+    said = wrong or f"the zombie ended with {code}: {environment.first.last_words()}"
     return Finding("zombie_committed_nothing", not wrong and code == Fenced.exit_code, said)
 
 
@@ -49,14 +49,14 @@ def token_gone_back(rows: Sequence[Row]) -> str:
 LEASE_S, ENDS_WITHIN_S = 1.0, 60.0
 
 
-def stop_past_its_lease(scene: LandingScene) -> list[Strike]:
+def stop_past_its_lease(environment: LandingEnvironment) -> list[Strike]:
     """Stopped right before its commit; let go on when the next one has committed that very span and stands still."""
-    zombie = scene.first
+    zombie = environment.first
     strike = stop("lander", [zombie.pid], "its file in place, its row not written") if zombie.stopped() else None
     if strike is None:
         return []
-    time.sleep(scene.first_lease_s)
-    other = scene.next_lander("committed")
+    time.sleep(environment.first_lease_s)
+    other = environment.next_lander("committed")
     if not other.stopped():
         return []
     resume([zombie.pid])
@@ -66,12 +66,12 @@ def stop_past_its_lease(scene: LandingScene) -> list[Strike]:
     return [strike]
 
 
-DRILL: Drill[LandingScene] = Drill(
+DRILL: Drill[LandingEnvironment] = Drill(
     name="zombie-lander",
     claim="A lander that sleeps past its lease and wakes up beside its successor commits nothing any more.",
     fault="SIGSTOP of the lander past its lease, then SIGCONT",
     layer="ingest",
-    scene=partial(LandingScene, first_pause="renamed", first_lease_s=LEASE_S),
+    environment=partial(LandingEnvironment, first_pause="renamed", first_lease_s=LEASE_S),
     steady=(kafka_works,),
     strike=stop_past_its_lease,
     within_s=120,

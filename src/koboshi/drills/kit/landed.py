@@ -80,33 +80,33 @@ class Landing(Protocol):
 
 
 class UsesKafka(Protocol):
-    """A scene for which Kafka has to work."""
+    """A environment for which Kafka has to work."""
 
     settings: Settings
 
 
-def kafka_works(scene: UsesKafka) -> Finding:
+def kafka_works(environment: UsesKafka) -> Finding:
     """A record comes through it."""
-    health = probe_kafka(required(scene.settings.kafka.bootstrap_servers, "Kafka"))
+    health = probe_kafka(required(environment.settings.kafka.bootstrap_servers, "Kafka"))
     return Finding("kafka_works", health.ok, f"Kafka: {health.detail}")
 
 
-def landed_equals_the_broker(scene: Landing, _strikes: Sequence[Strike]) -> Finding:
+def landed_equals_the_broker(environment: Landing, _strikes: Sequence[Strike]) -> Finding:
     """Each offset is in exactly one file that counts; and the audit finds every record equal."""
-    wrong, records = list(scene.tally().wrong()) or _audited(scene), scene.tally().records
+    wrong, records = list(environment.tally().wrong()) or _audited(environment), environment.tally().records
     well = f"audit: equal in every partition, {records:,} records, each landed once"
     return Finding.unless("landed_equals_the_broker", wrong, well)
 
 
-def _audited(scene: Landing) -> list[str]:
+def _audited(environment: Landing) -> list[str]:
     """What the audit finds wrong; to find nothing to look at is wrong, too."""
-    ledger, broker = Ledger(scene.ledger_url), ConfluentBroker(scene.topic.bootstrap_servers)
+    ledger, broker = Ledger(environment.ledger_url), ConfluentBroker(environment.topic.bootstrap_servers)
     try:
-        verdicts = list(audit_topic(broker, scene.state_dir, spans.committed(ledger, scene.topic.name)))
+        verdicts = list(audit_topic(broker, environment.state_dir, spans.committed(ledger, environment.topic.name)))
     finally:
         broker.close()
         ledger.close()
     wrong = [f"audit: partition {v.partition} is {v.outcome} at offset {v.offset}" for v in verdicts if not v.stands]
     gone = [f"audit: partition {v.partition} is {v.outcome}" for v in verdicts if v.stands and v.outcome != "equal"]
-    silent = scene.topic.partitions - len(verdicts)
+    silent = environment.topic.partitions - len(verdicts)
     return [*wrong, *gone, *([f"the audit knows nothing of {silent} partitions"] if silent else [])]

@@ -42,7 +42,7 @@ def free_port() -> int:
 
 
 class OwnProcess:
-    """A command on a leash, with a log of its own. Starting it twice starts it again."""
+    """A command under a process guard, with a log of its own. Starting it twice starts it again."""
 
     def __init__(self, name: str, command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> None:
         """Nothing runs yet; the log is `<folder>/<name>.log`."""
@@ -66,11 +66,11 @@ class OwnProcess:
 
     @property
     def pid(self) -> int | None:
-        """The leash, which leads the group; None when nothing runs."""
+        """The process guard, which leads the group; None when nothing runs."""
         return self._process.pid if self._process else None
 
     def pids(self) -> list[int]:
-        """What runs on the leash, without the leash itself."""
+        """What runs under the process guard, without the process guard itself."""
         try:
             return [child.pid for child in psutil.Process(self.pid).children(recursive=True)] if self.pid else []
         except psutil.NoSuchProcess:

@@ -10,10 +10,10 @@ from koboshi.drills.kit.confluent_topic import OwnTopic
 from koboshi.drills.kit.faults import kill
 from koboshi.drills.kit.landed import Tally, kafka_works, landed_equals_the_broker, tally
 from koboshi.drills.kit.parts import and_healthy, processes_of
-from koboshi.drills.orchestration.task_scene import (
+from koboshi.drills.orchestration.task_environment import (
     ASK_S,
     STAGE_COMMAND,
-    TaskScene,
+    TaskEnvironment,
     airflow_is_ours_and_well,
     begun_after,
     every_step_was_done_once,
@@ -33,7 +33,7 @@ MOMENT_WITHIN_S = 120.0
 LOOK_S = 0.02
 
 
-class SchedulerScene:
+class SchedulerEnvironment:
     """Runs of `drill_ingest` and `drill_train` at once, in one workspace, with a topic that is filled before."""
 
     def __init__(
@@ -45,7 +45,7 @@ class SchedulerScene:
     ) -> None:
         """Nothing is done yet."""
         self.settings, self._say = settings, say
-        self.task = TaskScene(settings, say, job, stage)
+        self.task = TaskEnvironment(settings, say, job, stage)
         self.landing = Run("drill_ingest", self.task.run.run_id)
         self.topic = OwnTopic(required(settings.kafka.bootstrap_servers, "Kafka"), self.landing.run_id, PARTITIONS)
         self.task.beside = (self.landing,)
@@ -130,10 +130,10 @@ def _records() -> Iterator[tuple[int, bytes | None, bytes | None]]:
         yield number % PARTITIONS, b"%d" % number, b'{"number": %d}' % number
 
 
-def both_tasks_were_interrupted(scene: SchedulerScene, strikes: Sequence[Strike]) -> Finding:
+def both_tasks_were_interrupted(environment: SchedulerEnvironment, strikes: Sequence[Strike]) -> Finding:
     """The scheduler died each time, and both the landing and the training were tried again, and succeeded."""
-    task = scene.task
-    tries = {"land": task.airflow.tries(scene.landing, "land"), STAGE: task.airflow.tries(task.run, STAGE)}
+    task = environment.task
+    tries = {"land": task.airflow.tries(environment.landing, "land"), STAGE: task.airflow.tries(task.run, STAGE)}
     told = "; ".join(f"{name}: {', '.join(str(one.state) for one in of)}" for name, of in tries.items())
     again = all(len(of) > 1 and of[-1].state == "success" for of in tries.values())
     pids = {strike.pid for strike in strikes}
@@ -141,23 +141,23 @@ def both_tasks_were_interrupted(scene: SchedulerScene, strikes: Sequence[Strike]
     return Finding("both_tasks_were_interrupted", holds, f"tries of {told}")
 
 
-def trained_once(scene: SchedulerScene, _strikes: Sequence[Strike]) -> Finding:
+def trained_once(environment: SchedulerEnvironment, _strikes: Sequence[Strike]) -> Finding:
     """Ray had one job of this training, however often its task was tried."""
-    jobs = scene.task.ray.jobs(scene.task.folder)
+    jobs = environment.task.ray.jobs(environment.task.folder)
     told = ", ".join(f"{job.name} {job.status}" for job in jobs) or "none"
     holds = len(jobs) == 1 and jobs[0].status == "SUCCEEDED"
     return Finding("trained_once", holds, f"Ray ran {len(jobs)} job{'s' * (len(jobs) != 1)} for one training: {told}")
 
 
-DRILL: Drill[SchedulerScene] = Drill(
+DRILL: Drill[SchedulerEnvironment] = Drill(
     name="scheduler-killed",
     claim="When Airflow's scheduler is killed in the middle of a landing and of a training, both runs end green: each "
     "record is landed once, and nothing is trained twice.",
     fault="SIGKILL of the scheduler in the middle of a landing, and again in the middle of a training",
     layer="orchestration",
-    scene=SchedulerScene,
+    environment=SchedulerEnvironment,
     steady=(of("task", airflow_is_ours_and_well), kafka_works, of("task", ray_has_nodes), of("task", ray_is_idle)),
-    strike=SchedulerScene.kill_the_scheduler_twice,
+    strike=SchedulerEnvironment.kill_the_scheduler_twice,
     within_s=420,
     verdict=(
         both_tasks_were_interrupted,

@@ -15,7 +15,7 @@ from koboshi.ledger.steps import CommittedStep
 from koboshi.settings import load_settings, required
 from koboshi.sinks.terminal import to_terminal
 from koboshi.training import TrainingSpec
-from koboshi.training.attach import Attained, Jobs, Submission, attain
+from koboshi.training.attach import Jobs, Submission, TrainingResult, ensure_trained
 from koboshi.training.on_ray.ray_submit import RayJobs, submission
 
 STAGE = "train"
@@ -46,18 +46,20 @@ RESULT = "trained/steps.json"
 class Attain(Protocol):
     """Has a training done."""
 
-    def __call__(self, spec: TrainingSpec, jobs: Jobs, ledger: Ledger, submission: Submission, emit: Sink) -> Attained:
-        """See `koboshi.training.attach.attain`."""
+    def __call__(
+        self, spec: TrainingSpec, jobs: Jobs, ledger: Ledger, submission: Submission, emit: Sink
+    ) -> TrainingResult:
+        """See `koboshi.training.attach.ensure_trained`."""
 
 
-def train(attain: Attain = attain) -> None:
+def train(ensure_trained: Attain = ensure_trained) -> None:
     """Train what the workspace's specification says, by the job script in argv[1]."""
     settings = load_settings()
     spec = TrainingSpec.from_json((settings.project / SPECIFICATION).read_text())
     jobs = RayJobs(required(settings.ray.jobs_url, "Ray"), settings.ray.token_path)
     ledger = Ledger(spec.place.ledger_url)
-    attained = attain(spec, jobs, ledger, submission(spec, Path(sys.argv[1])), to_terminal)
-    publish_bytes(settings.project / RESULT, json.dumps(_digests(attained.units), indent=1).encode())
+    result = ensure_trained(spec, jobs, ledger, submission(spec, Path(sys.argv[1])), to_terminal)
+    publish_bytes(settings.project / RESULT, json.dumps(_digests(result.units), indent=1).encode())
 
 
 def _digests(units: Mapping[str, list[CommittedStep]]) -> dict[str, str]:

@@ -11,7 +11,7 @@ from koboshi.drills.drill import Drill, Event, Evidence, Finding, Strike
 from koboshi.drills.kit.aiohttp_load import OK, Questions, per_second
 from koboshi.drills.kit.own_run import OwnProcess, free_port
 from koboshi.drills.serving.envoy_gateway import own_gateway
-from koboshi.drills.serving.load_scene import LoadScene, all_answered, all_right, wait_until
+from koboshi.drills.serving.load_environment import LoadEnvironment, all_answered, all_right, wait_until
 from koboshi.errors import Unavailable
 from koboshi.probes.http_json import call
 from koboshi.probes.mlflow_probe import probe_mlflow
@@ -23,7 +23,7 @@ LOOKED_AT_WITHIN_S, LOOK_S = 60.0, 0.2
 KOBOSHI_SERVE = (str(Path(sys.executable).with_name("koboshi")), "serve")
 
 
-class ReleaseScene(LoadScene):
+class ReleaseEnvironment(LoadEnvironment):
     """Two replicas; versions 1 (served) and 4 (good), between them 2 (to be corrupted) and 3 (to be falsified)."""
 
     def __init__(
@@ -177,64 +177,64 @@ class ReleaseScene(LoadScene):
 REASONS = {CORRUPT: ("digest", "bytes"), FALSE: ("answers its own example otherwise", "answers")}
 
 
-def registry_answers(scene: ReleaseScene) -> Finding:
+def registry_answers(environment: ReleaseEnvironment) -> Finding:
     """MLflow does real work, and keeps its artefacts on this machine, where they can be spoilt."""
-    health = probe_mlflow(required(scene.settings.mlflow.tracking_uri, "MLflow"))
+    health = probe_mlflow(required(environment.settings.mlflow.tracking_uri, "MLflow"))
     if not health.ok:
         return Finding("registry_answers", False, f"MLflow does not answer: {health.detail}")
-    here = scene.artefacts.is_dir() or (scene.settings.state_dir / "mlflow").is_dir()
-    said = "MLflow answers" if here else f"MLflow keeps its artefacts elsewhere, not in {scene.artefacts}"
+    here = environment.artefacts.is_dir() or (environment.settings.state_dir / "mlflow").is_dir()
+    said = "MLflow answers" if here else f"MLflow keeps its artefacts elsewhere, not in {environment.artefacts}"
     return Finding("registry_answers", here, said)
 
 
-def bad_versions_are_refused(scene: ReleaseScene, strikes: Sequence[Strike]) -> Finding:
+def bad_versions_are_refused(environment: ReleaseEnvironment, strikes: Sequence[Strike]) -> Finding:
     """Each replica refuses each bad version for its own reason, and says so in `/version` and in its log."""
-    missing = [*(str(strike) + " did not take" for strike in strikes if not strike.took), *_missing(scene)]
+    missing = [*(str(strike) + " did not take" for strike in strikes if not strike.took), *_missing(environment)]
     return Finding.unless(
         "bad_versions_are_refused",
         missing,
-        f"{', '.join(scene.ports)} refused versions {CORRUPT} and {FALSE}, and said why",
+        f"{', '.join(environment.ports)} refused versions {CORRUPT} and {FALSE}, and said why",
     )
 
 
-def _missing(scene: ReleaseScene) -> Iterator[str]:
+def _missing(environment: ReleaseEnvironment) -> Iterator[str]:
     for version, (word, what) in REASONS.items():
-        refusals, logged = scene.refusals(version), scene.logged(version)
-        for name in scene.ports:
+        refusals, logged = environment.refusals(version), environment.logged(version)
+        for name in environment.ports:
             if word not in refusals.get(name, ""):
                 yield f"{name} did not refuse version {version} because of its {what}"
             elif name not in logged:
                 yield f"{name} refused version {version}, its log does not say so"
 
 
-def bad_versions_never_answer(scene: ReleaseScene, _strikes: Sequence[Strike]) -> Finding:
+def bad_versions_never_answer(environment: ReleaseEnvironment, _strikes: Sequence[Strike]) -> Finding:
     """No prediction names a bad version."""
-    bad = [a for a in scene.answers if a.status == OK and a.version in {str(CORRUPT), str(FALSE)}]
+    bad = [a for a in environment.answers if a.status == OK and a.version in {str(CORRUPT), str(FALSE)}]
     named = ", ".join(sorted({answer.version for answer in bad}))
     said = f"{len(bad):,} predictions came from version {named}" if bad else "no prediction came from a bad version"
     return Finding("bad_versions_never_answer", not bad, said)
 
 
-def good_version_is_taken(scene: ReleaseScene, _strikes: Sequence[Strike]) -> Finding:
+def good_version_is_taken(environment: ReleaseEnvironment, _strikes: Sequence[Strike]) -> Finding:
     """In the end every replica serves the good version, and it answers."""
-    answered = sum(answer.version == str(GOOD) for answer in scene.answers)
-    holds = scene.serve(GOOD) and answered > 0
+    answered = sum(answer.version == str(GOOD) for answer in environment.answers)
+    holds = environment.serve(GOOD) and answered > 0
     said = f"version {GOOD} gave {answered:,} predictions" if holds else f"not every replica took version {GOOD}"
     return Finding("good_version_is_taken", holds, said)
 
 
-def set_bad_versions(scene: ReleaseScene) -> list[Strike]:
+def set_bad_versions(environment: ReleaseEnvironment) -> list[Strike]:
     """One after the other, each until every replica has looked at it."""
-    return [scene.corrupt(), scene.falsify()]
+    return [environment.corrupt(), environment.falsify()]
 
 
-DRILL: Drill[ReleaseScene] = Drill(
+DRILL: Drill[ReleaseEnvironment] = Drill(
     name="bad-version",
     claim="A version whose bytes or whose answers are not those that were recorded is refused by every replica, which "
     "says why, while the version before answers every request; a good one is taken then.",
     fault="a corrupt version and a false one, set as champion by hand",
     layer="serving",
-    scene=ReleaseScene,
+    environment=ReleaseEnvironment,
     steady=(registry_answers,),
     strike=set_bad_versions,
     within_s=180,

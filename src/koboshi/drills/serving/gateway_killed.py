@@ -10,10 +10,10 @@ from koboshi.drills.drill import Drill, Event, Evidence, Finding, Strike
 from koboshi.drills.kit.aiohttp_load import OK, Answer, Load, Questions, per_second
 from koboshi.drills.kit.faults import kill
 from koboshi.drills.serving.envoy_gateway import MakeGateway, stack_gateway
-from koboshi.drills.serving.load_scene import (
+from koboshi.drills.serving.load_environment import (
     LOOK_S,
     RATE,
-    LoadScene,
+    LoadEnvironment,
     all_answered,
     all_right,
     champion_is_served,
@@ -47,7 +47,7 @@ class RetryingLoad(Load):
             await asyncio.sleep(AGAIN_AFTER_S)
 
 
-class GatewayScene(LoadScene):
+class GatewayEnvironment(LoadEnvironment):
     """The champion is asked through a gateway that is killed; somebody has to start it again."""
 
     def __init__(
@@ -104,31 +104,31 @@ def _good(answer: Answer) -> bool:
     return answer.status == OK
 
 
-def gateway_was_away(scene: GatewayScene, strikes: Sequence[Strike]) -> Finding:
+def gateway_was_away(environment: GatewayEnvironment, strikes: Sequence[Strike]) -> Finding:
     """The fault was felt: the killed processes are gone, and the clients' tries were refused or lost."""
-    refused, holds = len(scene.refused), strikes[0].took and len(scene.refused) > 0
+    refused, holds = len(environment.refused), strikes[0].took and len(environment.refused) > 0
     return Finding("gateway_was_away", holds, f"process {strikes[0].pid} is gone; {refused:,} tries came to nothing")
 
 
-def endpoint_is_back(scene: GatewayScene, strikes: Sequence[Strike]) -> Finding:
+def endpoint_is_back(environment: GatewayEnvironment, strikes: Sequence[Strike]) -> Finding:
     """Other processes listen, and answer again within the time that is allowed."""
-    now, back_s = tuple(scene.gateway.pids()), scene.back_s()
-    if back_s is None or not now or set(now) & set(scene.killed):
+    now, back_s = tuple(environment.gateway.pids()), environment.back_s()
+    if back_s is None or not now or set(now) & set(environment.killed):
         return Finding("endpoint_is_back", False, f"the gateway's processes: {', '.join(map(str, now)) or 'none'}")
     after_s = back_s - strikes[0].at_s
     said = f"process {now[0]} answered {after_s:.1f} s after the strike, of at most {BACK_WITHIN_S:.0f} s"
     return Finding("endpoint_is_back", after_s <= BACK_WITHIN_S, said)
 
 
-DRILL: Drill[GatewayScene] = Drill(
+DRILL: Drill[GatewayEnvironment] = Drill(
     name="gateway-killed",
     claim="When the gateway is killed under load it is back within half a minute, and clients that ask again get every "
     "prediction, and the right one.",
     fault="SIGKILL of the gateway under a steady load",
     layer="serving",
-    scene=GatewayScene,
+    environment=GatewayEnvironment,
     steady=(champion_is_served, gateway_has_all_replicas),
-    strike=GatewayScene.kill_the_gateway,
+    strike=GatewayEnvironment.kill_the_gateway,
     within_s=120,
     verdict=(gateway_was_away, endpoint_is_back, all_answered, all_right),
 )

@@ -2,22 +2,27 @@
 
 from koboshi.drills.drill import Drill, Strike
 from koboshi.drills.kit.parts import kill_part
-from koboshi.drills.serving.load_scene import all_answered, all_right, champion_is_served, gateway_has_all_replicas
-from koboshi.drills.serving.replica_scene import ServingScene, share_is_back, struck_replica_fell_silent
+from koboshi.drills.serving.load_environment import (
+    all_answered,
+    all_right,
+    champion_is_served,
+    gateway_has_all_replicas,
+)
+from koboshi.drills.serving.replica_environment import ServingEnvironment, share_is_back, struck_replica_fell_silent
 
 
-def kill_a_replica(scene: ServingScene) -> list[Strike | None]:
+def kill_a_replica(environment: ServingEnvironment) -> list[Strike | None]:
     """SIGKILL to all processes of one replica, in the middle of the load."""
-    return [kill_part(scene.settings, scene.victim)]
+    return [kill_part(environment.settings, environment.victim)]
 
 
-DRILL: Drill[ServingScene] = Drill(
+DRILL: Drill[ServingEnvironment] = Drill(
     name="replica-killed",
     claim="While a replica is killed under load every prediction is answered, and right; it comes back and takes its "
     "share again.",
     fault="SIGKILL of a replica under a steady load",
     layer="serving",
-    scene=ServingScene,
+    environment=ServingEnvironment,
     steady=(champion_is_served, gateway_has_all_replicas),
     strike=kill_a_replica,
     within_s=240,

@@ -3,24 +3,29 @@
 from koboshi.drills.drill import Drill, Strike
 from koboshi.drills.kit.faults import resume, stop
 from koboshi.drills.kit.parts import processes_of
-from koboshi.drills.serving.load_scene import all_answered, all_right, champion_is_served, gateway_has_all_replicas
-from koboshi.drills.serving.replica_scene import ServingScene, share_is_back, struck_replica_fell_silent
+from koboshi.drills.serving.load_environment import (
+    all_answered,
+    all_right,
+    champion_is_served,
+    gateway_has_all_replicas,
+)
+from koboshi.drills.serving.replica_environment import ServingEnvironment, share_is_back, struck_replica_fell_silent
 
 
-def stop_a_replica(scene: ServingScene) -> list[Strike | None]:
+def stop_a_replica(environment: ServingEnvironment) -> list[Strike | None]:
     """SIGSTOP to all processes of one replica; SIGCONT once the others have answered without it for a while."""
-    pids = processes_of(scene.settings, scene.victim)
-    scene.heals_by(lambda: resume(pids))
-    return [stop(scene.victim, pids)]
+    pids = processes_of(environment.settings, environment.victim)
+    environment.heals_by(lambda: resume(pids))
+    return [stop(environment.victim, pids)]
 
 
-DRILL: Drill[ServingScene] = Drill(
+DRILL: Drill[ServingEnvironment] = Drill(
     name="replica-stopped",
     claim="While a replica hangs under load every prediction is answered, and right; when it goes on it takes its "
     "share again.",
     fault="SIGSTOP of a replica under a steady load",
     layer="serving",
-    scene=ServingScene,
+    environment=ServingEnvironment,
     steady=(champion_is_served, gateway_has_all_replicas),
     strike=stop_a_replica,
     within_s=240,

@@ -11,10 +11,10 @@ from pathlib import Path
 from koboshi.drills.drill import Drill, Event, Evidence, Finding, Strike, of
 from koboshi.drills.kit.aiohttp_load import OK, per_second
 from koboshi.drills.kit.parts import hold_down, is_ours, kill_part, let_up, why_not_healthy
-from koboshi.drills.serving import load_scene
+from koboshi.drills.serving import load_environment
 from koboshi.drills.tracking.tracker_witness import TrackerWitness, ghosts
 from koboshi.drills.training.training_checks import ray_has_nodes, ray_is_idle
-from koboshi.drills.training.training_scene import TrainingScene
+from koboshi.drills.training.training_environment import TrainingEnvironment
 from koboshi.errors import Transient, Unavailable
 from koboshi.ledger import Ledger
 from koboshi.probes.mlflow_probe import probe_mlflow
@@ -34,7 +34,7 @@ RECORDED = "recoveries"  # a metric that is told once a training has ended
 LOOK_S, AGAIN_AFTER_S = 0.05, 2.0
 
 
-class TrackerScene(TrainingScene):
+class TrackerEnvironment(TrainingEnvironment):
     """The training is told of in an experiment of its own, which is removed; the champion is only asked.
 
     It is followed and handed over as the stage `train` of a pipeline does it, with an outbox of its own; once MLflow is
@@ -44,7 +44,7 @@ class TrackerScene(TrainingScene):
     def __init__(self, settings: Settings, say: Callable[[str], None], job: Path | None = None) -> None:
         """Nothing is done yet."""
         super().__init__(settings, say, job)
-        self.serving = load_scene.LoadScene(settings, say, requests=0, rate=RATE)
+        self.serving = load_environment.LoadEnvironment(settings, say, requests=0, rate=RATE)
         self.uri = required(settings.mlflow.tracking_uri, "MLflow")
         self.witness = TrackerWitness(self.uri, f"drill-{self.folder.name}")
         self.refusals: list[float] = []
@@ -195,69 +195,71 @@ ANSWERS = 100
 PLACES = 4  # as the job's log gives metrics
 
 
-def mlflow_is_ours_and_well(scene: TrackerScene) -> Finding:
+def mlflow_is_ours_and_well(environment: TrackerEnvironment) -> Finding:
     """Its processes are this stack's own, and a run can be written and read."""
-    if not is_ours(scene.settings, TRACKER):
+    if not is_ours(environment.settings, TRACKER):
         return Finding("mlflow_is_ours_and_well", False, "no MLflow of this stack runs: start it with `koboshi up`")
-    health = probe_mlflow(scene.uri)
+    health = probe_mlflow(environment.uri)
     return Finding("mlflow_is_ours_and_well", health.ok, f"MLflow: {health.detail}")
 
 
-def all_answered(scene: TrackerScene, strikes: Sequence[Strike]) -> Finding:
+def all_answered(environment: TrackerEnvironment, strikes: Sequence[Strike]) -> Finding:
     """Not one request failed, and many were answered while MLflow was away."""
-    found, while_down = load_scene.all_answered(scene.serving, strikes), scene.answered_while_down()
+    found, while_down = load_environment.all_answered(environment.serving, strikes), environment.answered_while_down()
     said = f"{found.said}; {while_down:,} of them while MLflow was away"
     return Finding(found.check, found.holds and while_down >= ANSWERS, said)
 
 
-def tracker_died_twice(scene: TrackerScene, strikes: Sequence[Strike]) -> Finding:
+def tracker_died_twice(environment: TrackerEnvironment, strikes: Sequence[Strike]) -> Finding:
     """Two processes of MLflow are gone. Where it is back within its client's patience, no delivery is refused."""
     pids = {strike.pid for strike in strikes}
     holds = all(strike.took for strike in strikes) and len(pids) == len(strikes)
-    refused = f"the delivery had to be tried again {len(scene.refusals)} times"
+    refused = f"the delivery had to be tried again {len(environment.refusals)} times"
     said = f"processes {', '.join(map(str, sorted(pids, key=str)))} are gone; {refused}"
     return Finding("tracker_died_twice", holds, said)
 
 
-def it_waited_in_the_outbox(scene: TrackerScene, _strikes: Sequence[Strike]) -> Finding:
+def it_waited_in_the_outbox(environment: TrackerEnvironment, _strikes: Sequence[Strike]) -> Finding:
     """The training ended while MLflow was away, and its record was a file on disk until MLflow had it."""
-    (struck, back), *_ = [*scene.downs, (0.0, 0.0)]
-    early = back - scene.trained_s
-    holds = struck < scene.trained_s < back and scene.waited == [1] and scene.waiting() == 0
-    waited = f"{sum(scene.waited)} entries waited in the outbox then, {scene.waiting()} are there now"
+    (struck, back), *_ = [*environment.downs, (0.0, 0.0)]
+    early = back - environment.trained_s
+    holds = struck < environment.trained_s < back and environment.waited == [1] and environment.waiting() == 0
+    waited = f"{sum(environment.waited)} entries waited in the outbox then, {environment.waiting()} are there now"
     said = f"the training ended {early:.1f} s before MLflow was back; {waited}"
     return Finding("it_waited_in_the_outbox", holds, said)
 
 
-def one_run_each_and_no_ghost(scene: TrackerScene, _strikes: Sequence[Strike]) -> Finding:
+def one_run_each_and_no_ghost(environment: TrackerEnvironment, _strikes: Sequence[Strike]) -> Finding:
     """One parent, one child of it for each unit, all finished, each with one model that is ready; and nothing else."""
-    wrong = list(ghosts(scene.witness, scene.spec.key, scene.units))
+    wrong = list(ghosts(environment.witness, environment.spec.key, environment.units))
     return Finding.unless(
         "one_run_each_and_no_ghost",
         wrong,
-        f"one parent and {len(scene.units)} children, finished, each with one ready model",
+        f"one parent and {len(environment.units)} children, finished, each with one ready model",
     )
 
 
-def every_metric_is_there(scene: TrackerScene, _strikes: Sequence[Strike]) -> Finding:
+def every_metric_is_there(environment: TrackerEnvironment, _strikes: Sequence[Strike]) -> Finding:
     """In finished runs each step's metrics are there once, as the job's own log told them when the step was done."""
-    told = _told_by_the_job([line for _, line in scene.heard])
+    told = _told_by_the_job([line for _, line in environment.heard])
     wrong, values = [], 0
-    for run in (run for run in scene.witness.runs() if run.status == "FINISHED"):
+    for run in (run for run in environment.witness.runs() if run.status == "FINISHED"):
         for metric, steps in told[run.unit].items():
-            found = [(step, round(value, PLACES)) for step, value in scene.witness.history(run, metric)]
+            found = [(step, round(value, PLACES)) for step, value in environment.witness.history(run, metric)]
             values += len(found)
             if found != sorted(steps.items()):
                 wrong.append(f"{metric} of {run.unit} has {len(found)} values, the job told {len(steps)}")
-    if missing := [unit for unit in scene.units if len(next(iter(told[unit].values()), ())) != _steps(scene, unit)]:
+    if missing := [
+        unit for unit in environment.units if len(next(iter(told[unit].values()), ())) != _steps(environment, unit)
+    ]:
         wrong.append(f"the job's log does not tell of every step of {', '.join(missing)}")
     if values == 0:
         wrong.append("no finished run has a metric of a step")
     return Finding.unless("every_metric_is_there", wrong, f"{values} values by step, as the job told them, each once")
 
 
-def _steps(scene: TrackerScene, unit: str) -> int:
-    return scene.spec.units[unit].steps
+def _steps(environment: TrackerEnvironment, unit: str) -> int:
+    return environment.spec.units[unit].steps
 
 
 def _told_by_the_job(lines: Sequence[str]) -> Mapping[str, dict[str, dict[int, float]]]:
@@ -270,20 +272,20 @@ def _told_by_the_job(lines: Sequence[str]) -> Mapping[str, dict[str, dict[int, f
     return told
 
 
-DRILL: Drill[TrackerScene] = Drill(
+DRILL: Drill[TrackerEnvironment] = Drill(
     name="tracker-killed",
     claim="While MLflow is away predictions go on, all right, and the training runs to its end; the outbox delivers "
     "its record afterwards, without a ghost run, also when MLflow dies in the middle of that.",
     fault="SIGKILL of MLflow in the middle of a training, to be away beyond its end, and again in the delivery",
     layer="tracking",
-    scene=TrackerScene,
-    steady=(mlflow_is_ours_and_well, of("serving", load_scene.champion_is_served), ray_has_nodes, ray_is_idle),
-    strike=TrackerScene.kill_the_tracker_twice,
+    environment=TrackerEnvironment,
+    steady=(mlflow_is_ours_and_well, of("serving", load_environment.champion_is_served), ray_has_nodes, ray_is_idle),
+    strike=TrackerEnvironment.kill_the_tracker_twice,
     within_s=300,
     verdict=(
         tracker_died_twice,
         all_answered,
-        of("serving", load_scene.all_right),
+        of("serving", load_environment.all_right),
         it_waited_in_the_outbox,
         one_run_each_and_no_ghost,
         every_metric_is_there,

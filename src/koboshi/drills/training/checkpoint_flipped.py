@@ -11,12 +11,12 @@ from koboshi.drills.training.training_checks import (
     step_names,
     told,
 )
-from koboshi.drills.training.training_scene import TrainingScene
+from koboshi.drills.training.training_environment import TrainingEnvironment
 from koboshi.drills.training.witnesses import counts
 from koboshi.training.on_ray import step_name
 
 
-class FlippedCheckpointScene(TrainingScene):
+class FlippedCheckpointEnvironment(TrainingEnvironment):
     """A training whose worker dies when the checkpoint that its unit would go on from is not what it was."""
 
     def flip_and_kill(self) -> list[Strike | None]:
@@ -33,17 +33,17 @@ class FlippedCheckpointScene(TrainingScene):
         return [flipped, kill(self.doing, [caught.process.pid], str(caught))]
 
 
-def went_on_from_the_step_before(scene: FlippedCheckpointScene, strikes: Sequence[Strike]) -> Finding:
+def went_on_from_the_step_before(environment: FlippedCheckpointEnvironment, strikes: Sequence[Strike]) -> Finding:
     """The rotten step ended well twice, each other one once, and only the struck one came to nothing."""
-    tasks, rotten = told(scene, more=2), step_name(scene.victim, scene.step - 1)
+    tasks, rotten = told(environment, more=2), step_name(environment.victim, environment.step - 1)
     ran = counts(tasks)
     wrong = [
         f"{name} ended well {ran[name, 'FINISHED']} times"
-        for name in step_names(scene)
+        for name in step_names(environment)
         if ran[name, "FINISHED"] != (2 if name == rotten else 1)
     ]
     lost = [task.name for task in tasks if task.state != "FINISHED"]
-    if lost != [step_name(scene.victim, scene.step)]:
+    if lost != [step_name(environment.victim, environment.step)]:
         wrong.append(f"what came to nothing was {', '.join(lost) or 'no step'}")
     if not all(strike.took for strike in strikes):
         wrong.append("a fault did not take")
@@ -52,15 +52,15 @@ def went_on_from_the_step_before(scene: FlippedCheckpointScene, strikes: Sequenc
     )
 
 
-DRILL: Drill[FlippedCheckpointScene] = Drill(
+DRILL: Drill[FlippedCheckpointEnvironment] = Drill(
     name="checkpoint-flipped",
     claim="A checkpoint that is not what was committed is noticed before it is used, its step is done again from the "
     "one before, and the training ends with the undisturbed models.",
     fault="a flipped byte in the newest checkpoint, and SIGKILL of its unit's worker",
     layer="training",
-    scene=FlippedCheckpointScene,
+    environment=FlippedCheckpointEnvironment,
     steady=(ray_has_nodes, ray_is_idle),
-    strike=FlippedCheckpointScene.flip_and_kill,
+    strike=FlippedCheckpointEnvironment.flip_and_kill,
     within_s=120,
     verdict=(went_on_from_the_step_before, predictions_equal_the_control),
     faults=2,

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from koboshi.drills.drill import Drill, Evidence, Finding, Strike
 from koboshi.drills.kit.faults import kill
 from koboshi.drills.training.training_checks import predictions_equal_the_control, ray_has_nodes, ray_is_idle
-from koboshi.drills.training.training_scene import TrainingScene, next_attempt_evidence
+from koboshi.drills.training.training_environment import TrainingEnvironment, next_attempt_evidence
 
 
-class DriverScene(TrainingScene):
+class DriverEnvironment(TrainingEnvironment):
     """A training whose driver is killed: the next attempt goes on, and the cluster remembers the first one."""
 
     def kill_the_driver(self) -> list[Strike | None]:
@@ -22,19 +22,19 @@ class DriverScene(TrainingScene):
         return next_attempt_evidence(self, super().evidence(strikes), strikes)
 
 
-def next_attempt_took_over(scene: DriverScene, strikes: Sequence[Strike]) -> Finding:
+def next_attempt_took_over(environment: DriverEnvironment, strikes: Sequence[Strike]) -> Finding:
     """The driver's process is gone, and Ray had two jobs of this training: the first failed, the second succeeded."""
-    jobs = sorted((job.name, job.status) for job in scene.ray.jobs(scene.folder))
-    wanted = [(scene.spec.job_name(1), "FAILED"), (scene.spec.job_name(2), "SUCCEEDED")]
+    jobs = sorted((job.name, job.status) for job in environment.ray.jobs(environment.folder))
+    wanted = [(environment.spec.job_name(1), "FAILED"), (environment.spec.job_name(2), "SUCCEEDED")]
     said = "jobs: " + ", ".join(f"{name} {status}" for name, status in jobs)
     return Finding("next_attempt_took_over", strikes[0].took and jobs == wanted, said)
 
 
-def no_step_on_file_was_done_again(scene: DriverScene, strikes: Sequence[Strike]) -> Finding:
+def no_step_on_file_was_done_again(environment: DriverEnvironment, strikes: Sequence[Strike]) -> Finding:
     """By the files that the drill has watched: it went on from where it had been."""
-    kept = sum(max(0, highest - 1) for highest in scene.files.reached(strikes[0].at_s).values())
-    wrong = [f"{step} is nowhere" for step in scene.missing_steps()]
-    wrong += [f"{step} was done again" for step in scene.done_again(strikes)]
+    kept = sum(max(0, highest - 1) for highest in environment.files.reached(strikes[0].at_s).values())
+    wrong = [f"{step} is nowhere" for step in environment.missing_steps()]
+    wrong += [f"{step} was done again" for step in environment.done_again(strikes)]
     if not kept:
         wrong.append("nothing had been committed when the fault struck")
     return Finding.unless(
@@ -42,15 +42,15 @@ def no_step_on_file_was_done_again(scene: DriverScene, strikes: Sequence[Strike]
     )
 
 
-DRILL: Drill[DriverScene] = Drill(
+DRILL: Drill[DriverEnvironment] = Drill(
     name="driver-killed",
     claim="When the driver of a training is killed the next attempt takes over its lease and its committed steps, and "
     "ends with the undisturbed models.",
     fault="SIGKILL of the job's driver in the middle of a step",
     layer="training",
-    scene=DriverScene,
+    environment=DriverEnvironment,
     steady=(ray_has_nodes, ray_is_idle),
-    strike=DriverScene.kill_the_driver,
+    strike=DriverEnvironment.kill_the_driver,
     within_s=180,
     verdict=(next_attempt_took_over, no_step_on_file_was_done_again, predictions_equal_the_control),
 )

@@ -1,4 +1,4 @@
-"""The scene of a cut between Ray's head and a node that trains, the driver, and who follows the job.
+"""The environment of a cut between Ray's head and a node that trains, the driver, and who follows the job.
 
 Three things reach the head through proxies: a node of the drill's own (its raylet and its workers), the training's
 driver, and the follower of the job. What Ray's workers say to each other does not pass the head, and cannot be put
@@ -23,7 +23,7 @@ from koboshi.drills.training.training_checks import (
     step_names,
     told,
 )
-from koboshi.drills.training.training_scene import TrainingScene
+from koboshi.drills.training.training_environment import TrainingEnvironment
 from koboshi.drills.training.witnesses import ENDED_BY_POOL, counts
 from koboshi.errors import Unavailable
 from koboshi.events import in_words
@@ -32,7 +32,7 @@ from koboshi.refs import DatasetRef
 from koboshi.settings import Settings, required
 from koboshi.stack.parts.ray import STEP_MARK, title
 from koboshi.training import UnitSpec
-from koboshi.training.attach import Jobs, Submission, attain
+from koboshi.training.attach import Jobs, Submission, ensure_trained
 from koboshi.training.on_ray.ray_submit import RayJobs, submission
 
 NODE = "ray-node-1-cut"  # in the order of names the second: the pool's first worker is started there
@@ -47,7 +47,7 @@ LOOK_S, ASK_S = 0.01, 0.5
 WAITING = "waiting for at most"
 
 
-class CutTrainingScene(TrainingScene):
+class CutTrainingEnvironment(TrainingEnvironment):
     """The training is long enough for most of it to come after the cut."""
 
     def __init__(
@@ -153,7 +153,7 @@ class CutTrainingScene(TrainingScene):
         url = f"http://127.0.0.1:{self._api.listen}"
         jobs = self._make_jobs(url, self.settings.ray.token_path, ANSWER_WITHIN_S)
         with closing(Ledger(self.spec.place.ledger_url)) as ledger:
-            attain(self.spec, jobs, ledger, start, in_words(self._hear))
+            ensure_trained(self.spec, jobs, ledger, start, in_words(self._hear))
 
     def _chosen(self, units: Mapping[str, UnitSpec], _table: DatasetRef) -> Mapping[str, UnitSpec]:
         return {name: dataclasses.replace(unit, steps=unit.steps * LONGER) for name, unit in units.items()}
@@ -212,54 +212,54 @@ def _proxy(address: str) -> TcpProxy:
     return TcpProxy(host, int(port))
 
 
-def silence_was_noticed(scene: CutTrainingScene, strikes: Sequence[Strike]) -> Finding:
+def silence_was_noticed(environment: CutTrainingEnvironment, strikes: Sequence[Strike]) -> Finding:
     """Bytes were swallowed on both ways, and the follower stopped waiting for an answer before the network was back."""
-    noticed = scene.noticed_s(strikes)
+    noticed = environment.noticed_s(strikes)
     holds = all(strike.took for strike in strikes) and noticed is not None
     after = f"after {noticed - strikes[0].at_s:.1f} s" if noticed else "never"
-    head, api = scene.swallowed
-    said = f"{head:,} and {api:,} bytes were swallowed in {scene.silent_s:.0f} s; the follower noticed {after}"
+    head, api = environment.swallowed
+    said = f"{head:,} and {api:,} bytes were swallowed in {environment.silent_s:.0f} s; the follower noticed {after}"
     return Finding(
-        "silence_was_noticed", holds, f"{said}; {scene.done_while_silent(strikes)} steps were done meanwhile"
+        "silence_was_noticed", holds, f"{said}; {environment.done_while_silent(strikes)} steps were done meanwhile"
     )
 
 
-def node_did_its_part(scene: CutTrainingScene, _strikes: Sequence[Strike]) -> Finding:
+def node_did_its_part(environment: CutTrainingEnvironment, _strikes: Sequence[Strike]) -> Finding:
     """The node behind the proxy is still the same one, and steps were done there; no worker died anywhere."""
-    actors = scene.actors()
-    there = {actor.id for actor in actors if actor.node == scene.node_id}
-    done = [task for task in told(scene, more=0) if task.actor in there and task.state == "FINISHED"]
+    actors = environment.actors()
+    there = {actor.id for actor in actors if actor.node == environment.node_id}
+    done = [task for task in told(environment, more=0) if task.actor in there and task.state == "FINISHED"]
     died = [actor.name for actor in actors if actor.pid and actor.state == "DEAD" and actor.death != ENDED_BY_POOL]
     said = f"{len(done)} steps were done on {NODE}" + (f"; workers died: {', '.join(died)}" if died else "")
     return Finding("node_did_its_part", bool(done) and not died, said)
 
 
-def one_job(scene: CutTrainingScene, _strikes: Sequence[Strike]) -> Finding:
+def one_job(environment: CutTrainingEnvironment, _strikes: Sequence[Strike]) -> Finding:
     """Silence was not taken for absence: Ray had one job of this training."""
-    jobs = scene.ray.jobs(scene.folder)
+    jobs = environment.ray.jobs(environment.folder)
     told_of = ", ".join(f"{job.name} {job.status}" for job in jobs) or "none"
     holds = [job.status for job in jobs] == ["SUCCEEDED"]
     return Finding("one_job", holds, f"Ray ran {len(jobs)} job{'s' * (len(jobs) != 1)} for one training: {told_of}")
 
 
-def nothing_was_lost_or_doubled(scene: CutTrainingScene, strikes: Sequence[Strike]) -> Finding:
+def nothing_was_lost_or_doubled(environment: CutTrainingEnvironment, strikes: Sequence[Strike]) -> Finding:
     """Each step ended well once, by what Ray ran; and its file was written once, by what the drill saw."""
-    ran, names = counts(told(scene, more=0)), step_names(scene)
+    ran, names = counts(told(environment, more=0)), step_names(environment)
     wrong = [f"{name} ended well {ran[name, 'FINISHED']} times" for name in names if ran[name, "FINISHED"] != 1]
-    wrong += [f"{step} is nowhere" for step in scene.missing_steps()]
-    wrong += [f"{step} was done again" for step in scene.done_again(strikes)]
+    wrong += [f"{step} is nowhere" for step in environment.missing_steps()]
+    wrong += [f"{step} was done again" for step in environment.done_again(strikes)]
     return Finding.unless("nothing_was_lost_or_doubled", wrong[:3], f"each of {len(names)} steps was done once")
 
 
-DRILL: Drill[CutTrainingScene] = Drill(
+DRILL: Drill[CutTrainingEnvironment] = Drill(
     name="network-cut-training",
     claim="While a node, the driver and the follower hear nothing of Ray's head every wait is bounded; when the "
     "network heals the training ends as one job, with every step done once and the undisturbed models.",
     fault="a silent network between Ray's head and a node, the driver and the follower",
     layer="training",
-    scene=CutTrainingScene,
+    environment=CutTrainingEnvironment,
     steady=(ray_has_two_nodes_of_ours, ray_is_idle),
-    strike=CutTrainingScene.cut,
+    strike=CutTrainingEnvironment.cut,
     within_s=240,
     verdict=(
         silence_was_noticed,

@@ -11,10 +11,10 @@ from koboshi.drills.training.training_checks import (
     ray_is_idle,
     told,
 )
-from koboshi.drills.training.training_scene import TrainingScene, next_attempt_evidence
+from koboshi.drills.training.training_environment import TrainingEnvironment, next_attempt_evidence
 
 
-class RayHeadScene(TrainingScene):
+class RayHeadEnvironment(TrainingEnvironment):
     """A training, while which the head is killed: with it Ray forgets all of the training."""
 
     def begin(self) -> None:
@@ -38,29 +38,29 @@ class RayHeadScene(TrainingScene):
         return next_attempt_evidence(self, super().evidence(strikes), strikes)
 
 
-def cluster_began_anew(scene: RayHeadScene, strikes: Sequence[Strike]) -> Finding:
+def cluster_began_anew(environment: RayHeadEnvironment, strikes: Sequence[Strike]) -> Finding:
     """The head's processes are gone; all nodes are there again, under the old names, in a cluster that is new."""
-    before, now = ({node.name: node.id for node in nodes} for nodes in (scene.before, scene.ray.members()))
+    before, now = ({node.name: node.id for node in nodes} for nodes in (environment.before, environment.ray.members()))
     kept = sorted(name for name, node in now.items() if node in before.values())
     holds = strikes[0].took and set(now) == set(before) and not kept
     said = f"{', '.join(sorted(now)) or 'no node'} joined a new head"
     return Finding("cluster_began_anew", holds, f"{said}; of the old cluster: {', '.join(kept)}" if kept else said)
 
 
-def next_attempt_ended_it(scene: RayHeadScene, _strikes: Sequence[Strike]) -> Finding:
+def next_attempt_ended_it(environment: RayHeadEnvironment, _strikes: Sequence[Strike]) -> Finding:
     """The new cluster had one job of this training, the second attempt, and it succeeded."""
-    jobs = [(job.name, job.status) for job in scene.ray.jobs(scene.folder)]
+    jobs = [(job.name, job.status) for job in environment.ray.jobs(environment.folder)]
     said = "jobs of the new cluster: " + (", ".join(f"{name} {status}" for name, status in jobs) or "none")
-    return Finding("next_attempt_ended_it", jobs == [(scene.spec.job_name(2), "SUCCEEDED")], said)
+    return Finding("next_attempt_ended_it", jobs == [(environment.spec.job_name(2), "SUCCEEDED")], said)
 
 
-def no_committed_step_was_done_again(scene: RayHeadScene, strikes: Sequence[Strike]) -> Finding:
+def no_committed_step_was_done_again(environment: RayHeadEnvironment, strikes: Sequence[Strike]) -> Finding:
     """By the files that the drill has watched, and by what the new cluster ran: it went on from where it had been."""
-    reached = scene.files.reached(strikes[0].at_s)
+    reached = environment.files.reached(strikes[0].at_s)
     kept = {f"{unit}/step-{k}" for unit, highest in reached.items() for k in range(1, highest)}
-    ran = {task.name.partition(".")[2] for task in told(scene, more=-sum(reached.values()))}
-    wrong = [f"{step} is nowhere" for step in scene.missing_steps()]
-    wrong += [f"{step} was done again" for step in sorted(kept.intersection([*scene.done_again(strikes), *ran]))]
+    ran = {task.name.partition(".")[2] for task in told(environment, more=-sum(reached.values()))}
+    wrong = [f"{step} is nowhere" for step in environment.missing_steps()]
+    wrong += [f"{step} was done again" for step in sorted(kept.intersection([*environment.done_again(strikes), *ran]))]
     if not kept:
         wrong.append("nothing had been committed when the fault struck")
     return Finding.unless(
@@ -70,15 +70,15 @@ def no_committed_step_was_done_again(scene: RayHeadScene, strikes: Sequence[Stri
     )
 
 
-DRILL: Drill[RayHeadScene] = Drill(
+DRILL: Drill[RayHeadEnvironment] = Drill(
     name="ray-head-killed",
     claim="When Ray's head is killed the cluster comes back, and the training goes on from its committed steps under "
     "the next attempt, to the undisturbed models.",
     fault="SIGKILL of all processes of the head in the middle of a step",
     layer="training",
-    scene=RayHeadScene,
+    environment=RayHeadEnvironment,
     steady=(ray_has_two_nodes_of_ours, ray_is_idle),
-    strike=RayHeadScene.kill_the_head,
+    strike=RayHeadEnvironment.kill_the_head,
     within_s=240,
     verdict=(
         cluster_began_anew,

@@ -12,13 +12,13 @@ from koboshi.drills.training.training_checks import (
     step_names,
     told,
 )
-from koboshi.drills.training.training_scene import TrainingScene
+from koboshi.drills.training.training_environment import TrainingEnvironment
 from koboshi.drills.training.witnesses import ENDED_BY_POOL, Node, counts
 
 NO_NODE = Node("", "")
 
 
-class RayNodeScene(TrainingScene):
+class RayNodeEnvironment(TrainingEnvironment):
     """A training, while which a node is killed, in the middle of the victim's middle step."""
 
     struck = NO_NODE
@@ -49,67 +49,73 @@ class RayNodeScene(TrainingScene):
         return and_healthy(ended, self.settings, "ray", WHOLE_WITHIN_S, "Ray runs tasks on every node again")
 
 
-def only_its_workers_died(scene: RayNodeScene, strikes: Sequence[Strike]) -> Finding:
+def only_its_workers_died(environment: RayNodeEnvironment, strikes: Sequence[Strike]) -> Finding:
     """The node's processes are gone, and of the run's workers exactly those died that were on it.
 
     One without a process or a node was to be started there, and never was. Of those on the node the pool may have heard
     no beat before Ray knew of their end, and have ended them: so for these it does not count who was first.
     """
     (strike,) = strikes
-    died = [actor for actor in scene.actors() if actor.pid and actor.node and actor.state == "DEAD"]
-    with_it = [actor for actor in died if actor.node == scene.struck.id]
-    elsewhere = [a.name for a in died if a.node != scene.struck.id and a.death != ENDED_BY_POOL]
+    died = [actor for actor in environment.actors() if actor.pid and actor.node and actor.state == "DEAD"]
+    with_it = [actor for actor in died if actor.node == environment.struck.id]
+    elsewhere = [a.name for a in died if a.node != environment.struck.id and a.death != ENDED_BY_POOL]
     holds = strike.took and bool(with_it) and not elsewhere
     names = ", ".join(f"{actor.name} (pid {actor.pid})" for actor in with_it) or "none"
-    said = f"workers that died with {scene.struck.name}: {names}"
+    said = f"workers that died with {environment.struck.name}: {names}"
     return Finding("only_its_workers_died", holds, f"{said}; not on it: {', '.join(elsewhere)}" if elsewhere else said)
 
 
-def went_on_elsewhere(scene: RayNodeScene, strikes: Sequence[Strike]) -> Finding:
+def went_on_elsewhere(environment: RayNodeEnvironment, strikes: Sequence[Strike]) -> Finding:
     """Every step ended well exactly once; what came to nothing was on the struck node, and was done on another."""
-    wrong = list(_gone_wrong(scene, strikes[0]))
-    lost = sorted(task.name for task in told(scene) if task.state != "FINISHED")
+    wrong = list(_gone_wrong(environment, strikes[0]))
+    lost = sorted(task.name for task in told(environment) if task.state != "FINISHED")
     return Finding.unless(
-        "went_on_elsewhere", wrong, f"of {len(step_names(scene))} steps only {', '.join(lost)} had to be done elsewhere"
+        "went_on_elsewhere",
+        wrong,
+        f"of {len(step_names(environment))} steps only {', '.join(lost)} had to be done elsewhere",
     )
 
 
-def _gone_wrong(scene: RayNodeScene, strike: Strike) -> Iterator[str]:
-    tasks, hosts = told(scene), {actor.id: actor.node for actor in scene.actors()}
+def _gone_wrong(environment: RayNodeEnvironment, strike: Strike) -> Iterator[str]:
+    tasks, hosts = told(environment), {actor.id: actor.node for actor in environment.actors()}
     ran = counts(tasks)
-    for name in step_names(scene):
+    for name in step_names(environment):
         if ran[name, "FINISHED"] != 1:
             yield f"{name} ended well {ran[name, 'FINISHED']} times"
     lost = [task for task in tasks if task.state != "FINISHED"]
     if not any(spans_the_strike(task, strike) for task in lost):
         yield "no step was interrupted by the strike"
     for task in lost:
-        if hosts[task.actor] != scene.struck.id:
+        if hosts[task.actor] != environment.struck.id:
             yield f"{task.name} came to nothing on a node that was not struck"
     names = {task.name for task in lost}
     for task in tasks:
-        if task.state == "FINISHED" and task.name in names and hosts[task.actor] == scene.struck.id:
+        if task.state == "FINISHED" and task.name in names and hosts[task.actor] == environment.struck.id:
             yield f"{task.name} was done again on the node that was dead"
 
 
-def node_is_back(scene: RayNodeScene, _strikes: Sequence[Strike]) -> Finding:
+def node_is_back(environment: RayNodeEnvironment, _strikes: Sequence[Strike]) -> Finding:
     """Ray has a new node under the old name; `finish` has seen a task done on each."""
-    now = {node.name: node.id for node in scene.ray.members()}
-    again = now.get(scene.struck.name)
-    holds = again is not None and again not in {node.id for node in scene.before}
-    said = f"{scene.struck.name} has joined again and runs tasks" if holds else f"{scene.struck.name} is not back"
+    now = {node.name: node.id for node in environment.ray.members()}
+    again = now.get(environment.struck.name)
+    holds = again is not None and again not in {node.id for node in environment.before}
+    said = (
+        f"{environment.struck.name} has joined again and runs tasks"
+        if holds
+        else f"{environment.struck.name} is not back"
+    )
     return Finding("node_is_back", holds, said)
 
 
-DRILL: Drill[RayNodeScene] = Drill(
+DRILL: Drill[RayNodeEnvironment] = Drill(
     name="ray-node-killed",
     claim="A training goes on elsewhere when a node is killed with all that runs there, and ends with the undisturbed "
     "models; the node comes back and is used again.",
     fault="SIGKILL of all processes of a node in the middle of a step",
     layer="training",
-    scene=RayNodeScene,
+    environment=RayNodeEnvironment,
     steady=(ray_has_two_nodes_of_ours, ray_is_idle),
-    strike=RayNodeScene.kill_the_node,
+    strike=RayNodeEnvironment.kill_the_node,
     within_s=180,
     verdict=(only_its_workers_died, went_on_elsewhere, predictions_equal_the_control, node_is_back),
 )

@@ -16,7 +16,7 @@ from koboshi.drills.training.training_checks import (
     the_silent_one_is_gone,
     went_on_from_the_committed_step,
 )
-from koboshi.drills.training.training_scene import TrainingScene
+from koboshi.drills.training.training_environment import TrainingEnvironment
 from koboshi.settings import Settings
 from koboshi.training import UnitSpec
 
@@ -28,7 +28,7 @@ END_S = 120.0
 POLL_S = 0.05
 
 
-class HungWorkerScene(TrainingScene):
+class HungWorkerEnvironment(TrainingEnvironment):
     """A training in which the victim's middle step never ends, the first time, while another unit has a long one.
 
     Both hold the interpreter in a call in C. Only the victim's worker may be taken for hung.
@@ -80,15 +80,15 @@ def _cpu_s(process: psutil.Process) -> float:
         return 0.0
 
 
-DRILL: Drill[HungWorkerScene] = Drill(
+DRILL: Drill[HungWorkerEnvironment] = Drill(
     name="ray-worker-hung",
     claim="A worker that beats but makes no progress is ended and replaced after its step's limit, one with a long "
     "step is left alone, and the training ends with the undisturbed models.",
     fault="an endless loop in C in the middle of a step",
     layer="training",
-    scene=HungWorkerScene,
+    environment=HungWorkerEnvironment,
     steady=(ray_has_nodes, ray_is_idle),
-    strike=HungWorkerScene.let_it_hang,
+    strike=HungWorkerEnvironment.let_it_hang,
     within_s=180,
     verdict=(
         the_silent_one_is_gone,

@@ -9,22 +9,22 @@ from koboshi.drills.training.training_checks import (
     struck_once,
     went_on_from_the_committed_step,
 )
-from koboshi.drills.training.training_scene import TrainingScene
+from koboshi.drills.training.training_environment import TrainingEnvironment
 
 
-def kill_the_worker(scene: TrainingScene) -> list[Strike | None]:
+def kill_the_worker(environment: TrainingEnvironment) -> list[Strike | None]:
     """SIGKILL to the actor that is at the victim's middle step, one of this run's own processes."""
-    caught = scene.catch()
-    return [kill(scene.doing, [caught.process.pid], str(caught))] if caught else []
+    caught = environment.catch()
+    return [kill(environment.doing, [caught.process.pid], str(caught))] if caught else []
 
 
-DRILL: Drill[TrainingScene] = Drill(
+DRILL: Drill[TrainingEnvironment] = Drill(
     name="ray-worker-killed",
     claim="A training goes on from its last committed step when a worker is killed in the middle of the next one, "
     "and ends with the undisturbed models.",
     fault="SIGKILL of the actor in the middle of a step",
     layer="training",
-    scene=TrainingScene,
+    environment=TrainingEnvironment,
     steady=(ray_has_nodes, ray_is_idle),
     strike=kill_the_worker,
     within_s=120,

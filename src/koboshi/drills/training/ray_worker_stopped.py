@@ -12,12 +12,12 @@ from koboshi.drills.training.training_checks import (
     the_silent_one_is_gone,
     went_on_from_the_committed_step,
 )
-from koboshi.drills.training.training_scene import TrainingScene
+from koboshi.drills.training.training_environment import TrainingEnvironment
 
 END_S = 120.0
 
 
-class StoppedWorkerScene(TrainingScene):
+class StoppedWorkerEnvironment(TrainingEnvironment):
     """A training whose worker is stopped (SIGSTOP); afterwards nothing of it is left stopped."""
 
     _stopped: Sequence[int] = ()
@@ -37,15 +37,15 @@ class StoppedWorkerScene(TrainingScene):
         super().close(keep_files=keep_files)
 
 
-DRILL: Drill[StoppedWorkerScene] = Drill(
+DRILL: Drill[StoppedWorkerEnvironment] = Drill(
     name="ray-worker-stopped",
     claim="A worker that is stopped in the middle of a step is missed, ended and replaced, and the training ends with "
     "the undisturbed models.",
     fault="SIGSTOP of the actor in the middle of a step",
     layer="training",
-    scene=StoppedWorkerScene,
+    environment=StoppedWorkerEnvironment,
     steady=(ray_has_nodes, ray_is_idle),
-    strike=StoppedWorkerScene.stop_the_worker,
+    strike=StoppedWorkerEnvironment.stop_the_worker,
     within_s=120,
     verdict=(
         the_silent_one_is_gone,

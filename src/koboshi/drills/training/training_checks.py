@@ -9,7 +9,7 @@ import psutil
 
 from koboshi.drills.drill import Finding, Strike
 from koboshi.drills.kit.parts import is_ours
-from koboshi.drills.training.training_scene import CONTROL, TrainingScene
+from koboshi.drills.training.training_environment import CONTROL, TrainingEnvironment
 from koboshi.drills.training.witnesses import ENDED_BY_POOL, Task, counts
 from koboshi.training.on_ray import step_name
 
@@ -17,59 +17,63 @@ HEAD = "ray-head"
 TOLD_WITHIN_S = 20.0  # Ray's processes report what they did once a second, and the last words come late
 
 
-def ray_has_nodes(scene: TrainingScene) -> Finding:
+def ray_has_nodes(environment: TrainingEnvironment) -> Finding:
     """There is somewhere to go on."""
-    nodes = scene.ray.nodes()
+    nodes = environment.ray.nodes()
     return Finding("ray_has_nodes", nodes >= 1, f"{nodes} Ray nodes with CPUs are alive")
 
 
-def ray_is_idle(scene: TrainingScene) -> Finding:
+def ray_is_idle(environment: TrainingEnvironment) -> Finding:
     """No other training runs: two would share the cores, and times would mean nothing."""
-    alive = sorted(actor.name for actor in scene.ray.actors() if actor.state != "DEAD")
+    alive = sorted(actor.name for actor in environment.ray.actors() if actor.state != "DEAD")
     said = f"a training is running already ({', '.join(alive)})" if alive else "no training is running"
     return Finding("ray_is_idle", not alive, said)
 
 
-def struck_once(scene: TrainingScene, strikes: Sequence[Strike]) -> Finding:
+def struck_once(environment: TrainingEnvironment, strikes: Sequence[Strike]) -> Finding:
     """Of the run's actors exactly one died of itself, and it is the one that the signal was sent to, which is gone."""
     (strike,) = strikes
-    died = [actor for actor in scene.actors() if actor.state == "DEAD" and actor.death != ENDED_BY_POOL]
+    died = [actor for actor in environment.actors() if actor.state == "DEAD" and actor.death != ENDED_BY_POOL]
     holds = [actor.pid for actor in died] == [strike.pid] and strike.took
     names = ", ".join(f"{actor.name} (pid {actor.pid})" for actor in died) or "none"
     return Finding("struck_once", holds, f"workers that died: {names}; the signal went to pid {strike.pid}")
 
 
-def went_on_from_the_committed_step(scene: TrainingScene, strikes: Sequence[Strike]) -> Finding:
+def went_on_from_the_committed_step(environment: TrainingEnvironment, strikes: Sequence[Strike]) -> Finding:
     """Every step ended well exactly once, and one try came to nothing: the struck one, at the moment of the strike."""
-    tasks = told(scene)
+    tasks = told(environment)
     ran = counts(tasks)
     wrong = [
-        f"{name} ended well {ran[name, 'FINISHED']} times" for name in step_names(scene) if ran[name, "FINISHED"] != 1
+        f"{name} ended well {ran[name, 'FINISHED']} times"
+        for name in step_names(environment)
+        if ran[name, "FINISHED"] != 1
     ]
     lost = [task for task in tasks if task.state != "FINISHED"]
-    struck = step_name(scene.victim, scene.step)
+    struck = step_name(environment.victim, environment.step)
     if [task.name for task in lost] != [struck] or not spans_the_strike(lost[0], strikes[0]):
         wrong.append(
             f"what came to nothing was {', '.join(task.name for task in lost) or 'no step'}, not {struck} alone"
         )
     return Finding.unless(
-        "went_on_from_the_committed_step", wrong, f"of {len(step_names(scene))} steps only {struck} was done again"
+        "went_on_from_the_committed_step",
+        wrong,
+        f"of {len(step_names(environment))} steps only {struck} was done again",
     )
 
 
-def predictions_equal_the_control(scene: TrainingScene, _strikes: Sequence[Strike]) -> Finding:
+def predictions_equal_the_control(environment: TrainingEnvironment, _strikes: Sequence[Strike]) -> Finding:
     """Each unit's final model answers as its undisturbed control does, bit for bit."""
-    differing = list(_differences(scene))
+    differing = list(_differences(environment))
     return Finding.unless(
         "predictions_equal_the_control",
         differing,
-        f"{', '.join(scene.units)}: predictions equal the control's bit for bit",
+        f"{', '.join(environment.units)}: predictions equal the control's bit for bit",
     )
 
 
-def _differences(scene: TrainingScene) -> Iterator[str]:
-    for unit in scene.units:
-        ours, control = scene.predictions(unit), scene.predictions(unit + CONTROL)
+def _differences(environment: TrainingEnvironment) -> Iterator[str]:
+    for unit in environment.units:
+        ours, control = environment.predictions(unit), environment.predictions(unit + CONTROL)
         if len(control) == 0 or ours.shape != control.shape:
             yield f"{unit}: {len(ours)} predictions, the control has {len(control)}"
         elif ours.tobytes() != control.tobytes():
@@ -77,19 +81,19 @@ def _differences(scene: TrainingScene) -> Iterator[str]:
             yield f"{unit}: predictions differ from the undisturbed control's in {rows} of {len(control)} rows"
 
 
-def step_names(scene: TrainingScene) -> list[str]:
+def step_names(environment: TrainingEnvironment) -> list[str]:
     """What the run's steps are called on Ray."""
-    return [step_name(name, k) for name, unit in scene.spec.units.items() for k in range(1, unit.steps + 1)]
+    return [step_name(name, k) for name, unit in environment.spec.units.items() for k in range(1, unit.steps + 1)]
 
 
-def told(scene: TrainingScene, more: int = 1) -> list[Task]:
+def told(environment: TrainingEnvironment, more: int = 1) -> list[Task]:
     """The run's steps as Ray tells them, once it has told of all of them, or after a bounded wait.
 
     `more` is how many more there have to be, because they were done again (or fewer, when Ray has forgotten some).
     """
-    wanted, deadline = Counter(step_names(scene)), time.monotonic() + TOLD_WITHIN_S
+    wanted, deadline = Counter(step_names(environment)), time.monotonic() + TOLD_WITHIN_S
     while True:
-        tasks = [task for task in scene.ray.tasks(scene.actors()) if task.name in wanted]
+        tasks = [task for task in environment.ray.tasks(environment.actors()) if task.name in wanted]
         open_ones = any(task.state not in ("FINISHED", "FAILED") for task in tasks)
         if (len(tasks) >= len(wanted) + more and not open_ones) or time.monotonic() > deadline:
             return tasks
@@ -101,7 +105,7 @@ def spans_the_strike(task: Task, strike: Strike) -> bool:
     return task.created_ms <= strike.at_s * 1000 <= task.ended_ms
 
 
-def the_silent_one_is_gone(_scene: TrainingScene, strikes: Sequence[Strike]) -> Finding:
+def the_silent_one_is_gone(_environment: TrainingEnvironment, strikes: Sequence[Strike]) -> Finding:
     """The process is no more: even woken up it can bring nothing."""
     (strike,) = strikes
     gone = not _lives(strike.pid)
@@ -109,11 +113,13 @@ def the_silent_one_is_gone(_scene: TrainingScene, strikes: Sequence[Strike]) -> 
     return Finding("the_silent_one_is_gone", strike.took and gone, said)
 
 
-def nobody_else_was_ended(scene: TrainingScene, strikes: Sequence[Strike]) -> Finding:
+def nobody_else_was_ended(environment: TrainingEnvironment, strikes: Sequence[Strike]) -> Finding:
     """No worker was replaced that was alive and well, however long its step took: only one step was interrupted."""
-    ended = {task.actor for task in told(scene) if task.state != "FINISHED"}
-    others = [actor.name for actor in scene.actors() if actor.id in ended and actor.pid != strikes[0].pid]
-    others += [a.name for a in scene.actors() if a.state == "DEAD" and a.death != ENDED_BY_POOL and a.id not in ended]
+    ended = {task.actor for task in told(environment) if task.state != "FINISHED"}
+    others = [actor.name for actor in environment.actors() if actor.id in ended and actor.pid != strikes[0].pid]
+    others += [
+        a.name for a in environment.actors() if a.state == "DEAD" and a.death != ENDED_BY_POOL and a.id not in ended
+    ]
     said = f"replaced although they were well: {', '.join(others)}" if others else "no other worker was replaced"
     return Finding("nobody_else_was_ended", not others, said)
 
@@ -125,9 +131,9 @@ def _lives(pid: int | None) -> bool:
         return False
 
 
-def ray_has_two_nodes_of_ours(scene: TrainingScene) -> Finding:
+def ray_has_two_nodes_of_ours(environment: TrainingEnvironment) -> Finding:
     """There is another node to go on at, and the processes are this stack's own, so that they come back."""
-    names = sorted(node.name for node in scene.ray.members())
-    ours = is_ours(scene.settings, HEAD, *names)
+    names = sorted(node.name for node in environment.ray.members())
+    ours = is_ours(environment.settings, HEAD, *names)
     said = f"{len(names)} Ray nodes with CPUs are alive" if ours else f"{', '.join(names)} are not of this stack"
     return Finding("ray_has_two_nodes_of_ours", ours and len(names) > 1, said)

@@ -6,5 +6,5 @@ pool.py        the seam to the machines: workers that do steps and may die; and 
 worker.py      one step of one unit: resume, step, checkpoint file
 resumption.py  from where each unit can go on, and a gang's members together
 loop.py        acts: orders steps, commits them under the run's lease
-standing.py    how a run stands just now, and the file in which its driver shows it
+status.py    how a run stands just now, and the file in which its driver shows it
 """

@@ -19,7 +19,15 @@ from koboshi.refs import DatasetRef
 from koboshi.sinks import open_sinks
 from koboshi.training.checkpoints import run_folder, store_at
 from koboshi.training.checkpoints.retention import Retention
-from koboshi.training.driver.pool import Pool, PoolEvent, StepRaised, StepReturned, WatchedPool, WorkerGone, WorkerWarm
+from koboshi.training.driver.pool import (
+    Pool,
+    PoolEvent,
+    StepRaised,
+    StepReturned,
+    SupervisedPool,
+    WorkerGone,
+    WorkerWarm,
+)
 from koboshi.training.driver.restart import decide_restart
 from koboshi.training.driver.resumption import Resumption, Row, Uncommitted
 from koboshi.training.driver.run_state import (
@@ -39,7 +47,7 @@ from koboshi.training.driver.run_state import (
     SetAside,
     UnitState,
 )
-from koboshi.training.driver.standing import StatusFile, status_path, unseen
+from koboshi.training.driver.status import StatusFile, status_path, unseen
 from koboshi.training.driver.worker import StepOrder, StepResult
 from koboshi.training.spec import TrainingSpec
 
@@ -278,7 +286,7 @@ def run_job(open_pool: OpenPool) -> None:
     emit(events.JobBegan(run=spec.key, job=name, pid=os.getpid()))
     try:
         with open_pool(spec, name, emit) as pool:
-            seen = pool.seen if isinstance(pool, WatchedPool) else tuple
+            seen = pool.seen if isinstance(pool, SupervisedPool) else tuple
             status = StatusFile(status_path(Path(spec.place.state_dir), spec.key), spec.key, name, seen)
             train(spec, pool, ledger, emit, status.show)
     except Fenced as error:

@@ -9,7 +9,7 @@ from koboshi.errors import Corrupt, Permanent, Transient
 from koboshi.heartbeat import Beats, Suspicion, Watch, progress_limit_s
 from koboshi.heartbeat.beat import DEAD
 from koboshi.training.driver.run_state import Kind
-from koboshi.training.driver.standing import Seen
+from koboshi.training.driver.status import WorkerSnapshot
 from koboshi.training.driver.worker import StepOrder, StepResult
 
 # What is wrong in the code is wrong the next time, too.
@@ -98,7 +98,7 @@ LOOK_S = 0.1  # between two looks: a fifth of a beat
 TOLD_S = 1.0  # within which the pool itself tells of a process that is gone, and knows best why
 
 
-class WatchedPool:
+class SupervisedPool:
     """`pool`, whose workers beat to `beats`. Whoever is suspected is killed at once, by the process beside it.
 
     A worker that was ended and is heard again (its network was cut, say) is killed then; what it still brings is not
@@ -137,11 +137,11 @@ class WatchedPool:
         self._beats.kill(worker)
         self._pool.end(worker)
 
-    def seen(self) -> list[Seen]:
+    def seen(self) -> list[WorkerSnapshot]:
         """What is known of each warm worker just now, for people to look at."""
         now, watch = self._now(), self._watch
         return [
-            Seen(
+            WorkerSnapshot(
                 name, ready.pid, ready.node, watch.newest(name), watch.silence_s(name, now), watch.suspicion(name, now)
             )
             for name, ready in self._ready.items()

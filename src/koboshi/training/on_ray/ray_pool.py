@@ -14,7 +14,15 @@ from koboshi.errors import Unavailable
 from koboshi.events import ClusterTooSmall, NodesAwaited, Sink
 from koboshi.heartbeat import Rhythm, Watch
 from koboshi.heartbeat.udp_beats import UdpBeats
-from koboshi.training.driver.pool import Pool, PoolEvent, StepReturned, WatchedPool, WorkerGone, WorkerWarm, step_raised
+from koboshi.training.driver.pool import (
+    Pool,
+    PoolEvent,
+    StepReturned,
+    SupervisedPool,
+    WorkerGone,
+    WorkerWarm,
+    step_raised,
+)
 from koboshi.training.driver.worker import StepOrder, StepResult, UnitWorker
 from koboshi.training.on_ray import actor_name, step_name
 from koboshi.training.spec import TrainingSpec
@@ -34,7 +42,7 @@ def ray_pool(spec: TrainingSpec, job: str, emit: Sink) -> Iterator[Pool]:
     Raises `Unavailable` when the cluster that `RAY_ADDRESS` names has no nodes in time.
     """
     with on_ray(spec, job, emit) as pool:
-        yield WatchedPool(pool, pool.beats, Watch(RHYTHM, time.monotonic()))
+        yield SupervisedPool(pool, pool.beats, Watch(RHYTHM, time.monotonic()))
 
 
 @contextlib.contextmanager

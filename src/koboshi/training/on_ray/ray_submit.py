@@ -16,9 +16,9 @@ from koboshi.files import publish_private
 from koboshi.ledger import Ledger
 from koboshi.proxies import for_requests
 from koboshi.refs import DatasetRef
-from koboshi.training.attach import JobInfo, Submission, attain
+from koboshi.training.attach import JobInfo, Submission, ensure_trained
 from koboshi.training.checkpoints import read_checkpoint
-from koboshi.training.spec import TrainingSpec, UnitSpec, Workplace, training_key
+from koboshi.training.spec import RunConfig, TrainingSpec, UnitSpec, training_key
 
 TIMEOUT_S = 30.0
 
@@ -111,7 +111,7 @@ def _last_line(answer: requests.Response) -> str:
 def train_on_ray(
     table: DatasetRef,
     units: Mapping[str, UnitSpec],
-    place: Workplace,
+    place: RunConfig,
     jobs: RayJobs,
     job: Path,
     code: bytes,
@@ -126,5 +126,5 @@ def train_on_ray(
     """
     key = training_key(table, units, code=hashlib.sha256(code).hexdigest(), threads=1)
     spec = TrainingSpec(key, table, units, place)
-    attained = attain(spec, jobs, Ledger(place.ledger_url), submission(spec, job), emit)
-    return {name: read_checkpoint(place.store_url, steps[-1].checkpoint) for name, steps in attained.units.items()}
+    result = ensure_trained(spec, jobs, Ledger(place.ledger_url), submission(spec, job), emit)
+    return {name: read_checkpoint(place.store_url, steps[-1].checkpoint) for name, steps in result.units.items()}

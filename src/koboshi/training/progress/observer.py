@@ -9,8 +9,8 @@ from koboshi.errors import BadInput
 from koboshi.events import CheckpointSetAside, Recovered, TakenUp
 from koboshi.journal import Journal
 from koboshi.ledger import Ledger, attempts, leases, steps
-from koboshi.training.driver.standing import read_status
-from koboshi.training.progress.overview import Known, Overview, Story, fold, overview
+from koboshi.training.driver.status import read_status
+from koboshi.training.progress.overview import EventLog, Overview, Snapshot, fold, overview
 from koboshi.training.spec import TrainingSpec, checkpoints_folder, specification_file
 
 
@@ -20,15 +20,15 @@ class Observer:
     def __init__(self, state_dir: Path, ledger: Ledger) -> None:
         self._state_dir, self._ledger = state_dir, ledger
         self._journal, self._offset = Journal(state_dir / "journal" / "training.jsonl"), 0
-        self._stories: defaultdict[str, Story] = defaultdict(Story)
+        self._logs: defaultdict[str, EventLog] = defaultdict(EventLog)
         self._totals: dict[str, dict[str, int]] = {}
 
     def keys(self) -> list[str]:
         """All trainings that ledger or journal know, in the order in which they were heard of last."""
         self._read_journal()
         at: defaultdict[str, float] = defaultdict(float)
-        for key, story in self._stories.items():
-            at[key] = story.last_at
+        for key, log in self._logs.items():
+            at[key] = log.last_at
         for attempt in attempts.recorded(self._ledger):
             at[attempt.key] = max(at[attempt.key], attempt.opened_at)
         for unit in steps.progress(self._ledger):
@@ -38,7 +38,7 @@ class Observer:
     def beginnings(self) -> set[tuple[str, str]]:
         """Each beginning of a training that ledger or journal know: its key, and the job's name."""
         self._read_journal()
-        told = {(key, job) for key, story in self._stories.items() for job in story.jobs}
+        told = {(key, job) for key, log in self._logs.items() for job in log.jobs}
         return told | {(attempt.key, _job(attempt)) for attempt in attempts.recorded(self._ledger)}
 
     def begun_since(self, before: Collection[tuple[str, str]]) -> str | None:
@@ -62,32 +62,30 @@ class Observer:
 
     def _jobs(self, key: str) -> set[str]:
         tried = {_job(attempt) for attempt in attempts.recorded(self._ledger, key)}
-        return tried.union(self._stories[key].jobs if key in self._stories else ())
+        return tried.union(self._logs[key].jobs if key in self._logs else ())
 
     def look(self, key: str) -> Overview:
         """How one training stands. Raises `BadInput` where a file is of a newer format."""
         self._read_journal()
         # The lease first: who let it go between two readings has committed its last step before.
         held = leases.is_held(self._ledger, f"training/{key}")
-        standing = read_status(self._state_dir, key)
-        totals = self._specified(key) or {
-            name: unit.total for name, unit in (standing.units if standing else {}).items()
-        }
-        known = Known(
+        status = read_status(self._state_dir, key)
+        totals = self._specified(key) or {name: unit.total for name, unit in (status.units if status else {}).items()}
+        snapshot = Snapshot(
             key=key,
             attempts=attempts.recorded(self._ledger, key),
             newest=steps.newest_of_run(self._ledger, key),
             totals=totals,
-            story=self._stories[key] if key in self._stories else Story(),
-            standing=standing,
+            log=self._logs[key] if key in self._logs else EventLog(),
+            status=status,
             held=held,
             now=time.time(),
         )
-        return overview(known)
+        return overview(snapshot)
 
     def _read_journal(self) -> None:
         entries, self._offset = self._journal.read(self._offset)
-        fold(self._stories, entries)
+        fold(self._logs, entries)
 
     def _specified(self, key: str) -> dict[str, int]:
         """The units' numbers of steps, as who submitted the training has specified them; it never changes."""

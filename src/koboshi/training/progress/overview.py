@@ -1,6 +1,6 @@
 """How a training stands or has ended, put together, pure, from ledger, journal and what its driver shows.
 
-A `Story` is what has happened in it, folded from the journal's events: for people, never to decide anything.
+An `EventLog` is what has happened in it, folded from the journal's events: for people, never to decide anything.
 """
 
 import dataclasses
@@ -23,7 +23,7 @@ from koboshi.events import (
 from koboshi.journal import Entry
 from koboshi.ledger.attempts import Recorded
 from koboshi.ledger.steps import CommittedStep
-from koboshi.training.driver.standing import Standing, WorkerStanding
+from koboshi.training.driver.status import RunStatus, WorkerStatus
 
 PATIENCE_S = 90.0  # without a driver, before a run counts as broken off: a head that was killed is back well before
 AGAIN_S = 3.0  # after a failed attempt, within which whoever follows it begins the next one
@@ -34,7 +34,7 @@ Outcome = Literal["running", "starting", "complete", "partial", "failed", "broke
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Told:
+class LoggedEvent:
     """An event in a sentence; `number` counts those of the run, `at` is seconds since 1970."""
 
     number: int
@@ -43,7 +43,7 @@ class Told:
 
 
 @dataclasses.dataclass(slots=True)
-class Story:
+class EventLog:
     """One run: its jobs in the order they began (None while one has not said that it is done), and what came up.
 
     `set_aside` has the units that the newest job has set aside, with the reason; an earlier job's are tried again.
@@ -55,7 +55,7 @@ class Story:
     last_at: float = 0.0
     recoveries: Counter[str] = dataclasses.field(default_factory=Counter)
     set_aside: dict[str, str] = dataclasses.field(default_factory=dict)
-    told: deque[Told] = dataclasses.field(default_factory=lambda: deque(maxlen=KEPT))
+    told: deque[LoggedEvent] = dataclasses.field(default_factory=lambda: deque(maxlen=KEPT))
 
     @property
     def job(self) -> str:
@@ -63,34 +63,34 @@ class Story:
         return next(reversed(self.jobs), "")
 
 
-def fold(stories: defaultdict[str, Story], entries: Iterable[Entry]) -> None:
+def fold(logs: defaultdict[str, EventLog], entries: Iterable[Entry]) -> None:
     """Go on telling: each event belongs to the run that it names."""
     for entry in entries:
         if entry.event.run:
-            _add(stories[entry.event.run], entry.event, entry.at)
+            _add(logs[entry.event.run], entry.event, entry.at)
 
 
-def _add(story: Story, event: Event, at: float) -> None:
-    story.began_at, story.last_at = story.began_at or at, at
+def _add(log: EventLog, event: Event, at: float) -> None:
+    log.began_at, log.last_at = log.began_at or at, at
     match event:
         case JobBegan():
-            story.jobs.pop(event.job, None)
-            story.jobs[event.job] = None
-            story.job_began_at = at
-            story.set_aside.clear()
+            log.jobs.pop(event.job, None)
+            log.jobs[event.job] = None
+            log.job_began_at = at
+            log.set_aside.clear()
         case JobDone():
-            story.jobs[event.job] = at
+            log.jobs[event.job] = at
         case Recovered() | TakenUp():
-            story.recoveries[event.unit] += 1
+            log.recoveries[event.unit] += 1
         case UnitSetAside():
-            story.set_aside[event.unit] = f"step {event.step}: {event.reason}"
+            log.set_aside[event.unit] = f"step {event.step}: {event.reason}"
     if not isinstance(event, ORDINARY) and (sentence := event.sentence):
-        number = story.told[-1].number + 1 if story.told else 1
-        story.told.append(Told(number, at, sentence))
+        number = log.told[-1].number + 1 if log.told else 1
+        log.told.append(LoggedEvent(number, at, sentence))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Known:
+class Snapshot:
     """All that was read of one training at a moment; `now` is seconds since 1970.
 
     `totals` has the number of steps of each unit, as far as a specification or a driver told them; `held` says whether
@@ -101,8 +101,8 @@ class Known:
     attempts: Sequence[Recorded]
     newest: Mapping[str, CommittedStep]
     totals: Mapping[str, int]
-    story: Story
-    standing: Standing | None
+    log: EventLog
+    status: RunStatus | None
     held: bool
     now: float
 
@@ -134,10 +134,10 @@ class Overview:
     ended_at: float | None
     attempts: int
     units: Sequence[UnitLine]
-    workers: Sequence[WorkerStanding]
+    workers: Sequence[WorkerStatus]
     starting: int
     shown_s: float | None
-    told: Sequence[Told]
+    told: Sequence[LoggedEvent]
     now: float
 
     @property
@@ -172,82 +172,82 @@ class Overview:
         return sum(unit.place == place for unit in self.units)
 
 
-def overview(known: Known) -> Overview:
+def overview(snapshot: Snapshot) -> Overview:
     """The picture of a training."""
-    story, shown = known.story, _shown(known)
-    outcome, said = _outcome(known)
-    opened = [attempt.opened_at for attempt in known.attempts]
-    began = min(filter(None, [story.began_at, *opened, *_committed(known)]), default=known.now)
+    log, shown = snapshot.log, _shown(snapshot)
+    outcome, said = _outcome(snapshot)
+    opened = [attempt.opened_at for attempt in snapshot.attempts]
+    began = min(filter(None, [log.began_at, *opened, *_committed(snapshot)]), default=snapshot.now)
     return Overview(
-        key=known.key,
-        job=story.job or (f"{known.key[:16]}-{known.attempts[-1].number}" if known.attempts else ""),
+        key=snapshot.key,
+        job=log.job or (f"{snapshot.key[:16]}-{snapshot.attempts[-1].number}" if snapshot.attempts else ""),
         outcome=outcome,
         said=said,
         began_at=began,
-        ended_at=None if outcome in ("running", "starting") else _last_at(known),
-        attempts=max(len(known.attempts), len(story.jobs)),
-        units=_units(known, shown, outcome),
+        ended_at=None if outcome in ("running", "starting") else _last_at(snapshot),
+        attempts=max(len(snapshot.attempts), len(log.jobs)),
+        units=_units(snapshot, shown, outcome),
         workers=shown.workers if shown else (),
         starting=shown.starting if shown else 0,
-        shown_s=max(0.0, known.now - shown.at_s) if shown else None,
-        told=tuple(story.told),
-        now=known.now,
+        shown_s=max(0.0, snapshot.now - shown.at_s) if shown else None,
+        told=tuple(log.told),
+        now=snapshot.now,
     )
 
 
-def last_sign_at(known: Known) -> float:
+def last_sign_at(snapshot: Snapshot) -> float:
     """When something of a training was heard last."""
-    opened = [attempt.opened_at for attempt in known.attempts]
-    return max([known.story.last_at, *opened, *_committed(known)])
+    opened = [attempt.opened_at for attempt in snapshot.attempts]
+    return max([snapshot.log.last_at, *opened, *_committed(snapshot)])
 
 
-def _outcome(known: Known) -> tuple[Outcome, str]:
+def _outcome(snapshot: Snapshot) -> tuple[Outcome, str]:
     """Committed steps count more than what anybody said; a lease that is held counts more than an old attempt."""
-    attempt, story = known.attempts[-1] if known.attempts else None, known.story
-    if _complete(known):
+    attempt, log = snapshot.attempts[-1] if snapshot.attempts else None, snapshot.log
+    if _complete(snapshot):
         return "complete", ""
-    if known.held:
+    if snapshot.held:
         return "running", ""
-    if attempt is not None and attempt.state == "failed" and (attempt.closed_at or 0.0) >= story.job_began_at:
-        if known.now - (attempt.closed_at or 0.0) < AGAIN_S:
+    if attempt is not None and attempt.state == "failed" and (attempt.closed_at or 0.0) >= log.job_began_at:
+        if snapshot.now - (attempt.closed_at or 0.0) < AGAIN_S:
             return "starting", "an attempt has failed just now"
-        return ("partial" if story.set_aside else "failed"), attempt.detail
-    quiet_s = known.now - last_sign_at(known)
-    if attempt is None and story.set_aside:
+        return ("partial" if log.set_aside else "failed"), attempt.detail
+    quiet_s = snapshot.now - last_sign_at(snapshot)
+    if attempt is None and log.set_aside:
         return "partial", "units were set aside"
     if quiet_s < PATIENCE_S and (attempt is None or attempt.state == "open"):
         return "starting", "no driver is at work just now"
-    return ("partial" if story.set_aside else "broken off"), "nobody is at work on it: run it again, and it goes on"
+    return ("partial" if log.set_aside else "broken off"), "nobody is at work on it: run it again, and it goes on"
 
 
-def _complete(known: Known) -> bool:
-    if known.totals:
-        done = {name: step.checkpoint.step for name, step in known.newest.items()}
-        return all(done.get(name) == total for name, total in known.totals.items())
-    return bool(known.attempts) and known.attempts[-1].state == "succeeded"
+def _complete(snapshot: Snapshot) -> bool:
+    if snapshot.totals:
+        done = {name: step.checkpoint.step for name, step in snapshot.newest.items()}
+        return all(done.get(name) == total for name, total in snapshot.totals.items())
+    return bool(snapshot.attempts) and snapshot.attempts[-1].state == "succeeded"
 
 
-def _shown(known: Known) -> Standing | None:
+def _shown(snapshot: Snapshot) -> RunStatus | None:
     """What the driver shows, if it is the one that is at work; the last word of an earlier one is of no interest."""
-    standing = known.standing
-    if standing is None or not known.held or (known.story.job and standing.job != known.story.job):
+    status = snapshot.status
+    if status is None or not snapshot.held or (snapshot.log.job and status.job != snapshot.log.job):
         return None
-    return standing
+    return status
 
 
-def _units(known: Known, shown: Standing | None, outcome: Outcome) -> list[UnitLine]:
-    names = dict.fromkeys([*known.totals, *sorted(known.newest)])
+def _units(snapshot: Snapshot, shown: RunStatus | None, outcome: Outcome) -> list[UnitLine]:
+    names = dict.fromkeys([*snapshot.totals, *sorted(snapshot.newest)])
     at = {worker.unit: worker.name for worker in shown.workers} if shown else {}
-    return [_unit(known, shown, outcome, name, at.get(name, "")) for name in names]
+    return [_unit(snapshot, shown, outcome, name, at.get(name, "")) for name in names]
 
 
-def _unit(known: Known, shown: Standing | None, outcome: Outcome, name: str, worker: str) -> UnitLine:
-    newest, total, reason = known.newest.get(name), known.totals.get(name), known.story.set_aside.get(name, "")
+def _unit(snapshot: Snapshot, shown: RunStatus | None, outcome: Outcome, name: str, worker: str) -> UnitLine:
+    newest, total, reason = snapshot.newest.get(name), snapshot.totals.get(name), snapshot.log.set_aside.get(name, "")
     done = newest.checkpoint.step if newest else 0
-    standing = shown.units.get(name) if shown else None
+    status = shown.units.get(name) if shown else None
     place = "done" if done == total or outcome == "complete" else "set aside" if reason else "waiting"
-    if place == "waiting" and standing is not None and standing.place != "done":
-        place = "recovering" if standing.recovering and standing.place == "at work" else standing.place
+    if place == "waiting" and status is not None and status.place != "done":
+        place = "recovering" if status.recovering and status.place == "at work" else status.place
     elif place == "waiting" and outcome not in ("running", "starting"):
         place = "unfinished"
     return UnitLine(
@@ -256,17 +256,17 @@ def _unit(known: Known, shown: Standing | None, outcome: Outcome, name: str, wor
         total=total,
         place=place,
         worker=worker,
-        at_risk=standing.at_risk if standing else 0,
-        recoveries=known.story.recoveries[name],
+        at_risk=status.at_risk if status else 0,
+        recoveries=snapshot.log.recoveries[name],
         metrics=newest.metrics if newest else {},
         reason=reason if place == "set aside" else "",
     )
 
 
-def _committed(known: Known) -> list[float]:
-    return [step.committed_at for step in known.newest.values()]
+def _committed(snapshot: Snapshot) -> list[float]:
+    return [step.committed_at for step in snapshot.newest.values()]
 
 
-def _last_at(known: Known) -> float:
-    closed = [attempt.closed_at for attempt in known.attempts if attempt.closed_at]
-    return max([last_sign_at(known), *closed])
+def _last_at(snapshot: Snapshot) -> float:
+    closed = [attempt.closed_at for attempt in snapshot.attempts if attempt.closed_at]
+    return max([last_sign_at(snapshot), *closed])

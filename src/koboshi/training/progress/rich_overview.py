@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from koboshi.rich_tables import fitted
-from koboshi.training.driver.standing import WorkerStanding
+from koboshi.training.driver.status import WorkerStatus
 from koboshi.training.on_ray import actor_name
 from koboshi.training.progress.overview import Overview, UnitLine
 
@@ -156,7 +156,7 @@ def _workers(seen: Overview) -> RenderableType:
     return fitted(table)
 
 
-def _worker(worker: WorkerStanding, job: str) -> tuple[str, ...]:
+def _worker(worker: WorkerStatus, job: str) -> tuple[str, ...]:
     at = f"{worker.unit} {worker.step}" if worker.unit else "warm spare"
     phase = f", {worker.phase}" if worker.unit and worker.phase not in ("", "step") else ""
     beat = "" if worker.silence_s is None else f"{worker.silence_s:.1f} s"

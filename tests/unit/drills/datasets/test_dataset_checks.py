@@ -24,7 +24,7 @@ OBJECT, SPAN = Path("/cache/ab/cdef"), Path("/spans/0-9-abc.parquet")
 
 
 @dataclasses.dataclass
-class Scene:
+class Environment:
     """What the checks look at."""
 
     struck_object: Path = OBJECT
@@ -54,21 +54,21 @@ class Scene:
         return self.final_total
 
 
-def failing(scene: Any, first: Strike = TOOK, last: Strike = TOOK) -> dict[str, str]:
+def failing(environment: Any, first: Strike = TOOK, last: Strike = TOOK) -> dict[str, str]:
     checks = (rotten_object_is_refused, rotten_span_is_refused, all_is_as_before)
-    findings = [check(scene, [first, last]) for check in checks]
+    findings = [check(environment, [first, last]) for check in checks]
     return {finding.check: finding.said for finding in findings if not finding.holds}
 
 
 def test_good_evidence_holds() -> None:
-    assert failing(Scene()) == {}
+    assert failing(Environment()) == {}
 
 
 def test_a_reader_that_made_something_of_it() -> None:
-    scene = Scene(read_total='{"count": 1}')
-    scene.told["read"] = Told(3, 0, "")
-    said = 'the flipped byte reached the reader, which made {"count": 1} of it, not {"count": 20000}'
-    assert failing(scene) == {"rotten_object_is_refused": said}
+    environment = Environment(read_total='{"count": 1}')
+    environment.told["read"] = Told(3, 0, "")
+    said = 'the flipped byte reached the reader: total {"count": 1}, not {"count": 20000}'
+    assert failing(environment) == {"rotten_object_is_refused": said}
 
 
 @pytest.mark.parametrize(
@@ -76,43 +76,43 @@ def test_a_reader_that_made_something_of_it() -> None:
 )
 def test_a_reader_that_breaks_or_does_not_name_the_object(read: Told) -> None:
     """Another exit code than 65, or a sentence that leaves a person without the file."""
-    scene = Scene()
-    scene.told["read"] = read
-    assert set(failing(scene)) == {"rotten_object_is_refused"}
+    environment = Environment()
+    environment.told["read"] = read
+    assert set(failing(environment)) == {"rotten_object_is_refused"}
 
 
 def test_a_reader_that_refuses_and_has_published_all_the_same() -> None:
-    assert set(failing(Scene(read_total="nothing"))) == {"rotten_object_is_refused"}
+    assert set(failing(Environment(read_total="nothing"))) == {"rotten_object_is_refused"}
 
 
 @pytest.mark.parametrize("make", [Told(4, 0, ""), Told(4, 75, SPAN.name), Told(4, 65, "some span is broken")])
 def test_a_stage_that_does_not_refuse_the_span_by_name(make: Told) -> None:
-    scene = Scene()
-    scene.told["make"] = make
-    assert set(failing(scene)) == {"rotten_span_is_refused"}
+    environment = Environment()
+    environment.told["make"] = make
+    assert set(failing(environment)) == {"rotten_span_is_refused"}
 
 
 def test_an_audit_that_does_not_see_the_broken_span() -> None:
-    assert set(failing(Scene(audits={"broken": ["equal"], "mended": ["equal"]}))) == {"rotten_span_is_refused"}
+    assert set(failing(Environment(audits={"broken": ["equal"], "mended": ["equal"]}))) == {"rotten_span_is_refused"}
 
 
 def test_what_did_not_take() -> None:
     missed = dataclasses.replace(TOOK, took=False)
-    assert set(failing(Scene(), first=missed)) == {"rotten_object_is_refused"}
-    assert set(failing(Scene(), last=missed)) == {"rotten_span_is_refused"}
+    assert set(failing(Environment(), first=missed)) == {"rotten_object_is_refused"}
+    assert set(failing(Environment(), last=missed)) == {"rotten_span_is_refused"}
 
 
 def test_a_dataset_with_other_bytes_a_wrong_total_and_a_difference_to_the_broker() -> None:
     """Each is told."""
-    assert failing(Scene(after={"numbers": "x", "total": "2"})) == {"all_is_as_before": "not as before: numbers"}
-    assert failing(Scene(final_total="1")) == {"all_is_as_before": "not as before: the total 1"}
+    assert failing(Environment(after={"numbers": "x", "total": "2"})) == {"all_is_as_before": "not as before: numbers"}
+    assert failing(Environment(final_total="1")) == {"all_is_as_before": "not as before: the total 1"}
     audits = {"broken": [f"broken {SPAN}"], "mended": ["equal", "different"]}
-    assert failing(Scene(audits=audits)) == {"all_is_as_before": "not as before: the audit (different)"}
+    assert failing(Environment(audits=audits)) == {"all_is_as_before": "not as before: the audit (different)"}
 
 
 @pytest.mark.parametrize("ok", [True, False])
 def test_kafka_has_to_answer(ok: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dataset_flipped, "probe_kafka", lambda _servers: Health(ok, "detail"))
     settings = SimpleNamespace(kafka=SimpleNamespace(bootstrap_servers="x:1"))
-    scene: Any = SimpleNamespace(settings=settings)
-    assert kafka_answers(scene).holds is ok
+    environment: Any = SimpleNamespace(settings=settings)
+    assert kafka_answers(environment).holds is ok

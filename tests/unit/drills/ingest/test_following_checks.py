@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from koboshi.drills.ingest import confluent_producer, following_scene
+from koboshi.drills.ingest import confluent_producer, following_environment
 from koboshi.drills.ingest.confluent_producer import ACKNOWLEDGED, ATTEMPTED
-from koboshi.drills.ingest.following_scene import acknowledged_is_landed, broker_kept_its_word, longest_silence
+from koboshi.drills.ingest.following_environment import acknowledged_is_landed, broker_kept_its_word, longest_silence
 from koboshi.drills.ingest.network_cut_ingest import gave_up_in_time
 from koboshi.ingest.audit import Record
 
@@ -26,7 +26,7 @@ class Topic:
         return {partition: len(numbers) for partition, numbers in enumerate(self.held)}
 
 
-class Scene:
+class Environment:
     """Twenty records in turn into two partitions, all acknowledged and landed."""
 
     bootstrap_servers = "unused"
@@ -48,58 +48,61 @@ class Scene:
 
 
 @pytest.fixture
-def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    scene = Scene(tmp_path)
+def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    environment = Environment(tmp_path)
 
     class Broker:
         def __init__(self, _servers: str) -> None:
             pass
 
         def records(self, _topic: str, partition: int, start: int, end: int) -> Iterator[Record]:
-            numbers = scene.topic.held[partition]
+            numbers = environment.topic.held[partition]
             return ((offset, 0, None, b"%d xxx" % numbers[offset], []) for offset in range(start, end))
 
         def close(self) -> None:
             pass
 
-    monkeypatch.setattr(following_scene, "ConfluentBroker", Broker)
-    monkeypatch.setattr(following_scene, "read_records", lambda number: [(0, 0, None, b"%d xxx" % number, [])])
-    return scene
+    monkeypatch.setattr(following_environment, "ConfluentBroker", Broker)
+    monkeypatch.setattr(following_environment, "read_records", lambda number: [(0, 0, None, b"%d xxx" % number, [])])
+    return environment
 
 
-def test_both_hold_on_good_evidence(scene: Any) -> None:
+def test_both_hold_on_good_evidence(environment: Any) -> None:
     well = "of 20 attempted records 20 were acknowledged; every one is there, 0 lost, 0 doubled"
-    assert (broker_kept_its_word(scene, []).holds, broker_kept_its_word(scene, []).said) == (True, f"broker: {well}")
-    assert (acknowledged_is_landed(scene, []).holds, acknowledged_is_landed(scene, []).said) == (
+    assert (broker_kept_its_word(environment, []).holds, broker_kept_its_word(environment, []).said) == (
+        True,
+        f"broker: {well}",
+    )
+    assert (acknowledged_is_landed(environment, []).holds, acknowledged_is_landed(environment, []).said) == (
         True,
         f"landed: {well}",
     )
 
 
-def test_more_than_was_acknowledged_may_be_there(scene: Any) -> None:
+def test_more_than_was_acknowledged_may_be_there(environment: Any) -> None:
     """What was attempted and not acknowledged may be landed or not."""
-    scene.acknowledge(15)
-    assert broker_kept_its_word(scene, []).holds
-    scene.landed.remove(17)
-    assert acknowledged_is_landed(scene, []).holds
+    environment.acknowledge(15)
+    assert broker_kept_its_word(environment, []).holds
+    environment.landed.remove(17)
+    assert acknowledged_is_landed(environment, []).holds
 
 
-def test_a_record_lost_by_us_is_not_the_brokers(scene: Any) -> None:
-    scene.landed.remove(6)
-    found = acknowledged_is_landed(scene, [])
+def test_a_record_lost_by_us_is_not_the_brokers(environment: Any) -> None:
+    environment.landed.remove(6)
+    found = acknowledged_is_landed(environment, [])
     assert not found.holds
     assert found.said.endswith("1 are acknowledged, and lost, first record 6")
-    assert broker_kept_its_word(scene, []).holds
+    assert broker_kept_its_word(environment, []).holds
 
 
-def test_a_record_doubled_by_us_is_named(scene: Any) -> None:
-    scene.landed += [6, 8]
-    assert acknowledged_is_landed(scene, []).said.endswith("2 are doubled, first record 6")
+def test_a_record_doubled_by_us_is_named(environment: Any) -> None:
+    environment.landed += [6, 8]
+    assert acknowledged_is_landed(environment, []).said.endswith("2 are doubled, first record 6")
 
 
-def test_a_record_from_nowhere_is_named(scene: Any) -> None:
-    scene.landed.append(20)
-    assert acknowledged_is_landed(scene, []).said.endswith("1 are there, and never sent, first record 20")
+def test_a_record_from_nowhere_is_named(environment: Any) -> None:
+    environment.landed.append(20)
+    assert acknowledged_is_landed(environment, []).said.endswith("1 are there, and never sent, first record 20")
 
 
 @pytest.mark.parametrize(
@@ -111,22 +114,22 @@ def test_a_record_from_nowhere_is_named(scene: Any) -> None:
     ],
     ids=["lost", "doubled", "moved"],
 )
-def test_a_broker_that_breaks_its_word_is_named(scene: Any, held: list[int], said: str) -> None:
-    scene.topic.held[0] = held
-    found = broker_kept_its_word(scene, [])
+def test_a_broker_that_breaks_its_word_is_named(environment: Any, held: list[int], said: str) -> None:
+    environment.topic.held[0] = held
+    found = broker_kept_its_word(environment, [])
     assert not found.holds
     assert found.said.endswith(said)
 
 
-def test_nothing_acknowledged_proves_nothing(scene: Any) -> None:
-    scene.acknowledge(0)
-    assert not acknowledged_is_landed(scene, []).holds
+def test_nothing_acknowledged_proves_nothing(environment: Any) -> None:
+    environment.acknowledge(0)
+    assert not acknowledged_is_landed(environment, []).holds
 
 
-def test_a_lander_that_gave_up_no_try_hung(scene: Any) -> None:
-    assert gave_up_in_time(scene, []).holds
-    scene.way.gave_up_after_s = None
-    found = gave_up_in_time(scene, [])
+def test_a_lander_that_gave_up_no_try_hung(environment: Any) -> None:
+    assert gave_up_in_time(environment, []).holds
+    environment.way.gave_up_after_s = None
+    found = gave_up_in_time(environment, [])
     assert not found.holds
     assert "waited without an end" in found.said
 

@@ -12,6 +12,7 @@ import pytest
 
 from koboshi.drills.drill import Strike
 from koboshi.drills.ingest.lander_run import Order, is_whole, named_by_the_ledger, told_in
+from koboshi.drills.ingest.landing_environment import files_equal_the_controls, landing_evidence
 from koboshi.drills.ingest.landing_killed import (
     AFTER_THE_ROW,
     BEFORE_THE_ROW,
@@ -19,8 +20,7 @@ from koboshi.drills.ingest.landing_killed import (
     struck_where_it_hurts,
     where_it_was,
 )
-from koboshi.drills.ingest.landing_scene import files_equal_the_controls, landing_evidence
-from koboshi.drills.ingest.topic_scene import landed_per_second
+from koboshi.drills.ingest.topic_environment import landed_per_second
 from koboshi.drills.ingest.zombie_lander import token_gone_back, zombie_committed_nothing
 from koboshi.drills.kit import landed as landed_module
 from koboshi.drills.kit.landed import compare, landed_equals_the_broker, tally
@@ -69,7 +69,7 @@ def landed(tmp_path_factory: pytest.TempPathFactory, stream: MemoryStream) -> Pa
     return folder
 
 
-class Scene:
+class Environment:
     """What the checks look at."""
 
     def __init__(self, folder: Path, stream: MemoryStream) -> None:
@@ -97,46 +97,49 @@ class Broker(MemoryBroker):
 
 
 @pytest.fixture
-def scene(landed: Path, stream: MemoryStream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+def environment(landed: Path, stream: MemoryStream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A copy of its own, to spoil."""
-    scene = Scene(Path(shutil.copytree(landed, tmp_path / "landed")), copy.deepcopy(stream))
-    monkeypatch.setattr(landed_module, "ConfluentBroker", lambda _servers: Broker(scene.stream))
-    return scene
+    environment = Environment(Path(shutil.copytree(landed, tmp_path / "landed")), copy.deepcopy(stream))
+    monkeypatch.setattr(landed_module, "ConfluentBroker", lambda _servers: Broker(environment.stream))
+    return environment
 
 
 CHECKS = (landed_equals_the_broker, files_equal_the_controls, zombie_committed_nothing)
 
 
-def test_all_checks_hold_on_good_evidence(scene: Any) -> None:
+def test_all_checks_hold_on_good_evidence(environment: Any) -> None:
     for check in (*CHECKS, struck_where_it_hurts):
-        assert check(scene, [STRIKE]).holds, check(scene, [STRIKE]).said
-    assert landed_equals_the_broker(scene, []).said == "audit: equal in every partition, 32 records, each landed once"
+        assert check(environment, [STRIKE]).holds, check(environment, [STRIKE]).said
+    assert (
+        landed_equals_the_broker(environment, []).said
+        == "audit: equal in every partition, 32 records, each landed once"
+    )
 
 
-def _twice(scene: Any) -> None:
-    first = scene.counted(scene.state_dir)[0]
-    scene.counted = lambda state_dir: [*named_by_the_ledger(state_dir, "t"), first]
+def _twice(environment: Any) -> None:
+    first = environment.counted(environment.state_dir)[0]
+    environment.counted = lambda state_dir: [*named_by_the_ledger(state_dir, "t"), first]
 
 
-def _not_all(scene: Any) -> None:
-    scene.counted = lambda state_dir: named_by_the_ledger(state_dir, "t")[1:]
+def _not_all(environment: Any) -> None:
+    environment.counted = lambda state_dir: named_by_the_ledger(state_dir, "t")[1:]
 
 
-def _less_on_the_broker(scene: Any) -> None:
-    scene.topic.ends = lambda: {0: 24, 1: 7}
+def _less_on_the_broker(environment: Any) -> None:
+    environment.topic.ends = lambda: {0: 24, 1: 7}
 
 
-def _another_record(scene: Any) -> None:
-    held = scene.stream.partitions["t"][0]
+def _another_record(environment: Any) -> None:
+    held = environment.stream.partitions["t"][0]
     held[12] = (12, 0, b"another", None, [])
 
 
-def _topic_gone(scene: Any) -> None:
-    scene.stream.ids.clear()
+def _topic_gone(environment: Any) -> None:
+    environment.stream.ids.clear()
 
 
-def _a_partition_of_no_span(scene: Any) -> None:
-    scene.topic.partitions = 3
+def _a_partition_of_no_span(environment: Any) -> None:
+    environment.topic.partitions = 3
 
 
 @pytest.mark.parametrize(
@@ -150,23 +153,25 @@ def _a_partition_of_no_span(scene: Any) -> None:
         (_a_partition_of_no_span, "the audit knows nothing of 1 partitions"),
     ],
 )
-def test_landed_equals_the_broker_fails(scene: Any, damage: Callable[[Any], None], said: str) -> None:
-    damage(scene)
-    found = landed_equals_the_broker(scene, [])
+def test_landed_equals_the_broker_fails(environment: Any, damage: Callable[[Any], None], said: str) -> None:
+    damage(environment)
+    found = landed_equals_the_broker(environment, [])
     assert (found.holds, found.said) == (False, said)
 
 
-def test_files_equal_the_controls_fails(scene: Any) -> None:
+def test_files_equal_the_controls_fails(environment: Any) -> None:
     """By a byte, by a file too few, and when there is no control at all."""
-    path = scene.counted(scene.control_dir)[0]
+    path = environment.counted(environment.control_dir)[0]
     path.write_bytes(path.read_bytes() + b"x")
-    found = files_equal_the_controls(scene, [])
+    found = files_equal_the_controls(environment, [])
     assert not found.holds
     assert found.said.startswith("1 files are not those of the undisturbed lander: spans/t/0/0-10-")
-    scene.counted = lambda state_dir: [] if state_dir == scene.control_dir else named_by_the_ledger(state_dir, "t")
-    assert not files_equal_the_controls(scene, []).holds
-    scene.counted = lambda _state_dir: []
-    assert not files_equal_the_controls(scene, []).holds
+    environment.counted = lambda state_dir: (
+        [] if state_dir == environment.control_dir else named_by_the_ledger(state_dir, "t")
+    )
+    assert not files_equal_the_controls(environment, []).holds
+    environment.counted = lambda _state_dir: []
+    assert not files_equal_the_controls(environment, []).holds
 
 
 @pytest.mark.parametrize(
@@ -184,9 +189,9 @@ def test_a_token_that_goes_back_is_named(rows: list[tuple[int, int, int, int]], 
     assert token_gone_back(rows) == said
 
 
-def test_a_zombie_that_ended_well_was_not_refused(scene: Any) -> None:
-    scene.first = Ended(0)
-    found = zombie_committed_nothing(scene, [STRIKE])
+def test_a_zombie_that_ended_well_was_not_refused(environment: Any) -> None:
+    environment.first = Ended(0)
+    found = zombie_committed_nothing(environment, [STRIKE])
     assert (found.holds, found.said) == (False, "the zombie ended with 0: taken over")
 
 
@@ -199,26 +204,26 @@ def test_a_zombie_that_ended_well_was_not_refused(scene: Any) -> None:
         ([IN_A_FILE, BEFORE_THE_ROW, AFTER_THE_ROW], False),
     ],
 )
-def test_struck_where_it_hurts_fails(scene: Any, struck: list[str], took: bool) -> None:
-    scene.struck = struck
-    assert not struck_where_it_hurts(scene, [STRIKE, Strike("SIGKILL", "lander", 1.0, 1.0, took)]).holds
+def test_struck_where_it_hurts_fails(environment: Any, struck: list[str], took: bool) -> None:
+    environment.struck = struck
+    assert not struck_where_it_hurts(environment, [STRIKE, Strike("SIGKILL", "lander", 1.0, 1.0, took)]).holds
 
 
-def test_where_a_lander_was_is_read_from_its_last_word_and_what_it_left(scene: Any) -> None:
+def test_where_a_lander_was_is_read_from_its_last_word_and_what_it_left(environment: Any) -> None:
     """Files that were there before its last word are none of its own."""
-    told, folder = told_in(scene.state_dir), scene.state_dir / "spans/t/0"
+    told, folder = told_in(environment.state_dir), environment.state_dir / "spans/t/0"
     for path in folder.iterdir():
         os.utime(path, (1, 1))
-    assert where_it_was(scene) == "before it read"
+    assert where_it_was(environment) == "before it read"
     told.record("reading", partition=0, start=0, end=10)
-    assert where_it_was(scene) == "while it read"
+    assert where_it_was(environment) == "while it read"
     (folder / ".part-1").write_bytes(b"PAR1 and no end")
     _touch_after(folder / ".part-1")
-    assert where_it_was(scene) == IN_A_FILE
+    assert where_it_was(environment) == IN_A_FILE
     shutil.move(folder / ".part-1", folder / "0-10-ab.parquet")
-    assert where_it_was(scene) == BEFORE_THE_ROW
+    assert where_it_was(environment) == BEFORE_THE_ROW
     told.record("landed", partition=0, start=0, end=10, records=10)
-    assert where_it_was(scene) == AFTER_THE_ROW
+    assert where_it_was(environment) == AFTER_THE_ROW
 
 
 def _touch_after(path: Path) -> None:
@@ -226,13 +231,13 @@ def _touch_after(path: Path) -> None:
     os.utime(path, (later, later))
 
 
-def test_a_file_is_whole_when_it_has_its_end(scene: Any, tmp_path: Path) -> None:
+def test_a_file_is_whole_when_it_has_its_end(environment: Any, tmp_path: Path) -> None:
     path = tmp_path / ".part-1"
     assert is_whole(path), "it was renamed"
     for data, whole in ((b"", False), (b"PAR1", False), (b"PAR1abc", False), (b"PAR1abcPAR1", True)):
         path.write_bytes(data)
         assert is_whole(path) == whole
-    assert all(map(is_whole, scene.whole_files()))
+    assert all(map(is_whole, environment.whole_files()))
 
 
 def test_an_order_is_read_as_it_was_written(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ RECORDS = {
 GOOD = Decoded(["1", "2"], [(0, 1)], 1)
 
 
-class Scene:
+class Environment:
     def __init__(self, decoded: Decoded) -> None:
         self.placed = [(record, Sent(*place)) for place, record in RECORDS.items()]
         self.refused: Sent | None = Sent(0, -1, "MSG_SIZE_TOO_LARGE")
@@ -34,9 +34,9 @@ def strike(took: bool = True) -> Strike:
 
 
 def test_both_hold_on_good_evidence() -> None:
-    scene: Any = Scene(GOOD)
-    assert refused_at_the_door(scene, []).holds
-    found = each_counted_once(scene, [strike()])
+    environment: Any = Environment(GOOD)
+    assert refused_at_the_door(environment, []).holds
+    found = each_counted_once(environment, [strike()])
     assert (found.holds, found.said) == (
         True,
         "4 records: 2 rows, 1 duplicates, 1 dead letters, each counted once",
@@ -58,26 +58,26 @@ def test_both_hold_on_good_evidence() -> None:
 )
 def test_what_is_counted_otherwise_is_named(decoded: Decoded, said: str) -> None:
     assert list(miscounted(RECORDS, decoded)) == [said]
-    scene: Any = Scene(decoded)
-    assert not each_counted_once(scene, [strike()]).holds
+    environment: Any = Environment(decoded)
+    assert not each_counted_once(environment, [strike()]).holds
 
 
 def test_many_wrong_ones_are_not_all_named() -> None:
-    scene: Any = Scene(Decoded([], [(0, 0), (1, 0), (1, 1)], 0))
-    assert each_counted_once(scene, [strike()]).said.endswith("and 3 more")
+    environment: Any = Environment(Decoded([], [(0, 0), (1, 0), (1, 1)], 0))
+    assert each_counted_once(environment, [strike()]).said.endswith("and 3 more")
 
 
 def test_poison_that_the_broker_did_not_take_proves_nothing() -> None:
-    scene: Any = Scene(GOOD)
-    found = each_counted_once(scene, [strike(), strike(took=False)])
+    environment: Any = Environment(GOOD)
+    found = each_counted_once(environment, [strike(), strike(took=False)])
     assert (found.holds, found.said) == (False, "the broker did not take all poison")
 
 
 def test_a_record_that_should_have_been_refused_is_told() -> None:
-    scene: Any = Scene(GOOD)
+    environment: Any = Environment(GOOD)
     for refused in (None, Sent(0, 17)):
-        scene.refused = refused
-        found = refused_at_the_door(scene, [])
+        environment.refused = refused
+        found = refused_at_the_door(environment, [])
         assert not found.holds
         assert found.said.endswith("taken")
 

@@ -10,10 +10,10 @@ import pytest
 from koboshi.drills.drill import Strike
 from koboshi.drills.kit import landed
 from koboshi.drills.kit.landed import Tally, landed_equals_the_broker
-from koboshi.drills.orchestration import task_scene
+from koboshi.drills.orchestration import task_environment
 from koboshi.drills.orchestration.scheduler_killed import both_tasks_were_interrupted, trained_once
-from koboshi.drills.orchestration.task_scene import (
-    TaskScene,
+from koboshi.drills.orchestration.task_environment import (
+    TaskEnvironment,
     airflow_is_ours_and_well,
     every_step_was_done_once,
     retry_attached,
@@ -32,7 +32,7 @@ SECOND = Try(2, "success", 12, began_s=135.0, ended_s=150.0)
 JOB = Job("key-1", "SUCCEEDED", started_ms=98_000, ended_ms=149_000)
 
 
-class Scene:
+class Environment:
     run, landing = Run("drill_train", "drill-x"), Run("drill_ingest", "drill-x")
     folder, units = Path("folder"), ("a",)
 
@@ -66,30 +66,30 @@ class Scene:
 
 
 @pytest.fixture
-def scene() -> Any:
-    return Scene()
+def environment() -> Any:
+    return Environment()
 
 
-def test_all_checks_hold_on_good_evidence(scene: Any) -> None:
+def test_all_checks_hold_on_good_evidence(environment: Any) -> None:
     for check in (task_was_tried_again, retry_attached, every_step_was_done_once, trained_once):
-        assert check(scene, [STRIKE]).holds, check(scene, [STRIKE]).said
+        assert check(environment, [STRIKE]).holds, check(environment, [STRIKE]).said
 
 
-def test_a_try_that_was_lost_before_the_strike_is_not_the_next_one(scene: Any) -> None:
+def test_a_try_that_was_lost_before_the_strike_is_not_the_next_one(environment: Any) -> None:
     lost = Try(1, "failed", 10, began_s=50.0, ended_s=90.0)
     struck, again = dataclasses.replace(FIRST, number=2), dataclasses.replace(SECOND, number=3)
-    scene.told_tries["train"] = [lost, struck, again]
-    assert task_was_tried_again(scene, [STRIKE]).holds
-    assert retry_attached(scene, [STRIKE]).holds
-    scene.told_tries["train"] = [lost, dataclasses.replace(struck, state="success")]
-    assert not task_was_tried_again(scene, [STRIKE]).holds
+    environment.told_tries["train"] = [lost, struck, again]
+    assert task_was_tried_again(environment, [STRIKE]).holds
+    assert retry_attached(environment, [STRIKE]).holds
+    environment.told_tries["train"] = [lost, dataclasses.replace(struck, state="success")]
+    assert not task_was_tried_again(environment, [STRIKE]).holds
 
 
-def test_the_held_job_goes_on_only_once_a_try_after_the_strike_follows_it(scene: Any) -> None:
+def test_the_held_job_goes_on_only_once_a_try_after_the_strike_follows_it(environment: Any) -> None:
     """However many tries there were before: the struck one still counts as running for half a minute."""
     told: list[str] = []
-    log = SimpleNamespace(tries=scene.tries, log=lambda *_: told)
-    here: Any = SimpleNamespace(airflow=log, run=scene.run, spec=SimpleNamespace(key="key"), strikes=[STRIKE])
+    log = SimpleNamespace(tries=environment.tries, log=lambda *_: told)
+    here: Any = SimpleNamespace(airflow=log, run=environment.run, spec=SimpleNamespace(key="key"), strikes=[STRIKE])
     lost = Try(1, "failed", 10, began_s=50.0, ended_s=90.0)
     struck = Try(2, "running", 11, began_s=95.0, ended_s=None)
     again = Try(3, "running", 12, began_s=135.0, ended_s=None)
@@ -99,8 +99,8 @@ def test_the_held_job_goes_on_only_once_a_try_after_the_strike_follows_it(scene:
         ([lost, struck, dataclasses.replace(again, state="queued")], ["attached to job key-1"], False),
         ([lost, struck, again], ["attached to job key-1"], True),
     ):
-        scene.told_tries["train"], told[:] = tries, lines
-        assert TaskScene.is_followed(here) is followed
+        environment.told_tries["train"], told[:] = tries, lines
+        assert TaskEnvironment.is_followed(here) is followed
 
 
 def test_a_task_is_tried_again_also_when_airflow_is_quicker_than_who_looks() -> None:
@@ -137,9 +137,9 @@ def test_a_task_is_tried_again_also_when_airflow_is_quicker_than_who_looks() -> 
     ],
     ids=["no try", "one try", "it failed", "the first was not lost", "its process is there"],
 )
-def test_task_was_tried_again_fails(scene: Any, tries: list[Try], took: bool) -> None:
-    scene.told_tries["train"] = tries
-    assert not task_was_tried_again(scene, [dataclasses.replace(STRIKE, took=took)]).holds
+def test_task_was_tried_again_fails(environment: Any, tries: list[Try], took: bool) -> None:
+    environment.told_tries["train"] = tries
+    assert not task_was_tried_again(environment, [dataclasses.replace(STRIKE, took=took)]).holds
 
 
 @pytest.mark.parametrize(
@@ -152,44 +152,44 @@ def test_task_was_tried_again_fails(scene: Any, tries: list[Try], took: bool) ->
     ],
     ids=["none", "two", "failed", "over before"],
 )
-def test_retry_attached_fails(scene: Any, jobs: list[Job], said: str) -> None:
-    scene.told_jobs = jobs
-    found = retry_attached(scene, [STRIKE])
+def test_retry_attached_fails(environment: Any, jobs: list[Job], said: str) -> None:
+    environment.told_jobs = jobs
+    found = retry_attached(environment, [STRIKE])
     assert not found.holds
     assert said in found.said
 
 
-def test_every_step_was_done_once_fails(scene: Any) -> None:
-    scene.told_files.append(StepFile(9.0, "a", 2, 99))
-    assert every_step_was_done_once(scene, [STRIKE]).said == "a/step-2 was written twice"
-    scene.missing = ["a/step-3"]
-    assert every_step_was_done_once(scene, [STRIKE]).said.startswith("a/step-3 is nowhere")
+def test_every_step_was_done_once_fails(environment: Any) -> None:
+    environment.told_files.append(StepFile(9.0, "a", 2, 99))
+    assert every_step_was_done_once(environment, [STRIKE]).said == "a/step-2 was written twice"
+    environment.missing = ["a/step-3"]
+    assert every_step_was_done_once(environment, [STRIKE]).said.startswith("a/step-3 is nowhere")
 
 
-def test_trained_once_fails(scene: Any) -> None:
+def test_trained_once_fails(environment: Any) -> None:
     for jobs in ([], [JOB, JOB], [dataclasses.replace(JOB, status="STOPPED")]):
-        scene.told_jobs = jobs
-        assert not trained_once(scene, [STRIKE]).holds
+        environment.told_jobs = jobs
+        assert not trained_once(environment, [STRIKE]).holds
 
 
 @pytest.mark.parametrize("task", ["land", "train"])
-def test_both_tasks_were_interrupted_fails(scene: Any, task: str) -> None:
-    assert both_tasks_were_interrupted(scene, [STRIKE, AGAIN]).holds
-    assert not both_tasks_were_interrupted(scene, [STRIKE, STRIKE]).holds
-    assert not both_tasks_were_interrupted(scene, [STRIKE, dataclasses.replace(AGAIN, took=False)]).holds
-    scene.told_tries[task] = [SECOND]
-    assert not both_tasks_were_interrupted(scene, [STRIKE, AGAIN]).holds
+def test_both_tasks_were_interrupted_fails(environment: Any, task: str) -> None:
+    assert both_tasks_were_interrupted(environment, [STRIKE, AGAIN]).holds
+    assert not both_tasks_were_interrupted(environment, [STRIKE, STRIKE]).holds
+    assert not both_tasks_were_interrupted(environment, [STRIKE, dataclasses.replace(AGAIN, took=False)]).holds
+    environment.told_tries[task] = [SECOND]
+    assert not both_tasks_were_interrupted(environment, [STRIKE, AGAIN]).holds
 
 
-def test_landed_equals_the_broker_fails(scene: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_landed_equals_the_broker_fails(environment: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     audited: list[str] = []
-    monkeypatch.setattr(landed, "_audited", lambda _scene: audited)
-    assert landed_equals_the_broker(scene, [STRIKE]).holds
+    monkeypatch.setattr(landed, "_audited", lambda _environment: audited)
+    assert landed_equals_the_broker(environment, [STRIKE]).holds
     audited.append("audit: partition 1 is changed")
-    assert landed_equals_the_broker(scene, [STRIKE]).said == "audit: partition 1 is changed"
+    assert landed_equals_the_broker(environment, [STRIKE]).said == "audit: partition 1 is changed"
     audited.clear()
-    scene.told_tally = Tally(10, {0: [7]}, {}, {})
-    assert "offset 7 is missing" in landed_equals_the_broker(scene, [STRIKE]).said
+    environment.told_tally = Tally(10, {0: [7]}, {}, {})
+    assert "offset 7 is missing" in landed_equals_the_broker(environment, [STRIKE]).said
 
 
 def test_the_steady_state(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -197,8 +197,8 @@ def test_the_steady_state(monkeypatch: pytest.MonkeyPatch) -> None:
         settings = type("S", (), {"airflow": Airflow(base_url="http://127.0.0.1:1")})
 
     ours, well = [True], [Health(True, "fresh")]
-    monkeypatch.setattr(task_scene, "is_ours", lambda *_: ours[0])
-    monkeypatch.setattr(task_scene, "probe_airflow", lambda *_: well[0])
+    monkeypatch.setattr(task_environment, "is_ours", lambda *_: ours[0])
+    monkeypatch.setattr(task_environment, "probe_airflow", lambda *_: well[0])
     here: Any = Here()
     assert airflow_is_ours_and_well(here).holds
     well[0] = Health(False, "stale")

@@ -12,7 +12,7 @@ import pytest
 from koboshi.drills.drill import Strike
 from koboshi.drills.kit.aiohttp_load import Answer, Load, Questions
 from koboshi.drills.serving import gateway_killed
-from koboshi.drills.serving.gateway_killed import GatewayScene, RetryingLoad, endpoint_is_back, gateway_was_away
+from koboshi.drills.serving.gateway_killed import GatewayEnvironment, RetryingLoad, endpoint_is_back, gateway_was_away
 from koboshi.settings import load_settings
 
 STRIKE = Strike("SIGKILL", "the gateway", at_s=10.0, at_monotonic=1.0, took=True, pid=7)
@@ -28,57 +28,57 @@ def answers() -> list[Answer]:
 
 
 @pytest.fixture
-def scene(tmp_path: Path) -> Any:
+def environment(tmp_path: Path) -> Any:
     (tmp_path / "koboshi.toml").write_text("")
-    scene: Any = GatewayScene(load_settings(tmp_path), lambda _: None, requests=60)
-    scene._load = SimpleNamespace(answers=answers(), refused=[10.1, 11.0, 12.9], stop=lambda: None)
-    scene._gateway = SimpleNamespace(pids=lambda: [9], close=lambda: None)
-    scene.killed = (7, 8)
-    return scene
+    environment: Any = GatewayEnvironment(load_settings(tmp_path), lambda _: None, requests=60)
+    environment._load = SimpleNamespace(answers=answers(), refused=[10.1, 11.0, 12.9], stop=lambda: None)
+    environment._gateway = SimpleNamespace(pids=lambda: [9], close=lambda: None)
+    environment.killed = (7, 8)
+    return environment
 
 
-def test_both_checks_hold_on_good_evidence(scene: Any) -> None:
-    assert gateway_was_away(scene, [STRIKE]).said == "process 7 is gone; 3 tries came to nothing"
-    assert endpoint_is_back(scene, [STRIKE]).said == "process 9 answered 3.0 s after the strike, of at most 30 s"
-    assert gateway_was_away(scene, [STRIKE]).holds
-    assert endpoint_is_back(scene, [STRIKE]).holds
+def test_both_checks_hold_on_good_evidence(environment: Any) -> None:
+    assert gateway_was_away(environment, [STRIKE]).said == "process 7 is gone; 3 tries came to nothing"
+    assert endpoint_is_back(environment, [STRIKE]).said == "process 9 answered 3.0 s after the strike, of at most 30 s"
+    assert gateway_was_away(environment, [STRIKE]).holds
+    assert endpoint_is_back(environment, [STRIKE]).holds
 
 
-def test_the_outage_is_measured_as_the_clients_saw_it(scene: Any) -> None:
-    evidence = scene.evidence([STRIKE])
+def test_the_outage_is_measured_as_the_clients_saw_it(environment: Any) -> None:
+    evidence = environment.evidence([STRIKE])
     assert evidence.measures["detected_after_s"] == pytest.approx(0.1)
     assert evidence.measures["recovered_after_s"] == pytest.approx(3.0)
     assert (evidence.measures["redone"], evidence.measures["lost"]) == (3, 0)
     assert [event.kind for event in evidence.events] == ["suspicion", "recovery"]
 
 
-def test_a_gateway_that_nobody_missed_was_not_away(scene: Any) -> None:
-    assert not gateway_was_away(scene, [dataclasses.replace(STRIKE, took=False)]).holds
-    scene._load.refused.clear()
-    assert not gateway_was_away(scene, [STRIKE]).holds
-    assert "detected_after_s" not in scene.evidence([STRIKE]).measures
+def test_a_gateway_that_nobody_missed_was_not_away(environment: Any) -> None:
+    assert not gateway_was_away(environment, [dataclasses.replace(STRIKE, took=False)]).holds
+    environment._load.refused.clear()
+    assert not gateway_was_away(environment, [STRIKE]).holds
+    assert "detected_after_s" not in environment.evidence([STRIKE]).measures
 
 
 @pytest.mark.parametrize("pids", [[], [8]], ids=["none", "one that was to be killed"])
-def test_an_endpoint_without_a_new_process_is_not_back(scene: Any, pids: list[int]) -> None:
-    scene._gateway.pids = lambda: pids
-    assert not endpoint_is_back(scene, [STRIKE]).holds
+def test_an_endpoint_without_a_new_process_is_not_back(environment: Any, pids: list[int]) -> None:
+    environment._gateway.pids = lambda: pids
+    assert not endpoint_is_back(environment, [STRIKE]).holds
 
 
-def test_an_endpoint_that_is_back_too_late_or_never_is_not_back(scene: Any) -> None:
-    assert not endpoint_is_back(scene, [dataclasses.replace(STRIKE, at_s=-20.0)]).holds
-    scene._load.refused.append(99.0)
-    assert not endpoint_is_back(scene, [STRIKE]).holds
+def test_an_endpoint_that_is_back_too_late_or_never_is_not_back(environment: Any) -> None:
+    assert not endpoint_is_back(environment, [dataclasses.replace(STRIKE, at_s=-20.0)]).holds
+    environment._load.refused.append(99.0)
+    assert not endpoint_is_back(environment, [STRIKE]).holds
 
 
-def test_a_load_that_does_not_come_back_ends_after_a_bounded_time(scene: Any) -> None:
-    found = scene.finish(0.1)
+def test_a_load_that_does_not_come_back_ends_after_a_bounded_time(environment: Any) -> None:
+    found = environment.finish(0.1)
     assert (found.holds, found.said) == (False, "0 predictions came after the strike, of at least 60")
 
 
-def test_of_clients_that_ask_once_the_lost_requests_tell(scene: Any) -> None:
-    scene._load = SimpleNamespace(answers=[Answer(11.0, 0.5, 0, right=False), *answers()], stop=lambda: None)
-    assert scene.refused == [11.5]
+def test_of_clients_that_ask_once_the_lost_requests_tell(environment: Any) -> None:
+    environment._load = SimpleNamespace(answers=[Answer(11.0, 0.5, 0, right=False), *answers()], stop=lambda: None)
+    assert environment.refused == [11.5]
 
 
 class Session:

@@ -24,7 +24,7 @@ ANSWERS = "the model answers its own example otherwise than when it was recorded
 
 
 @dataclasses.dataclass
-class Scene:
+class Environment:
     """What the checks look at."""
 
     ports: dict[str, int] = dataclasses.field(default_factory=lambda: {"replica-1": 1, "replica-2": 2})
@@ -52,45 +52,47 @@ class Scene:
         return self.serving == version
 
 
-def failing(scene: Any, strike: Strike = TOOK) -> dict[str, str]:
+def failing(environment: Any, strike: Strike = TOOK) -> dict[str, str]:
     checks = (bad_versions_are_refused, bad_versions_never_answer, good_version_is_taken)
-    findings = [check(scene, [strike]) for check in checks]
+    findings = [check(environment, [strike]) for check in checks]
     return {finding.check: finding.said for finding in findings if not finding.holds}
 
 
 def test_good_evidence_holds() -> None:
-    assert failing(Scene()) == {}
+    assert failing(Environment()) == {}
 
 
 def test_a_replica_that_refuses_for_another_reason() -> None:
     """A version that could not even be loaded says nothing of the digest's check."""
-    scene = Scene()
-    scene.told[2]["replica-2"] = "the model cannot be loaded or asked here"
-    assert failing(scene) == {"bad_versions_are_refused": "replica-2 did not refuse version 2 because of its bytes"}
+    environment = Environment()
+    environment.told[2]["replica-2"] = "the model cannot be loaded or asked here"
+    assert failing(environment) == {
+        "bad_versions_are_refused": "replica-2 did not refuse version 2 because of its bytes"
+    }
 
 
 def test_a_replica_that_keeps_silent_in_its_log() -> None:
-    scene = Scene()
-    scene.logs[3].remove("replica-1")
-    assert failing(scene) == {"bad_versions_are_refused": "replica-1 refused version 3, its log does not say so"}
+    environment = Environment()
+    environment.logs[3].remove("replica-1")
+    assert failing(environment) == {"bad_versions_are_refused": "replica-1 refused version 3, its log does not say so"}
 
 
 def test_a_fault_that_did_not_take() -> None:
-    assert set(failing(Scene(), dataclasses.replace(TOOK, took=False))) == {"bad_versions_are_refused"}
+    assert set(failing(Environment(), dataclasses.replace(TOOK, took=False))) == {"bad_versions_are_refused"}
 
 
 def test_one_prediction_of_a_bad_version() -> None:
-    scene = Scene()
-    scene.answers.append(Answer(0, 0, 200, right=False, version="3"))
-    assert failing(scene) == {"bad_versions_never_answer": "1 predictions came from version 3"}
+    environment = Environment()
+    environment.answers.append(Answer(0, 0, 200, right=False, version="3"))
+    assert failing(environment) == {"bad_versions_never_answer": "1 predictions came from version 3"}
 
 
 @pytest.mark.parametrize(("serving", "answered"), [(1, True), (4, False)])
 def test_a_good_version_that_is_not_taken(serving: int, answered: bool) -> None:
     """Every replica has to say so, and it has to answer."""
-    scene = Scene(serving=serving)
-    scene.answers = scene.answers if answered else scene.answers[:1]
-    assert set(failing(scene)) == {"good_version_is_taken"}
+    environment = Environment(serving=serving)
+    environment.answers = environment.answers if answered else environment.answers[:1]
+    assert set(failing(environment)) == {"good_version_is_taken"}
 
 
 @pytest.mark.parametrize(("ok", "here", "holds"), [(True, True, True), (False, True, False), (True, False, False)])
@@ -101,5 +103,5 @@ def test_the_registry_has_to_answer_and_its_files_have_to_be_here(
     if here:
         (tmp_path / "mlflow").mkdir()
     settings = SimpleNamespace(mlflow=SimpleNamespace(tracking_uri="http://x"), state_dir=tmp_path)
-    scene: Any = SimpleNamespace(settings=settings, artefacts=tmp_path / "mlflow" / "artifacts")
-    assert registry_answers(scene).holds is holds
+    environment: Any = SimpleNamespace(settings=settings, artefacts=tmp_path / "mlflow" / "artifacts")
+    assert registry_answers(environment).holds is holds

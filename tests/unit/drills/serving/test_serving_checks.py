@@ -9,9 +9,14 @@ import pytest
 
 from koboshi.drills.drill import Finding, Strike
 from koboshi.drills.kit.aiohttp_load import Answer, share
-from koboshi.drills.serving import load_scene
-from koboshi.drills.serving.load_scene import all_answered, all_right, champion_is_served, gateway_has_all_replicas
-from koboshi.drills.serving.replica_scene import share_is_back, struck_replica_fell_silent
+from koboshi.drills.serving import load_environment
+from koboshi.drills.serving.load_environment import (
+    all_answered,
+    all_right,
+    champion_is_served,
+    gateway_has_all_replicas,
+)
+from koboshi.drills.serving.replica_environment import share_is_back, struck_replica_fell_silent
 from koboshi.gateways.gateway import ReplicaSeen
 
 REPLICAS = ("replica-1", "replica-2", "replica-3")
@@ -30,7 +35,7 @@ def _answers() -> list[Answer]:
 
 
 @dataclasses.dataclass
-class Scene:
+class Environment:
     """What the checks look at."""
 
     answers: list[Answer] = dataclasses.field(default_factory=_answers)
@@ -52,61 +57,61 @@ class Scene:
 VERDICT = (struck_replica_fell_silent, all_answered, all_right, share_is_back)
 
 
-def _failing(scene: Scene, strike: Strike = STRIKE) -> dict[str, str]:
-    findings: list[Finding] = [check(scene, [strike]) for check in VERDICT]  # type: ignore[arg-type]
+def _failing(environment: Environment, strike: Strike = STRIKE) -> dict[str, str]:
+    findings: list[Finding] = [check(environment, [strike]) for check in VERDICT]  # type: ignore[arg-type]
     return {finding.check: finding.said for finding in findings if not finding.holds}
 
 
-def _changed(scene: Scene, which: Callable[[Answer], bool], **changes: Any) -> Scene:
-    scene.answers = [dataclasses.replace(a, **changes) if which(a) else a for a in scene.answers]
-    return scene
+def _changed(environment: Environment, which: Callable[[Answer], bool], **changes: Any) -> Environment:
+    environment.answers = [dataclasses.replace(a, **changes) if which(a) else a for a in environment.answers]
+    return environment
 
 
 def test_good_evidence_holds() -> None:
-    assert _failing(Scene()) == {}
+    assert _failing(Environment()) == {}
 
 
 def test_one_request_that_failed() -> None:
     """It is counted, and told with the words of whoever answered."""
-    scene = _changed(Scene(), lambda a: a.due_s == 11.0, status=503, right=False, said="reset")
-    assert _failing(scene) == {"all_answered": "1 of 1,200 requests failed (1 x 503: reset)"}
+    environment = _changed(Environment(), lambda a: a.due_s == 11.0, status=503, right=False, said="reset")
+    assert _failing(environment) == {"all_answered": "1 of 1,200 requests failed (1 x 503: reset)"}
 
 
 def test_one_wrong_prediction() -> None:
     """Also with the header of a version that should not answer at all."""
-    scene = _changed(Scene(), lambda a: a.due_s == 11.0, right=False, version="4")
-    assert _failing(scene) == {"all_right": "1 of 1,200 predictions are wrong (versions 4)"}
+    environment = _changed(Environment(), lambda a: a.due_s == 11.0, right=False, version="4")
+    assert _failing(environment) == {"all_right": "1 of 1,200 predictions are wrong (versions 4)"}
 
 
 def test_no_prediction_at_all_is_not_right() -> None:
-    failing = _failing(_changed(Scene(), lambda _: True, status=500, right=False))
+    failing = _failing(_changed(Environment(), lambda _: True, status=500, right=False))
     assert set(failing) == {"struck_replica_fell_silent", "all_answered", "all_right"}
 
 
 def test_a_replica_that_went_on_answering_was_not_struck() -> None:
     """The signal went elsewhere: the load does not show it."""
-    scene = Scene()
-    scene.answers = [dataclasses.replace(a, replica=REPLICAS[n % 3]) for n, a in enumerate(scene.answers)]
-    assert set(_failing(scene)) == {"struck_replica_fell_silent"}
+    environment = Environment()
+    environment.answers = [dataclasses.replace(a, replica=REPLICAS[n % 3]) for n, a in enumerate(environment.answers)]
+    assert set(_failing(environment)) == {"struck_replica_fell_silent"}
 
 
 def test_a_silence_at_another_time_is_not_that_of_the_strike() -> None:
-    assert set(_failing(Scene(), dataclasses.replace(STRIKE, at_s=5.0))) == {"struck_replica_fell_silent"}
+    assert set(_failing(Environment(), dataclasses.replace(STRIKE, at_s=5.0))) == {"struck_replica_fell_silent"}
 
 
 def test_a_signal_that_did_not_take() -> None:
-    assert set(_failing(Scene(), dataclasses.replace(STRIKE, took=False))) == {"struck_replica_fell_silent"}
+    assert set(_failing(Environment(), dataclasses.replace(STRIKE, took=False))) == {"struck_replica_fell_silent"}
 
 
 def test_a_replica_that_never_comes_back_takes_no_share() -> None:
-    scene = _changed(Scene(), lambda a: a.due_s > 10, replica="replica-1")
-    failing = _failing(scene)
+    environment = _changed(Environment(), lambda a: a.due_s > 10, replica="replica-1")
+    failing = _failing(environment)
     assert failing["share_is_back"] == "replica-2 gave 0% of the last 500 answers (an even share is 33%)"
 
 
 def test_without_replicas_there_is_nothing_to_strike() -> None:
     """A sentence for a person, not a crash."""
-    finding = champion_is_served(Scene(replicas={}))  # type: ignore[arg-type]
+    finding = champion_is_served(Environment(replicas={}))  # type: ignore[arg-type]
     assert (finding.holds, "koboshi up" in finding.said) == (False, True)
 
 
@@ -122,9 +127,9 @@ def test_without_replicas_there_is_nothing_to_strike() -> None:
 def test_the_champion_has_to_be_served_by_all(
     champion: int | None, versions: tuple[int | None, ...], holds: bool, word: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    scene = Scene(replicas=dict(zip(REPLICAS, range(3), strict=True)), champion=champion)
-    monkeypatch.setattr(load_scene, "call", lambda url: {"version": versions[int(url[17])]})
-    finding = champion_is_served(scene)  # type: ignore[arg-type]
+    environment = Environment(replicas=dict(zip(REPLICAS, range(3), strict=True)), champion=champion)
+    monkeypatch.setattr(load_environment, "call", lambda url: {"version": versions[int(url[17])]})
+    finding = champion_is_served(environment)  # type: ignore[arg-type]
     assert (finding.holds, word in finding.said) == (holds, True)
 
 
@@ -136,7 +141,7 @@ def test_the_gateway_has_to_have_them_all(
         def hosts(self) -> dict[int, ReplicaSeen]:
             return {port: ReplicaSeen(well, 0) for port, well in enumerate(healthy)}
 
-    monkeypatch.setattr(load_scene, "stack_gateway", lambda *_: Gateway())
-    monkeypatch.setattr(load_scene, "IN_S", 0.01)
-    scene = Scene(settings=SimpleNamespace(state_dir=None))
-    assert gateway_has_all_replicas(scene).holds is holds  # type: ignore[arg-type]
+    monkeypatch.setattr(load_environment, "stack_gateway", lambda *_: Gateway())
+    monkeypatch.setattr(load_environment, "IN_S", 0.01)
+    environment = Environment(settings=SimpleNamespace(state_dir=None))
+    assert gateway_has_all_replicas(environment).holds is holds  # type: ignore[arg-type]

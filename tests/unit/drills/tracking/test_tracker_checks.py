@@ -9,7 +9,7 @@ import pytest
 
 from koboshi.drills.drill import Finding, Strike, of
 from koboshi.drills.kit.aiohttp_load import Answer
-from koboshi.drills.serving import load_scene
+from koboshi.drills.serving import load_environment
 from koboshi.drills.tracking import tracker_killed
 from koboshi.drills.tracking.tracker_killed import (
     DRILL,
@@ -30,7 +30,7 @@ READY = "LOGGED_MODEL_READY"
 LOG = ["a: step 1/2 auc 0.5000 loss 1.2500 (0.1 s, w)", "job began", "a: step 2/2 auc 0.7501 loss 1.0000 (0.1 s, w)"]
 
 
-class Scene:
+class Environment:
     units, uri, settings = ("a",), "http://127.0.0.1:1", SimpleNamespace(serving=SimpleNamespace(slot="champion"))
     replicas, version, answers = (
         {"replica-1": 1, "replica-2": 2},
@@ -72,29 +72,31 @@ class Scene:
 
 
 @pytest.fixture
-def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.setattr(load_scene, "all_answered", lambda *_: Finding("all_answered", True, "well"))
-    monkeypatch.setattr(load_scene, "call", lambda _: {"version": 3})
-    return Scene(tmp_path)
+def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setattr(load_environment, "all_answered", lambda *_: Finding("all_answered", True, "well"))
+    monkeypatch.setattr(load_environment, "call", lambda _: {"version": 3})
+    return Environment(tmp_path)
 
 
-def test_all_checks_hold_on_good_evidence(scene: Any) -> None:
+def test_all_checks_hold_on_good_evidence(environment: Any) -> None:
     for check in DRILL.verdict:
-        assert check(scene, STRIKES).holds, check(scene, STRIKES).said
-    assert of("serving", load_scene.champion_is_served)(scene).holds
+        assert check(environment, STRIKES).holds, check(environment, STRIKES).said
+    assert of("serving", load_environment.champion_is_served)(environment).holds
 
 
-def test_tracker_died_twice_fails(scene: Any) -> None:
-    assert not tracker_died_twice(scene, [FIRST, FIRST]).holds
-    assert not tracker_died_twice(scene, [FIRST, dataclasses.replace(STRIKES[1], took=False)]).holds
+def test_tracker_died_twice_fails(environment: Any) -> None:
+    assert not tracker_died_twice(environment, [FIRST, FIRST]).holds
+    assert not tracker_died_twice(environment, [FIRST, dataclasses.replace(STRIKES[1], took=False)]).holds
 
 
-def test_all_answered_fails_without_answers_while_it_was_away(scene: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    scene.while_down = 3
-    assert not all_answered(scene, STRIKES).holds
-    scene.while_down = 200
-    monkeypatch.setattr(load_scene, "all_answered", lambda *_: Finding("all_answered", False, "one failed"))
-    assert not all_answered(scene, STRIKES).holds
+def test_all_answered_fails_without_answers_while_it_was_away(
+    environment: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environment.while_down = 3
+    assert not all_answered(environment, STRIKES).holds
+    environment.while_down = 200
+    monkeypatch.setattr(load_environment, "all_answered", lambda *_: Finding("all_answered", False, "one failed"))
+    assert not all_answered(environment, STRIKES).holds
 
 
 @pytest.mark.parametrize(
@@ -102,13 +104,13 @@ def test_all_answered_fails_without_answers_while_it_was_away(scene: Any, monkey
     [{"trained_s": 121.0}, {"trained_s": 0.0}, {"waited": [0]}, {"waited": []}, {"left": 1}, {"downs": []}],
     ids=str,
 )
-def test_it_waited_in_the_outbox_fails(scene: Any, changed: dict[str, Any]) -> None:
-    vars(scene).update(changed)
-    assert not it_waited_in_the_outbox(scene, STRIKES).holds
+def test_it_waited_in_the_outbox_fails(environment: Any, changed: dict[str, Any]) -> None:
+    vars(environment).update(changed)
+    assert not it_waited_in_the_outbox(environment, STRIKES).holds
 
 
-def ghost(scene: Any, **changed: Any) -> list[TrackedRun]:
-    return [*scene.told_runs, dataclasses.replace(scene.told_runs[1], id="r3", **changed)]
+def ghost(environment: Any, **changed: Any) -> list[TrackedRun]:
+    return [*environment.told_runs, dataclasses.replace(environment.told_runs[1], id="r3", **changed)]
 
 
 @pytest.mark.parametrize(
@@ -121,17 +123,17 @@ def ghost(scene: Any, **changed: Any) -> list[TrackedRun]:
     ],
     ids=["two parents", "two children", "a stranger", "half a parent"],
 )
-def test_a_ghost_is_named(scene: Any, changed: dict[str, Any], said: str) -> None:
-    scene.told_runs = ghost(scene, **changed)
-    found = one_run_each_and_no_ghost(scene, STRIKES)
+def test_a_ghost_is_named(environment: Any, changed: dict[str, Any], said: str) -> None:
+    environment.told_runs = ghost(environment, **changed)
+    found = one_run_each_and_no_ghost(environment, STRIKES)
     assert not found.holds
     assert said in found.said
 
 
 @pytest.mark.parametrize("models", [[], [("r2", "LOGGED_MODEL_PENDING")], [("r2", READY), ("r2", READY)]], ids=str)
-def test_one_ready_model_each(scene: Any, models: list[tuple[str, str]]) -> None:
-    scene.told_models = models
-    assert "models: " in one_run_each_and_no_ghost(scene, STRIKES).said
+def test_one_ready_model_each(environment: Any, models: list[tuple[str, str]]) -> None:
+    environment.told_models = models
+    assert "models: " in one_run_each_and_no_ghost(environment, STRIKES).said
 
 
 @pytest.mark.parametrize(
@@ -143,23 +145,23 @@ def test_one_ready_model_each(scene: Any, models: list[tuple[str, str]]) -> None
     ],
     ids=["one is missing", "one is there twice", "one differs"],
 )
-def test_every_metric_is_there_fails(scene: Any, auc: list[tuple[int, float]], said: str) -> None:
-    scene.values["auc"] = auc
-    found = every_metric_is_there(scene, STRIKES)
+def test_every_metric_is_there_fails(environment: Any, auc: list[tuple[int, float]], said: str) -> None:
+    environment.values["auc"] = auc
+    found = every_metric_is_there(environment, STRIKES)
     assert not found.holds
     assert said in found.said
 
 
-def test_a_log_that_tells_of_nothing_proves_nothing(scene: Any) -> None:
-    scene.heard = scene.heard[:1]
-    assert "does not tell of every step of a" in every_metric_is_there(scene, STRIKES).said
-    scene.heard, scene.told_runs = [], []
-    assert "no finished run has a metric" in every_metric_is_there(scene, STRIKES).said
+def test_a_log_that_tells_of_nothing_proves_nothing(environment: Any) -> None:
+    environment.heard = environment.heard[:1]
+    assert "does not tell of every step of a" in every_metric_is_there(environment, STRIKES).said
+    environment.heard, environment.told_runs = [], []
+    assert "no finished run has a metric" in every_metric_is_there(environment, STRIKES).said
 
 
-def test_the_steady_state(scene: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_steady_state(environment: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tracker_killed, "is_ours", lambda *_: True)
     monkeypatch.setattr(tracker_killed, "probe_mlflow", lambda _: Health(True, "fine"))
-    assert mlflow_is_ours_and_well(scene).holds
+    assert mlflow_is_ours_and_well(environment).holds
     monkeypatch.setattr(tracker_killed, "is_ours", lambda *_: False)
-    assert "koboshi up" in mlflow_is_ours_and_well(scene).said
+    assert "koboshi up" in mlflow_is_ours_and_well(environment).said

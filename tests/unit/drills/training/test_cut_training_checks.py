@@ -27,7 +27,7 @@ ELSEWHERE = dataclasses.replace(THERE, id="A2", node="n2")
 DONE = [Task(step_name("a", step), "FINISHED", "A1", 0, 1) for step in (1, 2)]
 
 
-class Scene:
+class Environment:
     node_id, folder, swallowed, silent_s = "n1", Path("folder"), (17, 261), 20.0
 
     def __init__(self, folder: Path) -> None:
@@ -61,15 +61,15 @@ class Scene:
 
 
 @pytest.fixture
-def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(training_checks, "TOLD_WITHIN_S", 0.0)
-    return Scene(tmp_path)
+    return Environment(tmp_path)
 
 
-def test_all_checks_hold_on_good_evidence(scene: Any) -> None:
+def test_all_checks_hold_on_good_evidence(environment: Any) -> None:
     for check in (silence_was_noticed, node_did_its_part, one_job, nothing_was_lost_or_doubled):
-        assert check(scene, [STRIKE, STRIKE]).holds, check(scene, [STRIKE, STRIKE]).said
-    assert "the follower noticed after 4.5 s" in silence_was_noticed(scene, [STRIKE, STRIKE]).said
+        assert check(environment, [STRIKE, STRIKE]).holds, check(environment, [STRIKE, STRIKE]).said
+    assert "the follower noticed after 4.5 s" in silence_was_noticed(environment, [STRIKE, STRIKE]).said
 
 
 def test_the_network_is_healed_when_the_follower_has_noticed_and_not_by_the_clock_alone() -> None:
@@ -80,25 +80,25 @@ def test_the_network_is_healed_when_the_follower_has_noticed_and_not_by_the_cloc
     assert not stays_silent(LONGEST_SILENT_S, noticed=False)
 
 
-def test_silence_was_noticed_fails(scene: Any) -> None:
-    assert not silence_was_noticed(scene, [STRIKE, dataclasses.replace(STRIKE, took=False)]).holds
-    scene.noticed = None
-    assert "noticed never" in silence_was_noticed(scene, [STRIKE, STRIKE]).said
-    assert not silence_was_noticed(scene, [STRIKE, STRIKE]).holds
+def test_silence_was_noticed_fails(environment: Any) -> None:
+    assert not silence_was_noticed(environment, [STRIKE, dataclasses.replace(STRIKE, took=False)]).holds
+    environment.noticed = None
+    assert "noticed never" in silence_was_noticed(environment, [STRIKE, STRIKE]).said
+    assert not silence_was_noticed(environment, [STRIKE, STRIKE]).holds
 
 
-def test_node_did_its_part_fails(scene: Any) -> None:
-    scene.told_actors = [THERE, dataclasses.replace(ELSEWHERE, death="its worker process has died")]
-    assert "workers died: koboshi-x-1" in node_did_its_part(scene, [STRIKE]).said
-    assert not node_did_its_part(scene, [STRIKE]).holds
-    scene.told_actors = [ELSEWHERE]
-    assert not node_did_its_part(scene, [STRIKE]).holds
+def test_node_did_its_part_fails(environment: Any) -> None:
+    environment.told_actors = [THERE, dataclasses.replace(ELSEWHERE, death="its worker process has died")]
+    assert "workers died: koboshi-x-1" in node_did_its_part(environment, [STRIKE]).said
+    assert not node_did_its_part(environment, [STRIKE]).holds
+    environment.told_actors = [ELSEWHERE]
+    assert not node_did_its_part(environment, [STRIKE]).holds
 
 
 @pytest.mark.parametrize("states", [[], ["FAILED"], ["SUCCEEDED", "SUCCEEDED"]], ids=str)
-def test_one_job_fails(scene: Any, states: list[str]) -> None:
-    scene.told_jobs = [Job("key-1", state, 1, 2) for state in states]
-    assert not one_job(scene, [STRIKE]).holds
+def test_one_job_fails(environment: Any, states: list[str]) -> None:
+    environment.told_jobs = [Job("key-1", state, 1, 2) for state in states]
+    assert not one_job(environment, [STRIKE]).holds
 
 
 @pytest.mark.parametrize(
@@ -112,9 +112,9 @@ def test_one_job_fails(scene: Any, states: list[str]) -> None:
     ids=["lost", "doubled", "no file", "two files"],
 )
 def test_nothing_was_lost_or_doubled_fails(
-    scene: Any, tasks: list[Task], missing: list[str], again: list[str], said: str
+    environment: Any, tasks: list[Task], missing: list[str], again: list[str], said: str
 ) -> None:
-    scene.told_tasks, scene.missing, scene.again = tasks, missing, again
-    found = nothing_was_lost_or_doubled(scene, [STRIKE])
+    environment.told_tasks, environment.missing, environment.again = tasks, missing, again
+    found = nothing_was_lost_or_doubled(environment, [STRIKE])
     assert not found.holds
     assert said in found.said

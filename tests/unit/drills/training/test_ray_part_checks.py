@@ -52,7 +52,7 @@ class Files:
         return {"a": 2}
 
 
-class Scene:
+class Environment:
     victim, struck, before = "a", ONE, (ONE, TWO)
     settings: Any = None
 
@@ -73,21 +73,21 @@ class Scene:
 
 
 @pytest.fixture
-def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(training_checks, "TOLD_WITHIN_S", 0.0)
     monkeypatch.setattr(training_checks, "is_ours", lambda _settings, *parts: "elsewhere" not in parts)
-    return Scene(tmp_path)
+    return Environment(tmp_path)
 
 
-def test_all_checks_of_a_killed_node_hold_on_good_evidence(scene: Any) -> None:
+def test_all_checks_of_a_killed_node_hold_on_good_evidence(environment: Any) -> None:
     for check in (only_its_workers_died, went_on_elsewhere, node_is_back):
-        assert check(scene, [STRIKE]).holds, check(scene, [STRIKE]).said
+        assert check(environment, [STRIKE]).holds, check(environment, [STRIKE]).said
 
 
-def test_a_worker_that_was_being_started_when_its_node_was_killed_died_nowhere_else(scene: Any) -> None:
+def test_a_worker_that_was_being_started_when_its_node_was_killed_died_nowhere_else(environment: Any) -> None:
     """Ray knows its process already, and will never know its node."""
-    scene.told_actors = [KILLED, NEARLY_WAS]
-    assert only_its_workers_died(scene, [STRIKE]).holds
+    environment.told_actors = [KILLED, NEARLY_WAS]
+    assert only_its_workers_died(environment, [STRIKE]).holds
 
 
 @pytest.mark.parametrize(
@@ -100,9 +100,9 @@ def test_a_worker_that_was_being_started_when_its_node_was_killed_died_nowhere_e
     ],
     ids=["nobody died", "nobody who ever was", "one on another node", "its processes are there"],
 )
-def test_only_its_workers_died_fails(scene: Any, actors: list[Actor], strike: Strike) -> None:
-    scene.told_actors = actors
-    assert not only_its_workers_died(scene, [strike]).holds
+def test_only_its_workers_died_fails(environment: Any, actors: list[Actor], strike: Strike) -> None:
+    environment.told_actors = actors
+    assert not only_its_workers_died(environment, [strike]).holds
 
 
 @pytest.mark.parametrize(
@@ -117,25 +117,25 @@ def test_only_its_workers_died_fails(scene: Any, actors: list[Actor], strike: St
     ],
     ids=["nothing lost", "one missing", "one twice", "lost elsewhere", "done again there", "begun later"],
 )
-def test_went_on_elsewhere_fails(scene: Any, tasks: list[Task], said: str) -> None:
-    scene.ray.told_tasks = tasks
-    found = went_on_elsewhere(scene, [STRIKE])
+def test_went_on_elsewhere_fails(environment: Any, tasks: list[Task], said: str) -> None:
+    environment.ray.told_tasks = tasks
+    found = went_on_elsewhere(environment, [STRIKE])
     assert not found.holds
     assert said in found.said
 
 
 @pytest.mark.parametrize("members", [[TWO], [ONE, TWO]], ids=["it is away", "it never went"])
-def test_node_is_back_fails(scene: Any, members: list[Node]) -> None:
-    scene.ray.told_members = members
-    assert not node_is_back(scene, [STRIKE]).holds
+def test_node_is_back_fails(environment: Any, members: list[Node]) -> None:
+    environment.ray.told_members = members
+    assert not node_is_back(environment, [STRIKE]).holds
 
 
-def test_all_checks_of_a_killed_head_hold_on_good_evidence(scene: Any) -> None:
-    scene.ray.told_members = [NEW, Node("n4", "ray-node-2")]
-    scene.ray.told_jobs = [Job(scene.spec.job_name(2), "SUCCEEDED", 1, 2)]
-    scene.ray.told_tasks = DONE[1:]
+def test_all_checks_of_a_killed_head_hold_on_good_evidence(environment: Any) -> None:
+    environment.ray.told_members = [NEW, Node("n4", "ray-node-2")]
+    environment.ray.told_jobs = [Job(environment.spec.job_name(2), "SUCCEEDED", 1, 2)]
+    environment.ray.told_tasks = DONE[1:]
     for check in (cluster_began_anew, next_attempt_ended_it, no_committed_step_was_done_again):
-        assert check(scene, [STRIKE]).holds, check(scene, [STRIKE]).said
+        assert check(environment, [STRIKE]).holds, check(environment, [STRIKE]).said
 
 
 @pytest.mark.parametrize(
@@ -143,17 +143,17 @@ def test_all_checks_of_a_killed_head_hold_on_good_evidence(scene: Any) -> None:
     [([NEW], True), ([NEW, TWO], True), ([], True), ([NEW, Node("n4", "ray-node-2")], False)],
     ids=["one is away", "one is of the old cluster", "nobody", "the head is still there"],
 )
-def test_cluster_began_anew_fails(scene: Any, members: list[Node], took: bool) -> None:
-    scene.ray.told_members = members
-    assert not cluster_began_anew(scene, [dataclasses.replace(STRIKE, took=took)]).holds
+def test_cluster_began_anew_fails(environment: Any, members: list[Node], took: bool) -> None:
+    environment.ray.told_members = members
+    assert not cluster_began_anew(environment, [dataclasses.replace(STRIKE, took=took)]).holds
 
 
 @pytest.mark.parametrize(
     "told", [[], [(1, "SUCCEEDED")], [(2, "FAILED")], [(1, "SUCCEEDED"), (2, "SUCCEEDED")]], ids=str
 )
-def test_next_attempt_ended_it_fails(scene: Any, told: list[tuple[int, str]]) -> None:
-    scene.ray.told_jobs = [Job(scene.spec.job_name(number), status, 1, 2) for number, status in told]
-    assert not next_attempt_ended_it(scene, [STRIKE]).holds
+def test_next_attempt_ended_it_fails(environment: Any, told: list[tuple[int, str]]) -> None:
+    environment.ray.told_jobs = [Job(environment.spec.job_name(number), status, 1, 2) for number, status in told]
+    assert not next_attempt_ended_it(environment, [STRIKE]).holds
 
 
 @pytest.mark.parametrize(
@@ -167,18 +167,18 @@ def test_next_attempt_ended_it_fails(scene: Any, told: list[tuple[int, str]]) ->
     ids=["one is missing", "the files tell", "Ray tells", "struck too early"],
 )
 def test_no_committed_step_was_done_again_fails(
-    scene: Any, missing: list[str], again: list[str], tasks: list[Task], reached: int, said: str
+    environment: Any, missing: list[str], again: list[str], tasks: list[Task], reached: int, said: str
 ) -> None:
-    scene.missing, scene.again, scene.ray.told_tasks = missing, again, tasks
-    scene.files.reached = lambda _at_s: {"a": reached} if reached else {}
-    found = no_committed_step_was_done_again(scene, [STRIKE])
+    environment.missing, environment.again, environment.ray.told_tasks = missing, again, tasks
+    environment.files.reached = lambda _at_s: {"a": reached} if reached else {}
+    found = no_committed_step_was_done_again(environment, [STRIKE])
     assert not found.holds
     assert said in found.said
 
 
-def test_the_steady_state(scene: Any) -> None:
-    assert ray_has_two_nodes_of_ours(scene).holds
-    scene.ray.told_members = [ONE]
-    assert not ray_has_two_nodes_of_ours(scene).holds
-    scene.ray.told_members = [ONE, Node("n5", "elsewhere")]
-    assert "not of this stack" in ray_has_two_nodes_of_ours(scene).said
+def test_the_steady_state(environment: Any) -> None:
+    assert ray_has_two_nodes_of_ours(environment).holds
+    environment.ray.told_members = [ONE]
+    assert not ray_has_two_nodes_of_ours(environment).holds
+    environment.ray.told_members = [ONE, Node("n5", "elsewhere")]
+    assert "not of this stack" in ray_has_two_nodes_of_ours(environment).said

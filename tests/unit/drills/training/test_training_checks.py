@@ -45,7 +45,7 @@ class Told:
         return self.told_nodes
 
 
-class Scene:
+class Environment:
     """What the checks look at."""
 
     victim, step, units = "a", 2, ("a", "b")
@@ -70,14 +70,14 @@ def all_done() -> list[Task]:
 
 
 @pytest.fixture
-def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(training_checks, "TOLD_WITHIN_S", 0.0)
-    return Scene(tmp_path, Told([KILLED, ENDED], [*all_done(), LOST]))
+    return Environment(tmp_path, Told([KILLED, ENDED], [*all_done(), LOST]))
 
 
-def test_all_checks_hold_on_good_evidence(scene: Any) -> None:
+def test_all_checks_hold_on_good_evidence(environment: Any) -> None:
     for check in (struck_once, went_on_from_the_committed_step, predictions_equal_the_control):
-        assert check(scene, [STRIKE]).holds, check(scene, [STRIKE]).said
+        assert check(environment, [STRIKE]).holds, check(environment, [STRIKE]).said
 
 
 @pytest.mark.parametrize(
@@ -91,9 +91,9 @@ def test_all_checks_hold_on_good_evidence(scene: Any) -> None:
     ],
     ids=["nobody died", "two died", "another one died", "it lives", "its process is still there"],
 )
-def test_struck_once_fails(scene: Any, actors: list[Actor], strike: Strike) -> None:
-    scene.ray.told_actors = actors
-    assert not struck_once(scene, [strike]).holds
+def test_struck_once_fails(environment: Any, actors: list[Actor], strike: Strike) -> None:
+    environment.ray.told_actors = actors
+    assert not struck_once(environment, [strike]).holds
 
 
 @pytest.mark.parametrize(
@@ -109,9 +109,9 @@ def test_struck_once_fails(scene: Any, actors: list[Actor], strike: Strike) -> N
     ],
     ids=["nothing lost", "one missing", "one done twice", "two lost", "another lost", "began later", "ended sooner"],
 )
-def test_went_on_from_the_committed_step_fails(scene: Any, tasks: list[Task], said: str) -> None:
-    scene.ray.told_tasks = tasks
-    found = went_on_from_the_committed_step(scene, [STRIKE])
+def test_went_on_from_the_committed_step_fails(environment: Any, tasks: list[Task], said: str) -> None:
+    environment.ray.told_tasks = tasks
+    found = went_on_from_the_committed_step(environment, [STRIKE])
     assert not found.holds
     assert said in found.said
 
@@ -124,25 +124,25 @@ def test_went_on_from_the_committed_step_fails(scene: Any, tasks: list[Task], sa
     ],
     ids=["one bit", "one row less"],
 )
-def test_predictions_equal_the_control_fails(scene: Any, ours: Any, said: str) -> None:
+def test_predictions_equal_the_control_fails(environment: Any, ours: Any, said: str) -> None:
     """The last bit of one prediction of one candidate is enough."""
-    scene.models["b"] = ours
-    found = predictions_equal_the_control(scene, [STRIKE])
+    environment.models["b"] = ours
+    found = predictions_equal_the_control(environment, [STRIKE])
     assert (found.holds, found.said) == (False, said)
 
 
-def test_no_predictions_at_all_prove_nothing(scene: Any) -> None:
-    scene.models = dict.fromkeys(scene.models, np.array([]))
-    assert not predictions_equal_the_control(scene, [STRIKE]).holds
+def test_no_predictions_at_all_prove_nothing(environment: Any) -> None:
+    environment.models = dict.fromkeys(environment.models, np.array([]))
+    assert not predictions_equal_the_control(environment, [STRIKE]).holds
 
 
-def test_the_steady_state(scene: Any) -> None:
-    assert ray_has_nodes(scene).holds
-    assert ray_is_idle(scene).holds
-    scene.ray.told_nodes, scene.ray.told_actors = 0, [dataclasses.replace(KILLED, state="ALIVE")]
-    assert not ray_has_nodes(scene).holds
-    assert not ray_is_idle(scene).holds
-    assert "koboshi-x-1" in ray_is_idle(scene).said
+def test_the_steady_state(environment: Any) -> None:
+    assert ray_has_nodes(environment).holds
+    assert ray_is_idle(environment).holds
+    environment.ray.told_nodes, environment.ray.told_actors = 0, [dataclasses.replace(KILLED, state="ALIVE")]
+    assert not ray_has_nodes(environment).holds
+    assert not ray_is_idle(environment).holds
+    assert "koboshi-x-1" in ray_is_idle(environment).said
 
 
 def test_a_witness_that_cannot_be_asked_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:

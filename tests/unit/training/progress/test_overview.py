@@ -11,8 +11,8 @@ from koboshi.journal import Entry
 from koboshi.ledger.attempts import Recorded, State
 from koboshi.ledger.steps import CommittedStep
 from koboshi.refs import CheckpointRef
-from koboshi.training.driver.standing import Standing, UnitStanding, WorkerStanding
-from koboshi.training.progress.overview import AGAIN_S, KEPT, PATIENCE_S, Known, Overview, Story, fold, overview
+from koboshi.training.driver.status import RunStatus, UnitStatus, WorkerStatus
+from koboshi.training.progress.overview import AGAIN_S, KEPT, PATIENCE_S, EventLog, Overview, Snapshot, fold, overview
 
 KEY = "ab" * 32
 JOB = f"{KEY[:16]}-1"
@@ -27,10 +27,10 @@ BEGAN = event("job began", NOW - 30, job=JOB, pid=7)
 ASIDE = event("unit set aside", unit="a", step=2, reason="it raises")
 
 
-def told(*events: Entry) -> Story:
-    stories: defaultdict[str, Story] = defaultdict(Story)
-    fold(stories, events)
-    return stories[KEY]
+def told(*events: Entry) -> EventLog:
+    logs: defaultdict[str, EventLog] = defaultdict(EventLog)
+    fold(logs, events)
+    return logs[KEY]
 
 
 def attempt(state: State, closed_at: float | None = None, number: int = 1) -> Recorded:
@@ -41,27 +41,27 @@ def step(unit: str, number: int, at: float = NOW - 15) -> CommittedStep:
     return CommittedStep(CheckpointRef(KEY, unit, number, "p", "s"), {"loss": 0.5}, at)
 
 
-def known(**facts: Any) -> Known:
+def snapshot(**facts: Any) -> Snapshot:
     ordinary: dict[str, Any] = {
         "key": KEY,
         "attempts": [attempt("open")],
         "newest": {"a": step("a", 2)},
         "totals": {"a": 3, "b": 1},
-        "story": told(BEGAN),
-        "standing": None,
+        "log": told(BEGAN),
+        "status": None,
         "held": True,
         "now": NOW,
     }
-    return Known(**{**ordinary, **facts})
+    return Snapshot(**{**ordinary, **facts})
 
 
-def standing(job: str = JOB, recovering: bool = False) -> Standing:
-    units = {"a": UnitStanding(3, 2, 1, "at work", recovering), "b": UnitStanding(1, 0, 0, "held")}
-    worker = WorkerStanding("w-1", 7, "n", "a", 4, "R", "step", 1.0, 0.1, 0.0)
-    return Standing(KEY, job, NOW - 0.5, 1, units, (worker,))
+def status(job: str = JOB, recovering: bool = False) -> RunStatus:
+    units = {"a": UnitStatus(3, 2, 1, "at work", recovering), "b": UnitStatus(1, 0, 0, "held")}
+    worker = WorkerStatus("w-1", 7, "n", "a", 4, "R", "step", 1.0, 0.1, 0.0)
+    return RunStatus(KEY, job, NOW - 0.5, 1, units, (worker,))
 
 
-LONG_AGO = {"story": told(dataclasses.replace(BEGAN, at=NOW - 500)), "newest": {"a": step("a", 2, NOW - 400)}}
+LONG_AGO = {"log": told(dataclasses.replace(BEGAN, at=NOW - 500)), "newest": {"a": step("a", 2, NOW - 400)}}
 OLD_OPEN = [dataclasses.replace(attempt("open"), opened_at=NOW - 600)]
 
 
@@ -76,32 +76,32 @@ OLD_OPEN = [dataclasses.replace(attempt("open"), opened_at=NOW - 600)]
         ({"held": False, "attempts": [], "newest": {}}, "starting"),
         ({"held": False, "attempts": [attempt("failed", NOW - AGAIN_S + 1)]}, "starting"),
         ({"held": False, "attempts": [attempt("failed", NOW - AGAIN_S - 1)]}, "failed"),
-        ({"held": False, "attempts": [attempt("failed", NOW - 10)], "story": told(BEGAN, ASIDE)}, "partial"),
+        ({"held": False, "attempts": [attempt("failed", NOW - 10)], "log": told(BEGAN, ASIDE)}, "partial"),
         ({"held": True, "attempts": [attempt("failed", NOW - 10)]}, "running"),
-        ({"held": False, "attempts": [], "story": told(BEGAN, ASIDE)}, "partial"),
+        ({"held": False, "attempts": [], "log": told(BEGAN, ASIDE)}, "partial"),
         ({"held": False, "attempts": OLD_OPEN, **LONG_AGO}, "broken off"),
         ({"held": False, "attempts": [attempt("succeeded", NOW - 1)]}, "broken off"),
     ],
 )
 def test_how_it_stands(facts: dict[str, Any], outcome: str) -> None:
-    assert overview(known(**facts)).outcome == outcome
+    assert overview(snapshot(**facts)).outcome == outcome
 
 
 def test_a_direct_start_after_a_failed_attempt_is_not_told_by_that_attempt() -> None:
     later = told(BEGAN, event("job began", NOW - 5, job="by-hand", pid=8))
-    seen = overview(known(held=False, attempts=[attempt("failed", NOW - 10)], story=later))
+    seen = overview(snapshot(held=False, attempts=[attempt("failed", NOW - 10)], log=later))
     assert (seen.outcome, seen.job) == ("broken off", "by-hand")
 
 
 def test_a_run_without_a_driver_is_given_up_after_a_while() -> None:
-    facts = {"held": False, "attempts": OLD_OPEN, "story": told(BEGAN), "newest": {}}
+    facts = {"held": False, "attempts": OLD_OPEN, "log": told(BEGAN), "newest": {}}
     heard = NOW - 30
-    assert not overview(known(**facts, now=heard + PATIENCE_S - 1)).ended
-    assert overview(known(**facts, now=heard + PATIENCE_S + 1)).ended
+    assert not overview(snapshot(**facts, now=heard + PATIENCE_S - 1)).ended
+    assert overview(snapshot(**facts, now=heard + PATIENCE_S + 1)).ended
 
 
 def test_the_drivers_word_adds_places_workers_and_what_is_at_risk() -> None:
-    seen = overview(known(standing=standing(recovering=True)))
+    seen = overview(snapshot(status=status(recovering=True)))
     a, b = seen.units
     assert (a.place, a.worker, a.at_risk, a.done, a.metrics) == ("recovering", "w-1", 1, 2, {"loss": 0.5})
     assert (b.place, b.worker, b.done) == ("held", "", 0)
@@ -110,18 +110,16 @@ def test_the_drivers_word_adds_places_workers_and_what_is_at_risk() -> None:
     assert (seen.steps_done, seen.steps) == (2, 4)
 
 
-@pytest.mark.parametrize(
-    "facts", [{"standing": standing(job="an-earlier-one")}, {"standing": standing(), "held": False}]
-)
+@pytest.mark.parametrize("facts", [{"status": status(job="an-earlier-one")}, {"status": status(), "held": False}])
 def test_the_word_of_a_driver_that_is_gone_does_not_count(facts: dict[str, Any]) -> None:
-    seen = overview(known(**facts))
+    seen = overview(snapshot(**facts))
     assert (seen.workers, seen.shown_s) == ((), None)
     assert [unit.place for unit in seen.units] == ["waiting", "waiting"]
 
 
 def test_losing_all_but_the_ledger_leaves_what_is_committed() -> None:
     """No journal, no specification, no driver's word."""
-    seen = overview(known(story=Story(), totals={}, attempts=[attempt("failed", NOW - 10)], held=False))
+    seen = overview(snapshot(log=EventLog(), totals={}, attempts=[attempt("failed", NOW - 10)], held=False))
     assert (seen.outcome, seen.said, seen.job) == ("failed", "the last words", JOB)
     assert [(unit.done, unit.total, unit.place) for unit in seen.units] == [(2, None, "unfinished")]
     assert seen.steps is None
@@ -129,15 +127,15 @@ def test_losing_all_but_the_ledger_leaves_what_is_committed() -> None:
 
 
 def test_units_set_aside_and_recoveries_come_from_the_journal() -> None:
-    story = told(BEGAN, ASIDE, event("recovered", unit="b", step=1, worker="w", after_s=0.25))
-    a, b = overview(known(story=story)).units
+    log = told(BEGAN, ASIDE, event("recovered", unit="b", step=1, worker="w", after_s=0.25))
+    a, b = overview(snapshot(log=log)).units
     assert (a.place, a.reason, b.recoveries) == ("set aside", "step 2: it raises", 1)
 
 
 def test_the_next_job_tries_again_what_the_one_before_has_set_aside() -> None:
-    story = told(BEGAN, ASIDE, event("job began", NOW - 5, job=f"{KEY[:16]}-2", pid=8))
-    assert overview(known(story=story)).units[0].place == "waiting"
-    assert story.job == f"{KEY[:16]}-2"
+    log = told(BEGAN, ASIDE, event("job began", NOW - 5, job=f"{KEY[:16]}-2", pid=8))
+    assert overview(snapshot(log=log)).units[0].place == "waiting"
+    assert log.job == f"{KEY[:16]}-2"
 
 
 @pytest.mark.parametrize(
@@ -175,23 +173,23 @@ def test_each_event_is_a_sentence(said: Entry, sentence: str) -> None:
 
 
 def test_ordinary_steps_are_not_told_but_are_signs_of_life() -> None:
-    story = told(BEGAN, event("step started", NOW, unit="a", step=1, pid=1), event("worker ready", NOW + 1, pid=1))
-    assert [one.number for one in story.told] == [1]
-    assert story.last_at == NOW + 1
+    log = told(BEGAN, event("step started", NOW, unit="a", step=1, pid=1), event("worker ready", NOW + 1, pid=1))
+    assert [one.number for one in log.told] == [1]
+    assert log.last_at == NOW + 1
 
 
 def test_a_long_story_keeps_its_newest_sentences_and_their_numbers() -> None:
-    story = told(*[event("checkpoints go on", unit="a")] * (KEPT + 5))
-    assert (story.told[0].number, story.told[-1].number, len(story.told)) == (6, KEPT + 5, KEPT)
+    log = told(*[event("checkpoints go on", unit="a")] * (KEPT + 5))
+    assert (log.told[0].number, log.told[-1].number, len(log.told)) == (6, KEPT + 5, KEPT)
 
 
 def test_runs_are_kept_apart() -> None:
-    stories: defaultdict[str, Story] = defaultdict(Story)
+    logs: defaultdict[str, EventLog] = defaultdict(EventLog)
     other = event("job began", run="other", job="j", pid=7)
-    fold(stories, [BEGAN, other, event("nobody's", run="")])
-    assert {key: story.job for key, story in stories.items()} == {KEY: JOB, "other": "j"}
+    fold(logs, [BEGAN, other, event("nobody's", run="")])
+    assert {key: log.job for key, log in logs.items()} == {KEY: JOB, "other": "j"}
 
 
 def test_an_overview_without_any_unit_has_no_number_of_steps() -> None:
-    seen: Overview = overview(known(totals={}, newest={}, story=Story(), attempts=[], held=True))
+    seen: Overview = overview(snapshot(totals={}, newest={}, log=EventLog(), attempts=[], held=True))
     assert (seen.steps, seen.units, seen.job, seen.outcome) == (None, [], "", "running")

@@ -20,11 +20,11 @@ from koboshi.heartbeat import Rhythm, Watch
 from koboshi.ledger import attempts
 from koboshi.ledger.leases import holding
 from koboshi.training import TrainingSpec, attach
-from koboshi.training.driver import standing as status_file
+from koboshi.training.driver import status as status_file
 from koboshi.training.driver.loop import run_job, train
-from koboshi.training.driver.pool import Pool, WatchedPool
+from koboshi.training.driver.pool import Pool, SupervisedPool
 from koboshi.training.driver.run_state import RunState
-from koboshi.training.driver.standing import Seen, Standing, StatusFile, read_status, status_path
+from koboshi.training.driver.status import RunStatus, StatusFile, WorkerSnapshot, read_status, status_path
 from koboshi.training.on_ray import actor_name
 from koboshi.training.on_ray.ray_submit import submission
 from koboshi.training.progress import watching
@@ -57,8 +57,8 @@ def watched(spec: TrainingSpec, deaths: list[tuple[str, int, str]], attempt: int
     pool, looker, seen = LocalPool(deaths), Observer(Path(spec.place.state_dir), ledger_of(spec)), list[Overview]()
     job, folder = spec.job_name(attempt), Path(spec.place.state_dir)
 
-    def workers() -> list[Seen]:
-        return [Seen(name, 10 + n, "a-node", None, None, 0.0) for n, name in enumerate(pool.workers)]
+    def workers() -> list[WorkerSnapshot]:
+        return [WorkerSnapshot(name, 10 + n, "a-node", None, None, 0.0) for n, name in enumerate(pool.workers)]
 
     def show(state: RunState) -> None:
         StatusFile(status_path(folder, spec.key), spec.key, job, workers).show(state)
@@ -145,14 +145,14 @@ def test_a_job_leaves_what_a_watcher_needs(spec: TrainingSpec, tmp_path: Path, m
 
     @contextmanager
     def listening(*_anything: object) -> Iterator[Pool]:
-        yield WatchedPool(LocalPool(), MemoryBeats(), Watch(Rhythm(), time.monotonic()))
+        yield SupervisedPool(LocalPool(), MemoryBeats(), Watch(Rhythm(), time.monotonic()))
 
-    shown, write = list[Standing](), StatusFile.show
+    shown, write = list[RunStatus](), StatusFile.show
 
     def show(self: StatusFile, state: RunState) -> None:
         write(self, state)
-        if (standing := read_status(tmp_path, spec.key)) is not None:
-            shown.append(standing)
+        if (status := read_status(tmp_path, spec.key)) is not None:
+            shown.append(status)
 
     (tmp_path / "s.json").write_text(spec.to_json())
     monkeypatch.setattr(sys, "argv", ["train.py", "s.json", "by-hand"])
@@ -394,7 +394,7 @@ def test_an_interrupted_run_says_how_to_go_on(cluster: TrainingSpec, monkeypatch
     def interrupted(*_anything: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(attach, "attain", interrupted)
+    monkeypatch.setattr(attach, "ensure_trained", interrupted)
     done = invoke("run", "s.json")
     assert done.exit_code == 130
     assert f"koboshi train watch {cluster.key[:16]}" in done.output

@@ -1,4 +1,4 @@
-"""The scene of a stream that goes on: when it does not begin or does not end, it says why. Nothing real runs here."""
+"""The environment of a stream that goes on: it says why it does not begin or end. Nothing real runs here."""
 
 from collections.abc import Callable
 from itertools import count
@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from koboshi.drills.drill import Strike
-from koboshi.drills.ingest import confluent_producer, following_scene, network_cut_ingest
+from koboshi.drills.ingest import confluent_producer, following_environment, network_cut_ingest
 from koboshi.drills.ingest.confluent_producer import ACKNOWLEDGED, ATTEMPTED, JOURNAL, OVER, SteadyProducer
-from koboshi.drills.ingest.following_scene import FollowingScene
+from koboshi.drills.ingest.following_environment import FollowingEnvironment
 from koboshi.drills.ingest.lander_run import Order, told_in
 from koboshi.drills.ingest.network_cut_ingest import DRILL, cut_the_network
 from koboshi.drills.kit.landed import Tally
@@ -63,64 +63,64 @@ class Topic:
 def process(monkeypatch: pytest.MonkeyPatch) -> Process:
     process = Process()
     monkeypatch.setattr(confluent_producer, "start", lambda _order: process)
-    monkeypatch.setattr(following_scene, "WARM_WITHIN_S", 0.1)
+    monkeypatch.setattr(following_environment, "WARM_WITHIN_S", 0.1)
     return process
 
 
-def scene_of(kind: Callable[..., Any], folder: Path, process: Process, landed: int) -> Any:
-    """A scene whose lander has already told of so many records."""
-    scene: Any = kind(Settings(project=folder, kafka=Kafka(bootstrap_servers="unused:1")), [].append)
-    scene.topic = Topic()
-    scene.ordered = []
+def environment_of(kind: Callable[..., Any], folder: Path, process: Process, landed: int) -> Any:
+    """A environment whose lander has already told of so many records."""
+    environment: Any = kind(Settings(project=folder, kafka=Kafka(bootstrap_servers="unused:1")), [].append)
+    environment.topic = Topic()
+    environment.ordered = []
 
     def start_lander(order: Order) -> Process:
-        scene.ordered.append(order)
-        scene.runs.append(process)
-        scene.sent.mkdir(parents=True, exist_ok=True)
-        tell_landed(scene, landed)
+        environment.ordered.append(order)
+        environment.runs.append(process)
+        environment.sent.mkdir(parents=True, exist_ok=True)
+        tell_landed(environment, landed)
         return process
 
-    scene.start_lander = start_lander
-    return scene
+    environment.start_lander = start_lander
+    return environment
 
 
-def tell_landed(scene: Any, records: int) -> None:
-    told_in(scene.state_dir).record("landed", partition=0, start=0, end=records, records=records)
+def tell_landed(environment: Any, records: int) -> None:
+    told_in(environment.state_dir).record("landed", partition=0, start=0, end=records, records=records)
 
 
 @pytest.fixture
-def scene(tmp_path: Path, process: Process) -> Any:
-    scene = scene_of(FollowingScene, tmp_path, process, landed=2_000)
-    scene.begin()
-    return scene
+def environment(tmp_path: Path, process: Process) -> Any:
+    environment = environment_of(FollowingEnvironment, tmp_path, process, landed=2_000)
+    environment.begin()
+    return environment
 
 
 def test_a_stream_that_does_not_get_going_says_why(tmp_path: Path, process: Process) -> None:
     """In the words of the last complaint, or of the lander's log."""
-    scene = scene_of(FollowingScene, tmp_path, process, landed=5)
+    environment = environment_of(FollowingEnvironment, tmp_path, process, landed=5)
     with pytest.raises(Unavailable, match="no steady landing after 0 s: lander: rotten"):
-        scene.begin()
-    told_in(scene.state_dir).record("again", reason="Kafka is silent")
+        environment.begin()
+    told_in(environment.state_dir).record("again", reason="Kafka is silent")
     with pytest.raises(Unavailable, match="Kafka is silent"):
-        scene_again(scene)
-    scene.close(keep_files=False)
-    assert (scene.topic.deleted, process.ended_by_kill) == (1, 3)
-    assert not scene.folder.exists()
+        environment_again(environment)
+    environment.close(keep_files=False)
+    assert (environment.topic.deleted, process.ended_by_kill) == (1, 3)
+    assert not environment.folder.exists()
 
 
-def scene_again(scene: Any) -> None:
-    scene.make_topic = lambda: None
-    scene.begin()
+def environment_again(environment: Any) -> None:
+    environment.make_topic = lambda: None
+    environment.begin()
 
 
-def test_it_ends_when_records_were_landed_again(scene: Any, process: Process) -> None:
-    scene.heal = lambda: tell_landed(scene, 10)  # the goal counts from here
-    later = scene.wait_for
-    scene.wait_for = lambda question, within_s: tell_landed(scene, 3_000) or later(question, within_s)
-    found = scene.finish(5)
+def test_it_ends_when_records_were_landed_again(environment: Any, process: Process) -> None:
+    environment.heal = lambda: tell_landed(environment, 10)  # the goal counts from here
+    later = environment.wait_for
+    environment.wait_for = lambda question, within_s: tell_landed(environment, 3_000) or later(question, within_s)
+    found = environment.finish(5)
     assert (found.holds, found.said) == (True, "5,010 records were landed; the lander followed to the end")
-    assert (scene.sent / OVER).exists()
-    assert (scene.folder / "over").exists()
+    assert (environment.sent / OVER).exists()
+    assert (environment.folder / "over").exists()
 
 
 @pytest.mark.parametrize(
@@ -130,34 +130,34 @@ def test_it_ends_when_records_were_landed_again(scene: Any, process: Process) ->
         (75, 3_000, "the producer could not send everything"),
     ],
 )
-def test_it_does_not_end_well(scene: Any, process: Process, code: int, more: int, said: str) -> None:
+def test_it_does_not_end_well(environment: Any, process: Process, code: int, more: int, said: str) -> None:
     process.code = code
-    wait = scene.wait_for
-    scene.wait_for = lambda question, within_s: tell_landed(scene, more) or wait(question, within_s)
-    found = scene.finish(0.1)
+    wait = environment.wait_for
+    environment.wait_for = lambda question, within_s: tell_landed(environment, more) or wait(question, within_s)
+    found = environment.finish(0.1)
     assert (found.holds, found.said) == (False, said)
 
 
-def test_a_lander_that_fails_at_the_end_is_told_with_its_last_words(scene: Any, process: Process) -> None:
+def test_a_lander_that_fails_at_the_end_is_told_with_its_last_words(environment: Any, process: Process) -> None:
     process.landed_at_the_end = lambda: None
     process.ended = lambda _limit_s: 65  # type: ignore[method-assign]
-    wait = scene.wait_for
-    scene.wait_for = lambda question, within_s: tell_landed(scene, 3_000) or wait(question, within_s)
-    found = scene.finish(5)
+    wait = environment.wait_for
+    environment.wait_for = lambda question, within_s: tell_landed(environment, 3_000) or wait(question, within_s)
+    found = environment.finish(5)
     assert (found.holds, found.said) == (False, "the lander ended with 65: lander: rotten")
 
 
-def test_a_dead_lander_is_not_waited_for(scene: Any, process: Process) -> None:
+def test_a_dead_lander_is_not_waited_for(environment: Any, process: Process) -> None:
     process.over = True
-    assert not scene.finish(600).holds
+    assert not environment.finish(600).holds
 
 
-def test_the_first_complaint_is_whoevers(scene: Any) -> None:
-    scene._tally = Tally(0, {}, {}, {})
-    Journal(scene.sent / JOURNAL).record("lost the broker", reason="connection refused")
-    told_in(scene.state_dir).record("again", reason="Kafka is silent")
-    tell_landed(scene, 5)
-    found = scene.evidence([STRIKE])
+def test_the_first_complaint_is_whoevers(environment: Any) -> None:
+    environment._tally = Tally(0, {}, {}, {})
+    Journal(environment.sent / JOURNAL).record("lost the broker", reason="connection refused")
+    told_in(environment.state_dir).record("again", reason="Kafka is silent")
+    tell_landed(environment, 5)
+    found = environment.evidence([STRIKE])
     assert [(event.kind, event.said) for event in found.events] == [
         ("suspicion", "connection refused"),
         ("note", "Kafka is silent"),
@@ -167,12 +167,12 @@ def test_the_first_complaint_is_whoevers(scene: Any) -> None:
 
 
 def test_a_cut_needs_a_broker_that_sends_its_clients_round(tmp_path: Path, process: Process) -> None:
-    scene = scene_of(DRILL.scene, tmp_path, process, landed=2_000)
+    environment = environment_of(DRILL.environment, tmp_path, process, landed=2_000)
     with pytest.raises(Unavailable, match="not a part of this stack"):
-        scene.begin()
+        environment.begin()
     with pytest.raises(Unavailable, match="not there yet"):
-        scene.heal()
-    scene.close(keep_files=True)
+        environment.heal()
+    environment.close(keep_files=True)
 
 
 @pytest.mark.parametrize("gives_up", [True, False])
@@ -180,28 +180,28 @@ def test_the_lander_is_led_through_the_proxy_and_its_first_complaint_counts(
     tmp_path: Path, process: Process, monkeypatch: pytest.MonkeyPatch, gives_up: bool
 ) -> None:
     """The proxy listens where the broker sends its clients to; a lander that says no word has hung."""
-    scene = scene_of(DRILL.scene, tmp_path, process, landed=2_000)
+    environment = environment_of(DRILL.environment, tmp_path, process, landed=2_000)
     monkeypatch.setattr(network_cut_ingest, "GIVES_UP_WITHIN_S", 60.0 if gives_up else 0.0)
     monkeypatch.setattr(network_cut_ingest, "SWALLOWED_WITHIN_S", 0.0)
     monkeypatch.setattr(network_cut_ingest, "kept_base", lambda _places: 100)
     monkeypatch.setattr(network_cut_ingest, "known_parts", lambda _places: {"kafka": None})
     monkeypatch.setattr(network_cut_ingest, "detour", lambda _ports: (0, 9))
-    scene.begin()
-    assert scene.ordered[0].bootstrap_servers == f"127.0.0.1:{scene.way.proxy.listen}"
-    told_in(scene.state_dir).record("reading", partition=0, start=0, end=5)
+    environment.begin()
+    assert environment.ordered[0].bootstrap_servers == f"127.0.0.1:{environment.way.proxy.listen}"
+    told_in(environment.state_dir).record("reading", partition=0, start=0, end=5)
     cut = TcpProxy.strike
 
     def strike(proxy: TcpProxy, target: str, within_s: float) -> Strike:
         done = cut(proxy, target, within_s)
         if gives_up:
-            told_in(scene.state_dir).record("again", reason="Kafka is silent")
+            told_in(environment.state_dir).record("again", reason="Kafka is silent")
         return done
 
     monkeypatch.setattr(TcpProxy, "strike", strike)
-    assert not cut_the_network(scene)[0].took, "nobody sent anything"
-    assert (scene.way.gave_up_after_s is not None) == gives_up
-    scene.heal()
-    scene.close(keep_files=False)
+    assert not cut_the_network(environment)[0].took, "nobody sent anything"
+    assert (environment.way.gave_up_after_s is not None) == gives_up
+    environment.heal()
+    environment.close(keep_files=False)
 
 
 class Client:

@@ -1,4 +1,4 @@
-"""The scene of the drills that kill what runs a task: one training, as a stage that a run of Airflow has done."""
+"""The environment of the drills that kill what runs a task: one training, as a stage that a run of Airflow has done."""
 
 import sys
 import time
@@ -14,7 +14,7 @@ from koboshi.drills.drill import Event, EventKind, Evidence, Finding, Strike
 from koboshi.drills.kit.faults import kill, resume, stop
 from koboshi.drills.kit.parts import is_ours
 from koboshi.drills.orchestration.train_stage import SPECIFICATION, STAGE, make_workspace
-from koboshi.drills.training.training_scene import TrainingScene
+from koboshi.drills.training.training_environment import TrainingEnvironment
 from koboshi.drills.training.witnesses import written_more_than_once
 from koboshi.errors import KoboshiError, Permanent
 from koboshi.orchestration.airflow_client import AirflowClient, Run, TaskState, Try, connect
@@ -31,7 +31,7 @@ STAGE_COMMAND = (sys.executable, "-m", "koboshi.drills.orchestration.train_stage
 KINDS: Mapping[str | None, EventKind] = {"up_for_retry": "suspicion"}
 
 
-class TaskScene(TrainingScene):
+class TaskEnvironment(TrainingEnvironment):
     """A run of the DAG `drill_train` in a workspace of its own.
 
     Airflow takes half a minute to miss a killed supervisor, which the training has to outlast on any machine: so the
@@ -208,17 +208,17 @@ def _supervisor_of(pid: int | None) -> int | None:
 SCHEDULER = "airflow-scheduler"
 
 
-def airflow_is_ours_and_well(scene: TaskScene) -> Finding:
+def airflow_is_ours_and_well(environment: TaskEnvironment) -> Finding:
     """Its processes are this stack's own, so that they can be found and come back, and its heartbeats are fresh."""
-    if not is_ours(scene.settings, SCHEDULER):
+    if not is_ours(environment.settings, SCHEDULER):
         return Finding("airflow_is_ours_and_well", False, "no Airflow of this stack runs: start it with `koboshi up`")
-    health = probe_airflow(required(scene.settings.airflow.base_url, "Airflow"))
+    health = probe_airflow(required(environment.settings.airflow.base_url, "Airflow"))
     return Finding("airflow_is_ours_and_well", health.ok, f"Airflow: {health.detail}")
 
 
-def task_was_tried_again(scene: TaskScene, strikes: Sequence[Strike]) -> Finding:
+def task_was_tried_again(environment: TaskEnvironment, strikes: Sequence[Strike]) -> Finding:
     """The struck processes are gone; by Airflow's count no try before the strike succeeded, and one after it did."""
-    tries = scene.airflow.tries(scene.run, STAGE)
+    tries = environment.airflow.tries(environment.run, STAGE)
     states = [str(one.state) for one in tries]
     later = [str(one.state) for one in begun_after(tries, strikes[-1])]
     again = states[-1:] == later[-1:] == ["success"] and "success" not in states[: len(states) - len(later)]
@@ -226,9 +226,9 @@ def task_was_tried_again(scene: TaskScene, strikes: Sequence[Strike]) -> Finding
     return Finding("task_was_tried_again", holds, f"tries of {STAGE}: {', '.join(states) or 'none'}")
 
 
-def retry_attached(scene: TaskScene, strikes: Sequence[Strike]) -> Finding:
+def retry_attached(environment: TaskEnvironment, strikes: Sequence[Strike]) -> Finding:
     """Ray had one job of this training, and it was running when the task was tried again."""
-    jobs, tries = scene.ray.jobs(scene.folder), scene.airflow.tries(scene.run, STAGE)
+    jobs, tries = environment.ray.jobs(environment.folder), environment.airflow.tries(environment.run, STAGE)
     again_s = next((one.began_s for one in begun_after(tries, strikes[-1]) if one.began_s), 0.0)
     told = ", ".join(f"{job.name} {job.status}" for job in jobs) or "none"
     if len(jobs) != 1 or jobs[0].status != "SUCCEEDED":
@@ -240,12 +240,12 @@ def retry_attached(scene: TaskScene, strikes: Sequence[Strike]) -> Finding:
     return Finding("retry_attached", running, said)
 
 
-def every_step_was_done_once(scene: TaskScene, _strikes: Sequence[Strike]) -> Finding:
+def every_step_was_done_once(environment: TaskEnvironment, _strikes: Sequence[Strike]) -> Finding:
     """Each step's file was written once, as the drill saw it, and there is one final model."""
-    files = scene.files.written()
-    wrong = [f"{step} is nowhere" for step in scene.missing_steps()]
+    files = environment.files.written()
+    wrong = [f"{step} is nowhere" for step in environment.missing_steps()]
     wrong += [f"{unit}/step-{step} was written twice" for unit, step in written_more_than_once(files)]
-    models = [len(scene.predictions(unit)) for unit in scene.units]
+    models = [len(environment.predictions(unit)) for unit in environment.units]
     return Finding.unless(
         "every_step_was_done_once", wrong[:3], f"{len(files)} steps were written once each, to {len(models)} model"
     )

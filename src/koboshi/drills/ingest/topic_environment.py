@@ -33,8 +33,8 @@ def landed_per_second(told: Iterable[Told]) -> Series:
     return Series("records landed", "1/s", points)
 
 
-class TopicScene:
-    """Nothing runs and no topic is there until the scene begins; afterwards nothing is left of either."""
+class TopicEnvironment:
+    """Nothing runs and no topic is there until the environment begins; afterwards nothing is left of either."""
 
     def __init__(
         self,

@@ -11,7 +11,7 @@ from koboshi.drills.drill import Outcome, run_drill
 from koboshi.drills.ingest import poison_records
 from koboshi.drills.ingest.lander_process import Telling
 from koboshi.drills.ingest.lander_run import Order
-from koboshi.drills.ingest.poison_records import DRILL, PoisonScene, each_counted_once, refused_at_the_door
+from koboshi.drills.ingest.poison_records import DRILL, PoisonEnvironment, each_counted_once, refused_at_the_door
 from koboshi.drills.kit.confluent_topic import Sent
 from koboshi.errors import Unavailable
 from koboshi.ingest.landing import Lander
@@ -77,16 +77,16 @@ def outcome(folder: Path, monkeypatch: pytest.MonkeyPatch, stops: bool = False) 
     monkeypatch.setattr(poison_records, "TOO_LARGE_BYTES", LIMIT + 1)
     monkeypatch.setattr(poison_records, "SOUND_RECORDS", 200)
     drills, kafka = Drills(stream="pipelines.drill_stream:WORKLOAD"), Kafka(bootstrap_servers="unused:1")
-    scene: Any = PoisonScene(Settings(project=folder, kafka=kafka, drills=drills), [].append)
-    scene.topic = topic = Topic()
+    environment: Any = PoisonEnvironment(Settings(project=folder, kafka=kafka, drills=drills), [].append)
+    environment.topic = topic = Topic()
 
     def start_lander(order: Order) -> Run:
-        scene.runs.append(Run(topic, order, stops))
-        return scene.runs[-1]
+        environment.runs.append(Run(topic, order, stops))
+        return environment.runs[-1]
 
-    scene.start_lander = start_lander
+    environment.start_lander = start_lander
     drill = dataclasses.replace(DRILL, steady=(), verdict=(refused_at_the_door, each_counted_once), within_s=20)
-    return run_drill(drill, scene, dict, [].append)
+    return run_drill(drill, environment, dict, [].append)
 
 
 def test_who_lands_raw_is_proved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,18 +105,18 @@ def test_who_stops_at_poison_is_refuted(tmp_path: Path, monkeypatch: pytest.Monk
     assert "recovered_after_s" not in found.evidence.measures
 
 
-def test_a_scene_ends_also_when_its_broker_is_gone(tmp_path: Path) -> None:
+def test_a_environment_ends_also_when_its_broker_is_gone(tmp_path: Path) -> None:
     """The verdict is worth more than a topic that stays: it is told."""
     said: list[str] = []
     drills, kafka = Drills(stream="pipelines.drill_stream:WORKLOAD"), Kafka(bootstrap_servers="unused:1")
-    scene: Any = PoisonScene(Settings(project=tmp_path, kafka=kafka, drills=drills), said.append)
-    scene.folder.mkdir(parents=True)
+    environment: Any = PoisonEnvironment(Settings(project=tmp_path, kafka=kafka, drills=drills), said.append)
+    environment.folder.mkdir(parents=True)
 
     class Gone(Topic):
         def delete(self) -> None:
             raise Unavailable("Kafka is gone")
 
-    scene.topic = Gone()
-    scene.close(keep_files=False)
+    environment.topic = Gone()
+    environment.close(keep_files=False)
     assert said == ["Kafka is gone"]
-    assert not scene.folder.exists()
+    assert not environment.folder.exists()

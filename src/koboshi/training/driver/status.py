@@ -21,7 +21,7 @@ Place = Literal["done", "at work", "waiting", "held", "set aside"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Seen:
+class WorkerSnapshot:
     """What a driver knows of a warm worker: its newest beat, how long that is ago, and φ; none before the first."""
 
     worker: str
@@ -33,7 +33,7 @@ class Seen:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class UnitStanding:
+class UnitStatus:
     """A unit: `done` steps are committed, `at_risk` more are in its worker's memory alone."""
 
     total: int
@@ -45,7 +45,7 @@ class UnitStanding:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class WorkerStanding:
+class WorkerStatus:
     """A worker, and the step that it was given (no unit: a warm spare).
 
     `state` is the kernel's letter for its process and `phase` what it says itself, both empty before its first beat.
@@ -64,18 +64,18 @@ class WorkerStanding:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Standing:
+class RunStatus:
     """A run under one driver, at a moment: `at_s` is seconds since 1970; `starting` counts workers not yet warm."""
 
     key: str
     job: str
     at_s: float
     starting: int
-    units: dict[str, UnitStanding]
-    workers: tuple[WorkerStanding, ...]
+    units: dict[str, UnitStatus]
+    workers: tuple[WorkerStatus, ...]
 
     @classmethod
-    def of(cls, key: str, job: str, state: RunState, seen: Iterable[Seen], at_s: float) -> Self:
+    def of(cls, key: str, job: str, state: RunState, seen: Iterable[WorkerSnapshot], at_s: float) -> Self:
         """A run that has ended has no workers any more."""
         workers = () if state.finished else tuple(_worker(state, one) for one in seen)
         return cls(key, job, at_s, 0 if state.finished else state.starting, _units(state), workers)
@@ -91,19 +91,19 @@ class Standing:
             fields: dict[str, Any] = load_json(text)
             if (found := fields.pop("format")) != FORMAT_VERSION:
                 raise BadInput(f"a training's status has format {found}, this koboshi knows {FORMAT_VERSION}.")
-            units = {name: UnitStanding(**unit) for name, unit in fields.pop("units").items()}
-            workers = tuple(WorkerStanding(**worker) for worker in fields.pop("workers"))
+            units = {name: UnitStatus(**unit) for name, unit in fields.pop("units").items()}
+            workers = tuple(WorkerStatus(**worker) for worker in fields.pop("workers"))
             return cls(**fields, units=units, workers=workers)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise BadInput(f"a training's status cannot be read ({error}).") from error
 
 
-def _units(state: RunState) -> dict[str, UnitStanding]:
+def _units(state: RunState) -> dict[str, UnitStatus]:
     at_work = set(state.at.values())
     return {name: _unit(state, name, at_work) for name in state.units}
 
 
-def _unit(state: RunState, name: str, at_work: set[str]) -> UnitStanding:
+def _unit(state: RunState, name: str, at_work: set[str]) -> UnitStatus:
     unit, poisoned = state.units[name], state.poisoned.get(name)
     place: Place = "waiting"
     if poisoned:
@@ -115,14 +115,14 @@ def _unit(state: RunState, name: str, at_work: set[str]) -> UnitStanding:
     elif name in state.held:
         place = "held"
     reason = f"step {poisoned.step}: {poisoned.reason}" if poisoned else ""
-    return UnitStanding(unit.total, unit.done, unit.ahead, place, unit.recovering, reason)
+    return UnitStatus(unit.total, unit.done, unit.ahead, place, unit.recovering, reason)
 
 
-def _worker(state: RunState, seen: Seen) -> WorkerStanding:
+def _worker(state: RunState, seen: WorkerSnapshot) -> WorkerStatus:
     unit, beat = state.at.get(seen.worker, ""), seen.beat
     step = state.units[unit].next if unit else 0
     said = (beat.state, beat.doing.phase, beat.cpu_s) if beat else ("", "", 0.0)
-    return WorkerStanding(seen.worker, seen.pid, seen.node, unit, step, *said, seen.silence_s, seen.phi)
+    return WorkerStatus(seen.worker, seen.pid, seen.node, unit, step, *said, seen.silence_s, seen.phi)
 
 
 EVERY_S = 1.0
@@ -145,7 +145,7 @@ class StatusFile:
         path: Path,
         key: str,
         job: str,
-        seen: Callable[[], Iterable[Seen]],
+        seen: Callable[[], Iterable[WorkerSnapshot]],
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         """`seen` tells of the workers, whenever it is asked."""
@@ -157,9 +157,9 @@ class StatusFile:
         if self._now() < self._due and not state.finished:
             return
         self._due = self._now() + EVERY_S
-        standing = Standing.of(self._key, self._job, state, self._seen(), time.time())
+        status = RunStatus.of(self._key, self._job, state, self._seen(), time.time())
         with contextlib.suppress(OSError):
-            self._write(standing.to_json())
+            self._write(status.to_json())
 
     def _write(self, text: str) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -171,11 +171,11 @@ class StatusFile:
             temporary.unlink(missing_ok=True)
 
 
-def read_status(state_dir: Path, key: str) -> Standing | None:
+def read_status(state_dir: Path, key: str) -> RunStatus | None:
     """What the newest driver of a run has shown last; None when nothing is there. Raises `BadInput`."""
     try:
         text = status_path(state_dir, key).read_text()
     except FileNotFoundError:
         return None
-    standing = Standing.from_json(text)
-    return standing if standing.key == key else None
+    status = RunStatus.from_json(text)
+    return status if status.key == key else None

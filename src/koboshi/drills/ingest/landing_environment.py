@@ -1,4 +1,4 @@
-"""The scene of the landing drills: landers are struck on the way, and an undisturbed one lands the same beside them."""
+"""The environment of the landing drills: landers are struck, and an undisturbed one lands the same beside them."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -8,7 +8,7 @@ from random import Random
 
 from koboshi.drills.drill import Event, Evidence, Finding, Strike
 from koboshi.drills.ingest.lander_run import KOBOSHI, LanderKind, LanderRun, Order, Pause, is_whole, told_in
-from koboshi.drills.ingest.topic_scene import Told, TopicScene, landed_per_second, redone
+from koboshi.drills.ingest.topic_environment import Told, TopicEnvironment, landed_per_second, redone
 from koboshi.drills.kit.landed import Tally
 from koboshi.files import sha256_of
 from koboshi.formats.span_files import FOLDER
@@ -22,7 +22,7 @@ VALUE_BYTES = 1_500  # of chance, written in hex: files large enough to be struc
 LEASE_S = 30.0
 
 
-class LandingScene(TopicScene):
+class LandingEnvironment(TopicEnvironment):
     """Two state folders: one whose landers are struck, and one whose lander lands the same undisturbed."""
 
     def __init__(
@@ -105,9 +105,11 @@ def _records() -> Iterator[tuple[int, bytes | None, bytes | None]]:
         yield number % PARTITIONS, b"%d" % number, chance.randbytes(VALUE_BYTES).hex().encode()
 
 
-def files_equal_the_controls(scene: LandingScene, _strikes: Sequence[Strike]) -> Finding:
+def files_equal_the_controls(environment: LandingEnvironment, _strikes: Sequence[Strike]) -> Finding:
     """The files that count have the names and the bytes of those that the undisturbed lander made of the same plan."""
-    ours, control = (_digests(scene.counted(folder), folder) for folder in (scene.state_dir, scene.control_dir))
+    ours, control = (
+        _digests(environment.counted(folder), folder) for folder in (environment.state_dir, environment.control_dir)
+    )
     differing = sorted(name for name in ours.keys() | control.keys() if ours.get(name) != control.get(name))
     said = f"{len(ours)} files, byte for byte those of the undisturbed lander"
     if differing or not control:

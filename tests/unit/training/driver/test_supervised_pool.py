@@ -8,7 +8,7 @@ from koboshi.heartbeat import Beat, Rhythm, Watch
 from koboshi.heartbeat.beat import Doing
 from koboshi.refs import CheckpointRef, DatasetRef
 from koboshi.training import UnitSpec
-from koboshi.training.driver.pool import PoolEvent, StepReturned, WatchedPool, WorkerGone, WorkerWarm
+from koboshi.training.driver.pool import PoolEvent, StepReturned, SupervisedPool, WorkerGone, WorkerWarm
 from koboshi.training.driver.worker import StepOrder, StepResult
 from tests.support.memory_beats import MemoryBeats
 
@@ -40,7 +40,7 @@ class World:
     def __init__(self) -> None:
         self.beats = MemoryBeats()
         self.inner = Quiet(self.beats)
-        self.pool = WatchedPool(self.inner, self.beats, Watch(Rhythm(), 0.0), lambda: self.beats.now)
+        self.pool = SupervisedPool(self.inner, self.beats, Watch(Rhythm(), 0.0), lambda: self.beats.now)
         self.step = 1
         assert self.events(0.1) == [WorkerWarm("one", 1, "here")]
 

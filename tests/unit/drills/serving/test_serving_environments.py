@@ -1,4 +1,4 @@
-"""The serving drills' scenes, without processes: what they make of answers and of what replicas said."""
+"""The serving drills' environments, without processes: what they make of answers and of what replicas said."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -10,8 +10,8 @@ import pytest
 from koboshi.drills.drill import Strike
 from koboshi.drills.kit.aiohttp_load import Answer
 from koboshi.drills.serving import network_cut_serving
-from koboshi.drills.serving.bad_version import ReleaseScene
-from koboshi.drills.serving.replica_scene import ServingScene
+from koboshi.drills.serving.bad_version import ReleaseEnvironment
+from koboshi.drills.serving.replica_environment import ServingEnvironment
 from koboshi.errors import BadInput
 from koboshi.settings import Settings, load_settings
 
@@ -61,20 +61,20 @@ def answers(count: int = 200) -> list[Answer]:
     return made
 
 
-class Replicas(ServingScene):
-    """A scene whose replicas need no stack."""
+class Replicas(ServingEnvironment):
+    """A environment whose replicas need no stack."""
 
     replicas = REPLICAS  # type: ignore[assignment]
 
 
-def scene_with(settings: Settings, given: Sequence[Answer], **options: Any) -> Replicas:
-    scene = Replicas(settings, lambda _: None, **options)
-    scene._load, scene._watch = Answered(list(given)), Watched()  # type: ignore[assignment]
-    return scene
+def environment_with(settings: Settings, given: Sequence[Answer], **options: Any) -> Replicas:
+    environment = Replicas(settings, lambda _: None, **options)
+    environment._load, environment._watch = Answered(list(given)), Watched()  # type: ignore[assignment]
+    return environment
 
 
 def test_the_measures_are_those_of_the_client_and_of_the_gateways_counters(settings: Settings) -> None:
-    evidence = scene_with(settings, answers()).evidence([STRIKE])
+    evidence = environment_with(settings, answers()).evidence([STRIKE])
     assert evidence.measures["detected_after_s"] == pytest.approx(0.2)
     assert 5.0 < evidence.measures["recovered_after_s"] < 5.4
     assert (evidence.measures["lost"], evidence.measures["doubled"], evidence.measures["wrong"]) == (0, 0, 0)
@@ -89,57 +89,57 @@ def test_what_is_lost_wrong_or_doubled_is_counted(settings: Settings) -> None:
     given[0] = dataclasses.replace(given[0], status=503)
     given[1] = dataclasses.replace(given[1], right=False)
     given[2] = dataclasses.replace(given[2], rows=2)
-    measures = scene_with(settings, given).evidence([STRIKE]).measures
+    measures = environment_with(settings, given).evidence([STRIKE]).measures
     assert (measures["lost"], measures["wrong"], measures["doubled"]) == (1, 1, 1)
 
 
 def test_a_load_that_does_not_go_on_is_told_after_a_bounded_time(settings: Settings) -> None:
     """Nothing was asked after the strike: the finding does not hold, and what was stopped may go on."""
-    scene, healed = scene_with(settings, answers()), []
-    scene.heals_by(lambda: healed.append(1))
-    finding = scene.finish(0.1)
+    environment, healed = environment_with(settings, answers()), []
+    environment.heals_by(lambda: healed.append(1))
+    finding = environment.finish(0.1)
     assert not finding.holds
     assert finding.said.endswith("of at least 5,000")
-    scene.close(keep_files=False)
-    scene.close(keep_files=False)
+    environment.close(keep_files=False)
+    environment.close(keep_files=False)
     assert healed == [1]
 
 
 def test_the_share_of_the_struck_replica_is_that_of_the_last_answers(settings: Settings) -> None:
-    scene = scene_with(settings, answers())
-    assert (scene.victim, scene.fair_share) == ("replica-2", 1 / 3)
-    scene.finish(0.1)
-    assert 0.2 < scene.final_share < scene.fair_share
+    environment = environment_with(settings, answers())
+    assert (environment.victim, environment.fair_share) == ("replica-2", 1 / 3)
+    environment.finish(0.1)
+    assert 0.2 < environment.final_share < environment.fair_share
 
 
 def test_before_its_begin_there_is_nothing_to_ask(settings: Settings) -> None:
     with pytest.raises(BadInput, match="has not begun"):
         _ = Replicas(settings, lambda _: None).gateway
     with pytest.raises(BadInput, match="has not begun"):
-        _ = network_cut_serving.DRILL.scene(settings, lambda _: None).proxy
+        _ = network_cut_serving.DRILL.environment(settings, lambda _: None).proxy
 
 
 def said(version: int | None, refused: int | None = None) -> dict[str, Any]:
     return {"version": version, "refused": {"version": refused, "reason": f"because of {refused}"} if refused else None}
 
 
-def released(settings: Settings) -> ReleaseScene:
+def released(settings: Settings) -> ReleaseEnvironment:
     """Both replicas refuse 2 and 3, and take 4."""
-    scene = ReleaseScene(settings, lambda _: None)
+    environment = ReleaseEnvironment(settings, lambda _: None)
     told = [(9, said(1)), (11, said(1, 2)), (13, said(1, 3)), (17, said(4))]
-    scene.seen = [(at, name, state) for at, state in told for name in scene.ports]
+    environment.seen = [(at, name, state) for at, state in told for name in environment.ports]
     versions = [("1", 9), ("1", 12), ("4", 17), ("4", 18)]
-    scene._load = Answered([Answer(at, 0.1, 200, right=True, version=v) for v, at in versions])  # type: ignore[assignment]
-    scene.released_s = 15.0
-    return scene
+    environment._load = Answered([Answer(at, 0.1, 200, right=True, version=v) for v, at in versions])  # type: ignore[assignment]
+    environment.released_s = 15.0
+    return environment
 
 
 def test_what_replicas_said_of_versions_is_kept(settings: Settings) -> None:
-    scene = released(settings)
-    assert scene.refusals(2) == {"replica-1": "because of 2", "replica-2": "because of 2"}
-    assert scene.refusals(4) == {}
-    assert scene.serve(4)
-    assert not scene.serve(1)
+    environment = released(settings)
+    assert environment.refusals(2) == {"replica-1": "because of 2", "replica-2": "because of 2"}
+    assert environment.refusals(4) == {}
+    assert environment.serve(4)
+    assert not environment.serve(1)
 
 
 def test_a_release_is_measured_from_the_first_bad_version_on(settings: Settings) -> None:

@@ -9,7 +9,7 @@ from koboshi.heartbeat import Beat
 from koboshi.heartbeat.beat import Doing
 from koboshi.training.driver.loop import train
 from koboshi.training.driver.run_state import Poisoned, RunState, UnitState
-from koboshi.training.driver.standing import Seen, Standing, StatusFile, read_status, status_path
+from koboshi.training.driver.status import RunStatus, StatusFile, WorkerSnapshot, read_status, status_path
 from tests.support.local_pool import LocalPool
 from tests.support.trainings import chain_spec, journal_of, ledger_of
 
@@ -31,11 +31,11 @@ STATE = RunState(
     held=frozenset({"member"}),
 )
 BEAT = Beat("w-1", Doing("busy", 6, "checkpoint"), "R", 2.5, 7.0)
-SEEN = (Seen("w-1", 11, "north", BEAT, 0.25, 0.75), Seen("w-2", 12, "south", None, None, 0.0))
+SEEN = (WorkerSnapshot("w-1", 11, "north", BEAT, 0.25, 0.75), WorkerSnapshot("w-2", 12, "south", None, None, 0.0))
 
 
 def test_each_unit_is_in_its_place_and_each_worker_at_its_step() -> None:
-    standing = Standing.of(KEY, "job", STATE, SEEN, 5.0)
+    standing = RunStatus.of(KEY, "job", STATE, SEEN, 5.0)
     assert {name: unit.place for name, unit in standing.units.items()} == {
         "bad": "set aside",
         "busy": "at work",
@@ -54,25 +54,25 @@ def test_each_unit_is_in_its_place_and_each_worker_at_its_step() -> None:
 
 def test_a_run_that_has_ended_has_no_workers() -> None:
     ended = RunState(2, {"a": UnitState(1, 1)}, idle=("w-1",), starting=1)
-    standing = Standing.of(KEY, "job", ended, SEEN, 5.0)
+    standing = RunStatus.of(KEY, "job", ended, SEEN, 5.0)
     assert (standing.workers, standing.starting) == ((), 0)
 
 
 def test_what_was_written_comes_back() -> None:
-    standing = Standing.of(KEY, "job", STATE, SEEN, 5.0)
-    assert Standing.from_json(standing.to_json()) == standing
+    standing = RunStatus.of(KEY, "job", STATE, SEEN, 5.0)
+    assert RunStatus.from_json(standing.to_json()) == standing
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": 2}', '{"format": 1, "units": 3}'])
 def test_what_is_no_status_is_refused_with_a_sentence(text: str) -> None:
     with pytest.raises(BadInput, match="status"):
-        Standing.from_json(text)
+        RunStatus.from_json(text)
 
 
 def test_it_is_written_once_a_second_and_at_the_end(tmp_path: Path) -> None:
     path, asked, now = status_path(tmp_path, KEY), list[float](), 0.0
 
-    def seen() -> tuple[Seen, ...]:
+    def seen() -> tuple[WorkerSnapshot, ...]:
         asked.append(now)
         return SEEN
 

@@ -1,4 +1,4 @@
-"""The scene of the replica drills: a steady load on the champion, through the gateway, while one replica is struck."""
+"""The environment of the replica drills: a steady load on the champion, by the gateway, while a replica is struck."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -7,14 +7,14 @@ from koboshi.drills.drill import Event, Evidence, Finding, Strike
 from koboshi.drills.kit.aiohttp_load import OK, per_second, share, silence
 from koboshi.drills.kit.tcp_proxy import TcpProxy
 from koboshi.drills.serving.envoy_gateway import MakeGateway, Watch, stack_gateway
-from koboshi.drills.serving.load_scene import LOOK_S, REQUESTS, LoadScene
+from koboshi.drills.serving.load_environment import LOOK_S, REQUESTS, LoadEnvironment
 from koboshi.errors import BadInput
 from koboshi.settings import Settings
 
 LAST, HELD = 500, 1_500
 
 
-class ServingScene(LoadScene):
+class ServingEnvironment(LoadEnvironment):
     """The stack's replicas and its gateway, or another gateway before them; nothing that is the user's is changed."""
 
     def __init__(
@@ -123,22 +123,22 @@ class ServingScene(LoadScene):
 MISSED = 100  # so many predictions the others must have given while the struck one was silent
 
 
-def struck_replica_fell_silent(scene: ServingScene, strikes: Sequence[Strike]) -> Finding:
+def struck_replica_fell_silent(environment: ServingEnvironment, strikes: Sequence[Strike]) -> Finding:
     """The fault was felt: from the strike on the struck replica gave no prediction, while the others gave many."""
     (strike,) = strikes
-    quiet = silence(scene.answers, scene.victim, strike.at_s)
+    quiet = silence(environment.answers, environment.victim, strike.at_s)
     if quiet is None:
-        said = f"{scene.victim} did not answer before the strike, or never again after it"
+        said = f"{environment.victim} did not answer before the strike, or never again after it"
         return Finding("struck_replica_fell_silent", False, said)
     begun, ended = quiet
-    others = sum(begun < answer.at_s < ended and answer.status == OK for answer in scene.answers)
+    others = sum(begun < answer.at_s < ended and answer.status == OK for answer in environment.answers)
     holds = others >= MISSED and strike.took
-    said = f"{scene.victim} was silent from {begun - strike.at_s:+.2f} s to {ended - strike.at_s:+.2f} s"
+    said = f"{environment.victim} was silent from {begun - strike.at_s:+.2f} s to {ended - strike.at_s:+.2f} s"
     return Finding("struck_replica_fell_silent", holds, f"{said} of the strike, the others gave {others:,} predictions")
 
 
-def share_is_back(scene: ServingScene, _strikes: Sequence[Strike]) -> Finding:
+def share_is_back(environment: ServingEnvironment, _strikes: Sequence[Strike]) -> Finding:
     """In the end the struck replica takes at least half of its fair part of the load."""
-    last, fair = scene.final_share, scene.fair_share
-    said = f"{scene.victim} gave {last:.0%} of the last {LAST} answers (an even share is {fair:.0%})"
+    last, fair = environment.final_share, environment.fair_share
+    said = f"{environment.victim} gave {last:.0%} of the last {LAST} answers (an even share is {fair:.0%})"
     return Finding("share_is_back", last >= fair / 2, said)

@@ -1,4 +1,4 @@
-"""The scene of a stream that goes on: a steady producer, and a lander that follows it, while something is struck."""
+"""The environment of a stream that goes on: a steady producer, and a lander that follows it, under a fault."""
 
 import time
 from collections import Counter
@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from koboshi.drills.drill import Event, Evidence, Finding, Strike
 from koboshi.drills.ingest import confluent_producer as producer
 from koboshi.drills.ingest.lander_run import KOBOSHI, LanderKind, Order, told_in
-from koboshi.drills.ingest.topic_scene import Told, TopicScene, landed_per_second, redone
+from koboshi.drills.ingest.topic_environment import Told, TopicEnvironment, landed_per_second, redone
 from koboshi.errors import Unavailable
 from koboshi.ingest.confluent_audit import ConfluentBroker
 from koboshi.ingest.parquet_audit import read_records
@@ -54,7 +54,7 @@ class Direct:
         """There is nothing to take away."""
 
 
-class FollowingScene(TopicScene):
+class FollowingEnvironment(TopicEnvironment):
     """What is struck stands between the two (Kafka, or the way to it), and comes back by itself or by `heal`."""
 
     def __init__(
@@ -174,35 +174,35 @@ def _events(complaints: Sequence[Told], back: Told | None) -> Iterator[Event]:
         yield Event(back["at"], "recovery", f"records are landed again, from offset {back['start']:,}")
 
 
-def broker_kept_its_word(scene: FollowingScene, _strikes: Sequence[Strike]) -> Finding:
+def broker_kept_its_word(environment: FollowingEnvironment, _strikes: Sequence[Strike]) -> Finding:
     """Kafka itself: what it acknowledged is on it, once, where it said; nothing is that nobody sent."""
-    places = dict(_on_the_broker(scene))
-    word = producer.acknowledged(scene.sent)
+    places = dict(_on_the_broker(environment))
+    word = producer.acknowledged(environment.sent)
     moved = sum(places.get(place) != number for number, place in word.items())
-    wrong = [*_wrong(scene, Counter(places.values())), *([f"{moved:,} are not where it said"] if moved else [])]
-    return _found("broker_kept_its_word", "broker", scene, wrong)
+    wrong = [*_wrong(environment, Counter(places.values())), *([f"{moved:,} are not where it said"] if moved else [])]
+    return _found("broker_kept_its_word", "broker", environment, wrong)
 
 
-def acknowledged_is_landed(scene: FollowingScene, _strikes: Sequence[Strike]) -> Finding:
+def acknowledged_is_landed(environment: FollowingEnvironment, _strikes: Sequence[Strike]) -> Finding:
     """Ours: what was acknowledged is landed, once; nothing is that nobody sent."""
-    files = scene.counted(scene.state_dir)
+    files = environment.counted(environment.state_dir)
     landed = Counter(producer.number_of(record[3] or b"") for file in files for record in read_records(file))
-    return _found("acknowledged_is_landed", "landed", scene, list(_wrong(scene, landed)))
+    return _found("acknowledged_is_landed", "landed", environment, list(_wrong(environment, landed)))
 
 
-def _on_the_broker(scene: FollowingScene) -> Iterable[tuple[tuple[int, int], int]]:
-    broker = ConfluentBroker(scene.bootstrap_servers)
+def _on_the_broker(environment: FollowingEnvironment) -> Iterable[tuple[tuple[int, int], int]]:
+    broker = ConfluentBroker(environment.bootstrap_servers)
     try:
-        for partition, end in scene.topic.ends().items():
-            for record in broker.records(scene.topic.name, partition, 0, end):
+        for partition, end in environment.topic.ends().items():
+            for record in broker.records(environment.topic.name, partition, 0, end):
                 yield (partition, record[0]), producer.number_of(record[3] or b"")
     finally:
         broker.close()
 
 
-def _wrong(scene: FollowingScene, there: Counter[int]) -> list[str]:
+def _wrong(environment: FollowingEnvironment, there: Counter[int]) -> list[str]:
     """Names the first record of each kind of wrong."""
-    word, attempted = producer.acknowledged(scene.sent), producer.attempted(scene.sent)
+    word, attempted = producer.acknowledged(environment.sent), producer.attempted(environment.sent)
     kinds = {
         "acknowledged, and lost": sorted(number for number in word if number not in there),
         "doubled": sorted(number for number, times in there.items() if times > 1),
@@ -211,8 +211,8 @@ def _wrong(scene: FollowingScene, there: Counter[int]) -> list[str]:
     return [f"{len(numbers):,} are {what}, first record {numbers[0]}" for what, numbers in kinds.items() if numbers]
 
 
-def _found(check: str, where: str, scene: FollowingScene, wrong: Sequence[str]) -> Finding:
-    word, attempted = len(producer.acknowledged(scene.sent)), producer.attempted(scene.sent)
+def _found(check: str, where: str, environment: FollowingEnvironment, wrong: Sequence[str]) -> Finding:
+    word, attempted = len(producer.acknowledged(environment.sent)), producer.attempted(environment.sent)
     said = f"{where}: of {attempted:,} attempted records {word:,} were acknowledged"
     well = "every one is there, 0 lost, 0 doubled"
     return Finding(check, not wrong and word > 0, f"{said}; {'; '.join(wrong) or well}")

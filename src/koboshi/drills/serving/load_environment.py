@@ -24,7 +24,7 @@ LOOK_S, IN_S = 0.05, 15.0
 SHOWN = 3
 
 
-class LoadScene:
+class LoadEnvironment:
     """A folder, a gateway and a load, of one drill: the champion is asked, and nothing of the user's is changed."""
 
     def __init__(
@@ -142,14 +142,14 @@ def wait_until(question: Callable[[], bool], within_s: float, what: str) -> None
         time.sleep(LOOK_S)
 
 
-def champion_is_served(scene: LoadScene) -> Finding:
+def champion_is_served(environment: LoadEnvironment) -> Finding:
     """Every replica of this machine's stack answers with the version that the registry calls champion."""
-    replicas, found, slot = scene.replicas, {}, scene.settings.serving.slot
+    replicas, found, slot = environment.replicas, {}, environment.settings.serving.slot
     if len(replicas) < 2:
         return Finding("champion_is_served", False, "this stack has no replicas: start them with `koboshi up`")
     for name, port in replicas.items():
         found[name] = call(f"http://127.0.0.1:{port}/version")["version"]
-    champion = scene.registry().aliased(slot)
+    champion = environment.registry().aliased(slot)
     if champion is None:
         said = f"nothing has been promoted to {slot} yet, so there is nothing to serve: `make demo` does it"
         return Finding("champion_is_served", False, said)
@@ -158,19 +158,22 @@ def champion_is_served(scene: LoadScene) -> Finding:
     return Finding("champion_is_served", holds, f"version {champion} is {slot}; the replicas serve: {told}")
 
 
-def gateway_has_all_replicas(scene: LoadScene) -> Finding:
+def gateway_has_all_replicas(environment: LoadEnvironment) -> Finding:
     """The stack's gateway sends to every replica; one that has just come back has some seconds to be taken in."""
-    gateway, deadline = stack_gateway(scene.settings, scene.settings.state_dir, scene.replicas), time.monotonic() + IN_S
-    while (healthy := sum(host.healthy for host in gateway.hosts().values())) < len(scene.replicas):
+    gateway, deadline = (
+        stack_gateway(environment.settings, environment.settings.state_dir, environment.replicas),
+        time.monotonic() + IN_S,
+    )
+    while (healthy := sum(host.healthy for host in gateway.hosts().values())) < len(environment.replicas):
         if time.monotonic() > deadline:
             break
         time.sleep(LOOK_S)
-    return Finding("gateway_has_all_replicas", healthy == len(scene.replicas), f"the gateway sends to {healthy}")
+    return Finding("gateway_has_all_replicas", healthy == len(environment.replicas), f"the gateway sends to {healthy}")
 
 
-def all_answered(scene: LoadScene, _strikes: Sequence[Strike]) -> Finding:
+def all_answered(environment: LoadEnvironment, _strikes: Sequence[Strike]) -> Finding:
     """Not one request failed."""
-    answers, failed = scene.answers, failures(scene.answers)
+    answers, failed = environment.answers, failures(environment.answers)
     if failed:
         told = "; ".join(f"{count} x {said}" for said, count in failed.most_common(SHOWN))
         return Finding("all_answered", False, f"{failed.total():,} of {len(answers):,} requests failed ({told})")
@@ -178,13 +181,13 @@ def all_answered(scene: LoadScene, _strikes: Sequence[Strike]) -> Finding:
     return Finding("all_answered", True, f"all of {len(answers):,} requests were answered, the slowest in {slowest} ms")
 
 
-def all_right(scene: LoadScene, _strikes: Sequence[Strike]) -> Finding:
+def all_right(environment: LoadEnvironment, _strikes: Sequence[Strike]) -> Finding:
     """Every prediction is what the version that its header names predicts, and that version is the champion."""
-    given = [answer for answer in scene.answers if answer.status == OK]
+    given = [answer for answer in environment.answers if answer.status == OK]
     wrong = [answer for answer in given if not answer.right]
     if wrong or not given:
         versions = ", ".join(sorted({answer.version or "none" for answer in wrong})) or "none"
         said = f"{len(wrong):,} of {len(given):,} predictions are wrong (versions {versions})"
         return Finding("all_right", False, said)
-    said = f"{len(given):,} predictions equal those of version {scene.version} itself, bit for bit"
+    said = f"{len(given):,} predictions equal those of version {environment.version} itself, bit for bit"
     return Finding("all_right", True, said)

@@ -10,10 +10,10 @@ from koboshi.events import in_words
 from koboshi.ledger import Ledger
 from koboshi.settings import Settings, required
 from koboshi.training import TrainingSpec
-from koboshi.training.attach import attain
+from koboshi.training.attach import ensure_trained
 from koboshi.training.on_ray.ray_submit import RayJobs, submission
 
-CALLS = 10  # of `attain`, as Airflow would try its task again
+CALLS = 10  # of `ensure_trained`, as Airflow would try its task again
 
 
 class AttainedRun(Witness):
@@ -26,7 +26,7 @@ class AttainedRun(Witness):
         super().__init__(spec)
         self.heard: list[str] = []
         self._settings, self._failure = settings, ""
-        self._thread = threading.Thread(target=self._attain, name="attain", daemon=True)
+        self._thread = threading.Thread(target=self._attain, name="ensure_trained", daemon=True)
         self._thread.start()
 
     @property
@@ -48,7 +48,7 @@ class AttainedRun(Witness):
         with closing(Ledger(self.spec.place.ledger_url)) as ledger:
             for call in range(1, CALLS + 1):
                 try:
-                    attain(self.spec, jobs, ledger, ordered, in_words(self.heard.append))
+                    ensure_trained(self.spec, jobs, ledger, ordered, in_words(self.heard.append))
                     return
                 except Transient as error:
                     self.heard.append(f"call {call} of {CALLS} is to be tried again: {error}")

@@ -1,4 +1,4 @@
-"""The scene of the training drills: a small training of the drill's own, each unit beside an undisturbed control."""
+"""The environment of the training drills: a small training, each unit beside an undisturbed control."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -22,8 +22,8 @@ from koboshi.journal import Journal
 from koboshi.ledger import Ledger
 from koboshi.refs import DatasetRef
 from koboshi.settings import Settings, required
-from koboshi.training import TrainingSpec, UnitSpec, Workplace
-from koboshi.training.attach import attain
+from koboshi.training import RunConfig, TrainingSpec, UnitSpec
+from koboshi.training.attach import ensure_trained
 from koboshi.training.on_ray import step_name
 from koboshi.training.on_ray.ray_submit import RayJobs, submission
 from koboshi.training.spec import training_key
@@ -33,7 +33,7 @@ MEASURED = {"detected_after_s": "worker died", "recovered_after_s": "recovered"}
 KINDS: Mapping[str, EventKind] = {"worker died": "suspicion", "recovered": "recovery"}
 
 
-class TrainingScene:
+class TrainingEnvironment:
     """A run with a key, a ledger and a folder of its own, which is removed when all went well."""
 
     def __init__(self, settings: Settings, say: Callable[[str], None], job: Path | None = None) -> None:
@@ -79,7 +79,7 @@ class TrainingScene:
     def _train(self) -> None:
         """Have it trained; raises what a caller of the training would get."""
         with closing(Ledger(self.spec.place.ledger_url)) as ledger:
-            attain(self.spec, self._jobs, ledger, submission(self.spec, self._job), in_words(self._hear))
+            ensure_trained(self.spec, self._jobs, ledger, submission(self.spec, self._job), in_words(self._hear))
 
     def finish(self, limit_s: float) -> Finding:
         """Wait for the training's end."""
@@ -189,7 +189,7 @@ class TrainingScene:
 
     def _specification(self, table: DatasetRef, units: Mapping[str, UnitSpec]) -> TrainingSpec:
         """The salt is the folder's name, so that no run is ever taken for another."""
-        place = Workplace(
+        place = RunConfig(
             project=str(self.settings.project),
             state_dir=str(self.folder),
             ledger_url=f"sqlite:///{self.folder / 'ledger.db'}",
@@ -208,15 +208,15 @@ class TrainingScene:
         return self._training
 
 
-def next_attempt_evidence(scene: TrainingScene, told: Evidence, strikes: Sequence[Strike]) -> Evidence:
+def next_attempt_evidence(environment: TrainingEnvironment, told: Evidence, strikes: Sequence[Strike]) -> Evidence:
     """What was measured of a job that died: suspicion is the follower's, recovery the next attempt's first step.
 
     It is read off the files, since Ray may have forgotten all of the training.
     """
-    struck_s, journal = strikes[0].at_s, list(Journal(scene.spec.place.journal).events())
-    suspected = [at for at, line in scene.heard if at > struck_s and line.startswith(("waiting for", "attempt "))]
+    struck_s, journal = strikes[0].at_s, list(Journal(environment.spec.place.journal).events())
+    suspected = [at for at, line in environment.heard if at > struck_s and line.startswith(("waiting for", "attempt "))]
     last_began = max(e["at"] for e in journal if e["event"] == "job began")
-    good = [file.at_s for file in scene.files.written() if file.at_s > last_began > struck_s]
+    good = [file.at_s for file in environment.files.written() if file.at_s > last_began > struck_s]
     moments = {"detected_after_s": suspected[:1], "recovered_after_s": good[:1]}
     after = {name: at[0] - struck_s for name, at in moments.items() if at}
     events = [
