@@ -59,11 +59,6 @@ def _host(url: str) -> str:
         return ""
 
 
-def for_requests(url: str) -> dict[str, str]:
-    """What the library requests takes as `proxies` for this address."""
-    return {"no_proxy": _host(url)} if on_loopback(url) else {}
-
-
 def for_httpx(url: str) -> dict[str, None]:
     """What the library httpx takes as `mounts` for this address."""
     host = _host(url)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from koboshi.proxies import direct, for_httpx, for_requests, on_loopback
+from koboshi.proxies import direct, for_httpx, on_loopback
 
 OURS = "127.0.0.1,localhost,::1"
 
@@ -51,5 +51,4 @@ def test_the_users_entries_stay_and_ours_are_added_once(given: dict[str, str], e
 def test_an_address_is_of_this_machine_or_it_is_not(url: str, ours: bool) -> None:
     """By its host alone."""
     assert on_loopback(url) is ours
-    assert bool(for_requests(url)) is ours
     assert bool(for_httpx(url)) is ours

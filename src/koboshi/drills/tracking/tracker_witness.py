@@ -5,10 +5,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import requests
-
 from koboshi.probes.http_json import call
-from koboshi.proxies import for_requests
+from koboshi.proxies import client
 
 LIMIT_S = 20.0
 PARENT_TAG = "mlflow.parentRunId"
@@ -60,7 +58,8 @@ class TrackerWitness:
             return
         self._ask("experiments/delete", {"experiment_id": experiment})
         artefacts = f"{self.url}/api/2.0/mlflow-artifacts/artifacts/{experiment}"
-        requests.delete(artefacts, timeout=LIMIT_S, proxies=for_requests(artefacts))
+        with client(artefacts, timeout=LIMIT_S) as mlflow:
+            mlflow.delete(artefacts)
 
     def _experiment(self) -> str | None:
         found = self._ask("experiments/search", {"max_results": 1, "filter": f"name = '{self.experiment}'"})

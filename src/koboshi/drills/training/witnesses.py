@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import requests
+import httpx
 
 from koboshi.drills.drill import Series
 from koboshi.errors import Unavailable
-from koboshi.proxies import for_requests
+from koboshi.proxies import client
 
 TIMEOUT_S = 20.0
 LIMIT = 5000
@@ -111,13 +111,11 @@ class RayWitness:
 
     def _get(self, path: str, query: Sequence[tuple[str, str]] = ()) -> Any:
         try:
-            url, headers = f"{self.url}{path}", self._headers()
-            answer = requests.get(
-                url, params=list(query), headers=headers, timeout=TIMEOUT_S, proxies=for_requests(url)
-            )
+            with client(self.url, timeout=TIMEOUT_S, headers=self._headers(), follow_redirects=True) as ray:
+                answer = ray.get(f"{self.url}{path}", params=list(query))
             answer.raise_for_status()
             return answer.json()
-        except requests.RequestException as error:
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
             raise self._unavailable(path.strip("/").rpartition("/")[2], error) from error
 
     def _unavailable(self, what: str, error: Exception) -> Unavailable:

@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import requests
+import httpx
 
 from koboshi.errors import NotConfigured, Permanent, Unavailable
 from koboshi.events import Sink
 from koboshi.files import publish_private
 from koboshi.ledger import Ledger
-from koboshi.proxies import for_requests
+from koboshi.proxies import client
 from koboshi.refs import DatasetRef
 from koboshi.training.attach import JobInfo, Submission, ensure_trained
 from koboshi.training.checkpoints import read_checkpoint
@@ -45,7 +45,7 @@ class RayJobs:
             return False
         if answer.status_code >= 500:
             raise Unavailable(f"Ray at {self.url} could not take job {name}: {_last_line(answer)}.")
-        if not answer.ok:
+        if not answer.is_success:
             raise Permanent(f"Ray at {self.url} refused job {name}: {_last_line(answer)}.")
         return True
 
@@ -60,15 +60,13 @@ class RayJobs:
     def log(self, name: str) -> str:
         """What a job has written so far; empty when it cannot be read just now, for nothing depends on it."""
         answer = self._request("GET", f"/api/jobs/{name}/logs")
-        return str(answer.json()["logs"]) if answer.ok else ""
+        return str(answer.json()["logs"]) if answer.is_success else ""
 
-    def _request(self, method: str, path: str, body: Any = None) -> requests.Response:
+    def _request(self, method: str, path: str, body: Any = None) -> httpx.Response:
         try:
-            url, headers = self.url + path, self._headers()
-            answer = requests.request(
-                method, url, json=body, headers=headers, timeout=self.timeout_s, proxies=for_requests(url)
-            )
-        except requests.RequestException as error:
+            with client(self.url, timeout=self.timeout_s, headers=self._headers(), follow_redirects=True) as ray:
+                answer = ray.request(method, self.url + path, json=body)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
             message = f"Ray's jobs API at {self.url} does not answer ({type(error).__name__}): see `koboshi status`."
             raise Unavailable(message) from error
         if answer.status_code in (401, 403):
@@ -85,8 +83,8 @@ class RayJobs:
                 f"Ray's token {self.token_path} cannot be read: start Ray with `koboshi up`."
             ) from error
 
-    def _read(self, answer: requests.Response) -> Any:
-        if not answer.ok:
+    def _read(self, answer: httpx.Response) -> Any:
+        if not answer.is_success:
             raise Unavailable(f"Ray's jobs API at {self.url} answered {answer.status_code}: {_last_line(answer)}.")
         return answer.json()
 
@@ -103,7 +101,7 @@ def submission(spec: TrainingSpec, job: Path) -> Submission:
     return Submission(entrypoint, {"PYTHONPATH": spec.place.project, "PYTHONUNBUFFERED": "1"})
 
 
-def _last_line(answer: requests.Response) -> str:
+def _last_line(answer: httpx.Response) -> str:
     lines = answer.text.strip().splitlines()
     return lines[-1].strip().rstrip(".") if lines else f"status {answer.status_code}"
 

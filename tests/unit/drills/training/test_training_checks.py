@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
-import requests
 
 from koboshi.drills.drill import Strike
-from koboshi.drills.training import training_checks
+from koboshi.drills.training import training_checks, witnesses
 from koboshi.drills.training.training_checks import (
     predictions_equal_the_control,
     ray_has_nodes,
@@ -149,11 +149,9 @@ def test_a_witness_that_cannot_be_asked_is_unavailable(monkeypatch: pytest.Monke
     with pytest.raises(Unavailable, match="koboshi status"):
         RayWitness("http://127.0.0.1:9", None).nodes()
 
-    def empty(*_: object, **__: object) -> requests.Response:
-        answer = requests.Response()
-        answer.status_code, answer._content = 200, b'{"data": {"result": null}}'
-        return answer
+    def empty(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, content=b'{"data": {"result": null}}', request=request)
 
-    monkeypatch.setattr(requests, "get", empty)
+    monkeypatch.setattr(witnesses, "client", lambda _url, **_: httpx.Client(transport=httpx.MockTransport(empty)))
     with pytest.raises(Unavailable, match="does not tell its actors"):
         RayWitness("http://127.0.0.1:9", None).actors()

@@ -1,5 +1,6 @@
 """What the Jobs API answers, told apart: taken, taken already, unknown, refused, away."""
 
+import json
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -58,8 +59,8 @@ def test_submits_under_the_given_name_with_the_token(jobs: RayJobs) -> None:
     ((line, authorization, body),) = Api.asked
     assert line == "POST /api/jobs/"
     assert authorization == "Bearer secret"
-    assert '"submission_id": "name-1"' in body
-    assert '"entrypoint": "do it"' in body
+    assert json.loads(body)["submission_id"] == "name-1"
+    assert json.loads(body)["entrypoint"] == "do it"
 
 
 @pytest.mark.parametrize("status", [400, 500])
