@@ -27,10 +27,6 @@ FOREIGN = {
     "(__doc__ or '').splitlines()[0]": "a module's docstring, as help",
 }
 TO_MEND = {  # and what to read instead; what is gone from here must not come back
-    "line.startswith(WAITING)": "the event NoAnswer",
-    "'step ' in line": "the event StepDone",
-    "line.startswith(('waiting for', 'attempt '))": "the events NoAnswer and AttemptEnded",
-    "map(TOLD.match, lines)": "the event StepDone: its unit, step and metrics",
     "f'job {self.spec.key[:16]}' in line": "the event JobFollowed",
     "f'version {version} is refused' in line": "an event of the replica that refuses a version",
     "f'{NUMBERS}/{TABLE}' in read.said": "a typed refusal",

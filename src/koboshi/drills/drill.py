@@ -151,7 +151,7 @@ class Outcome:
 
 
 def of(part: str, check: Callable[..., Finding]) -> Callable[..., Finding]:
-    """The same check of a part of the environment, which is a environment itself."""
+    """The same check of a part of the environment, which is an environment itself."""
 
     @wraps(check)
     def asked(environment: Environment, *strikes: Sequence[Strike]) -> Finding:

@@ -1,6 +1,5 @@
 """tracker-killed: MLflow is killed in a training and stays away until after its end, and dies again in the delivery."""
 
-import re
 import threading
 import time
 from collections import defaultdict
@@ -16,6 +15,7 @@ from koboshi.drills.tracking.tracker_witness import TrackerWitness, ghosts
 from koboshi.drills.training.training_checks import ray_has_nodes, ray_is_idle
 from koboshi.drills.training.training_environment import TrainingEnvironment
 from koboshi.errors import Transient, Unavailable
+from koboshi.events import StepDone
 from koboshi.ledger import Ledger
 from koboshi.probes.mlflow_probe import probe_mlflow
 from koboshi.registry.outbox import Outbox
@@ -190,9 +190,7 @@ class TrackerEnvironment(TrainingEnvironment):
         return units
 
 
-TOLD = re.compile(r"^(?P<unit>[^:]+): step (?P<step>\d+)/\d+ (?P<metrics>.+) \(")
 ANSWERS = 100
-PLACES = 4  # as the job's log gives metrics
 
 
 def mlflow_is_ours_and_well(environment: TrackerEnvironment) -> Finding:
@@ -240,19 +238,19 @@ def one_run_each_and_no_ghost(environment: TrackerEnvironment, _strikes: Sequenc
 
 
 def every_metric_is_there(environment: TrackerEnvironment, _strikes: Sequence[Strike]) -> Finding:
-    """In finished runs each step's metrics are there once, as the job's own log told them when the step was done."""
-    told = _told_by_the_job([line for _, line in environment.heard])
+    """In finished runs each step's metrics are there once, with the values in the job's own journal."""
+    told = _told_by_the_job(environment)
     wrong, values = [], 0
     for run in (run for run in environment.witness.runs() if run.status == "FINISHED"):
         for metric, steps in told[run.unit].items():
-            found = [(step, round(value, PLACES)) for step, value in environment.witness.history(run, metric)]
+            found = list(environment.witness.history(run, metric))
             values += len(found)
             if found != sorted(steps.items()):
                 wrong.append(f"{metric} of {run.unit} has {len(found)} values, the job told {len(steps)}")
     if missing := [
         unit for unit in environment.units if len(next(iter(told[unit].values()), ())) != _steps(environment, unit)
     ]:
-        wrong.append(f"the job's log does not tell of every step of {', '.join(missing)}")
+        wrong.append(f"the job's journal does not tell of every step of {', '.join(missing)}")
     if values == 0:
         wrong.append("no finished run has a metric of a step")
     return Finding.unless("every_metric_is_there", wrong, f"{values} values by step, as the job told them, each once")
@@ -262,13 +260,12 @@ def _steps(environment: TrackerEnvironment, unit: str) -> int:
     return environment.spec.units[unit].steps
 
 
-def _told_by_the_job(lines: Sequence[str]) -> Mapping[str, dict[str, dict[int, float]]]:
-    """By unit, metric and step: the values in the job's log."""
+def _told_by_the_job(environment: TrackerEnvironment) -> Mapping[str, dict[str, dict[int, float]]]:
+    """By unit, metric and step: the values in the job's journal."""
     told: defaultdict[str, dict[str, dict[int, float]]] = defaultdict(dict)
-    for found in filter(None, map(TOLD.match, lines)):
-        words = found["metrics"].split()
-        for name, value in zip(words[::2], words[1::2], strict=True):
-            told[found["unit"]].setdefault(name, {})[int(found["step"])] = float(value)
+    for done in environment.happened(StepDone):
+        for name, value in done.metrics.items():
+            told[done.unit].setdefault(name, {})[done.step] = value
     return told
 
 

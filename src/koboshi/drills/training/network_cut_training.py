@@ -26,7 +26,7 @@ from koboshi.drills.training.training_checks import (
 from koboshi.drills.training.training_environment import TrainingEnvironment
 from koboshi.drills.training.witnesses import ENDED_BY_POOL, counts
 from koboshi.errors import Unavailable
-from koboshi.events import in_words
+from koboshi.events import JobSaid, NoAnswer
 from koboshi.ledger import Ledger
 from koboshi.refs import DatasetRef
 from koboshi.settings import Settings, required
@@ -44,7 +44,6 @@ LONGER = 3
 ACTORS = 3
 JOINED_WITHIN_S, LEFT_WITHIN_S, SWALLOWED_WITHIN_S = 240.0, 60.0, 20.0
 LOOK_S, ASK_S = 0.01, 0.5
-WAITING = "waiting for at most"
 
 
 class CutTrainingEnvironment(TrainingEnvironment):
@@ -105,7 +104,7 @@ class CutTrainingEnvironment(TrainingEnvironment):
         return self._complaint(self._healed_s) if strikes else None
 
     def _complaint(self, before_s: float) -> float | None:
-        said = (at for at, line in self.heard if self._struck_s < at < before_s and line.startswith(WAITING))
+        said = (at for at, event in self.heard if self._struck_s < at < before_s and isinstance(event, NoAnswer))
         return next(said, None)
 
     @property
@@ -120,12 +119,12 @@ class CutTrainingEnvironment(TrainingEnvironment):
     def evidence(self, strikes: Sequence[Strike]) -> Evidence:
         """Suspicion is the follower's; recovery is its first word after the network was back."""
         told, noticed = super().evidence(strikes), self.noticed_s(strikes)
-        good = next((at for at, line in self.heard if at > self._healed_s and "step " in line), None)
+        good = next((at for at, event in self.heard if at > self._healed_s and isinstance(event, JobSaid)), None)
         moments = {"detected_after_s": noticed, "recovered_after_s": good}
         times = {name: at - strikes[0].at_s for name, at in moments.items() if at is not None}
         events = [Event(self._healed_s, "note", "the network is back")]
         events += [Event(noticed, "suspicion", "the jobs API does not answer")] if noticed else []
-        events += [Event(good, "recovery", "the follower hears of steps again")] if good else []
+        events += [Event(good, "recovery", "the follower hears of the job again")] if good else []
         return Evidence({**told.measures, **times}, [*told.events, *events], told.series)
 
     def close(self, *, keep_files: bool) -> None:
@@ -153,7 +152,7 @@ class CutTrainingEnvironment(TrainingEnvironment):
         url = f"http://127.0.0.1:{self._api.listen}"
         jobs = self._make_jobs(url, self.settings.ray.token_path, ANSWER_WITHIN_S)
         with closing(Ledger(self.spec.place.ledger_url)) as ledger:
-            ensure_trained(self.spec, jobs, ledger, start, in_words(self._hear))
+            ensure_trained(self.spec, jobs, ledger, start, self._hear)
 
     def _chosen(self, units: Mapping[str, UnitSpec], _table: DatasetRef) -> Mapping[str, UnitSpec]:
         return {name: dataclasses.replace(unit, steps=unit.steps * LONGER) for name, unit in units.items()}

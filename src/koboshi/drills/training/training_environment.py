@@ -5,18 +5,19 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from koboshi import events
 from koboshi.drills.drill import Event, EventKind, Evidence, Finding, Strike
 from koboshi.drills.kit.faults import Caught, caught_in_the_middle
 from koboshi.drills.kit.own_run import leave, new_run_folder
 from koboshi.drills.training.witnesses import Actor, RayWitness, StepFiles
 from koboshi.drills.workload import Workload, load_workload
 from koboshi.errors import BadInput, KoboshiError
-from koboshi.events import in_words
+from koboshi.events import AttemptEnded, JobBegan, NoAnswer, WorkerReady, in_words
 from koboshi.files import sha256_of
 from koboshi.journal import Journal
 from koboshi.ledger import Ledger
@@ -28,6 +29,7 @@ from koboshi.training.on_ray import step_name
 from koboshi.training.on_ray.ray_submit import RayJobs, submission
 from koboshi.training.spec import training_key
 
+EventT = TypeVar("EventT", bound=events.Event)
 CONTROL = ".control"
 MEASURED = {"detected_after_s": "worker died", "recovered_after_s": "recovered"}
 KINDS: Mapping[str, EventKind] = {"worker died": "suspicion", "recovered": "recovery"}
@@ -45,7 +47,7 @@ class TrainingEnvironment:
         url = required(settings.ray.jobs_url, "Ray")
         self._jobs, self.ray = RayJobs(url, settings.ray.token_path), RayWitness(url, settings.ray.token_path)
         self._training: Future[Any] | None = None
-        self.heard: list[tuple[float, str]] = []
+        self.heard: list[tuple[float, events.Event]] = []
 
     def begin(self) -> None:
         """Prepare the table, and have the training begun and followed in the background."""
@@ -79,7 +81,7 @@ class TrainingEnvironment:
     def _train(self) -> None:
         """Have it trained; raises what a caller of the training would get."""
         with closing(Ledger(self.spec.place.ledger_url)) as ledger:
-            ensure_trained(self.spec, self._jobs, ledger, submission(self.spec, self._job), in_words(self._hear))
+            ensure_trained(self.spec, self._jobs, ledger, submission(self.spec, self._job), self._hear)
 
     def finish(self, limit_s: float) -> Finding:
         """Wait for the training's end."""
@@ -147,13 +149,16 @@ class TrainingEnvironment:
         return self.over or self.files.reached(time.time()).get(self.victim, 0) >= self.step
 
     def pids(self) -> list[int]:
-        """The processes of this run's living workers; none while they are starting."""
-        return [actor.pid for actor in self.actors() if actor.state == "ALIVE"]
+        """The processes of this run's workers, from its journal: on a busy machine Ray takes seconds to list them."""
+        return [event.pid for event in self.happened(WorkerReady)]
 
     def drivers(self) -> list[int]:
         """The processes in which the run's jobs have begun."""
-        events = Journal(self.spec.place.journal).events()
-        return [event["pid"] for event in events if event["event"] == "job began"]
+        return [event.pid for event in self.happened(JobBegan)]
+
+    def happened(self, kind: type[EventT]) -> list[EventT]:
+        """The events of a kind in the run's own journal, oldest first."""
+        return [entry.event for entry in Journal(self.spec.place.journal).entries() if isinstance(entry.event, kind)]
 
     def predictions(self, unit: str) -> NDArray[np.float64]:
         """What the unit's final model predicts: read from its file and asked here, not from any record of the trainer.
@@ -198,9 +203,9 @@ class TrainingEnvironment:
         )
         return TrainingSpec(training_key(table, units, salt=self.folder.name), table, units, place)
 
-    def _hear(self, line: str) -> None:
-        self.heard.append((time.time(), line))
-        self._say(line)
+    def _hear(self, event: events.Event) -> None:
+        self.heard.append((time.time(), event))
+        in_words(self._say)(event)
 
     def _future(self) -> "Future[Any]":
         if self._training is None:
@@ -214,7 +219,7 @@ def next_attempt_evidence(environment: TrainingEnvironment, told: Evidence, stri
     It is read off the files, since Ray may have forgotten all of the training.
     """
     struck_s, journal = strikes[0].at_s, list(Journal(environment.spec.place.journal).events())
-    suspected = [at for at, line in environment.heard if at > struck_s and line.startswith(("waiting for", "attempt "))]
+    suspected = [at for at, event in environment.heard if at > struck_s and isinstance(event, NoAnswer | AttemptEnded)]
     last_began = max(e["at"] for e in journal if e["event"] == "job began")
     good = [file.at_s for file in environment.files.written() if file.at_s > last_began > struck_s]
     moments = {"detected_after_s": suspected[:1], "recovered_after_s": good[:1]}
