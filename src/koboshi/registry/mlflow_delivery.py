@@ -16,23 +16,9 @@ from mlflow.entities import Run
 from koboshi.errors import Conflict, Corrupt, Fenced, NotConfigured, Transient
 from koboshi.ledger import Ledger, attempts, steps
 from koboshi.ledger.leases import HeldLease, holding, is_held, this_process
+from koboshi.registry import mlflow_lookup
 from koboshi.registry.mlflow_connection import answering, connect
-from koboshi.registry.mlflow_lookup import (
-    FAILED,
-    FINISHED,
-    KEY_TAG,
-    RUNNING,
-    ExperimentDeleted,
-    by_step,
-    close_abandoned,
-    close_run,
-    experiment_id,
-    log_metrics,
-    log_missing_metrics,
-    log_params,
-    search_runs,
-    the_run,
-)
+from koboshi.registry.mlflow_lookup import FAILED, FINISHED, KEY_TAG, RUNNING, ExperimentDeleted
 from koboshi.registry.mlflow_runs import child_tags, parent_tags, record_training
 from koboshi.registry.outbox import Outbox
 from koboshi.registry.progress import StepRecord, TrainingPlan, TrainingRecord
@@ -119,7 +105,7 @@ def _close_abandoned(tracking_uri: str, experiment: str, ledger: Ledger) -> None
 
     client = connect(tracking_uri)
     with answering(tracking_uri):
-        close_abandoned(client, experiment_id(client, experiment), is_abandoned)
+        mlflow_lookup.close_abandoned(client, mlflow_lookup.experiment_id(client, experiment), is_abandoned)
 
 
 def _counted(entries: int) -> str:
@@ -163,10 +149,10 @@ class MlflowProgress:
         """The training cannot be completed: its runs say so. Does nothing where it has none."""
         client = connect(self._uri)
         with delivering(self._ledger, TURN_S), answering(self._uri):
-            where = experiment_id(client, self._plan.experiment)
-            for run in search_runs(client, where, f"tags.`{KEY_TAG}` = '{self._plan.key}'"):
+            where = mlflow_lookup.experiment_id(client, self._plan.experiment)
+            for run in mlflow_lookup.search_runs(client, where, f"tags.`{KEY_TAG}` = '{self._plan.key}'"):
                 if run.info.status != FINISHED:
-                    close_run(client, run, FAILED, reason)
+                    mlflow_lookup.close_run(client, run, FAILED, reason)
 
     def _write(self, keep: Callable[[], None]) -> None:
         client = connect(self._uri)
@@ -175,20 +161,20 @@ class MlflowProgress:
                 self._begin(client, keep)
             for unit, new in self._new().items():
                 keep()
-                log_metrics(client, self._runs[unit], by_step(new))
+                mlflow_lookup.log_metrics(client, self._runs[unit], mlflow_lookup.by_step(new))
                 self._told |= {(unit, step.step) for step in new}
 
     def _begin(self, client: MlflowClient, keep: Callable[[], None]) -> None:
         plan = self._plan
-        where = experiment_id(client, plan.experiment)
-        parent = _open(client, the_run(client, where, parent_tags(plan.key)))
-        log_params(client, parent, plan.params)
+        where = mlflow_lookup.experiment_id(client, plan.experiment)
+        parent = _open(client, mlflow_lookup.the_run(client, where, parent_tags(plan.key)))
+        mlflow_lookup.log_params(client, parent, plan.params)
         committed = self._new()
         for unit, params in plan.units.items():
             keep()
-            run = _open(client, the_run(client, where, child_tags(plan.key, unit, parent)))
-            log_params(client, run, params)
-            log_missing_metrics(client, run, by_step(committed[unit]))
+            run = _open(client, mlflow_lookup.the_run(client, where, child_tags(plan.key, unit, parent)))
+            mlflow_lookup.log_params(client, run, params)
+            mlflow_lookup.log_missing_metrics(client, run, mlflow_lookup.by_step(committed[unit]))
             self._told |= {(unit, step.step) for step in committed[unit]}
             self._runs[unit] = run.info.run_id
 

@@ -22,18 +22,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME, MLFL
 from koboshi.errors import Conflict
 from koboshi.registry import mlflow_lookup
 from koboshi.registry.mlflow_connection import NOT_THERE, answering, connect
-from koboshi.registry.mlflow_lookup import (
-    FINISHED,
-    KEY_TAG,
-    UNIT_TAG,
-    by_step,
-    experiment_id,
-    log_missing_metrics,
-    log_params,
-    made_once,
-    no_run,
-    the_run,
-)
+from koboshi.registry.mlflow_lookup import FINISHED, KEY_TAG, UNIT_TAG
 from koboshi.registry.mlflow_model import write_model
 from koboshi.registry.progress import UnitRecord
 
@@ -78,14 +67,14 @@ def record_training(
     """
     client = connect(tracking_uri)
     with answering(tracking_uri):
-        where = experiment_id(client, experiment)
+        where = mlflow_lookup.experiment_id(client, experiment)
         times = [step.at_s for unit in units for step in unit.steps]
-        parent = the_run(client, where, parent_tags(key), min(times, default=0.0))
+        parent = mlflow_lookup.the_run(client, where, parent_tags(key), min(times, default=0.0))
         children = {}
         for unit in units:
             between()
             children[unit.name] = _record_unit(client, where, parent, key, unit)
-        log_params(client, parent, params)
+        mlflow_lookup.log_params(client, parent, params)
         _finish(client, parent, max(times, default=0.0))
     return TrainingRuns(parent.info.run_id, children)
 
@@ -103,7 +92,7 @@ def recorded_model(tracking_uri: str, experiment: str, key: str, unit: str) -> R
     with answering(tracking_uri):
         run = mlflow_lookup.find_run(client, experiment, key, unit)
         if run is None or run.info.status != FINISHED:
-            raise no_run(client, experiment, key, unit)
+            raise mlflow_lookup.no_run(client, experiment, key, unit)
         model = _model_of(client, run)
     if model is None or SHA256_TAG not in run.data.tags:
         raise Conflict(
@@ -130,7 +119,7 @@ def log_evaluation(
     with answering(tracking_uri):
         run = mlflow_lookup.find_run(client, experiment, key, unit)
         if run is None:
-            raise no_run(client, experiment, key, unit)
+            raise mlflow_lookup.no_run(client, experiment, key, unit)
         at_ms = run.info.end_time or run.info.start_time
         client.log_batch(run.info.run_id, [Metric(name, value, at_ms, 0) for name, value in metrics.items()])
         for name, path in figures.items():
@@ -151,14 +140,14 @@ def child_tags(key: str, unit: str, parent: Run) -> dict[str, str]:
 
 def _record_unit(client: MlflowClient, experiment: str, parent: Run, key: str, unit: UnitRecord) -> str:
     started = min((step.at_s for step in unit.steps), default=0.0)
-    run = the_run(client, experiment, child_tags(key, unit.name, parent), started)
+    run = mlflow_lookup.the_run(client, experiment, child_tags(key, unit.name, parent), started)
     run_id = str(run.info.run_id)
     if run.info.status == FINISHED and _model_of(client, run):
         return run_id
     ended = max((step.at_s for step in unit.steps), default=0.0)
-    log_params(client, run, unit.params)
+    mlflow_lookup.log_params(client, run, unit.params)
     recoveries = Metric("recoveries", float(len(unit.recoveries)), round(ended * 1000), 0)
-    log_missing_metrics(client, run, [*by_step(unit.steps), recoveries])
+    mlflow_lookup.log_missing_metrics(client, run, [*mlflow_lookup.by_step(unit.steps), recoveries])
     client.set_tag(run_id, MLFLOW_RUN_NOTE, _note(unit))
     model = _record_model(client, experiment, run, key, unit)
     linked = {output.model_id for output in run.outputs.model_outputs} if run.outputs else set()
@@ -202,7 +191,7 @@ def _record_model(client: MlflowClient, experiment: str, run: Run, key: str, uni
 def _made_model(client: MlflowClient, experiment: str, run: Run, key: str, unit: UnitRecord) -> LoggedModel:
     tags = {KEY_TAG: key, UNIT_TAG: unit.name}
     params = {name: str(value) for name, value in unit.params.items()}
-    return made_once(
+    return mlflow_lookup.made_once(
         lambda: client.create_logged_model(experiment, MODEL_NAME, run.info.run_id, tags, params, "classifier"),
         lambda: next(iter(_models(client, experiment, key, unit.name)), None),
     )

@@ -9,16 +9,9 @@ import aiohttp
 from koboshi.drills.drill import Drill, Event, Evidence, Finding, Strike
 from koboshi.drills.kit.aiohttp_load import OK, Answer, Load, Questions, per_second
 from koboshi.drills.kit.faults import kill
+from koboshi.drills.serving import load_environment
 from koboshi.drills.serving.envoy_gateway import MakeGateway, stack_gateway
-from koboshi.drills.serving.load_environment import (
-    LOOK_S,
-    RATE,
-    LoadEnvironment,
-    all_answered,
-    all_right,
-    champion_is_served,
-    gateway_has_all_replicas,
-)
+from koboshi.drills.serving.load_environment import LOOK_S, RATE, LoadEnvironment
 from koboshi.settings import Settings
 
 REQUESTS = 2_000
@@ -127,8 +120,8 @@ DRILL: Drill[GatewayEnvironment] = Drill(
     fault="SIGKILL of the gateway under a steady load",
     layer="serving",
     environment=GatewayEnvironment,
-    steady=(champion_is_served, gateway_has_all_replicas),
+    steady=(load_environment.champion_is_served, load_environment.gateway_has_all_replicas),
     strike=GatewayEnvironment.kill_the_gateway,
     within_s=120,
-    verdict=(gateway_was_away, endpoint_is_back, all_answered, all_right),
+    verdict=(gateway_was_away, endpoint_is_back, load_environment.all_answered, load_environment.all_right),
 )

@@ -3,13 +3,8 @@
 from functools import partial
 
 from koboshi.drills.drill import Drill, Strike
+from koboshi.drills.serving import load_environment
 from koboshi.drills.serving.envoy_gateway import own_gateway
-from koboshi.drills.serving.load_environment import (
-    all_answered,
-    all_right,
-    champion_is_served,
-    gateway_has_all_replicas,
-)
 from koboshi.drills.serving.replica_environment import ServingEnvironment, share_is_back, struck_replica_fell_silent
 
 SWALLOWED_WITHIN_S = 10.0
@@ -28,8 +23,8 @@ DRILL: Drill[ServingEnvironment] = Drill(
     fault="a silent network between the gateway and one replica",
     layer="serving",
     environment=partial(ServingEnvironment, gateway=own_gateway, through_proxy=True),
-    steady=(champion_is_served, gateway_has_all_replicas),
+    steady=(load_environment.champion_is_served, load_environment.gateway_has_all_replicas),
     strike=cut_the_network,
     within_s=240,
-    verdict=(struck_replica_fell_silent, all_answered, all_right, share_is_back),
+    verdict=(struck_replica_fell_silent, load_environment.all_answered, load_environment.all_right, share_is_back),
 )

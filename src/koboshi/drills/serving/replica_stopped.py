@@ -3,12 +3,7 @@
 from koboshi.drills.drill import Drill, Strike
 from koboshi.drills.kit.faults import resume, stop
 from koboshi.drills.kit.parts import processes_of
-from koboshi.drills.serving.load_environment import (
-    all_answered,
-    all_right,
-    champion_is_served,
-    gateway_has_all_replicas,
-)
+from koboshi.drills.serving import load_environment
 from koboshi.drills.serving.replica_environment import ServingEnvironment, share_is_back, struck_replica_fell_silent
 
 
@@ -26,8 +21,8 @@ DRILL: Drill[ServingEnvironment] = Drill(
     fault="SIGSTOP of a replica under a steady load",
     layer="serving",
     environment=ServingEnvironment,
-    steady=(champion_is_served, gateway_has_all_replicas),
+    steady=(load_environment.champion_is_served, load_environment.gateway_has_all_replicas),
     strike=stop_a_replica,
     within_s=240,
-    verdict=(struck_replica_fell_silent, all_answered, all_right, share_is_back),
+    verdict=(struck_replica_fell_silent, load_environment.all_answered, load_environment.all_right, share_is_back),
 )

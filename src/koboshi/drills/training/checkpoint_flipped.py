@@ -4,13 +4,7 @@ from collections.abc import Sequence
 
 from koboshi.drills.drill import Drill, Finding, Strike
 from koboshi.drills.kit.faults import flip_byte, kill, resume, stop
-from koboshi.drills.training.training_checks import (
-    predictions_equal_the_control,
-    ray_has_nodes,
-    ray_is_idle,
-    step_names,
-    told,
-)
+from koboshi.drills.training import training_checks as checks
 from koboshi.drills.training.training_environment import TrainingEnvironment
 from koboshi.drills.training.witnesses import counts
 from koboshi.training.on_ray import step_name
@@ -35,11 +29,11 @@ class FlippedCheckpointEnvironment(TrainingEnvironment):
 
 def went_on_from_the_step_before(environment: FlippedCheckpointEnvironment, strikes: Sequence[Strike]) -> Finding:
     """The rotten step ended well twice, each other one once, and only the struck one came to nothing."""
-    tasks, rotten = told(environment, more=2), step_name(environment.victim, environment.step - 1)
+    tasks, rotten = checks.told(environment, more=2), step_name(environment.victim, environment.step - 1)
     ran = counts(tasks)
     wrong = [
         f"{name} ended well {ran[name, 'FINISHED']} times"
-        for name in step_names(environment)
+        for name in checks.step_names(environment)
         if ran[name, "FINISHED"] != (2 if name == rotten else 1)
     ]
     lost = [task.name for task in tasks if task.state != "FINISHED"]
@@ -59,9 +53,9 @@ DRILL: Drill[FlippedCheckpointEnvironment] = Drill(
     fault="a flipped byte in the newest checkpoint, and SIGKILL of its unit's worker",
     layer="training",
     environment=FlippedCheckpointEnvironment,
-    steady=(ray_has_nodes, ray_is_idle),
+    steady=(checks.ray_has_nodes, checks.ray_is_idle),
     strike=FlippedCheckpointEnvironment.flip_and_kill,
     within_s=120,
-    verdict=(went_on_from_the_step_before, predictions_equal_the_control),
+    verdict=(went_on_from_the_step_before, checks.predictions_equal_the_control),
     faults=2,
 )

@@ -15,14 +15,8 @@ from koboshi.drills.drill import Drill, Event, Evidence, Finding, Strike
 from koboshi.drills.kit.faults import caught_in_the_middle, look_until
 from koboshi.drills.kit.parts import WHOLE_WITHIN_S, and_healthy
 from koboshi.drills.kit.tcp_proxy import TcpProxy
+from koboshi.drills.training import training_checks as checks
 from koboshi.drills.training.ray_own_node import OwnRayNode
-from koboshi.drills.training.training_checks import (
-    predictions_equal_the_control,
-    ray_has_two_nodes_of_ours,
-    ray_is_idle,
-    step_names,
-    told,
-)
 from koboshi.drills.training.training_environment import TrainingEnvironment
 from koboshi.drills.training.witnesses import ENDED_BY_POOL, counts
 from koboshi.errors import Unavailable
@@ -227,7 +221,7 @@ def node_did_its_part(environment: CutTrainingEnvironment, _strikes: Sequence[St
     """The node behind the proxy is still the same one, and steps were done there; no worker died anywhere."""
     actors = environment.actors()
     there = {actor.id for actor in actors if actor.node == environment.node_id}
-    done = [task for task in told(environment, more=0) if task.actor in there and task.state == "FINISHED"]
+    done = [task for task in checks.told(environment, more=0) if task.actor in there and task.state == "FINISHED"]
     died = [actor.name for actor in actors if actor.pid and actor.state == "DEAD" and actor.death != ENDED_BY_POOL]
     said = f"{len(done)} steps were done on {NODE}" + (f"; workers died: {', '.join(died)}" if died else "")
     return Finding("node_did_its_part", bool(done) and not died, said)
@@ -243,7 +237,7 @@ def one_job(environment: CutTrainingEnvironment, _strikes: Sequence[Strike]) -> 
 
 def nothing_was_lost_or_doubled(environment: CutTrainingEnvironment, strikes: Sequence[Strike]) -> Finding:
     """Each step ended well once, by what Ray ran; and its file was written once, by what the drill saw."""
-    ran, names = counts(told(environment, more=0)), step_names(environment)
+    ran, names = counts(checks.told(environment, more=0)), checks.step_names(environment)
     wrong = [f"{name} ended well {ran[name, 'FINISHED']} times" for name in names if ran[name, "FINISHED"] != 1]
     wrong += [f"{step} is nowhere" for step in environment.missing_steps()]
     wrong += [f"{step} was done again" for step in environment.done_again(strikes)]
@@ -257,7 +251,7 @@ DRILL: Drill[CutTrainingEnvironment] = Drill(
     fault="a silent network between Ray's head and a node, the driver and the follower",
     layer="training",
     environment=CutTrainingEnvironment,
-    steady=(ray_has_two_nodes_of_ours, ray_is_idle),
+    steady=(checks.ray_has_two_nodes_of_ours, checks.ray_is_idle),
     strike=CutTrainingEnvironment.cut,
     within_s=240,
     verdict=(
@@ -265,7 +259,7 @@ DRILL: Drill[CutTrainingEnvironment] = Drill(
         node_did_its_part,
         one_job,
         nothing_was_lost_or_doubled,
-        predictions_equal_the_control,
+        checks.predictions_equal_the_control,
     ),
     faults=2,
 )

@@ -4,13 +4,8 @@ from collections.abc import Sequence
 
 from koboshi.drills.drill import Drill, Evidence, Finding, Strike
 from koboshi.drills.kit.parts import WHOLE_WITHIN_S, and_healthy, kill_part
-from koboshi.drills.training.training_checks import (
-    HEAD,
-    predictions_equal_the_control,
-    ray_has_two_nodes_of_ours,
-    ray_is_idle,
-    told,
-)
+from koboshi.drills.training import training_checks as checks
+from koboshi.drills.training.training_checks import HEAD
 from koboshi.drills.training.training_environment import TrainingEnvironment, next_attempt_evidence
 
 
@@ -58,7 +53,7 @@ def no_committed_step_was_done_again(environment: RayHeadEnvironment, strikes: S
     """By the files that the drill has watched, and by what the new cluster ran: it went on from where it had been."""
     reached = environment.files.reached(strikes[0].at_s)
     kept = {f"{unit}/step-{k}" for unit, highest in reached.items() for k in range(1, highest)}
-    ran = {task.name.partition(".")[2] for task in told(environment, more=-sum(reached.values()))}
+    ran = {task.name.partition(".")[2] for task in checks.told(environment, more=-sum(reached.values()))}
     wrong = [f"{step} is nowhere" for step in environment.missing_steps()]
     wrong += [f"{step} was done again" for step in sorted(kept.intersection([*environment.done_again(strikes), *ran]))]
     if not kept:
@@ -77,13 +72,13 @@ DRILL: Drill[RayHeadEnvironment] = Drill(
     fault="SIGKILL of all processes of the head in the middle of a step",
     layer="training",
     environment=RayHeadEnvironment,
-    steady=(ray_has_two_nodes_of_ours, ray_is_idle),
+    steady=(checks.ray_has_two_nodes_of_ours, checks.ray_is_idle),
     strike=RayHeadEnvironment.kill_the_head,
     within_s=240,
     verdict=(
         cluster_began_anew,
         next_attempt_ended_it,
         no_committed_step_was_done_again,
-        predictions_equal_the_control,
+        checks.predictions_equal_the_control,
     ),
 )

@@ -4,14 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from koboshi.drills.drill import Drill, Finding, Strike
 from koboshi.drills.kit.parts import WHOLE_WITHIN_S, and_healthy, kill_part
-from koboshi.drills.training.training_checks import (
-    predictions_equal_the_control,
-    ray_has_two_nodes_of_ours,
-    ray_is_idle,
-    spans_the_strike,
-    step_names,
-    told,
-)
+from koboshi.drills.training import training_checks as checks
 from koboshi.drills.training.training_environment import TrainingEnvironment
 from koboshi.drills.training.witnesses import ENDED_BY_POOL, Node, counts
 
@@ -68,22 +61,22 @@ def only_its_workers_died(environment: RayNodeEnvironment, strikes: Sequence[Str
 def went_on_elsewhere(environment: RayNodeEnvironment, strikes: Sequence[Strike]) -> Finding:
     """Every step ended well exactly once; what came to nothing was on the struck node, and was done on another."""
     wrong = list(_gone_wrong(environment, strikes[0]))
-    lost = sorted(task.name for task in told(environment) if task.state != "FINISHED")
+    lost = sorted(task.name for task in checks.told(environment) if task.state != "FINISHED")
     return Finding.unless(
         "went_on_elsewhere",
         wrong,
-        f"of {len(step_names(environment))} steps only {', '.join(lost)} had to be done elsewhere",
+        f"of {len(checks.step_names(environment))} steps only {', '.join(lost)} had to be done elsewhere",
     )
 
 
 def _gone_wrong(environment: RayNodeEnvironment, strike: Strike) -> Iterator[str]:
-    tasks, hosts = told(environment), {actor.id: actor.node for actor in environment.actors()}
+    tasks, hosts = checks.told(environment), {actor.id: actor.node for actor in environment.actors()}
     ran = counts(tasks)
-    for name in step_names(environment):
+    for name in checks.step_names(environment):
         if ran[name, "FINISHED"] != 1:
             yield f"{name} ended well {ran[name, 'FINISHED']} times"
     lost = [task for task in tasks if task.state != "FINISHED"]
-    if not any(spans_the_strike(task, strike) for task in lost):
+    if not any(checks.spans_the_strike(task, strike) for task in lost):
         yield "no step was interrupted by the strike"
     for task in lost:
         if hosts[task.actor] != environment.struck.id:
@@ -114,8 +107,8 @@ DRILL: Drill[RayNodeEnvironment] = Drill(
     fault="SIGKILL of all processes of a node in the middle of a step",
     layer="training",
     environment=RayNodeEnvironment,
-    steady=(ray_has_two_nodes_of_ours, ray_is_idle),
+    steady=(checks.ray_has_two_nodes_of_ours, checks.ray_is_idle),
     strike=RayNodeEnvironment.kill_the_node,
     within_s=180,
-    verdict=(only_its_workers_died, went_on_elsewhere, predictions_equal_the_control, node_is_back),
+    verdict=(only_its_workers_died, went_on_elsewhere, checks.predictions_equal_the_control, node_is_back),
 )

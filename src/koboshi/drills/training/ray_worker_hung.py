@@ -8,14 +8,7 @@ import psutil
 
 from koboshi.drills.drill import Drill, Strike
 from koboshi.drills.kit.faults import kill
-from koboshi.drills.training.training_checks import (
-    nobody_else_was_ended,
-    predictions_equal_the_control,
-    ray_has_nodes,
-    ray_is_idle,
-    the_silent_one_is_gone,
-    went_on_from_the_committed_step,
-)
+from koboshi.drills.training import training_checks as checks
 from koboshi.drills.training.training_environment import TrainingEnvironment
 from koboshi.settings import Settings
 from koboshi.training import UnitSpec
@@ -87,13 +80,13 @@ DRILL: Drill[HungWorkerEnvironment] = Drill(
     fault="an endless loop in C in the middle of a step",
     layer="training",
     environment=HungWorkerEnvironment,
-    steady=(ray_has_nodes, ray_is_idle),
+    steady=(checks.ray_has_nodes, checks.ray_is_idle),
     strike=HungWorkerEnvironment.let_it_hang,
     within_s=180,
     verdict=(
-        the_silent_one_is_gone,
-        nobody_else_was_ended,
-        went_on_from_the_committed_step,
-        predictions_equal_the_control,
+        checks.the_silent_one_is_gone,
+        checks.nobody_else_was_ended,
+        checks.went_on_from_the_committed_step,
+        checks.predictions_equal_the_control,
     ),
 )

@@ -2,13 +2,7 @@
 
 from koboshi.drills.drill import Drill, Strike
 from koboshi.drills.kit.faults import kill
-from koboshi.drills.training.training_checks import (
-    predictions_equal_the_control,
-    ray_has_nodes,
-    ray_is_idle,
-    struck_once,
-    went_on_from_the_committed_step,
-)
+from koboshi.drills.training import training_checks as checks
 from koboshi.drills.training.training_environment import TrainingEnvironment
 
 
@@ -25,8 +19,8 @@ DRILL: Drill[TrainingEnvironment] = Drill(
     fault="SIGKILL of the actor in the middle of a step",
     layer="training",
     environment=TrainingEnvironment,
-    steady=(ray_has_nodes, ray_is_idle),
+    steady=(checks.ray_has_nodes, checks.ray_is_idle),
     strike=kill_the_worker,
     within_s=120,
-    verdict=(struck_once, went_on_from_the_committed_step, predictions_equal_the_control),
+    verdict=(checks.struck_once, checks.went_on_from_the_committed_step, checks.predictions_equal_the_control),
 )

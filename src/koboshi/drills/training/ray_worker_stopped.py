@@ -4,14 +4,7 @@ from collections.abc import Sequence
 
 from koboshi.drills.drill import Drill, Strike
 from koboshi.drills.kit.faults import resume, stop
-from koboshi.drills.training.training_checks import (
-    nobody_else_was_ended,
-    predictions_equal_the_control,
-    ray_has_nodes,
-    ray_is_idle,
-    the_silent_one_is_gone,
-    went_on_from_the_committed_step,
-)
+from koboshi.drills.training import training_checks as checks
 from koboshi.drills.training.training_environment import TrainingEnvironment
 
 END_S = 120.0
@@ -44,13 +37,13 @@ DRILL: Drill[StoppedWorkerEnvironment] = Drill(
     fault="SIGSTOP of the actor in the middle of a step",
     layer="training",
     environment=StoppedWorkerEnvironment,
-    steady=(ray_has_nodes, ray_is_idle),
+    steady=(checks.ray_has_nodes, checks.ray_is_idle),
     strike=StoppedWorkerEnvironment.stop_the_worker,
     within_s=120,
     verdict=(
-        the_silent_one_is_gone,
-        nobody_else_was_ended,
-        went_on_from_the_committed_step,
-        predictions_equal_the_control,
+        checks.the_silent_one_is_gone,
+        checks.nobody_else_was_ended,
+        checks.went_on_from_the_committed_step,
+        checks.predictions_equal_the_control,
     ),
 )
