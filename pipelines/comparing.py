@@ -13,8 +13,7 @@ from koboshi.files import sha256_of
 from koboshi.refs import ModelRef
 from koboshi.registry.mlflow_model import verified_model
 from koboshi.registry.mlflow_registry import MlflowRegistry
-from koboshi.registry.release import Contender, Scores, Verdict
-from koboshi.registry.release import judge as judge_contenders
+from koboshi.registry.release import Contender, PromotionVerdict, Scores, judge_candidate
 from pipelines import candidates, judging, splits
 from pipelines.candidates import features_of, probability
 from pipelines.columns import TABLE
@@ -77,19 +76,19 @@ def compare(
     served: Iterable[int],
     project: Path,
     state_dir: Path,
-) -> Verdict:
+) -> PromotionVerdict:
     """The verdict on a candidate; `served` are the versions that the slot has served, the champion among them or not.
 
     Candidate and champion must be there and whole. Another version that is gone, damaged or not to be loaded here is
     said, and does not count.
     """
     if champion is not None and champion.version == candidate.version:
-        return Verdict("keep", f"version {candidate.version} is the champion already.")
+        return PromotionVerdict("keep", f"version {candidate.version} is the champion already.")
     bench, max_drop = Bench(registry, project, state_dir), load_params(project, "promote", PromoteParams).max_drop
     first = bench.measured(candidate)
     best = bench.known(champion) if champion else None
     others = set(served) - {ref.version for ref in (candidate, champion) if ref}
-    return judge_contenders(first, best, max_drop, list(_earlier(registry, bench, others)))
+    return judge_candidate(first, best, max_drop, list(_earlier(registry, bench, others)))
 
 
 def _earlier(registry: MlflowRegistry, bench: Bench, numbers: Iterable[int]) -> Iterator[Contender]:

@@ -9,7 +9,7 @@ from koboshi.events import JobFollowed, Sink
 from koboshi.exits import run_and_exit
 from koboshi.ledger import Ledger
 from koboshi.training import TrainingSpec
-from koboshi.training.attach import Jobs, Submission, TrainingResult, final_steps, judge
+from koboshi.training.attach import Jobs, Submission, TrainingResult, final_steps, judge_job
 
 JOBS_OF_A_TRY = 4
 
@@ -22,7 +22,7 @@ def under_a_random_name(
         name = f"{spec.key[:16]}-{uuid.uuid4().hex[:6]}"
         new = jobs.submit(name, submission.entrypoint(name), submission.env)
         emit(JobFollowed(run=spec.key, job=name, new=new))
-        while judge(jobs.find(name)) == "wait":
+        while judge_job(jobs.find(name)) == "wait":
             time.sleep(1)
         if (done := final_steps(spec, ledger)) is not None:
             return TrainingResult(done, trained=True)

@@ -10,7 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 from koboshi.datasets.pinning import pin
-from koboshi.drills.drill import Event, Evidence, Finding, Outcome, Series, Strike
+from koboshi.drills.drill import DrillOutcome, Event, Evidence, Finding, Series, Strike
 from koboshi.drills.report import Report, save
 from koboshi.formats import cut
 from koboshi.formats.manifest import seal
@@ -65,7 +65,7 @@ def _drill_report() -> Report:
         [Event(1_795_500_000.5, "fault", "SIGKILL to forest, step 6")],
         [Series("steps done", "steps", [(1_795_500_000.0, 5.0), (1_795_500_001.0, 6.0)])],
     )
-    outcome = Outcome("proved", [Finding("finished", True, "the training ended in 20.1 s")], [strike], evidence)
+    outcome = DrillOutcome("proved", [Finding("finished", True, "the training ended in 20.1 s")], [strike], evidence)
     claim, fault = "A trainer killed at step 6 resumes.", "SIGKILL of the actor"
     told = ("training", 1_795_500_000.0, 20.5, outcome.as_json(), {"cpus": 2}, {"ray": "2.60.0"})
     return Report("ray-worker-killed", claim, fault, *told)

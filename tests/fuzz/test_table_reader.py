@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from koboshi.datasets.polars_columns import TYPES, Cells, judge
+from koboshi.datasets.polars_columns import TYPES, Cells, judge_column
 from koboshi.datasets.polars_files import read_table
 from koboshi.datasets.pyarrow_columns import ParquetColumns
 from koboshi.datasets.table_columns import INT64, Column, Label, Number, Text, Timestamp
@@ -142,7 +142,7 @@ def test_any_form_of_times(form, text):
 
 def check_judged(cells, kind):
     """A value is there, or in exactly one of the refusals."""
-    judged = judge(cells, kind)
+    judged = judge_column(cells, kind)
     assert judged.values.dtype == TYPES[type(kind)]
     assert judged.values.null_count() == sum(wrong.sum() for wrong, _ in judged.refused)
 

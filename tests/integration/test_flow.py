@@ -18,7 +18,7 @@ import pytest
 import yaml
 
 from koboshi.ledger import Ledger, leases, spans
-from koboshi.orchestration.airflow_client import AirflowClient, Outcome, Run, TaskState, connect
+from koboshi.orchestration.airflow_client import AirflowClient, Run, RunOutcome, TaskState, connect
 from koboshi.registry.mlflow_registry import MlflowRegistry
 from koboshi.settings import SLOT
 from pipelines.demo import DAGS, run_dag
@@ -50,7 +50,7 @@ class Flow:
     new: Counts
     files: list[bytes]
 
-    def run(self, dag_id: str, **conf: Any) -> Outcome:
+    def run(self, dag_id: str, **conf: Any) -> RunOutcome:
         """Trigger a run and follow it; dots in names are given as two underscores."""
         return self.follow(self.trigger(dag_id, **conf))
 
@@ -58,14 +58,14 @@ class Flow:
         run = Run(dag_id, f"test-{uuid.uuid4().hex[:8]}")
         return self.airflow.trigger(run, {name.replace("__", "."): value for name, value in conf.items()})
 
-    def follow(self, run: Run, **options: Any) -> Outcome:
+    def follow(self, run: Run, **options: Any) -> RunOutcome:
         return self.airflow.follow(run, within_s=WITHIN_S, **options)
 
-    def after(self, train: Outcome) -> Outcome:
+    def after(self, train: RunOutcome) -> RunOutcome:
         """What became of the run of `promote` that a training has started."""
         return self.follow(run_dag(self.airflow, "promote", "never-used", train.run, lambda _: None))
 
-    def last_words(self, outcome: Outcome, task_id: str) -> str:
+    def last_words(self, outcome: RunOutcome, task_id: str) -> str:
         """The log of a task's newest try."""
         return "\n".join(self.airflow.log(outcome.run, task_id, outcome.tasks[task_id].try_number))
 
@@ -101,9 +101,9 @@ def pinned_files(project: Path) -> list[bytes]:
 class Second:
     """What each DAG came to, triggered a second time, and what there was then."""
 
-    ingest: Outcome
-    train: Outcome
-    promote: Outcome
+    ingest: RunOutcome
+    train: RunOutcome
+    promote: RunOutcome
     tries: list[TaskState]
     counts: Counts
     files: list[bytes]
@@ -139,7 +139,7 @@ def small_stream(folder: Path) -> Path:
     return file
 
 
-def states(outcome: Outcome) -> dict[str, str | None]:
+def states(outcome: RunOutcome) -> dict[str, str | None]:
     """The tasks' states by name."""
     return {name: task.state for name, task in outcome.tasks.items()}
 

@@ -15,7 +15,7 @@ from koboshi.errors import Transient
 from koboshi.ledger import Ledger, intents
 from koboshi.refs import ModelRef
 from koboshi.registry import release as room
-from koboshi.registry.release import Contender, judge, release, settle_slot
+from koboshi.registry.release import Contender, judge_candidate, release, settle_slot
 
 MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 SLOT, NAME = "slot", "m@slot"
@@ -136,6 +136,6 @@ TestReleases = ReleaseMachine.TestCase
 @given(candidate=FLOATS, champion=FLOATS, max_drop=st.floats(0, 1))
 def test_no_score_is_promoted_that_is_none_or_worse_than_allowed(candidate, champion, max_drop):
     """For all that floats can be."""
-    verdict = judge(Contender(2, candidate), Contender(1, champion), max_drop)
+    verdict = judge_candidate(Contender(2, candidate), Contender(1, champion), max_drop)
     worse = candidate != candidate or candidate < champion - max_drop
     assert verdict.outcome == ("refuse" if worse else "promote")

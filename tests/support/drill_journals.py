@@ -5,7 +5,7 @@ import json
 import math
 from pathlib import Path
 
-from koboshi.drills.drill import Drill, Event, Evidence, Finding, Outcome, Series, Strike
+from koboshi.drills.drill import Drill, DrillOutcome, Event, Evidence, Finding, Series, Strike
 from koboshi.drills.report import make_report, save
 
 BEGAN_S = 1_795_500_000.0
@@ -38,7 +38,7 @@ REPLICA = (
         "SIGKILL of a replica under a steady load of requests",
         "Every request is answered, and answered rightly, while a replica dies and comes back.",
     ),
-    Outcome(
+    DrillOutcome(
         "proved",
         [
             Finding("all_replicas_answer", True, "3 of 3 replicas answer with version 4"),
@@ -78,7 +78,7 @@ WORKER = (
         "A training goes on from its last committed step when a worker is killed in the middle of the next one, "
         "and ends with the undisturbed models.",
     ),
-    Outcome(
+    DrillOutcome(
         "proved",
         [
             Finding("ray_has_nodes", True, "2 Ray nodes with CPUs are alive"),
@@ -109,7 +109,7 @@ ZOMBIE = (
         "SIGSTOP of the lander past its lease, another lands on, SIGCONT",
         "A lander that wakes up after its lease has passed commits nothing.",
     ),
-    Outcome(
+    DrillOutcome(
         "refuted",
         [
             Finding("stream_is_there", True, "2 partitions with 4,000 records"),
@@ -140,7 +140,7 @@ AWAY = (
         "SIGKILL of MLflow while a training records into it",
         "Serving goes on while MLflow is away, and the run is complete afterwards, without a ghost.",
     ),
-    Outcome("unknown", [Finding("mlflow_answers", False, "MLflow does not answer: see `koboshi status`")]),
+    DrillOutcome("unknown", [Finding("mlflow_answers", False, "MLflow does not answer: see `koboshi status`")]),
 )
 
 ALL = (REPLICA, WORKER, ZOMBIE, AWAY)
@@ -160,7 +160,7 @@ FORMAT_1 = {
 }
 
 
-def save_journal(folder: Path, drill: Drill, outcome: Outcome, at_s: float = BEGAN_S) -> Path:
+def save_journal(folder: Path, drill: Drill, outcome: DrillOutcome, at_s: float = BEGAN_S) -> Path:
     """Leave one in the folder of its drill, as `koboshi drill run` does."""
     report = make_report(drill, outcome, at_s, Path(__file__).parent)
     return save(folder, dataclasses.replace(report, took_s=64.2))

@@ -18,10 +18,10 @@ from rich.text import Text
 
 from koboshi import rich_tables
 from koboshi.cli.ingest_verbs import partitions_table
-from koboshi.drills.drill import Evidence, Finding, Outcome, Strike
+from koboshi.drills.drill import DrillOutcome, Evidence, Finding, Strike
 from koboshi.drills.report import Report, as_table
 from koboshi.drills.run import overview
-from koboshi.ingest.audit import Verdict
+from koboshi.ingest.audit import PartitionVerdict
 from koboshi.ingest.status import PartitionStatus
 from koboshi.rich_tables import fitted, shared
 from koboshi.stack.part_state import HEALTHY, PartState
@@ -44,9 +44,9 @@ def ingest_status() -> RenderableType:
 
 def ingest_audit() -> RenderableType:
     verdicts = [
-        Verdict("fraud-reports", 0, "equal", BIG),
-        Verdict("fraud-reports", 1, "different", BIG, "the broker holds [something] else", BIG + 1),
-        Verdict("fraud-reports", 2, "broken", BIG, f"{PATH} is not as it was landed"),
+        PartitionVerdict("fraud-reports", 0, "equal", BIG),
+        PartitionVerdict("fraud-reports", 1, "different", BIG, "the broker holds [something] else", BIG + 1),
+        PartitionVerdict("fraud-reports", 2, "broken", BIG, f"{PATH} is not as it was landed"),
     ]
     return fitted(partitions_table([dataclasses.asdict(verdict) for verdict in verdicts]))
 
@@ -60,7 +60,7 @@ def drill_reports() -> list[Report]:
     strike = Strike("SIGKILL", "forest, step 1234567", 1_795_500_000.5, 99.5, True, 4_194_303, "1,234.25 s into it")
     findings = [Finding("finished", True, f"[/x] 1,234,567 records are in {PATH}")]
     measures = {"detected_after_s": 1_234_567.25, "recovered_after_s": 7_654_321.5, "lost": BIG, "doubled": BIG + 1}
-    outcome = Outcome("proved", findings, [strike], Evidence(measures, [], []))
+    outcome = DrillOutcome("proved", findings, [strike], Evidence(measures, [], []))
     told = ("training", 1_795_500_000.0, 123_456.0, outcome.as_json(), {}, {})
     return [Report("network-cut-training", "A trainer resumes.", "SIGKILL", *told)]
 

@@ -16,7 +16,7 @@ from koboshi.settings import load_settings, required
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from koboshi.ingest.audit import Verdict
+    from koboshi.ingest.audit import PartitionVerdict
     from koboshi.ingest.landing import Lander
     from koboshi.ingest.source import OpenTransaction, PartitionLog, Source
     from koboshi.refs import Beginning, SpanRef
@@ -232,7 +232,7 @@ def _cell(value: object) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value or "")
 
 
-def _refuse_differences(verdicts: "list[Verdict]") -> None:
+def _refuse_differences(verdicts: "list[PartitionVerdict]") -> None:
     for verdict in verdicts:
         if not verdict.stands:
             where = "" if verdict.offset is None else f" at offset {verdict.offset}"

@@ -192,7 +192,7 @@ class Judged:
     refused: list[tuple[pl.Series, str]]
 
 
-def judge(cells: Cells, kind: Kind) -> Judged:
+def judge_column(cells: Cells, kind: Kind) -> Judged:
     """The values of a column in their kind; a value that is refused is in exactly one of the refusals."""
     if unfit := cells.foreign or (cells.tick and not isinstance(kind, Timestamp) and "times"):
         nothing = pl.Series([None] * len(cells.values), dtype=TYPES[type(kind)])

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import polars as pl
 
-from koboshi.datasets.polars_columns import Cells, judge, shown_ticks
+from koboshi.datasets.polars_columns import Cells, judge_column, shown_ticks
 from koboshi.datasets.polars_csv import read_csv
 from koboshi.datasets.pyarrow_columns import ParquetColumns, PlainColumn
 from koboshi.datasets.table_columns import SHOWN, Column, Fault, places_of, refusal, shown
@@ -123,7 +123,7 @@ def _judged(found: _Found, columns: Sequence[Column]) -> tuple[pl.DataFrame, lis
     values, faults = {}, found.faults.copy()
     for column in (column for column in columns if column.name in found.cells):
         cells = found.cells[column.name]
-        judged = judge(cells, column.kind)
+        judged = judge_column(cells, column.kind)
         refused = judged.refused + ([(_again(judged.values), ITS_OWN)] if column.unique else [])
         faults += [
             found.places.fault(found.names[column.name], cells, wrong, why) for wrong, why in refused if wrong.any()

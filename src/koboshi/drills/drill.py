@@ -79,7 +79,7 @@ class Evidence:
     series: Sequence[Series] = ()
 
 
-Verdict = Literal["proved", "refuted", "unknown"]
+DrillVerdict = Literal["proved", "refuted", "unknown"]
 Layer = Literal["stream", "ingest", "datasets", "training", "orchestration", "tracking", "serving"]
 LAYERS: tuple[Layer, ...] = get_args(Layer)
 Say = Callable[[str], None]
@@ -132,10 +132,10 @@ class Drill(Generic[EnvironmentT]):
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Outcome:
+class DrillOutcome:
     """What a drill came to: `proved` only when every fault struck and every finding holds."""
 
-    verdict: Verdict
+    verdict: DrillVerdict
     findings: Sequence[Finding]
     strikes: Sequence[Strike] = ()
     evidence: Evidence = dataclasses.field(default_factory=Evidence)
@@ -165,7 +165,7 @@ def run_drill(
     environment: EnvironmentT,
     bystanders: Callable[[], Mapping[str, str]],
     say: Callable[[str], None],
-) -> Outcome:
+) -> DrillOutcome:
     """Run a drill: `unknown` when the steady state was not there or a fault could not strike, so nothing was tested.
 
     `bystanders` are fingerprints of what belongs to the user: a change between beginning and end refutes. The
@@ -194,30 +194,32 @@ def _perform(
     environment: EnvironmentT,
     bystanders: Callable[[], Mapping[str, str]],
     say: Callable[[str], None],
-) -> Outcome:
+) -> DrillOutcome:
     steady = [_ask(check.__name__, lambda check=check: check(environment)) for check in drill.steady]  # type: ignore[misc]
     for finding in steady:
         say(f"steady state: {finding.said}")
     if not all(finding.holds for finding in steady):
-        return Outcome("unknown", steady)
+        return DrillOutcome("unknown", steady)
     before = bystanders()
     try:
         environment.begin()
     except KoboshiError as error:
-        return Outcome("unknown", [*steady, Finding("begun", False, f"the drill's own work did not begin: {error}")])
+        return DrillOutcome(
+            "unknown", [*steady, Finding("begun", False, f"the drill's own work did not begin: {error}")]
+        )
     strikes = [strike for strike in drill.strike(environment) if strike]
     for strike in strikes:
         say(str(strike))
     ended = environment.finish(drill.within_s)
     if len(strikes) < drill.faults:
         said = f"{len(strikes)} of {drill.faults} faults found their moment to strike"
-        return Outcome("unknown", [*steady, ended, Finding("strike", False, said)], strikes)
+        return DrillOutcome("unknown", [*steady, ended, Finding("strike", False, said)], strikes)
     findings = [ended]
     if ended.holds:
         findings += [_ask(c.__name__, lambda c=c: c(environment, strikes)) for c in drill.verdict]  # type: ignore[misc]
     findings.append(_untouched(before, bystanders()))
-    verdict: Verdict = "proved" if all(finding.holds for finding in findings) else "refuted"
-    return Outcome(verdict, [*steady, *findings], strikes, _evidence(environment, strikes))
+    verdict: DrillVerdict = "proved" if all(finding.holds for finding in findings) else "refuted"
+    return DrillOutcome(verdict, [*steady, *findings], strikes, _evidence(environment, strikes))
 
 
 def _ask(check: str, question: Callable[[], Finding]) -> Finding:

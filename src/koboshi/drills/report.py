@@ -19,7 +19,7 @@ from rich.table import Table
 from rich.text import Text
 
 from koboshi.documents import load_json
-from koboshi.drills.drill import Drill, Outcome
+from koboshi.drills.drill import Drill, DrillOutcome
 from koboshi.errors import BadInput
 from koboshi.files import publish_bytes
 from koboshi.rich_tables import fitted
@@ -63,10 +63,10 @@ class Report:
         return {"format": FORMAT_VERSION, **dataclasses.asdict(self)}
 
 
-_REPORT, _OUTCOME = TypeAdapter(Report), TypeAdapter(Outcome)
+_REPORT, _OUTCOME = TypeAdapter(Report), TypeAdapter(DrillOutcome)
 
 
-def make_report(drill: Drill[Any], outcome: Outcome, at_s: float, project: Path) -> Report:
+def make_report(drill: Drill[Any], outcome: DrillOutcome, at_s: float, project: Path) -> Report:
     """The report of a drill that has just ended."""
     told = outcome.as_json()
     took_s = time.time() - at_s

@@ -59,7 +59,7 @@ def heard(watched: Watched, arrival: Arrival, rhythm: Rhythm) -> Watched:
     return dataclasses.replace(watched, arrivals=arrivals, beat=beat, stopped_since_s=stopped)
 
 
-def judge(worker: str, watched: Watched, now: float, rhythm: Rhythm) -> Suspicion | None:
+def judge_worker(worker: str, watched: Watched, now: float, rhythm: Rhythm) -> Suspicion | None:
     """Whether a worker is to be replaced, now.
 
     One that never beat is still starting, or its beats do not get through: only what it takes for a step counts.
@@ -119,7 +119,7 @@ class Watch:
             self._workers[worker] = dataclasses.replace(watched, assignment=None)
 
     def look(self, arrivals: Iterable[Arrival], now: float) -> list[Suspicion]:
-        """Hear what has arrived, then judge everybody: a suspicion is told at each look, until `remove` or a beat.
+        """Hear what has arrived, then judge every worker: a suspicion is repeated at each look, until `remove` or a beat.
 
         If nobody looked for as long as a silence may last, then beats may have been lost on our side: silences are
         counted from now.
@@ -130,7 +130,7 @@ class Watch:
         if now - self._looked_s >= self._rhythm.longest_s:
             self._forgive(now)
         self._looked_s = now
-        judged = (judge(worker, watched, now, self._rhythm) for worker, watched in self._workers.items())
+        judged = (judge_worker(worker, watched, now, self._rhythm) for worker, watched in self._workers.items())
         return [suspicion for suspicion in judged if suspicion]
 
     def suspicion(self, worker: str, now: float) -> float:

@@ -19,7 +19,7 @@ from koboshi.ingest.audit_compare import Comparison, Record, compare, explain
 from koboshi.ingest.parquet_audit import read_records
 from koboshi.refs import Beginning, SpanRange, SpanRef
 
-Outcome = Literal["equal", "no longer on the broker", "different", "broken"]
+AuditOutcome = Literal["equal", "no longer on the broker", "different", "broken"]
 END_OF_LOG = 2**63 - 1
 OTHER = "the broker holds something else there"
 
@@ -45,7 +45,7 @@ class Broker(Protocol):
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Verdict:
+class PartitionVerdict:
     """What the audit found of one partition.
 
     `records` is how many were landed, `no_longer_on_broker` how many of them the broker has deleted since, and
@@ -54,7 +54,7 @@ class Verdict:
 
     topic: str
     partition: int
-    outcome: Outcome
+    outcome: AuditOutcome
     records: int
     detail: str = ""
     offset: int | None = None
@@ -69,7 +69,7 @@ class Verdict:
 
 def audit_topic(
     broker: Broker, state_dir: Path, spans: Sequence[SpanRef], beginnings: Mapping[int, Beginning] | None = None
-) -> Iterator[Verdict]:
+) -> Iterator[PartitionVerdict]:
     """One verdict for each partition with committed spans, or with records that were gone before the first landing.
 
     `spans` are all of one topic, by partition and start; `beginnings` are where its landing began, by partition.
@@ -84,8 +84,8 @@ def audit_topic(
 
 def _audit_partition(
     broker: Broker, state_dir: Path, first: SpanRange | Beginning, spans: list[SpanRef], begun: Beginning | None
-) -> Verdict:
-    equal = Verdict(first.topic, first.partition, "equal", sum(span.records for span in spans))
+) -> PartitionVerdict:
+    equal = PartitionVerdict(first.topic, first.partition, "equal", sum(span.records for span in spans))
     if (hole := _first_untiled(spans, begun)) is not None:
         return replace(equal, outcome="different", offset=hole, detail="committed spans leave a gap or overlap there")
     try:
@@ -99,7 +99,9 @@ def _audit_partition(
     return _compare(broker, state_dir, first.start, spans, equal)
 
 
-def _compare(broker: Broker, state_dir: Path, start: int, spans: list[SpanRef], equal: Verdict) -> Verdict:
+def _compare(
+    broker: Broker, state_dir: Path, start: int, spans: list[SpanRef], equal: PartitionVerdict
+) -> PartitionVerdict:
     """The verdict on what the broker still has, from its first offset on."""
     end = spans[-1].range.end if spans else start
     oldest = min(broker.first_offset(equal.topic, equal.partition), end)
@@ -113,7 +115,7 @@ def _compare(broker: Broker, state_dir: Path, start: int, spans: list[SpanRef], 
     return _gone(equal, expired + found.absent, _which_are_gone(start, oldest, end, found.absent))
 
 
-def _gone(equal: Verdict, records: int, detail: str) -> Verdict:
+def _gone(equal: PartitionVerdict, records: int, detail: str) -> PartitionVerdict:
     return replace(equal, outcome="no longer on the broker", no_longer_on_broker=records, detail=detail)
 
 
@@ -128,7 +130,7 @@ def _from(state_dir: Path, spans: list[SpanRef], oldest: int) -> tuple[int, Iter
     return before, iter(())
 
 
-def _wrong(broker: Broker, equal: Verdict, found: Comparison, start: int, end: int) -> tuple[int, str] | None:
+def _wrong(broker: Broker, equal: PartitionVerdict, found: Comparison, start: int, end: int) -> tuple[int, str] | None:
     """The lowest offset at which something contradicts the broker, and what that is."""
     absent, differs = found.absent_at, found.differs_at
     if absent is not None and not broker.is_compacted(equal.topic):
@@ -149,7 +151,7 @@ def _which_are_gone(start: int, oldest: int, end: int, compacted: int) -> str:
     return " and ".join(parts) + rest
 
 
-def _with_beginning(verdict: Verdict, begun: Beginning | None) -> Verdict:
+def _with_beginning(verdict: PartitionVerdict, begun: Beginning | None) -> PartitionVerdict:
     if begun is None or begun.start == 0:
         return verdict
     detail = "; ".join(filter(None, (verdict.detail.rstrip("."), begun.gone)))

@@ -20,7 +20,7 @@ from koboshi.orchestration import airflow_answers as answers
 from koboshi.orchestration.airflow_answers import Run, TaskState, Try
 from koboshi.proxies import client
 
-__all__ = ["AirflowClient", "Outcome", "Run", "TaskState", "Try", "connect"]
+__all__ = ["AirflowClient", "Run", "RunOutcome", "TaskState", "Try", "connect"]
 
 _TIMEOUT_S = 30.0  # the first call after a start was seen to take six seconds
 LOOK_S = 0.5
@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Outcome:
+class RunOutcome:
     """How a run ended: `success` or `failed`, and its tasks by name."""
 
     run: Run
@@ -87,7 +87,9 @@ class AirflowClient:
             raise BadInput(f"Airflow refuses these parameters of {run.dag_id}: {answers.said(answer.content)}.")
         return run
 
-    def follow(self, run: Run, *, within_s: float, on_change: Callable[[TaskState], None] = lambda _: None) -> Outcome:
+    def follow(
+        self, run: Run, *, within_s: float, on_change: Callable[[TaskState], None] = lambda _: None
+    ) -> RunOutcome:
         """Wait for the run's end, telling of each change of a task's state. Raises `Unavailable` after `within_s`."""
         seen: dict[str, TaskState] = {}
         deadline = time.monotonic() + within_s
@@ -99,7 +101,7 @@ class AirflowClient:
                 if before is None or (before.state, before.try_number) != (task.state, task.try_number):
                     on_change(task)
             if state in _ENDED:
-                return Outcome(run, state, seen)
+                return RunOutcome(run, state, seen)
             if time.monotonic() > deadline:
                 raise Unavailable(
                     f"{run.dag_id} {run.run_id} is still {state} after {within_s:.0f} s: look at its page."

@@ -1,6 +1,6 @@
 """Which version a slot serves: judged by its score, and moved under an intent: written down, made, then settled.
 
-`judge`, `next_move` and `moved_by_hand` decide, on small values; the rest acts.
+`judge_candidate`, `next_move` and `moved_by_hand` decide, on small values; the rest acts.
 """
 
 import dataclasses
@@ -19,14 +19,14 @@ from koboshi.ledger.intents import Intent, last_done, open_intent, opened, serve
 from koboshi.ledger.leases import HeldLease, holding, this_process
 from koboshi.refs import ModelRef
 
-Outcome = Literal["promote", "keep", "refuse"]
+PromotionOutcome = Literal["promote", "keep", "refuse"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Verdict:
+class PromotionVerdict:
     """`promote` the candidate, `keep` it (it is the champion already) or `refuse` it; `reason` is one sentence."""
 
-    outcome: Outcome
+    outcome: PromotionOutcome
     reason: str
 
 
@@ -38,23 +38,25 @@ class Contender:
     score: float
 
 
-def judge(
+def judge_candidate(
     candidate: Contender, champion: Contender | None, max_drop: float, earlier: Sequence[Contender] = ()
-) -> Verdict:
+) -> PromotionVerdict:
     """A candidate becomes champion if its score is at most `max_drop` below that of the best the slot has served.
 
     That is the champion, or one of the `earlier` versions: measured by the champion alone, each could be a little
     worse than the one before, without an end. A version without a score (NaN) is no measure.
     """
     if candidate.score != candidate.score:
-        return Verdict("refuse", f"version {candidate.version} has no score on these rows.")
+        return PromotionVerdict("refuse", f"version {candidate.version} has no score on these rows.")
     if champion is not None and candidate.version == champion.version:
-        return Verdict("keep", f"version {candidate.version} is the champion already.")
+        return PromotionVerdict("keep", f"version {candidate.version} is the champion already.")
     best = _best(candidate, [*([champion] if champion else []), *earlier])
     scores = _scores(candidate, champion, best)
     if best is not None and candidate.score < best.score - max_drop:
-        return Verdict("refuse", f"{scores}: worse by more than the {max_drop:g} that is allowed.")
-    return Verdict("promote", f"{scores}: not worse than the {max_drop:g} that is allowed." if best else f"{scores}.")
+        return PromotionVerdict("refuse", f"{scores}: worse by more than the {max_drop:g} that is allowed.")
+    return PromotionVerdict(
+        "promote", f"{scores}: not worse than the {max_drop:g} that is allowed." if best else f"{scores}."
+    )
 
 
 def _best(candidate: Contender, served: Sequence[Contender]) -> Contender | None:

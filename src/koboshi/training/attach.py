@@ -25,7 +25,7 @@ POLL_S = 1.0
 STOP = 65  # the job's own word that trying again is of no use
 
 T = TypeVar("T")
-Verdict = Literal["wait", "succeeded", "again", "stop"]
+JobVerdict = Literal["wait", "succeeded", "again", "stop"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ def final_steps(spec: TrainingSpec, ledger: Ledger) -> Mapping[str, list[Committ
     return found if complete else None
 
 
-def judge(job: JobInfo | None) -> Verdict:
+def judge_job(job: JobInfo | None) -> JobVerdict:
     """What an attempt is worth, once it was submitted: a job that Ray has forgotten was lost with the head."""
     if job is None:
         return "again"
@@ -112,7 +112,7 @@ def ensure_trained(
 
 def _follow(
     spec: TrainingSpec, jobs: Jobs, attempt: Attempt, submission: Submission, emit: Sink
-) -> tuple[Verdict, str]:
+) -> tuple[JobVerdict, str]:
     """Submit or attach, hand on the log line by line, return what the job came to and its last words."""
     name = spec.job_name(attempt.number)
     patiently = _Patience(spec.key, emit)
@@ -125,7 +125,7 @@ def _follow(
         for line in lines[seen:]:
             emit(JobSaid(run=spec.key, line=line))
         seen = max(seen, len(lines))
-        if (verdict := judge(job)) != "wait":
+        if (verdict := judge_job(job)) != "wait":
             return verdict, _last_words(job, lines)
         time.sleep(POLL_S)
 

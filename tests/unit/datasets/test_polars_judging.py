@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from koboshi.datasets.polars_columns import Cells, judge
+from koboshi.datasets.polars_columns import Cells, judge_column
 from koboshi.datasets.polars_files import read_table
 from koboshi.datasets.table_columns import INT64, Column, Label, Number, Text, Timestamp
 from koboshi.errors import BadInput
@@ -297,7 +297,7 @@ def test_a_number_is_what_decimal_arithmetic_says(texts):
         return int(scaled) if scaled.denominator == 1 and abs(scaled) < 2**63 else None
 
     usual = [text for text in texts if not re.search(r"[eE].{4}", text)]
-    judged = judge(Cells(pl.Series(usual, dtype=pl.String)), CENTS)
+    judged = judge_column(Cells(pl.Series(usual, dtype=pl.String)), CENTS)
     assert judged.values.to_list() == [cents(text) for text in usual]
 
 
@@ -316,6 +316,6 @@ TIMES = st.builds(
 @given(texts=st.lists(TIMES, min_size=1, max_size=10))
 def test_a_time_is_what_python_says(texts):
     """With an offset, in UTC."""
-    judged = judge(Cells(pl.Series(texts)), Timestamp())
+    judged = judge_column(Cells(pl.Series(texts)), Timestamp())
     wanted = [datetime.datetime.fromisoformat(text).astimezone(datetime.UTC).replace(tzinfo=None) for text in texts]
     assert judged.values.to_list() == wanted

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from koboshi.drills import catalogue
-from koboshi.drills.drill import LAYERS, Drill, Environment, Evidence, Finding, Outcome, Say, Strike, run_drill
+from koboshi.drills.drill import LAYERS, Drill, DrillOutcome, Environment, Evidence, Finding, Say, Strike, run_drill
 from koboshi.errors import Unavailable
 from koboshi.settings import Settings
 
@@ -76,7 +76,7 @@ def drill(
     )
 
 
-def run(tried: Drill[Toy], environment: Toy, say: Say = lambda _line: None) -> Outcome:
+def run(tried: Drill[Toy], environment: Toy, say: Say = lambda _line: None) -> DrillOutcome:
     return run_drill(tried, environment, environment.bystanders, say)
 
 

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from koboshi.cli.drill_verbs import app
 from koboshi.drills import run as running
-from koboshi.drills.drill import Finding, Outcome
+from koboshi.drills.drill import DrillOutcome, Finding
 from koboshi.drills.report import make_report, save
 from koboshi.drills.run import fingerprints
 from koboshi.drills.training.ray_worker_killed import DRILL
@@ -32,7 +32,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
 
 
 def left(settings: Settings, verdict: str, at_s: float = 1e9) -> None:
-    outcome = Outcome(verdict, [Finding("c", verdict == "proved", "because")])  # type: ignore[arg-type]
+    outcome = DrillOutcome(verdict, [Finding("c", verdict == "proved", "because")])  # type: ignore[arg-type]
     save(settings.state_dir / "drills", make_report(DRILL, outcome, at_s, settings.project))
 
 
@@ -83,7 +83,7 @@ def test_the_verdict_is_the_exit_code(
     project: Settings, monkeypatch: pytest.MonkeyPatch, verdict: str, error: type[Exception] | None, as_json: bool
 ) -> None:
     """0 only when it is proved."""
-    outcome = Outcome(verdict, [Finding("c", verdict == "proved", "because")])  # type: ignore[arg-type]
+    outcome = DrillOutcome(verdict, [Finding("c", verdict == "proved", "because")])  # type: ignore[arg-type]
     report = make_report(DRILL, outcome, 1e9, project.project)
     monkeypatch.setattr(running, "perform", lambda *_: (report, Path("journal.json")))
     result = CliRunner().invoke(app, ["run", DRILL.name, *(["--json"] if as_json else [])])

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from koboshi.cli.drill_verbs import app
-from koboshi.drills.drill import Event, Evidence, Finding, Outcome, Series, Strike
+from koboshi.drills.drill import DrillOutcome, Event, Evidence, Finding, Series, Strike
 from koboshi.drills.page import overview, scale
 from koboshi.drills.page.overview import Journal, gather, open_journal
 from koboshi.drills.page.render import prose, publish_page, render
@@ -162,7 +162,7 @@ def test_the_clock_starts_at_the_first_fault() -> None:
 
 
 def test_without_a_fault_the_clock_starts_at_the_begin() -> None:
-    outcome = Outcome("unknown", [], (), Evidence({}, [Event(BEGAN_S + 2, "note", "n")]))
+    outcome = DrillOutcome("unknown", [], (), Evidence({}, [Event(BEGAN_S + 2, "note", "n")]))
     story = tell(outcome, BEGAN_S)
     assert not story.struck
     assert story.moments == [Moment(2, "note", "n")]
@@ -200,7 +200,7 @@ def test_no_more_than_one_moment_is_no_chart(moments: list[Moment]) -> None:
 
 def test_what_was_only_measured_has_its_moment_too() -> None:
     """Journals of format 1 have measures and no events."""
-    outcome = Outcome(
+    outcome = DrillOutcome(
         "proved", [], [Strike("SIGKILL", "x", BEGAN_S, 0.0, took=True)], Evidence({"recovered_after_s": 2})
     )
     assert tell(outcome, BEGAN_S).moments[1:] == [Moment(2, "recovery", "the first good work")]
@@ -300,7 +300,7 @@ def test_what_no_drill_measured_is_no_zero(tmp_path: Path) -> None:
 
 def test_lost_and_wrong_predictions_both_count(tmp_path: Path) -> None:
     drill, _ = REPLICA
-    outcome = Outcome("refuted", [], (), Evidence({"lost": 2, "wrong": 3}))
+    outcome = DrillOutcome("refuted", [], (), Evidence({"lost": 2, "wrong": 3}))
     assert overview.totals([open_journal(save_journal(tmp_path, drill, outcome))]).mispredicted == 5
 
 
@@ -404,7 +404,7 @@ def test_a_journal_with_numbers_that_are_none_still_gives_a_page(tmp_path: Path)
         [Series("s", "u", [(nan, 1), (BEGAN_S, inf)]), Series("empty", "u", []), Series("lone", "u", [(BEGAN_S, 1)])],
     )
     strike = Strike("SIGKILL", "x", BEGAN_S, 0.0, took=False)
-    page = render([open_journal(save_journal(tmp_path, drill, Outcome("unknown", [], [strike], evidence)))])
+    page = render([open_journal(save_journal(tmp_path, drill, DrillOutcome("unknown", [], [strike], evidence)))])
     drawn = "".join(re.findall(r"<svg.*?</svg>", page, re.DOTALL))
     assert "nan" not in re.sub(r"<(desc|title).*?</\1>", "", drawn, flags=re.DOTALL).lower()
     assert "not seen to have taken" in page
@@ -413,7 +413,7 @@ def test_a_journal_with_numbers_that_are_none_still_gives_a_page(tmp_path: Path)
 def test_many_moments_are_cut_short_and_say_so(tmp_path: Path) -> None:
     drill, _ = REPLICA
     events = [Event(BEGAN_S + number, "recovery", f"back {number}") for number in range(40)]
-    page = render([open_journal(save_journal(tmp_path, drill, Outcome("proved", [], [], Evidence({}, events))))])
+    page = render([open_journal(save_journal(tmp_path, drill, DrillOutcome("proved", [], [], Evidence({}, events))))])
     assert "And 28 more" in page
     assert "Every moment (40)" in page
 
@@ -512,7 +512,7 @@ def test_what_stands_between_backticks_is_code(tmp_path: Path) -> None:
 
 def test_a_finding_of_a_proved_drill_is_ticked(tmp_path: Path) -> None:
     drill, _ = WORKER
-    outcome = Outcome("refuted", [Finding("good", True, "g"), Finding("bad", False, "b")])
+    outcome = DrillOutcome("refuted", [Finding("good", True, "g"), Finding("bad", False, "b")])
     page = render([open_journal(save_journal(tmp_path, drill, outcome))])
     assert page.count('aria-label="holds"') == 1
     assert page.count('aria-label="does not hold"') == 1

@@ -8,12 +8,12 @@ import pytest
 from rich.console import Console
 
 from koboshi.drills.catalogue import named
-from koboshi.drills.drill import Event, Evidence, Finding, Outcome, Series, Strike
+from koboshi.drills.drill import DrillOutcome, Event, Evidence, Finding, Series, Strike
 from koboshi.drills.report import Report, as_table, make_report, measured, newest, read, save, saved
 from koboshi.drills.training.ray_worker_killed import DRILL
 from koboshi.errors import BadInput
 
-OUTCOME = Outcome(
+OUTCOME = DrillOutcome(
     "refuted",
     [Finding("struck_once", True, "pid 7"), Finding("same_models", False, "forest: predictions differ")],
     [Strike("SIGKILL", "ray::step", 100.0, 10.0, took=True, pid=7, detail="0.25 s of work into it")],

@@ -5,19 +5,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from koboshi.ledger.intents import Intent
-from koboshi.registry.release import Contender, Verdict, judge, moved_by_hand, next_move
+from koboshi.registry.release import Contender, PromotionVerdict, judge_candidate, moved_by_hand, next_move
 
 INTENT = Intent(id=1, slot="m@champion", expected=3, wanted=4)
 
 
 def test_without_a_champion_the_candidate_is_promoted():
     """The first model needs nobody to be compared with."""
-    assert judge(Contender(1, 0.1), None, 0.0).outcome == "promote"
+    assert judge_candidate(Contender(1, 0.1), None, 0.0).outcome == "promote"
 
 
 def test_the_champion_itself_is_kept():
     """Promoting twice changes nothing the second time."""
-    assert judge(Contender(3, 0.5), Contender(3, 0.5), 0.0).outcome == "keep"
+    assert judge_candidate(Contender(3, 0.5), Contender(3, 0.5), 0.0).outcome == "keep"
 
 
 @pytest.mark.parametrize(
@@ -25,32 +25,32 @@ def test_the_champion_itself_is_kept():
 )
 def test_a_candidate_may_be_worse_by_the_bound_and_not_by_more(score, outcome):
     """The bound of params.yaml decides, and it belongs to the allowed side."""
-    verdict = judge(Contender(4, score), Contender(3, 0.70), 0.02)
+    verdict = judge_candidate(Contender(4, score), Contender(3, 0.70), 0.02)
     assert verdict.outcome == outcome
     assert "version 4" in verdict.reason
 
 
 def test_a_refusal_names_both_scores_and_the_bound():
     """Whoever reads the refusal sees the numbers that it rests on."""
-    reason = judge(Contender(4, 0.5), Contender(3, 0.7), 0.02).reason
+    reason = judge_candidate(Contender(4, 0.5), Contender(3, 0.7), 0.02).reason
     assert all(part in reason for part in ("0.5000", "0.7000", "0.02", "champion 3"))
 
 
 def test_the_bound_is_to_the_best_that_the_slot_has_served():
     """Little by little is too much, and the refusal names what it is measured by; a version without a score is none."""
     earlier = [Contender(1, 0.70), Contender(2, 0.69), Contender(9, math.nan)]
-    refused = judge(Contender(4, 0.67), Contender(3, 0.68), 0.02, earlier)
-    assert refused == Verdict(
+    refused = judge_candidate(Contender(4, 0.67), Contender(3, 0.68), 0.02, earlier)
+    assert refused == PromotionVerdict(
         "refuse",
         "version 4 scores 0.6700, champion 3 0.6800, version 1, the best that was served, 0.7000: "
         "worse by more than the 0.02 that is allowed.",
     )
-    assert judge(Contender(4, 0.68), Contender(3, 0.68), 0.02, earlier).outcome == "promote"
+    assert judge_candidate(Contender(4, 0.68), Contender(3, 0.68), 0.02, earlier).outcome == "promote"
 
 
 def test_without_an_alias_the_best_that_was_served_is_still_the_measure():
     """Who removes an alias does not lower the bound."""
-    verdict = judge(Contender(4, 0.5), None, 0.02, [Contender(1, 0.7)])
+    verdict = judge_candidate(Contender(4, 0.5), None, 0.02, [Contender(1, 0.7)])
     assert verdict.outcome == "refuse"
     assert "there is no champion" in verdict.reason
 
@@ -58,7 +58,8 @@ def test_without_an_alias_the_best_that_was_served_is_still_the_measure():
 def test_a_version_that_was_served_before_is_not_its_own_measure():
     """It may come back, if it is good enough beside the others."""
     assert (
-        judge(Contender(1, 0.7), Contender(3, 0.71), 0.02, [Contender(1, 0.7), Contender(2, 0.6)]).outcome == "promote"
+        judge_candidate(Contender(1, 0.7), Contender(3, 0.71), 0.02, [Contender(1, 0.7), Contender(2, 0.6)]).outcome
+        == "promote"
     )
 
 
@@ -71,7 +72,7 @@ def test_over_any_sequence_of_candidates_quality_does_not_walk_down(scores, max_
     champion, served = None, []
     for version, score in enumerate(scores, start=1):
         candidate = Contender(version, score)
-        if judge(candidate, champion, max_drop, served).outcome == "promote":
+        if judge_candidate(candidate, champion, max_drop, served).outcome == "promote":
             champion = candidate
             served.append(candidate)
             assert champion.score >= max(one.score for one in served) - max_drop

@@ -9,7 +9,7 @@ from koboshi.errors import Permanent, Transient, Unavailable
 from koboshi.events import in_words
 from koboshi.ledger import attempts
 from koboshi.training import attach
-from koboshi.training.attach import JobInfo, Submission, TrainingResult, ensure_trained, judge
+from koboshi.training.attach import JobInfo, Submission, TrainingResult, ensure_trained, judge_job
 from koboshi.training.driver.loop import train
 from koboshi.training.spec import TrainingSpec
 from tests.support.local_pool import LocalPool
@@ -82,7 +82,7 @@ def states(spec: TrainingSpec) -> list[tuple[int, str]]:
     ],
 )
 def test_judge(job: JobInfo | None, verdict: str) -> None:
-    assert judge(job) == verdict
+    assert judge_job(job) == verdict
 
 
 def test_submits_follows_and_takes_the_result(spec: TrainingSpec) -> None:

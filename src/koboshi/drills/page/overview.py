@@ -14,11 +14,11 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from koboshi.drills.drill import LAYERS, Outcome
+from koboshi.drills.drill import LAYERS, DrillOutcome
 from koboshi.drills.report import Report, parsed
 from koboshi.errors import BadInput
 
-_OUTCOME = TypeAdapter(Outcome)
+_OUTCOME = TypeAdapter(DrillOutcome)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Journal:
     sha256: str
     text: str
     report: Report
-    outcome: Outcome
+    outcome: DrillOutcome
 
 
 def open_journal(path: Path) -> Journal:

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Sequence
 
-from koboshi.drills.drill import Outcome
+from koboshi.drills.drill import DrillOutcome
 from koboshi.drills.page.scale import Point, plottable
 
 MEASURED = {  # what a journal without such an event still tells of it
@@ -43,7 +43,7 @@ class Story:
         return next((moment for moment in self.moments if moment.kind == kind), None)
 
 
-def tell(outcome: Outcome, began_s: float) -> Story:
+def tell(outcome: DrillOutcome, began_s: float) -> Story:
     """The story of an outcome; what has no place on a clock is left out, and the journal itself still shows it."""
     origin = min((strike.at_s for strike in outcome.strikes), default=began_s)
     events = outcome.evidence.events

@@ -30,7 +30,7 @@ AGAIN_S = 3.0  # after a failed attempt, within which whoever follows it begins 
 KEPT = 200  # newest sentences of a run
 ORDINARY = (StepStarted, StepDone, WorkerReady, UnitComplete)  # nobody wants to hear of each of them
 
-Outcome = Literal["running", "starting", "complete", "partial", "failed", "broken off"]
+TrainingOutcome = Literal["running", "starting", "complete", "partial", "failed", "broken off"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -128,7 +128,7 @@ class Overview:
 
     key: str
     job: str
-    outcome: Outcome
+    outcome: TrainingOutcome
     said: str
     began_at: float
     ended_at: float | None
@@ -201,7 +201,7 @@ def last_sign_at(snapshot: Snapshot) -> float:
     return max([snapshot.log.last_at, *opened, *_committed(snapshot)])
 
 
-def _outcome(snapshot: Snapshot) -> tuple[Outcome, str]:
+def _outcome(snapshot: Snapshot) -> tuple[TrainingOutcome, str]:
     """Committed steps count more than what anybody said; a lease that is held counts more than an old attempt."""
     attempt, log = snapshot.attempts[-1] if snapshot.attempts else None, snapshot.log
     if _complete(snapshot):
@@ -235,13 +235,13 @@ def _shown(snapshot: Snapshot) -> RunStatus | None:
     return status
 
 
-def _units(snapshot: Snapshot, shown: RunStatus | None, outcome: Outcome) -> list[UnitLine]:
+def _units(snapshot: Snapshot, shown: RunStatus | None, outcome: TrainingOutcome) -> list[UnitLine]:
     names = dict.fromkeys([*snapshot.totals, *sorted(snapshot.newest)])
     at = {worker.unit: worker.name for worker in shown.workers} if shown else {}
     return [_unit(snapshot, shown, outcome, name, at.get(name, "")) for name in names]
 
 
-def _unit(snapshot: Snapshot, shown: RunStatus | None, outcome: Outcome, name: str, worker: str) -> UnitLine:
+def _unit(snapshot: Snapshot, shown: RunStatus | None, outcome: TrainingOutcome, name: str, worker: str) -> UnitLine:
     newest, total, reason = snapshot.newest.get(name), snapshot.totals.get(name), snapshot.log.set_aside.get(name, "")
     done = newest.checkpoint.step if newest else 0
     status = shown.units.get(name) if shown else None

@@ -15,7 +15,7 @@ normal_form.py  the same value gives the same bytes: what a dump is compared by
 """
 
 from koboshi.training.testing.check import assert_exact, check_unit, contract_of
-from koboshi.training.testing.diagnosis import Cause, Verdict
+from koboshi.training.testing.diagnosis import Cause, UnitVerdict
 from koboshi.training.testing.rounds import in_rounds
 
-__all__ = ["Cause", "Verdict", "assert_exact", "check_unit", "contract_of", "in_rounds"]
+__all__ = ["Cause", "UnitVerdict", "assert_exact", "check_unit", "contract_of", "in_rounds"]

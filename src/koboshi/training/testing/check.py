@@ -11,7 +11,7 @@ from pathlib import Path
 from koboshi.errors import BadInput
 from koboshi.refs import DatasetRef
 from koboshi.training.spec import UnitSpec
-from koboshi.training.testing.diagnosis import Outcomes, Run, Verdict, diagnose, failed, is_exact
+from koboshi.training.testing.diagnosis import Outcomes, Run, UnitVerdict, diagnose, failed, is_exact
 from koboshi.training.testing.experiment import Clock, ExperimentOrder, RunOrder, read_runs
 
 HERE = Clock(1_514_764_800.0, 0.001)  # the first of January 2018
@@ -74,7 +74,7 @@ def check_unit(
     predict: str | None = None,
     threads: tuple[int, ...] = (1, 2),
     timeout_s: float = TIMEOUT_S,
-) -> Verdict:
+) -> UnitVerdict:
     """Whether a unit resumes exactly after every step; if not, where it first differs, and why.
 
     Compared are each step's metrics and the dump after it, as the value that was pickled (see `normal_form`) or as
@@ -92,7 +92,7 @@ def check_unit(
             return failed(straight)
         elsewhere = Conditions(ELSEWHERE, hash_seed=1, threads=threads[-1])
         if is_exact(straight, _everything_else(laboratory, elsewhere)):
-            return Verdict()
+            return UnitVerdict()
         return diagnose(_outcomes(laboratory, here, elsewhere, straight))
 
 

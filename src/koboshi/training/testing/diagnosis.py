@@ -62,7 +62,7 @@ class Difference:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Verdict:
+class UnitVerdict:
     """Whether a unit is exact; if not, each cause that was found and its sentence, and the first step that differs."""
 
     causes: tuple[Cause, ...] = ()
@@ -97,12 +97,12 @@ def is_exact(straight: Run, others: tuple[Run, ...]) -> bool:
     return not any(difference(straight, other) for other in others)
 
 
-def failed(straight: Run) -> Verdict:
+def failed(straight: Run) -> UnitVerdict:
     """What is said of a unit that does not get through a run without any disturbance."""
-    return Verdict(("raises",), (f"It fails without any disturbance: {straight.error}.",), len(straight.steps) + 1)
+    return UnitVerdict(("raises",), (f"It fails without any disturbance: {straight.error}.",), len(straight.steps) + 1)
 
 
-def diagnose(outcomes: Outcomes) -> Verdict:
+def diagnose(outcomes: Outcomes) -> UnitVerdict:
     """Why a unit is not exact.
 
     A unit that differs from itself under the same conditions can be asked nothing more; and one that reads the clock
@@ -157,11 +157,11 @@ def _what_differs(expected: Step, found: Step) -> str | None:
     return None
 
 
-def _verdict(findings: list[_Finding]) -> Verdict:
+def _verdict(findings: list[_Finding]) -> UnitVerdict:
     if not findings:
-        return Verdict(("unknown",), (_SENTENCES["unknown"],))
+        return UnitVerdict(("unknown",), (_SENTENCES["unknown"],))
     causes, sentences = (tuple(getattr(finding, name) for finding in findings) for name in ("cause", "sentence"))
-    return Verdict(causes, sentences, min(finding.found.step for finding in findings))
+    return UnitVerdict(causes, sentences, min(finding.found.step for finding in findings))
 
 
 _SENTENCES: Mapping[Cause, str] = {

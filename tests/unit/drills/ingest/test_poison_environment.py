@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from koboshi.drills.drill import Outcome, run_drill
+from koboshi.drills.drill import DrillOutcome, run_drill
 from koboshi.drills.ingest import poison_records
 from koboshi.drills.ingest.lander_process import Telling
 from koboshi.drills.ingest.lander_run import Order
@@ -72,7 +72,7 @@ class Run:
         self.lander.ledger.close()
 
 
-def outcome(folder: Path, monkeypatch: pytest.MonkeyPatch, stops: bool = False) -> Outcome:
+def outcome(folder: Path, monkeypatch: pytest.MonkeyPatch, stops: bool = False) -> DrillOutcome:
     monkeypatch.setattr(poison_records, "OVERSIZED_BYTES", LIMIT // 2)
     monkeypatch.setattr(poison_records, "TOO_LARGE_BYTES", LIMIT + 1)
     monkeypatch.setattr(poison_records, "SOUND_RECORDS", 200)
