@@ -119,7 +119,7 @@ class Watch:
             self._workers[worker] = dataclasses.replace(watched, assignment=None)
 
     def look(self, arrivals: Iterable[Arrival], now: float) -> list[Suspicion]:
-        """Hear what has arrived, then judge every worker: a suspicion is repeated at each look, until `remove` or a beat.
+        """Hear what has arrived, then judge every worker: a suspicion is told at each look, until `remove` or a beat.
 
         If nobody looked for as long as a silence may last, then beats may have been lost on our side: silences are
         counted from now.
