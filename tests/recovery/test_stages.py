@@ -27,7 +27,7 @@ from pathlib import Path
 from koboshi.orchestration import stages, workspaces
 project = Path(sys.argv[1])
 workspace = workspaces.choose(project, project / ".koboshi", {"first.ends": "late"})
-stages.run_stage("first", workspace, state_dir=project / ".koboshi", holder="task",
+stages.run_stage("first", workspace, state_dir=project / ".koboshi", topics=(), holder="task",
     ledger_url=f"sqlite:///{project}/.koboshi/ledger.db", on_line=lambda line: None)
 """
 
@@ -49,7 +49,8 @@ def run(
         lines.append(line)
         on_line(line)
 
-    stages.run_stage(stage, workspace, state_dir=state_dir, ledger_url=url(project), holder=holder, on_line=tell)
+    given = {"state_dir": state_dir, "ledger_url": url(project), "topics": ()}
+    stages.run_stage(stage, workspace, holder=holder, on_line=tell, **given)
     return lines
 
 

@@ -23,7 +23,7 @@ def pin(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = F
 
     settings = load_settings()
     path = settings.project / cut.FILE
-    ledger = open_ledger(settings.ledger_url, settings.state_dir)
+    ledger = open_ledger(settings.ledger_url, settings.state_dir, settings.ingest.topics)
     pinned, moved = move(ledger, settings.state_dir, settings.ingest.topics, path)
     if as_json:
         typer.echo(json.dumps({"moved": moved, "topics": pinned.model_dump(mode="json")["topics"]}))

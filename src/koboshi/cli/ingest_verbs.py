@@ -83,7 +83,7 @@ def _statuses(logs: "Sequence[PartitionLog]") -> list[dict[str, Any]]:
     from koboshi.ledger import spans
 
     settings = load_settings()
-    ledger = open_ledger(settings.ledger_url, settings.state_dir)
+    ledger = open_ledger(settings.ledger_url, settings.state_dir, settings.ingest.topics)
     return [
         dataclasses.asdict(row)
         for name, ours in groupby(logs, key=lambda log: log.topic)
@@ -112,7 +112,7 @@ def audit(topic: Topics = None, as_json: Json = False) -> None:
     from koboshi.ledger import spans
 
     settings = load_settings()
-    ledger = open_ledger(settings.ledger_url, settings.state_dir)
+    ledger = open_ledger(settings.ledger_url, settings.state_dir, settings.ingest.topics)
     broker = ConfluentBroker(required(settings.kafka.bootstrap_servers, "Kafka"))
     try:
         verdicts = [
@@ -161,7 +161,7 @@ def _lander(
 
     settings = load_settings()
     return Lander(
-        ledger=open_ledger(settings.ledger_url, settings.state_dir),
+        ledger=open_ledger(settings.ledger_url, settings.state_dir, settings.ingest.topics),
         source=source,
         state_dir=settings.state_dir,
         holder=leases.this_process(),

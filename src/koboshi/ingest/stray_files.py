@@ -7,6 +7,7 @@ orphan: a killed or fenced lander left it.
 """
 
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -17,18 +18,19 @@ from koboshi.formats.span_files import FOLDER, landed_files, partition_folder
 from koboshi.ledger import Ledger, spans
 
 
-def open_ledger(url: str, state_dir: Path) -> Ledger:
+def open_ledger(url: str, state_dir: Path, topics: Iterable[str] | None = None) -> Ledger:
     """The ledger of a state folder, made if nothing was landed yet. Raises `Conflict` where it was lost.
 
-    What is lost is seen before a new ledger is begun in its place.
+    A lost ledger is seen before a new one is begun in its place. `topics` are those that the ledger is for; without, all:
+    a drill has a ledger of its own beside the landed spans of others.
     """
     if _is_absent(url):
-        _refuse_files(state_dir, url)
+        _refuse_files(state_dir, url, topics)
     with naming_disk_failures(state_dir):
         make_state_folder(state_dir)
     ledger = Ledger(url)
     if not spans.topics(ledger):
-        _refuse_files(state_dir, url)
+        _refuse_files(state_dir, url, topics)
     return ledger
 
 
@@ -39,9 +41,10 @@ def check_known(ledger: Ledger, state_dir: Path, topic: str, partition: int) -> 
         raise _lost(folder, str(ledger.url))
 
 
-def _refuse_files(state_dir: Path, url: str) -> None:
+def _refuse_files(state_dir: Path, url: str, topics: Iterable[str] | None) -> None:
+    chosen = None if topics is None else set(topics)
     for folder in (state_dir / FOLDER).glob("*/*"):
-        if next(landed_files(folder), None) is not None:
+        if (chosen is None or folder.parent.name in chosen) and next(landed_files(folder), None) is not None:
             raise _lost(folder, sa.make_url(url).render_as_string())
 
 

@@ -210,6 +210,7 @@ def _run_stage_in(stage: str, workspace: "Workspace") -> None:
         workspace,
         state_dir=settings.state_dir,
         ledger_url=settings.ledger_url,
+        topics=settings.ingest.topics,
         holder=f"{run.dag_id} {run.run_id} {run.task_id}",
         on_line=_say,
     )

@@ -1,7 +1,7 @@
 """One stage of dvc.yaml in one workspace, by one process at a time."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -20,6 +20,7 @@ def run_stage(
     *,
     state_dir: Path,
     ledger_url: str,
+    topics: Sequence[str],
     holder: str,
     on_line: Callable[[str], None],
 ) -> None:
@@ -30,7 +31,7 @@ def run_stage(
     Under a crash (of the task, of DVC, of the stage) nothing is left running but what the next call here ends first.
     Raises `Permanent` where the stage ended with 65, `Transient` for whatever may pass: 75, a kill, a lock of DVC.
     """
-    ledger = open_ledger(ledger_url, state_dir)
+    ledger = open_ledger(ledger_url, state_dir, topics)
     with closing(ledger), holding(ledger, f"workspace {workspace.folder}", holder, _LEASE_S) as held:
         ended = commands.run(
             (sys.executable, "-m", "koboshi.orchestration.dvc_stage", stage),

@@ -85,3 +85,12 @@ def test_a_file_that_is_half_there_is_damaged_and_kept_aside(url: str, tmp_path:
 def test_all_rows_are_read_of_a_whole_file(url: str, tmp_path: Path, landed: list[Path]) -> None:
     assert len(spans.committed(open_ledger(url, tmp_path), "orders")) == 2
     assert sqlite3.connect(tmp_path / "ledger.db").execute("PRAGMA quick_check").fetchone() == ("ok",)
+
+
+def test_a_ledger_for_other_topics_is_begun_beside_them(url: str, tmp_path: Path, landed: list[Path]) -> None:
+    """As a drill does, in a stack whose owner has landed spans; for its own topics the refusal stands."""
+    lose(tmp_path, "absent")
+    assert spans.topics(open_ledger(url, tmp_path, ["drill-1"])) == []
+    with pytest.raises(Conflict, match="run `koboshi ledger rebuild`"):
+        open_ledger(url, tmp_path, ["drill-1", "orders"])
+    assert all(path.exists() for path in landed)
