@@ -21,7 +21,7 @@ from koboshi.ledger import Ledger, spans
 def open_ledger(url: str, state_dir: Path, topics: Iterable[str] | None = None) -> Ledger:
     """The ledger of a state folder, made if nothing was landed yet. Raises `Conflict` where it was lost.
 
-    A lost ledger is seen before a new one is begun in its place. `topics` are those that the ledger is for; without, all:
+    A lost ledger is seen before a new one is begun in its place. `topics` are those that the ledger is for (None: all):
     a drill has a ledger of its own beside the landed spans of others.
     """
     if _is_absent(url):
