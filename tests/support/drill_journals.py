@@ -9,7 +9,7 @@ from koboshi.drills.drill import Drill, DrillOutcome, Event, Evidence, Finding, 
 from koboshi.drills.report import make_report, save
 
 BEGAN_S = 1_795_500_000.0
-UNTOUCHED = Finding("bystanders_untouched", True, "what is yours is as before: 18 fingerprints")
+UNTOUCHED = Finding("bystanders_untouched", True, "your data is unchanged: 18 fingerprints")
 
 
 def _drill(name: str, layer: str, fault: str, claim: str) -> Drill:

@@ -11,9 +11,9 @@ from koboshi.errors import BadInput, Permanent, Transient
 if TYPE_CHECKING:
     from koboshi.drills.report import Report
 
-app = typer.Typer(no_args_is_help=True, help="Really break something, and have it proved that nothing was lost.")
+app = typer.Typer(no_args_is_help=True, help="Inject a real fault and verify that nothing was lost.")
 
-AsJson = Annotated[bool, typer.Option("--json", help="For machines: the journal's own format.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, in the journal's own format.")]
 
 
 @app.command("list")

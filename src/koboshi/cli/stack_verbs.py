@@ -47,7 +47,7 @@ def down() -> None:
     typer.echo("The stack is down." + (f" {left} processes without a supervisor were ended." if left else ""))
 
 
-def status(as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False) -> None:
+def status(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
     """Show every part, after asking each to do real work, and what each slot serves and refuses.
 
     Exit 0 when all is well, else 75. A version that is refused while another one answers makes no part ill.

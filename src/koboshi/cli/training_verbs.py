@@ -12,9 +12,9 @@ from koboshi.settings import load_settings, required
 if TYPE_CHECKING:
     from koboshi.training.progress.observer import Observer
 
-app = typer.Typer(no_args_is_help=True, help="Have a training done, watch it, or see how all of them ended.")
+app = typer.Typer(no_args_is_help=True, help="Run a training, watch one, or list all of them.")
 
-AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 NONE_YET = "No training was done here yet: `koboshi train run SPECIFICATION`, or the DAG `train`."
 
 
@@ -25,7 +25,7 @@ def run(
     ],
     job: Annotated[Path, typer.Option(help="The script that works on it, in the project.")] = Path("ray_jobs/train.py"),
 ) -> None:
-    """Have a training done on Ray, and follow it; what is committed already is not done again.
+    """Run a training on Ray and follow it; committed steps are not done again.
 
     Each training that was submitted has left its specification in the state folder, as
     checkpoints/KEY/specification.json: KEY is the first 16 digits of its key, as `koboshi train history` shows it.
@@ -72,7 +72,7 @@ def watch(
     within: Annotated[
         float | None, typer.Option(min=0, help="With --next: wait this many seconds, then end with 75.")
     ] = None,
-    once: Annotated[bool, typer.Option("--once", help="One picture, then end.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="Print one snapshot and exit.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Show a training while it runs: units, workers, beats and suspicion, recoveries; ends when it ends.

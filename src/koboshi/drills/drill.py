@@ -186,7 +186,7 @@ def _close(environment: Environment, keep_files: bool, say: Say) -> None:
     try:
         environment.close(keep_files=keep_files)
     except KoboshiError as error:
-        say(f"the drill could not clear up after itself: {error}")
+        say(f"cleanup failed: {error}")
 
 
 def _perform(
@@ -240,6 +240,6 @@ def _evidence(environment: Environment, strikes: Sequence[Strike]) -> Evidence:
 
 def _untouched(before: Mapping[str, str], after: Mapping[str, str]) -> Finding:
     changed = sorted(name for name, digest in before.items() if after.get(name) != digest)
-    kept = f"what is yours is as before: {len(before)} fingerprint{'' if len(before) == 1 else 's'}"
+    kept = f"your data is unchanged: {len(before)} fingerprint{'' if len(before) == 1 else 's'}"
     said = f"{', '.join(changed)} changed during the drill" if changed else kept
     return Finding("bystanders_untouched", not changed, said)

@@ -129,7 +129,7 @@ def repair_topic(lander: Lander, topic: str) -> Iterator[SpanRef]:
     """Put back each broken file of a topic, and yield its span. Changes no row: the row says what the bytes must be.
 
     Key: the committed row. Under a crash the file is as it was, or whole. Raises `Conflict` when the broker gives other
-    records than were committed, or has them no more.
+    records than were committed, or no longer has them.
     """
     for span in broken_spans(lander, topic):
         with lander.holding(topic, span.range.partition, lander.lease_s) as lease:

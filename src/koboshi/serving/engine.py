@@ -100,7 +100,7 @@ def load(folder: Path) -> Checked:
     except Exception as error:
         raise BadInput(f"the model cannot be loaded or asked here ({error!r}): record it again.") from error
     if not holds:
-        raise Corrupt("the model answers its own example otherwise than when it was recorded: it is not served.")
+        raise Corrupt("predictions for the recorded example differ from those logged: it is not served.")
     return checked
 
 

@@ -85,7 +85,7 @@ class ScoringApp:
             holds = await self._in_thread(READINESS_LIMIT_S, serving.checked.holds)
         except TimeoutError:
             return f"a prediction takes longer than {READINESS_LIMIT_S} s."
-        return "" if holds else "the model answers its own example otherwise than when it was recorded."
+        return "" if holds else "predictions for the recorded example differ from those logged."
 
     async def _in_thread(self, limit_s: float, function: Any, *arguments: Any) -> Any:
         loop = asyncio.get_running_loop()

@@ -58,7 +58,7 @@ def all_well(states: Sequence[PartState]) -> bool:
 
 
 def as_json(states: Sequence[PartState], served: Sequence[SlotState], opened: Sequence[dict[str, str]]) -> str:
-    """For programs."""
+    """The same as JSON values."""
     content: dict[str, Any] = {
         "parts": [dataclasses.asdict(state) for state in states],
         "slots": [dataclasses.asdict(slot) for slot in served],

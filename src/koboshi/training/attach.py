@@ -87,7 +87,7 @@ def judge_job(job: JobInfo | None) -> JobVerdict:
 def ensure_trained(
     spec: TrainingSpec, jobs: Jobs, ledger: Ledger, submission: Submission, emit: Sink
 ) -> TrainingResult:
-    """Have a training done, by whoever does it; nothing is trained that is committed and verifies.
+    """Run a training, or follow the job that runs it; steps that are committed and verify are not done again.
 
     Key: the spec's key. Commit: the attempt's row (`attempts.claim`) before the submit; then each step's row, by the
     job's driver. Raises `Permanent` when a unit cannot be trained, `Transient` when attempts end without a result.

@@ -160,7 +160,7 @@ def test_a_environment_that_cannot_be_cleared_up_costs_no_verdict() -> None:
 
     said: list[str] = []
     assert run(drill(), Sticky(), said.append).verdict == "proved"
-    assert said[-1] == "the drill could not clear up after itself: Kafka does not answer"
+    assert said[-1] == "cleanup failed: Kafka does not answer"
 
 
 def test_closed_when_it_is_interrupted() -> None:

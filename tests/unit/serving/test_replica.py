@@ -276,7 +276,7 @@ def test_a_model_that_answers_otherwise_than_recorded_is_refused(tmp_path):
     answers = json.loads(expected.read_text())
     answers["predictions"][0][0] += 1e-16 + answers["predictions"][0][0] * 1e-15
     expected.write_text(json.dumps(answers))
-    with pytest.raises(Corrupt, match="own example"):
+    with pytest.raises(Corrupt, match="recorded example"):
         load(tmp_path / "m")
 
 

@@ -174,7 +174,7 @@ class ReleaseEnvironment(LoadEnvironment):
 
 
 # What the refusal must speak of: that one has other bytes, that one other answers.
-REASONS = {CORRUPT: ("digest", "bytes"), FALSE: ("answers its own example otherwise", "answers")}
+REASONS = {CORRUPT: ("digest", "bytes"), FALSE: ("differ from those logged", "answers")}
 
 
 def registry_answers(environment: ReleaseEnvironment) -> Finding:

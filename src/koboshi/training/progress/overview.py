@@ -142,7 +142,7 @@ class Overview:
 
     @property
     def ended(self) -> bool:
-        """Whether nobody is at it any more."""
+        """Whether it has ended, well or not."""
         return self.outcome not in ("running", "starting")
 
     @property

@@ -21,7 +21,7 @@ Write = Callable[[str], None]
 
 
 def follow(look: Look, show: Callable[[Overview], None], wait: Callable[[], None] = lambda: time.sleep(LOOK_S)) -> None:
-    """Show how it stands, again and again, until nobody is at it any more."""
+    """Show the training's status, again and again, until it has ended."""
     while True:
         seen = look()
         show(seen)

@@ -20,7 +20,7 @@ from koboshi.probes import Health
 
 TOOK = Strike("flipped byte", "the artefact of version 2", 1.0, 1.0, took=True)
 DIGEST = "the artefact of m version 2 has digest 1, but 2 was registered"
-ANSWERS = "the model answers its own example otherwise than when it was recorded: it is not served."
+ANSWERS = "predictions for the recorded example differ from those logged: it is not served."
 
 
 @dataclasses.dataclass
