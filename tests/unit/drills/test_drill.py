@@ -151,7 +151,7 @@ def test_refuted_when_something_of_the_users_changed() -> None:
     assert outcome.reasons == ["dataset changed during the drill"]
 
 
-def test_a_environment_that_cannot_be_cleared_up_costs_no_verdict() -> None:
+def test_an_environment_that_cannot_be_cleared_up_costs_no_verdict() -> None:
     """A topic that cannot be deleted, since the broker is gone: it is told, and the verdict stands."""
 
     class Sticky(Toy):

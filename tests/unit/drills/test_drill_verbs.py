@@ -107,7 +107,7 @@ def test_a_ray_that_does_not_answer_is_unknown_and_leaves_a_report(
     assert json.loads(found.read_text())["outcome"]["verdict"] == "unknown"
 
 
-def test_a_environment_that_has_not_begun_has_no_end(project: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_environment_that_has_not_begun_has_no_end(project: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KOBOSHI_RAY__JOBS_URL", "http://127.0.0.1:9")
     environment = TrainingEnvironment(load_settings(), lambda _line: None)
     with pytest.raises(BadInput, match="not begun"):

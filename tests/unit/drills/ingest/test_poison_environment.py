@@ -105,7 +105,7 @@ def test_who_stops_at_poison_is_refuted(tmp_path: Path, monkeypatch: pytest.Monk
     assert "recovered_after_s" not in found.evidence.measures
 
 
-def test_a_environment_ends_also_when_its_broker_is_gone(tmp_path: Path) -> None:
+def test_an_environment_ends_also_when_its_broker_is_gone(tmp_path: Path) -> None:
     """The verdict is worth more than a topic that stays: it is told."""
     said: list[str] = []
     drills, kafka = Drills(stream="pipelines.drill_stream:WORKLOAD"), Kafka(bootstrap_servers="unused:1")
