@@ -45,7 +45,7 @@ class NaiveLander:
             session_timeout_ms=6_000,
             heartbeat_interval_ms=1_000,
             enable_auto_commit=True,
-            auto_commit_interval_ms=100,
+            auto_commit_interval_ms=10,  # with each poll: what is held in memory is committed before its file is whole
             auto_offset_reset="earliest",
             max_poll_records=500,
         )

@@ -28,6 +28,7 @@ def test_a_lander_that_lets_its_client_commit_is_refuted_for_that_reason(on_kafk
     client's clock had not come round: that is told, too, and not in every run.)"""
     report = controlled(DRILL, on_kafka, lander=naive_lander.KIND)
     assert report.verdict == "refuted", report.outcome["findings"]
+    assert len(report.reasons) == 2, report.reasons
     lost_or_doubled, other_files = report.reasons
     assert re.search(r"partition \d: offset \d+ is missing", lost_or_doubled)
     assert "files are not those of the undisturbed lander" in other_files
