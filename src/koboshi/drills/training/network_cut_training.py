@@ -34,7 +34,7 @@ NODE = "ray-node-1-cut"  # in the order of names the second: the pool's first wo
 # which Ray itself gives up a head that is silent.
 SILENT_S, LONGEST_SILENT_S = 20.0, 45.0
 ANSWER_WITHIN_S = 8.0
-LONGER = 3
+LONGER = 5  # so that there is work left when the network is back, which a follower that gave the job up would do twice
 ACTORS = 3
 JOINED_WITHIN_S, LEFT_WITHIN_S, SWALLOWED_WITHIN_S = 240.0, 60.0, 20.0
 LOOK_S, ASK_S = 0.01, 0.5
