@@ -98,6 +98,8 @@ def expire(bootstrap_servers: str, topic: str, partition: int, start: int) -> No
 
 @contextmanager
 def producer_of(bootstrap_servers: str, **options: object) -> Iterator[KafkaProducer]:
+    if "transactional_id" in options:  # a broker aborts what is open after a minute, which a busy machine may need
+        options = {"transaction_timeout_ms": 600_000, **options}
     producer = KafkaProducer(bootstrap_servers=bootstrap_servers, acks="all", linger_ms=50, **options)
     try:
         yield producer
