@@ -102,6 +102,19 @@ class Training(Section):
     checkpoints_age_s: float = Field(default=30 * 86_400.0, gt=0, allow_inf_nan=False)
 
 
+class Pipeline(Section):
+    """The module in which the project declares its stages (`project = koboshi.Project.find()`)."""
+
+    module: str = ""
+
+    @property
+    def named(self) -> str:
+        """The module, which a verb of the project cannot do without."""
+        if not self.module:
+            raise NotConfigured(f'{FILE} names no module of the project: set [pipeline] module = "…" in it.')
+        return self.module
+
+
 class Serving(Section):
     """What is served: the registered model's name, and the slot (an alias of the model) that replicas follow."""
 
@@ -144,6 +157,7 @@ class Known(Fields):
     gateway: Gateway = Gateway()
     ingest: Ingest = Ingest()
     training: Training = Training()
+    pipeline: Pipeline = Pipeline()
     serving: Serving = Serving()
     scoring: Scoring = Scoring()
     drills: Drills = Drills()

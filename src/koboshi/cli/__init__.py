@@ -8,6 +8,7 @@ from koboshi.cli import (
     drill_verbs,
     ingest_verbs,
     ledger_verbs,
+    pipeline_verbs,
     registry_verbs,
     scoring_verbs,
     serving_verbs,
@@ -28,11 +29,14 @@ app = typer.Typer(
 
 for verb in (stack_verbs.up, stack_verbs.down, stack_verbs.status, stack_verbs.logs, stack_verbs.kill):
     app.command()(verb)
+app.command()(pipeline_verbs.init)
+app.command()(pipeline_verbs.run)
 app.command()(dataset_verbs.pin)
 app.command()(backup_verbs.backup)
 app.command()(backup_verbs.restore)
 app.command()(serving_verbs.serve)
 app.command()(scoring_verbs.score)
+app.add_typer(pipeline_verbs.app, name="project")
 app.add_typer(ingest_verbs.app, name="ingest")
 app.add_typer(ledger_verbs.app, name="ledger")
 app.add_typer(registry_verbs.app, name="outbox")

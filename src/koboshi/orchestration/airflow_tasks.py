@@ -160,12 +160,12 @@ def served_task(outcomes: Any, **options: Any) -> Any:
 
 
 def trigger_form(*blocks: str) -> dict[str, Param]:
-    """A field for each number in these blocks of params.yaml; an empty field means "as committed"."""
+    """A field for each number in these blocks of params.yaml, or in all; an empty field means "as committed"."""
     from koboshi.documents import load_mapping
     from koboshi.orchestration.workspaces import numbers
 
     committed = load_mapping(_settings().project / "params.yaml")
-    chosen = {block: committed[block] for block in blocks if block in committed}
+    chosen = {block: committed[block] for block in blocks or committed if block in committed}
     return {**promote_box(), **{name: _field(name, value) for name, value in numbers(chosen)}}
 
 
@@ -179,6 +179,13 @@ def promote_box() -> dict[str, Param]:
 def topics() -> tuple[str, ...]:
     """The topics that koboshi.toml names to be landed."""
     return _settings().ingest.topics
+
+
+def stages_of_project() -> list[str]:
+    """The names of the stages in dvc.yaml, in its order."""
+    from koboshi.documents import load_mapping
+
+    return list(load_mapping(_settings().project / "dvc.yaml").get("stages", {}))
 
 
 def run_verb(*words: str, workspace: str | None = None) -> None:

@@ -74,3 +74,12 @@ def _verified(table: DatasetRef, file: str) -> Path:
         raise BadInput(f"the dataset {folder} has no file {file}: its manifest names {', '.join(sorted(digests))}.")
     verify(folder / file, digests[file], "table", _REPAIR)
     return folder / file
+
+
+def newest_apart(table: DatasetRef, file: str, features: Sequence[str], label: str, share: float) -> Views:
+    """All rows but the newest `share` of them to learn from, and those to watch; the table's order is that of time."""
+    rows = read_rows(table, file, features, label)
+    border = len(rows.labels) - round(len(rows.labels) * share)
+    if not 0 < border < len(rows.labels):
+        raise BadInput(f"{len(rows.labels)} rows cannot be divided to keep {share:.0%} apart: add rows to the dataset.")
+    return Views(rows.take(np.arange(border)), rows.take(np.arange(border, len(rows.labels))))

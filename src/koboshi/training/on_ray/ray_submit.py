@@ -21,6 +21,7 @@ from koboshi.training.checkpoints import read_checkpoint
 from koboshi.training.spec import RunConfig, TrainingSpec, UnitSpec, training_key
 
 TIMEOUT_S = 30.0
+JOB = "koboshi.training.job"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -89,14 +90,17 @@ class RayJobs:
         return answer.json()
 
 
-def submission(spec: TrainingSpec, job: Path) -> Submission:
-    """How a training is started: the specification becomes a file, which the script `job` reads on the cluster."""
-    file = spec.file
+def submission(spec: TrainingSpec, job: Path | None = None) -> Submission:
+    """How a training is started: the specification becomes a file, which `koboshi.training.job` reads on the cluster.
+
+    `job` is a script in its place.
+    """
+    file, program = spec.file, ["-m", JOB] if job is None else [str(job)]
     publish_private(file, spec.to_json())  # the ledger's URL may hold a password
 
     def entrypoint(name: str) -> str:
         # Ray's many threads in the driver would each have a heap of their own: 45 of 305 MB with a thousand units.
-        return f"MALLOC_ARENA_MAX=2 {shlex.join([sys.executable, str(job), str(file), name])}"
+        return f"MALLOC_ARENA_MAX=2 {shlex.join([sys.executable, *program, str(file), name])}"
 
     return Submission(entrypoint, {"PYTHONPATH": spec.place.project, "PYTHONUNBUFFERED": "1"})
 

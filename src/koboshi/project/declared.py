@@ -1,0 +1,63 @@
+"""What a project declares: stages, a training, samples. Small frozen values, without effect."""
+
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from koboshi.errors import BadInput
+from koboshi.names import one_part
+from koboshi.training.declared import DeclaredUnit, target_of
+
+CODE, TRAIN, EVALUATE = "code", "train", "evaluate"
+RESERVED = frozenset({CODE, TRAIN, EVALUATE})
+
+Build: TypeAlias = Callable[[Path], None]
+Sample: TypeAlias = Callable[[], Iterable[tuple[str, bytes | str]]]
+"""Records for a first try: (key, value) pairs, the same ones each time."""
+Metric: TypeAlias = str | Callable[[Any, Any], float]
+"""A scorer of scikit-learn by name, or a function of true and predicted labels; the larger the better."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Stage:
+    """A function that fills the folder of a dataset; `deps` are files of the project and names of earlier stages."""
+
+    name: str
+    build: Build
+    deps: tuple[str, ...]
+    params: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        """Refuse names that are no folder of a dataset, or koboshi's own."""
+        one_part(self.name, "the stage")
+        if self.name in RESERVED:
+            raise BadInput(f"a stage cannot be named {self.name}: koboshi makes one of that name, choose another one.")
+
+
+def metric_name(metric: Metric) -> str:
+    """The scorer's name, or that of the function."""
+    return metric if isinstance(metric, str) else target_of(metric).partition(":")[2]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Training:
+    """Units that learn from the dataset of a stage; `held_out` is the share of its newest rows that judges them."""
+
+    on: str
+    units: Mapping[str, DeclaredUnit]
+    metric: Metric
+    held_out: float
+    threads: int
+    max_drop: float
+
+    def __post_init__(self) -> None:
+        """Refuse what could not be trained or judged."""
+        if not self.units:
+            raise BadInput("project.train() has no units: give at least one.")
+        if not 0 < self.held_out < 1:
+            raise BadInput(f"project.train() has held_out = {self.held_out!r}: give a share between 0 and 1.")
+        if self.threads < 1 or self.max_drop < 0:
+            raise BadInput("project.train() needs threads of at least 1 and a max_drop of at least 0.")
+        if not (isinstance(self.metric, str) or callable(self.metric)):
+            raise BadInput(f"project.train() has metric = {self.metric!r}: name a scorer, or give a function.")

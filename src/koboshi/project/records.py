@@ -1,0 +1,66 @@
+"""The pinned records of a topic, decoded by the project; what it cannot decode is kept, with the reason."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import polars as pl
+
+from koboshi.datasets import span_records
+from koboshi.errors import BadInput, KoboshiError
+from koboshi.formats import cut
+from koboshi.formats.polars_tables import write_table
+from koboshi.ledger import Ledger
+from koboshi.settings import load_settings
+
+DEAD_LETTERS = "dead_letters.parquet"
+SCHEMA = pl.Schema(
+    {
+        "topic": pl.String(),
+        "partition": pl.Int32(),
+        "offset": pl.Int64(),
+        "key": pl.Binary(),
+        "value": pl.Binary(),
+        "reason": pl.String(),
+    }
+)
+Letter: TypeAlias = tuple[str, int, int, bytes | None, bytes | None, str]
+
+
+def pinned_records(folder: Path, topic: str, decode: Callable[[bytes], Any]) -> tuple[list[Any], list[Letter]]:
+    """What was decoded, and the dead letters: together all records of the topic that cut.json pins."""
+    settings = load_settings(folder)
+    pinned = cut.read(folder / cut.FILE)
+    if pinned is None:
+        raise BadInput(f"there is no {cut.FILE} yet: land the stream (`koboshi ingest run`), then `koboshi pin`.")
+    if topic not in pinned.topics:
+        raise BadInput(f"{cut.FILE} pins {', '.join(sorted(pinned.topics))}, not {topic}: land it, then `koboshi pin`.")
+    only = cut.Cut(topics={topic: pinned.topics[topic]})
+    rows, letters = list[Any](), list[Letter]()
+    for batch in span_records.read(Ledger(settings.ledger_url), settings.state_dir, only):
+        for offset, key, value in zip(batch.offsets, batch.keys, batch.values, strict=True):
+            try:
+                rows.append(decode(_present(value)))
+            except KoboshiError:
+                raise
+            except Exception as error:  # noqa: BLE001 (a decoder of a person's may refuse with anything)
+                letters.append((topic, batch.partition, offset, key, value, _reason(error)))
+    return rows, letters
+
+
+def write_dead_letters(out: Path, letters: Sequence[Letter]) -> str:
+    """Keep them in the dataset, if there are any; and say so, as the end of a sentence."""
+    if not letters:
+        return ""
+    write_table(pl.DataFrame(list(letters), schema=SCHEMA, orient="row"), out / DEAD_LETTERS)
+    return f"; {len(letters):,} records could not be decoded, and are in its {DEAD_LETTERS}"
+
+
+def _present(value: bytes | None) -> bytes:
+    if value is None:
+        raise ValueError("the record has no value")
+    return value
+
+
+def _reason(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"

@@ -1,0 +1,89 @@
+"""What a project declares to be trained: ready-made units for scikit-learn, and units of its own.
+
+    koboshi.boosting(features=["hour"], label="rentals", steps=10)
+    koboshi.unit(Trend, features=["hour"], label="rentals", steps=5, alpha=0.1)
+
+A declaration imports nothing of scikit-learn: the workers do. Each unit learns from the dataset's rows but the newest
+ones, which are kept for judging: see `held_out` of `Project.train`.
+"""
+
+import dataclasses
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from koboshi.training.spec import UnitSpec
+
+Task = Literal["regression", "classification"]
+ROWS_FILE = "rows.parquet"
+NEWEST_APART = "koboshi.training.pandas_rows:newest_apart"
+_SUFFIX = {"regression": "Regressor", "classification": "Classifier"}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class DeclaredUnit:
+    """A unit by its factory (`package.module:name`), the columns that it learns from, and its steps.
+
+    A `ready_made` factory is one of koboshi's and gets the rows as JSON values; a unit of the project's own gets the
+    names of features and label.
+    """
+
+    factory: str
+    features: tuple[str, ...]
+    label: str
+    steps: int
+    params: Mapping[str, Any]
+    ready_made: bool = False
+
+    def spec(self, held_out: float) -> UnitSpec:
+        """The unit as the job gets it: it watches the newest rows, a share of `held_out`, and learns from the rest."""
+        columns = {"features": list(self.features), "label": self.label}
+        rows = {"loader": NEWEST_APART, "file": ROWS_FILE, "share": held_out, **columns}
+        given = {"rows": rows} if self.ready_made else {"features": list(self.features), "label": self.label}
+        return UnitSpec(self.factory, {**given, **self.params}, self.steps)
+
+
+def boosting(
+    *, features: Sequence[str], label: str, steps: int, trees_a_step: int = 10, task: Task = "regression", **params: Any
+) -> DeclaredUnit:
+    """Gradient boosting over histograms; a step adds trees. `params` are those of scikit-learn's class."""
+    return _trees("HistGradientBoosting", features, label, steps, trees_a_step, task, params)
+
+
+def forest(
+    *, features: Sequence[str], label: str, steps: int, trees_a_step: int = 10, task: Task = "regression", **params: Any
+) -> DeclaredUnit:
+    """A random forest; a step adds trees. `params` are those of scikit-learn's class."""
+    return _trees("RandomForest", features, label, steps, trees_a_step, task, {"n_jobs": 1, **params})
+
+
+def unit(factory: Any, *, features: Sequence[str], label: str, steps: int, **params: Any) -> DeclaredUnit:
+    """A unit of the project's own: a class, or a function that makes one, with `start`, `step`, `dump` and `load`.
+
+    It is called with `features`, `label` and `params` (JSON values). To be served it also has `model()`, which returns
+    the fitted model: an object of scikit-learn's kind with `predict`.
+    """
+    return DeclaredUnit(target_of(factory), tuple(features), label, steps, params)
+
+
+def target_of(thing: Any) -> str:
+    """`package.module:name` of a function or class, also where its module runs as a script."""
+    module, name = thing.__module__, thing.__qualname__
+    if module == "__main__" and (spec := sys.modules[module].__spec__) is not None:
+        module = spec.name  # python -m package.module
+    elif module == "__main__":
+        module = Path(sys.modules[module].__file__ or "").stem
+    return f"{module}:{name}"
+
+
+def _trees(
+    kind: str, features: Sequence[str], label: str, steps: int, trees_a_step: int, task: Task, params: Mapping[str, Any]
+) -> DeclaredUnit:
+    given = {
+        "estimator": f"{kind}{_SUFFIX[task]}",
+        "trees_a_step": trees_a_step,
+        "params": {"random_state": 0, **params},
+    }
+    factory = "koboshi.training.sklearn_units:trees"
+    return DeclaredUnit(factory, tuple(features), label, steps, given, ready_made=True)
