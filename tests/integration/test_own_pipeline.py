@@ -1,79 +1,111 @@
-"""The README's pipeline of one's own runs as it stands there."""
+"""The project that `koboshi init` makes runs as it stands, and the README shows it as it is."""
 
-import json
 import os
-import pickle
 import re
-import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from confluent_kafka import Producer
-from confluent_kafka.admin import AdminClient, NewTopic
 
+from koboshi.ledger import Ledger, attempts
+from koboshi.stack.ports import is_free
 from tests.support.running_stack import REPOSITORY, RunningStack
 
-BLOCK = re.compile(r"^```(?:toml|python|yaml)\n# (\S+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^```python\n# (\S+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+SCRIPTS = Path(sys.executable).parent
+LARGEST_BYTES = 20_000  # of a file that belongs into git
 
 
 @pytest.fixture
-def sensors(tmp_path: Path) -> Path:
-    """The files of the README, each under its name."""
-    for name, text in BLOCK.findall((REPOSITORY / "README.md").read_text()):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text(text)
-    (tmp_path / "ray_jobs").mkdir()
-    shutil.copy(REPOSITORY / "ray_jobs" / "train.py", tmp_path / "ray_jobs")
-    return tmp_path
+def bikes(tmp_path: Path) -> Path:
+    _run(tmp_path, "koboshi", "init", "bikes")
+    return tmp_path / "bikes"
 
 
-def test_the_readme_names_all_five(sensors: Path) -> None:
-    found = {str(path.relative_to(sensors)) for path in sensors.rglob("*") if path.is_file()}
-    assert found == {"koboshi.toml", "sensors.py", "dvc.yaml", "dags/sensors.py", "ray_jobs/train.py"}
+def test_the_readme_shows_the_two_files_of_a_new_project(bikes: Path) -> None:
+    shown = dict(BLOCK.findall((REPOSITORY / "README.md").read_text()))
+    assert {name: (bikes / name).read_text() for name in ("bikes.py", "dags/bikes.py")} == shown
 
 
-def test_its_dag_parses(sensors: Path) -> None:
-    script = "import sys; sys.path.insert(0, 'dags'); import sensors; print(sorted(sensors.sensors().task_ids))"
-    done = _run(sensors, sys.executable, "-W", "ignore", "-c", script, AIRFLOW_HOME=str(sensors / "airflow"))
-    assert done.stdout.splitlines()[-1] == "['land', 'pin', 'table', 'train']"
+def test_its_dag_parses(bikes: Path) -> None:
+    script = "import sys; sys.path.insert(0, 'dags'); import bikes; print(sorted(bikes.dag.task_ids))"
+    done = _run(bikes, sys.executable, "-W", "ignore", "-c", script, AIRFLOW_HOME=str(bikes / ".koboshi" / "airflow"))
+    stages = ["code", "table", "train", "evaluate"]
+    wanted = ["land_rentals", "audit", "pin", *stages, "register", "compare", "promote", "served"]
+    assert done.stdout.splitlines()[-1] == str(sorted(wanted))
+
+
+def test_its_own_tests_pass(bikes: Path) -> None:
+    assert "1 passed" in _run(bikes, sys.executable, "-m", "pytest", "-q", "-c", os.devnull, "tests").stdout
 
 
 @pytest.mark.stack
-def test_its_pipeline_lands_trains_and_does_nothing_twice(sensors: Path, stack_of: Callable[..., RunningStack]) -> None:
-    """I1, I4, I5 and I6 for somebody else's pipeline: records in, a model out; again, and nothing is done."""
-    settings = stack_of("kafka", "ray").settings
-    _stream_readings(str(settings.kafka.bootstrap_servers))
-    addresses = {
+def test_the_whole_flow_runs_once_and_a_second_run_does_nothing(
+    bikes: Path, stack_of: Callable[..., RunningStack]
+) -> None:
+    """I1, I4 to I8 for somebody else's pipeline: from a sample record to an answer, and nothing is done twice."""
+    settings = stack_of("kafka", "ray", "mlflow").settings
+    ours = {
         "KOBOSHI_KAFKA__BOOTSTRAP_SERVERS": str(settings.kafka.bootstrap_servers),
         "KOBOSHI_RAY__JOBS_URL": str(settings.ray.jobs_url),
         "KOBOSHI_RAY__TOKEN_PATH": str(settings.ray.token_path),
+        "KOBOSHI_MLFLOW__TRACKING_URI": str(settings.mlflow.tracking_uri),
     }
-    _run(sensors, "dvc", "init", "--no-scm", "-q", **addresses)
-    for command in (("koboshi", "ingest", "run"), ("koboshi", "pin"), ("dvc", "repro")):
-        _run(sensors, *command, **addresses)
-    model = pickle.loads((sensors / "data" / "model" / "trend.pickle").read_bytes())
-    assert model.t_ == 1 + 5 * 200  # five steps over two hundred rows, none twice
-    assert "Data and pipelines are up to date" in _run(sensors, "dvc", "repro", **addresses).stdout
+    with _replica(bikes, ours) as url:
+        ours["KOBOSHI_GATEWAY__URL"] = url
+        first = _run(bikes, "koboshi", "run", **ours).stdout
+        assert "rentals: made, 6,000 records sent" in first
+        assert "6,000 landed records are those of the broker" in first
+        assert "100 rows answered by replica-1, each as version 1 predicts" in first
+        before = _done(bikes)
+        second = _run(bikes, "koboshi", "run", **ours).stdout
+        assert "rentals: has its records" in second
+        assert second.count("nothing changed") == 3  # table, train, evaluate
+        _edit(bikes / "bikes.py", 'metric="r2"', 'metric="neg_mean_absolute_error"')
+        third = _run(bikes, "koboshi", "run", **ours).stdout
+        assert third.count("nothing changed") == 2  # evaluate alone runs
+        _edit(bikes / "bikes.py", "steps=10", "steps=11")
+        _run(bikes, "koboshi", "run", **ours)
+        assert (before, _done(bikes)) == (1, 2)
+    assert not _run(bikes, "git", "add", "-A").stderr
+    added = _run(bikes, "git", "ls-files").stdout.split()
+    assert {"cut.json", "code.json", "dvc.lock", "metrics.json", "bikes.py"} <= set(added)
+    assert not [name for name in added if name.startswith((".koboshi", "data/"))]
+    assert max((bikes / name).stat().st_size for name in added) < LARGEST_BYTES
 
 
-def _stream_readings(servers: str) -> None:
-    admin = AdminClient({"bootstrap.servers": servers})
-    admin.create_topics([NewTopic("readings", num_partitions=2)])["readings"].result(30)
-    producer, failed = Producer({"bootstrap.servers": servers}), []
-    for hours in range(200):
-        value = json.dumps({"hours": float(hours), "heat": 20.0 + hours / 4}).encode()
-        producer.produce("readings", value, on_delivery=lambda error, _: error and failed.append(error))
-    assert (producer.flush(30), failed) == (0, [])
+def _done(project: Path) -> int:
+    """How many trainings were submitted."""
+    return len(attempts.recorded(Ledger(f"sqlite:///{project / '.koboshi' / 'ledger.db'}")))
+
+
+def _edit(path: Path, old: str, new: str) -> None:
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new))
+
+
+@contextmanager
+def _replica(project: Path, environment: dict[str, str]) -> Iterator[str]:
+    """A replica of the project's own, which stands for gateway and replicas."""
+    port = next(port for port in range(29_000, 29_900) if is_free(port))
+    command = [str(SCRIPTS / "koboshi"), "serve", "--port", str(port)]
+    with subprocess.Popen(command, cwd=project, env=_environment(project, environment)) as process:
+        try:
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.terminate()
 
 
 def _run(folder: Path, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("KOBOSHI_", "AIRFLOW"))}
-    path = f"{Path(sys.executable).parent}:{kept['PATH']}"
-    own = {"PATH": path, "PYTHONPATH": str(folder), "DVC_NO_ANALYTICS": "1", **environment}
-    own["DVC_SITE_CACHE_DIR"] = str(folder / ".koboshi" / "dvc")
-    done = subprocess.run(command, cwd=folder, env={**kept, **own}, capture_output=True, text=True, check=False)
+    own = _environment(folder, environment)
+    done = subprocess.run(command, cwd=folder, env=own, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{' '.join(command)}:\n{done.stdout}\n{done.stderr}"
     return done
+
+
+def _environment(folder: Path, own: dict[str, str]) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("KOBOSHI_", "AIRFLOW", "PYTHON"))}
+    return {**kept, "PATH": f"{SCRIPTS}:{kept['PATH']}", "DVC_NO_ANALYTICS": "1", **own}
