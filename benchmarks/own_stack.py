@@ -14,9 +14,9 @@ from typing import NoReturn
 
 from koboshi.errors import Unavailable
 from koboshi.settings import Settings, load_settings
-from koboshi.stack.operate import known_parts
+from koboshi.stack.lifecycle import known_parts
 from koboshi.stack.parts.ray import NODES
-from koboshi.stack.places import find_places
+from koboshi.stack.paths import find_paths
 
 PROJECT = Path(__file__).parents[1]
 KOBOSHI = Path(sys.executable).with_name("koboshi")
@@ -45,7 +45,7 @@ def own_stack(*groups: str) -> Iterator[Settings]:
 
 def ray_environment(settings: Settings) -> Mapping[str, str]:
     """What a process of this stack needs to talk to Ray."""
-    return known_parts(find_places(settings.project, settings.state_dir))[NODES[0]].environment
+    return known_parts(find_paths(settings.project, settings.state_dir))[NODES[0]].environment
 
 
 def _koboshi(*words: str) -> int:

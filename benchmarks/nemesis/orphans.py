@@ -5,7 +5,7 @@ import time
 import psutil
 
 from koboshi.settings import Settings
-from koboshi.stack.places import find_places
+from koboshi.stack.paths import find_paths
 from koboshi.stack.process_table import read_processes
 
 GONE_WITHIN_S = 30.0
@@ -21,7 +21,7 @@ def orphans(settings: Settings, pids: dict[int, str]) -> list[str]:
 
 
 def _left(settings: Settings, pids: dict[int, str]) -> list[str]:
-    stack = find_places(settings.project, settings.state_dir).stack_id
+    stack = find_paths(settings.project, settings.state_dir).stack_id
     beside = [pid for pid, process in read_processes().items() if process.tag == stack and BESIDE in _words(pid)]
     named = [f"{what} (pid {pid})" for pid, what in pids.items() if _is_ours(_words(pid))]
     return [*named, *(f"a beat sender (pid {pid})" for pid in beside)]

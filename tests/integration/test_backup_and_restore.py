@@ -12,7 +12,7 @@ from koboshi.ledger import Ledger
 from koboshi.registry.mlflow_registry import MlflowRegistry
 from koboshi.registry.mlflow_runs import record_training
 from koboshi.registry.release import release
-from koboshi.stack.places import find_places
+from koboshi.stack.paths import find_paths
 from tests.support.models import fitted, rows, unit_record
 from tests.support.running_stack import RunningStack, project_copy
 
@@ -95,5 +95,5 @@ def test_the_endpoint_answers_as_it_would_have_there(moved: tuple[RunningStack, 
 
 
 def test_secrets_are_made_anew(moved: tuple[RunningStack, RunningStack]) -> None:
-    tokens = {find_places(copy.project, copy.project / ".koboshi").own / "ray-token" for copy in moved}
+    tokens = {find_paths(copy.project, copy.project / ".koboshi").own / "ray-token" for copy in moved}
     assert len({token.read_text() for token in tokens}) == len(tokens) == 2

@@ -14,8 +14,8 @@ from koboshi.errors import BadInput
 from koboshi.files import make_state_folder
 from koboshi.ingest.stray_files import open_ledger
 from koboshi.settings import load_settings, load_what_fits
-from koboshi.stack.places import find_places, make_own
-from koboshi.stack.site import ensure_secrets
+from koboshi.stack.paths import find_paths, make_own
+from koboshi.stack.topology import ensure_secrets
 
 
 @pytest.fixture
@@ -45,13 +45,13 @@ def test_the_state_folder_ignores_itself_whatever_makes_it(project: Path, moved:
         (project / "koboshi.toml").write_text('state_dir = "var/state"\n')
     settings = load_settings(project)
     open_ledger(settings.ledger_url, settings.state_dir).close()
-    places = find_places(project, settings.state_dir)
-    make_own(places)
-    ensure_secrets(places)
+    paths = find_paths(project, settings.state_dir)
+    make_own(paths)
+    ensure_secrets(paths)
     assert (settings.state_dir / "ledger.db").stat().st_size > 0
     assert taken(project) == ["koboshi.toml"]
-    assert [stat.S_IMODE(path.stat().st_mode) for path in places.own.iterdir()] == [0o600] * 3
-    assert stat.S_IMODE(places.own.stat().st_mode) == 0o700
+    assert [stat.S_IMODE(path.stat().st_mode) for path in paths.own.iterdir()] == [0o600] * 3
+    assert stat.S_IMODE(paths.own.stat().st_mode) == 0o700
 
 
 @pytest.mark.parametrize("read", [load_settings, lambda project: load_what_fits(pytest.fail, project=project)])

@@ -12,7 +12,7 @@ from koboshi.backup.pieces import pieces
 from koboshi.backup.restoring import VERIFIED, restore
 from koboshi.errors import Corrupt
 from koboshi.settings import Settings, load_settings
-from koboshi.stack.places import find_places
+from koboshi.stack.paths import find_paths
 from tests.support.backed_up import backup_of, empty_project, everything, filled_project
 
 
@@ -56,7 +56,7 @@ def _clone(folder: Path) -> Settings:
 
 
 def _is_left_over(settings: Settings) -> bool:
-    return (find_places(settings.project, settings.state_dir).restoring / VERIFIED).exists()
+    return (find_paths(settings.project, settings.state_dir).restoring / VERIFIED).exists()
 
 
 def _placed(settings: Settings) -> set[str]:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from koboshi.settings import Settings, load_settings
 from koboshi.stack.parts.kafka import JARS
-from koboshi.stack.places import Places, find_places
+from koboshi.stack.paths import StackPaths, find_paths
 from koboshi.stack.ports import USED_OFFSETS, is_free, kept_base
 from koboshi.stack.process_table import find_leftovers
 from tests.support import later_coverage
@@ -51,9 +51,9 @@ class RunningStack:
         return load_settings(self.project)
 
     @property
-    def places(self) -> Places:
+    def paths(self) -> StackPaths:
         """The folders of the stack."""
-        return find_places(self.project, self.project / ".koboshi")
+        return find_paths(self.project, self.project / ".koboshi")
 
     def run(
         self, *words: str, timeout_s: float = 300, check: bool = True, **environment: str
@@ -88,10 +88,10 @@ class RunningStack:
 
     def down(self) -> None:
         """Stop everything, and check that nothing is left: no process, no port, no runtime folder."""
-        places, base = self.places, kept_base(self.places)
+        paths, base = self.paths, kept_base(self.paths)
         self.run("down", timeout_s=120)
-        assert find_leftovers(places) == set()
-        assert not places.runtime.exists()
+        assert find_leftovers(paths) == set()
+        assert not paths.runtime.exists()
         assert [port for port in range(base or 0, (base or 0) + USED_OFFSETS) if base and not is_free(port)] == []
 
 

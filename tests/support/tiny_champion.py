@@ -11,7 +11,7 @@ from mlflow import MlflowClient
 
 from koboshi.registry.mlflow_registry import MlflowRegistry
 from koboshi.registry.mlflow_runs import record_training
-from koboshi.stack.operate import known_parts
+from koboshi.stack.lifecycle import known_parts
 from tests.support.models import unit_record
 from tests.support.running_stack import RunningStack
 
@@ -54,7 +54,7 @@ def _wait_for(running: RunningStack, version: int | None) -> None:
 
 def _told(running: RunningStack, name: str) -> tuple[int | None, str] | None:
     try:
-        told = requests.get(f"{known_parts(running.places)[name].address}/version", timeout=5).json()
+        told = requests.get(f"{known_parts(running.paths)[name].address}/version", timeout=5).json()
     except requests.RequestException:
         return None
     return told["version"], told["registry"]

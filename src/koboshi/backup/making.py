@@ -30,9 +30,9 @@ from koboshi.files import TEMPORARY_PREFIX, Published, naming_disk_failures, pub
 from koboshi.ingest.stray_files import open_ledger
 from koboshi.ledger import Ledger, spans
 from koboshi.settings import Settings
-from koboshi.stack.operate import exclusively
+from koboshi.stack.lifecycle import exclusively
 from koboshi.stack.parts_table import external_groups
-from koboshi.stack.places import find_places, make_own
+from koboshi.stack.paths import find_paths, make_own
 from koboshi.stack.process_table import find_leftovers
 
 
@@ -58,13 +58,13 @@ def back_up(settings: Settings, target: Path, *, with_kafka: bool, watch: Watch)
 
 
 def _back_up(settings: Settings, target: Path, watch: Watch, *, with_kafka: bool) -> Published:
-    places = find_places(settings.project, settings.state_dir)
+    paths = find_paths(settings.project, settings.state_dir)
     chosen = _chosen(settings, watch, with_kafka=with_kafka)
-    make_own(places)
-    with exclusively(places):
+    make_own(paths)
+    with exclusively(paths):
         if SPANS in {piece.name for piece in chosen} and LEDGER in {piece.name for piece in pieces(settings)}:
             open_ledger(settings.ledger_url, settings.state_dir).close()  # a lost one would be found out too late
-        if KAFKA in {piece.name for piece in chosen} and find_leftovers(places):
+        if KAFKA in {piece.name for piece in chosen} and find_leftovers(paths):
             raise Conflict(
                 "the stack is up, and Kafka's log can be copied only at rest: run `koboshi down` first, "
                 "or leave the log out with --without-kafka."

@@ -19,8 +19,8 @@ from koboshi.errors import BadInput, Conflict, NotConfigured, Permanent
 from koboshi.files import TEMPORARY_PREFIX, naming_disk_failures, publish_bytes
 from koboshi.ledger import Ledger, database
 from koboshi.settings import Settings
-from koboshi.stack.operate import exclusively
-from koboshi.stack.places import Places, find_places, make_own
+from koboshi.stack.lifecycle import exclusively
+from koboshi.stack.paths import StackPaths, find_paths, make_own
 from koboshi.stack.process_table import find_leftovers
 
 VERIFIED = "verified"
@@ -34,21 +34,21 @@ def restore(settings: Settings, file: Path, watch: Watch) -> None:
     before: a damaged or newer backup, a place that is not empty, too little room, a stack that is up.
     """
     with naming_disk_failures(settings.state_dir):
-        places = find_places(settings.project, settings.state_dir)
-        make_own(places)
-        with exclusively(places):
-            _restore(settings, file, places, watch)
+        paths = find_paths(settings.project, settings.state_dir)
+        make_own(paths)
+        with exclusively(paths):
+            _restore(settings, file, paths, watch)
 
 
-def _restore(settings: Settings, file: Path, places: Places, watch: Watch) -> None:
-    if find_leftovers(places):
+def _restore(settings: Settings, file: Path, paths: StackPaths, watch: Watch) -> None:
+    if find_leftovers(paths):
         raise Conflict("the stack is up: run `koboshi down`, and restore into a project that has nothing yet.")
-    shutil.rmtree(_done(places.restoring), ignore_errors=True)
-    if (places.restoring / VERIFIED).exists():
+    shutil.rmtree(_done(paths.restoring), ignore_errors=True)
+    if (paths.restoring / VERIFIED).exists():
         watch.say("finishing the restore that was interrupted here")
     else:
-        _stage(settings, file, places.restoring, watch)
-    _put_in_place(settings, places.restoring, watch)
+        _stage(settings, file, paths.restoring, watch)
+    _put_in_place(settings, paths.restoring, watch)
 
 
 def _stage(settings: Settings, file: Path, staging: Path, watch: Watch) -> None:

@@ -25,9 +25,9 @@ def up(parts: Annotated[list[str] | None, typer.Argument(help=_choices())] = Non
     started. Everything listens on 127.0.0.1 only.
     """
     from koboshi.rich_tables import console
-    from koboshi.stack.operate import start
+    from koboshi.stack.lifecycle import start
     from koboshi.stack.part_state import wait_until_healthy
-    from koboshi.stack.places import find_places
+    from koboshi.stack.paths import find_paths
     from koboshi.stack.rich_table import Progress
 
     settings = _settings(with_stack=False)
@@ -36,12 +36,12 @@ def up(parts: Annotated[list[str] | None, typer.Argument(help=_choices())] = Non
         table = start(settings, chosen, progress.say) if chosen else {}
         started = {name: part for name, part in table.items() if part.group in chosen}
         elsewhere = external_groups(settings).intersection(parts or groups())
-        wait_until_healthy(find_places(settings.project, settings.state_dir), started, elsewhere, progress.show)
+        wait_until_healthy(find_paths(settings.project, settings.state_dir), started, elsewhere, progress.show)
 
 
 def down() -> None:
     """Stop every part of the stack; nothing of it stays behind."""
-    from koboshi.stack.operate import stop
+    from koboshi.stack.lifecycle import stop
 
     left = stop(_settings(with_stack=False))
     typer.echo("The stack is down." + (f" {left} processes without a supervisor were ended." if left else ""))
@@ -79,11 +79,11 @@ def logs(
     follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on as lines are written.")] = False,
 ) -> None:
     """Show the last lines of a part's log."""
-    from koboshi.stack.operate import last_lines, log_of, new_lines
-    from koboshi.stack.places import find_places
+    from koboshi.stack.lifecycle import last_lines, log_of, new_lines
+    from koboshi.stack.paths import find_paths
 
     settings = _settings()
-    path = log_of(find_places(settings.project, settings.state_dir), part)
+    path = log_of(find_paths(settings.project, settings.state_dir), part)
     lines, position = last_lines(path)
     for line in lines:
         typer.echo(line)
@@ -97,10 +97,10 @@ def kill(
 ) -> None:
     """Send a signal to a part, as an accident would, and say which process it was."""
     from koboshi.stack.kill import find_victim, signal_number, strike
-    from koboshi.stack.places import find_places
+    from koboshi.stack.paths import find_paths
 
     number, settings = signal_number(signal), _settings()
-    victim = find_victim(part, settings, find_places(settings.project, settings.state_dir))
+    victim = find_victim(part, settings, find_paths(settings.project, settings.state_dir))
     struck = strike(victim, number)
     others = f" and {len(struck) - 1} processes under it" if len(struck) > 1 else ""
     doing = f", which was at {victim.doing}" if victim.doing else ""
@@ -109,7 +109,7 @@ def kill(
 
 def _settings(say: Callable[[str], None] = warn, *, with_stack: bool = True) -> Settings:
     """What these verbs need, whatever else a person has written: a stack can always be looked at, and stopped."""
-    from koboshi.stack.places import state_dir_of_stack
+    from koboshi.stack.paths import state_dir_of_stack
 
     return load_what_fits(say, state_dir_of_stack, with_stack=with_stack)
 
@@ -142,8 +142,8 @@ def render(
     from koboshi.files import publish_bytes
     from koboshi.stack.compose_file import FILE
     from koboshi.stack.compose_file import render as text
-    from koboshi.stack.site import container_site
+    from koboshi.stack.topology import container_topology
 
     path = load_settings(with_stack=False).project / FILE
-    publish_bytes(path, text(container_site(), usual_groups_with(parts or ())).encode())
+    publish_bytes(path, text(container_topology(), usual_groups_with(parts or ())).encode())
     typer.echo(f"{path} is written.")

@@ -11,12 +11,12 @@ import yaml
 
 from koboshi import environment as names
 from koboshi import proxies
-from koboshi.stack import site as of_compose
+from koboshi.stack import topology as of_compose
 from koboshi.stack.part import Part
 from koboshi.stack.parts import Container, port_variable, secrets, technologies
 from koboshi.stack.parts_table import endpoints, parts_of, usual_groups
 from koboshi.stack.ports import LOOPBACK
-from koboshi.stack.site import Site
+from koboshi.stack.topology import Topology
 
 FILE = "docker-compose.yml"
 HEADER = """\
@@ -37,12 +37,12 @@ EVERYWHERE: Mapping[str, Any] = {
 }
 
 
-def render(site: Site, groups: Iterable[str] = ()) -> str:
+def render(topology: Topology, groups: Iterable[str] = ()) -> str:
     """The whole text for some groups, or the usual ones, as a person would write it. Pure.
 
     Short lists are in one line, what is shared is written once and named.
     """
-    content = compose(site, tuple(groups) or usual_groups())
+    content = compose(topology, tuple(groups) or usual_groups())
     shared = content[SHARED]
 
     class Dumper(yaml.SafeDumper):
@@ -60,20 +60,20 @@ def _in_one_line(dumper: yaml.SafeDumper, data: Sequence[Any]) -> yaml.SequenceN
     return dumper.represent_sequence("tag:yaml.org,2002:seq", data, flow_style=True)
 
 
-def compose(site: Site, groups: Sequence[str]) -> dict[str, Any]:
+def compose(topology: Topology, groups: Sequence[str]) -> dict[str, Any]:
     """The file's content. What is in `x-shared` is the same object wherever it is used, and is written once."""
-    parts = parts_of(site, groups)
-    addresses = _addresses(site, groups)
+    parts = parts_of(topology, groups)
+    addresses = _addresses(topology, groups)
     unproxied = _unproxied(parts)
     shared: dict[str, Any] = {"logging": LOGGING}
     services = {PREPARE: _prepare()}
     for part in parts.values():
-        environment = _environment(site, part, addresses, unproxied, shared)
+        environment = _environment(topology, part, addresses, unproxied, shared)
         needs = _needs(part, parts)
         if part.steps:
             services[init_name(part)] = _first_step(part, environment, needs)
             needs = {**needs, init_name(part): {"condition": ENDED_WELL}}
-        services[part.name] = _service(site, part, environment, needs)
+        services[part.name] = _service(topology, part, environment, needs)
     volumes = [group for group in dict.fromkeys(part.group for part in parts.values()) if _form(group).volume]
     return {SHARED: shared, "services": services, "volumes": dict.fromkeys(("project", *volumes))}
 
@@ -94,12 +94,12 @@ def _unproxied(parts: Iterable[str]) -> dict[str, str]:
 
 
 def _environment(
-    site: Site, part: Part, addresses: Mapping[str, str], unproxied: Mapping[str, str], shared: dict[str, Any]
+    topology: Topology, part: Part, addresses: Mapping[str, str], unproxied: Mapping[str, str], shared: dict[str, Any]
 ) -> Any:
     """The part's own variables; where verbs and tasks run, all addresses. One object for a group of several parts."""
     form = _form(part.group)
     found = addresses if form.addresses else {}
-    of_browser = form.of_browser(published_port(site, part.group)) if form.published else {}
+    of_browser = form.of_browser(published_port(topology, part.group)) if form.published else {}
     environment = {**part.environment, **found, **of_browser, **unproxied}
     return shared.setdefault(part.group, environment) if form.one_block else environment
 
@@ -130,9 +130,11 @@ def _first_step(part: Part, environment: Mapping[str, str], needs: Mapping[str, 
     }
 
 
-def _service(site: Site, part: Part, environment: Mapping[str, str], needs: Mapping[str, Any]) -> dict[str, Any]:
+def _service(
+    topology: Topology, part: Part, environment: Mapping[str, str], needs: Mapping[str, Any]
+) -> dict[str, Any]:
     form = _form(part.group)
-    special = {"shm_size": form.shared_memory, "stop_signal": form.stop_signal, "ports": _published(site, part)}
+    special = {"shm_size": form.shared_memory, "stop_signal": form.stop_signal, "ports": _published(topology, part)}
     return {
         **EVERYWHERE,
         "command": list(part.argv),
@@ -177,21 +179,23 @@ def _volumes(part: Part) -> list[str]:
     return project + own
 
 
-def published_port(site: Site, group: str) -> str:
+def published_port(topology: Topology, group: str) -> str:
     """Where a group's published part is found on this machine: its own port, unless KOBOSHI_<GROUP>_PORT says else."""
     _, offset = _form(group).published or ("", 0)
-    return f"${{{port_variable(group)}:-{site.ports.at(offset)}}}"
+    return f"${{{port_variable(group)}:-{topology.ports.at(offset)}}}"
 
 
-def _published(site: Site, part: Part) -> list[str]:
+def _published(topology: Topology, part: Part) -> list[str]:
     name, offset = _form(part.group).published or ("", 0)
-    return [f"{LOOPBACK}:{published_port(site, part.group)}:{site.ports.at(offset)}"] if part.name == name else []
+    return (
+        [f"{LOOPBACK}:{published_port(topology, part.group)}:{topology.ports.at(offset)}"] if part.name == name else []
+    )
 
 
-def _addresses(site: Site, groups: Iterable[str]) -> dict[str, str]:
+def _addresses(topology: Topology, groups: Iterable[str]) -> dict[str, str]:
     """Where everything is, as settings."""
     return {
         names.variable_of(f"{section}.{key}"): str(value)
-        for section, values in endpoints(site, groups).items()
+        for section, values in endpoints(topology, groups).items()
         for key, value in values.items()
     }

@@ -12,18 +12,18 @@ from koboshi.errors import BadInput
 from koboshi.files import make_state_folder, publish_bytes, publish_private
 from koboshi.stack.parts import secrets as all_secrets
 from koboshi.stack.parts_table import groups, write_files
-from koboshi.stack.site import IMAGE_PROJECT, Site, container_site
+from koboshi.stack.topology import IMAGE_PROJECT, Topology, container_topology
 
 WRITTEN_BY_THE_PIPELINE = ("cut.json", "dvc.lock")
 
 
 def main() -> None:
     """Safe to run again, also after a crash in the middle: each file appears whole, and an equal one is left alone."""
-    site = container_site()
-    make_state_folder(site.places.state_dir)
-    bring_project(IMAGE_PROJECT, site.places.project)
-    write_secrets(site, os.environ)
-    write_files(site, groups())
+    topology = container_topology()
+    make_state_folder(topology.paths.state_dir)
+    bring_project(IMAGE_PROJECT, topology.paths.project)
+    write_secrets(topology, os.environ)
+    write_files(topology, groups())
 
 
 def bring_project(image: Path, project: Path) -> None:
@@ -60,10 +60,10 @@ def _remove_what_is_gone(image: Path, project: Path) -> None:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
-def write_secrets(site: Site, given: Mapping[str, str]) -> None:
+def write_secrets(topology: Topology, given: Mapping[str, str]) -> None:
     """The secrets that clients read from files; a changed one is written anew."""
     read = [secret for secret in all_secrets() if secret.file and secret.variable in given]
-    for path, text in [(site.places.own / secret.file, secret.text(given[secret.variable])) for secret in read]:
+    for path, text in [(topology.paths.own / secret.file, secret.text(given[secret.variable])) for secret in read]:
         if not path.exists() or path.read_text() != text:
             publish_private(path, text)
 

@@ -35,11 +35,11 @@ def ask(name: str) -> tuple[bool, str, float]:
     from koboshi.stack.health import part_probe
     from koboshi.stack.parts import technologies
     from koboshi.stack.parts_table import endpoints, groups, parts_of
-    from koboshi.stack.site import container_site
+    from koboshi.stack.topology import container_topology
 
-    site = container_site()
-    settings = with_parts(Settings).model_validate({"project": site.places.project, **endpoints(site, groups())})
-    part = parts_of(site, groups())[name]
+    topology = container_topology()
+    settings = with_parts(Settings).model_validate({"project": topology.paths.project, **endpoints(topology, groups())})
+    part = parts_of(topology, groups())[name]
     health = part_probe(settings, part)()
     return health.ok, health.detail, technologies()[part.group].container.fresh_s(name)
 

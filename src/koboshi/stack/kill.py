@@ -5,10 +5,10 @@ import signal
 
 from koboshi.errors import BadInput, Unavailable
 from koboshi.settings import Settings
-from koboshi.stack.operate import history, known_parts, not_started
+from koboshi.stack.lifecycle import history, known_parts, not_started
 from koboshi.stack.part_state import pids_of
 from koboshi.stack.parts import technologies
-from koboshi.stack.places import Places
+from koboshi.stack.paths import StackPaths
 from koboshi.stack.process_table import read_processes, send
 
 
@@ -30,7 +30,7 @@ def signal_number(name: str) -> signal.Signals:
         raise BadInput(f"{name} is not a signal: try KILL, TERM, STOP or CONT.") from None
 
 
-def find_victim(name: str, settings: Settings, places: Places) -> Victim:
+def find_victim(name: str, settings: Settings, paths: StackPaths) -> Victim:
     """The processes that a name stands for, living now.
 
     Raises `BadInput` for a name that no part has, `Unavailable` when there is no such process now.
@@ -39,14 +39,14 @@ def find_victim(name: str, settings: Settings, places: Places) -> Victim:
         if name in technology.inner:
             pid, doing = technology.inner[name](settings)
             return Victim(name, (pid,), doing)
-    parts = known_parts(places)
+    parts = known_parts(paths)
     found = [t for group, t in technologies().items() if any(part.group == group for part in parts.values())]
     nicknames = {short: part for technology in found for short, part in technology.nicknames.items()}
     part = nicknames.get(name, name)
     if part not in parts:
         inner = [other for technology in found for other in technology.inner]
         raise not_started(name, [*inner, *nicknames, *parts])
-    pids = pids_of(history(places, part).starts()[-1:], read_processes())
+    pids = pids_of(history(paths, part).starts()[-1:], read_processes())
     if not pids:
         raise Unavailable(f"{part} does not run: `koboshi status` tells why.")
     return Victim(part, pids)

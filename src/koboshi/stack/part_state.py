@@ -9,10 +9,10 @@ from koboshi.errors import Unavailable
 from koboshi.probes import Health
 from koboshi.settings import Settings, load_what_fits
 from koboshi.stack.health import Checks, probe_name, probes, waiting_ports
-from koboshi.stack.operate import history
+from koboshi.stack.lifecycle import history
 from koboshi.stack.part import Part, Start, StartHistory
 from koboshi.stack.parts import technologies
-from koboshi.stack.places import Places
+from koboshi.stack.paths import StackPaths
 from koboshi.stack.process_table import Process, ours, read_processes
 from koboshi.stack.supervisor_control import process_infos
 
@@ -50,7 +50,7 @@ def decide_state(statename: str | None, note: str, health: Health | None, *, sta
 
 
 def observe(
-    places: Places,
+    paths: StackPaths,
     parts: Mapping[str, Part],
     infos: Mapping[str, Mapping[str, Any]],
     healths: Mapping[str, Health],
@@ -59,7 +59,7 @@ def observe(
 ) -> list[PartState]:
     """The state of each part, in the order of the table."""
     processes = {} if starting else read_processes()
-    return [_observe(part, history(places, part.name), infos, healths, processes, starting) for part in parts.values()]
+    return [_observe(part, history(paths, part.name), infos, healths, processes, starting) for part in parts.values()]
 
 
 def _observe(
@@ -128,7 +128,7 @@ STEP_S = 0.5
 
 
 def wait_until_healthy(
-    places: Places,
+    paths: StackPaths,
     parts: Mapping[str, Part],
     external: frozenset[str],
     show: Callable[[Sequence[PartState]], None],
@@ -138,14 +138,14 @@ def wait_until_healthy(
 
     Raises `Unavailable`, naming parts and reasons, at the limit or as soon as a part has been given up.
     """
-    settings = load_what_fits(lambda _sentence: None, lambda _project: places.state_dir, project=places.project)
+    settings = load_what_fits(lambda _sentence: None, lambda _project: paths.state_dir, project=paths.project)
     checks = Checks(probes(settings, parts.values(), external), waiting_ports(parts.values()))
     deadline = time.monotonic() + limit_s
     try:
         while True:
             checks.step()
             states = [
-                *observe(places, parts, process_infos(places), checks.healths, starting=True),
+                *observe(paths, parts, process_infos(paths), checks.healths, starting=True),
                 *elsewhere(settings, external, checks.healths, starting=True),
             ]
             show(states)

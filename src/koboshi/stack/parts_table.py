@@ -1,4 +1,4 @@
-"""The table of parts: from the site to every program of the stack. The single source, also of docker-compose.yml."""
+"""The table of parts: every program of a topology. The single source, also of docker-compose.yml."""
 
 import dataclasses
 from collections.abc import Iterable
@@ -8,12 +8,12 @@ from koboshi.errors import BadInput
 from koboshi.settings import Settings
 from koboshi.stack.part import Part
 from koboshi.stack.parts import Technology, technologies
-from koboshi.stack.site import Site
+from koboshi.stack.topology import Topology
 
 
 def groups() -> tuple[str, ...]:
     """Every group that can be started by its name, in the order of the table."""
-    return tuple(group for group, found in technologies().items() if found.by_site is None)
+    return tuple(group for group, found in technologies().items() if found.by_topology is None)
 
 
 def usual_groups() -> tuple[str, ...]:
@@ -45,36 +45,36 @@ def _known(names: Iterable[str]) -> tuple[str, ...]:
     return wanted
 
 
-def parts_of(site: Site, chosen: Iterable[str]) -> dict[str, Part]:
+def parts_of(topology: Topology, chosen: Iterable[str]) -> dict[str, Part]:
     """The programs of some groups, by name, in the order in which they are shown. Pure.
 
-    A site with a database server has that first, as a part of its own.
+    A topology with a database server has that first, as a part of its own.
     """
     names = frozenset(chosen)
-    made = (part for found in _on(site, names) for part in found.parts(site, names))
-    return {part.name: _with_own_environment(site, part) for part in made}
+    made = (part for found in _on(topology, names) for part in found.parts(topology, names))
+    return {part.name: _with_own_environment(topology, part) for part in made}
 
 
-def _on(site: Site, names: frozenset[str]) -> list[Technology]:
-    """The technologies that a site has: those that are named, and those that the site itself needs."""
-    return [t for t in technologies().values() if (t.by_site(site) if t.by_site else t.group in names)]
+def _on(topology: Topology, names: frozenset[str]) -> list[Technology]:
+    """The technologies that a topology has: those that are named, and those that the topology itself needs."""
+    return [t for t in technologies().values() if (t.by_topology(topology) if t.by_topology else t.group in names)]
 
 
-def _with_own_environment(site: Site, part: Part) -> Part:
-    own = {"KOBOSHI_PROJECT": str(site.places.project), "KOBOSHI_STATE_DIR": str(site.places.state_dir)}
+def _with_own_environment(topology: Topology, part: Part) -> Part:
+    own = {"KOBOSHI_PROJECT": str(topology.paths.project), "KOBOSHI_STATE_DIR": str(topology.paths.state_dir)}
     return dataclasses.replace(part, environment={**part.environment, **own})
 
 
-def endpoints(site: Site, chosen: Iterable[str]) -> dict[str, Any]:
+def endpoints(topology: Topology, chosen: Iterable[str]) -> dict[str, Any]:
     """The addresses of the started groups, in the shape of `koboshi.settings`."""
-    return {t.section_name: dict(t.endpoints(site)) for t in _on(site, frozenset(chosen)) if t.endpoints}
+    return {t.section_name: dict(t.endpoints(topology)) for t in _on(topology, frozenset(chosen)) if t.endpoints}
 
 
-def write_files(site: Site, chosen: Iterable[str]) -> None:
+def write_files(topology: Topology, chosen: Iterable[str]) -> None:
     """The files and folders that the programs of some groups read when they start."""
     names = frozenset(chosen)
     folders = ("cache", *(folder for group in names.union(usual_groups()) for folder in technologies()[group].folders))
     for folder in folders:
-        (site.places.state_dir / folder).mkdir(parents=True, exist_ok=True)
-    for found in _on(site, names):
-        found.files(site)
+        (topology.paths.state_dir / folder).mkdir(parents=True, exist_ok=True)
+    for found in _on(topology, names):
+        found.files(topology)

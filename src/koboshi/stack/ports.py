@@ -10,7 +10,7 @@ from filelock import FileLock
 
 from koboshi.errors import NotConfigured
 from koboshi.files import publish_bytes
-from koboshi.stack.places import Places
+from koboshi.stack.paths import StackPaths
 
 LOOPBACK = "127.0.0.1"
 BLOCK = 100
@@ -63,26 +63,26 @@ def choose_base(
     )
 
 
-def claim_block(places: Places, wanted: int) -> Ports:
+def claim_block(paths: StackPaths, wanted: int) -> Ports:
     """Take a block and remember it, in the state folder (so that addresses stay) and for other stacks to see.
 
     One at a time: the lock is held until the claim can be seen.
     """
-    with FileLock(places.runtime.parent / "ports.lock"):
-        base = choose_base(wanted, kept_base(places), _claims_of_others(places), first_ephemeral_port(), is_free)
-        (places.runtime / "base_port").write_text(str(base))
-    publish_bytes(places.own / "ports.json", json.dumps({"base": base}).encode())
+    with FileLock(paths.runtime.parent / "ports.lock"):
+        base = choose_base(wanted, kept_base(paths), _claims_of_others(paths), first_ephemeral_port(), is_free)
+        (paths.runtime / "base_port").write_text(str(base))
+    publish_bytes(paths.own / "ports.json", json.dumps({"base": base}).encode())
     return Ports(base)
 
 
-def kept_base(places: Places) -> int | None:
+def kept_base(paths: StackPaths) -> int | None:
     """The block that this state folder had last."""
-    path = places.own / "ports.json"
+    path = paths.own / "ports.json"
     return int(json.loads(path.read_text())["base"]) if path.is_file() else None
 
 
-def _claims_of_others(places: Places) -> frozenset[int]:
-    others = (p for p in places.runtime.parent.glob("*/base_port") if p.parent != places.runtime)
+def _claims_of_others(paths: StackPaths) -> frozenset[int]:
+    others = (p for p in paths.runtime.parent.glob("*/base_port") if p.parent != paths.runtime)
     return frozenset(_living_claims(others))
 
 

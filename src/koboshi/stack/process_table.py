@@ -13,7 +13,7 @@ from pathlib import Path
 
 from koboshi.errors import NotConfigured, Unavailable
 from koboshi.stack.part import StartHistory
-from koboshi.stack.places import Places
+from koboshi.stack.paths import StackPaths
 
 PROC = Path("/proc")
 TERM_LIMIT_S = 6.0
@@ -108,24 +108,24 @@ def _with_descendants(processes: Mapping[int, Process], members: set[int]) -> se
     return reached
 
 
-def recorded_supervisor(places: Places) -> tuple[int, int] | None:
+def recorded_supervisor(paths: StackPaths) -> tuple[int, int] | None:
     """The id and start time of the supervisor that was started last."""
-    path = places.own / "supervisor.start"
+    path = paths.own / "supervisor.start"
     if not path.is_file() or not path.read_text():
         return None
     pid, ticks = path.read_text().split()
     return int(pid), int(ticks)
 
 
-def find_leftovers(places: Places) -> set[int]:
+def find_leftovers(paths: StackPaths) -> set[int]:
     """The ids of every living process of this stack, known to a supervisor or not; never the caller's own line.
 
     The processes of the user to whom the folder belongs are found, too: root and every other user sees them.
     """
-    supervisor = recorded_supervisor(places)
-    recorded = [*([supervisor] if supervisor else []), *recorded_starts(places.own / "starts")]
-    owner = [places.own.stat().st_uid] if places.own.is_dir() else []
-    return ours(read_processes(), recorded, places.stack_id, _own_line(), owner)
+    supervisor = recorded_supervisor(paths)
+    recorded = [*([supervisor] if supervisor else []), *recorded_starts(paths.own / "starts")]
+    owner = [paths.own.stat().st_uid] if paths.own.is_dir() else []
+    return ours(read_processes(), recorded, paths.stack_id, _own_line(), owner)
 
 
 def recorded_starts(folder: Path) -> list[tuple[int, int]]:
@@ -141,17 +141,17 @@ def _own_line() -> frozenset[int]:
     return frozenset(pids)
 
 
-def clear_leftovers(places: Places) -> int:
+def clear_leftovers(paths: StackPaths) -> int:
     """End every process of this stack: first asked, then killed. Returns how many there were.
 
     Found anew before each round, because a process that is being ended may start others. Raises `Unavailable` when
     one does not go away, naming it: an orphan that goes on writing is worse than a stack that does not start.
     """
-    found = find_leftovers(places)
+    found = find_leftovers(paths)
     for number, limit_s in ((signal.SIGTERM, TERM_LIMIT_S), (signal.SIGKILL, KILL_LIMIT_S)):
         deadline = time.monotonic() + limit_s
         signalled: set[int] = set()
-        while (living := find_leftovers(places)) and time.monotonic() < deadline:
+        while (living := find_leftovers(paths)) and time.monotonic() < deadline:
             for pid in living - signalled:
                 send(pid, number)
                 send(pid, signal.SIGCONT)  # a stopped process could not end

@@ -10,11 +10,11 @@ from koboshi.errors import Unavailable
 from koboshi.probes.http_json import call
 from koboshi.settings import Settings
 from koboshi.stack.health import check_once, probes, waiting_ports
-from koboshi.stack.operate import known_parts
+from koboshi.stack.lifecycle import known_parts
 from koboshi.stack.part_state import HEALTHY, PartState, elsewhere, observe
 from koboshi.stack.parts import technologies
 from koboshi.stack.parts_table import external_groups
-from koboshi.stack.places import find_places
+from koboshi.stack.paths import find_paths
 from koboshi.stack.supervisor_control import process_infos
 
 LIMIT_S = 5.0
@@ -37,12 +37,12 @@ class SlotState:
 
 def status(settings: Settings, by_hand: Settings) -> list[PartState]:
     """The state of every part, each asked to do real work; also of those whose address was set by hand."""
-    places, external = find_places(settings.project, settings.state_dir), external_groups(by_hand)
-    infos = process_infos(places)
-    parts = known_parts(places) if infos else {}
+    paths, external = find_paths(settings.project, settings.state_dir), external_groups(by_hand)
+    infos = process_infos(paths)
+    parts = known_parts(paths) if infos else {}
     asked = probes(settings, parts.values(), external)
     healths = check_once(asked, waiting_ports(parts.values()))
-    return [*observe(places, parts, infos, healths), *elsewhere(by_hand, external, healths)]
+    return [*observe(paths, parts, infos, healths), *elsewhere(by_hand, external, healths)]
 
 
 def logins(settings: Settings) -> list[dict[str, str]]:
@@ -72,8 +72,8 @@ def slots(settings: Settings) -> list[SlotState]:
 
     Each replica is asked, or one through the gateway where the replicas are elsewhere; who is silent is left out.
     """
-    places = find_places(settings.project, settings.state_dir)
-    parts = known_parts(places).values() if process_infos(places) else ()
+    paths = find_paths(settings.project, settings.state_dir)
+    parts = known_parts(paths).values() if process_infos(paths) else ()
     addresses = [part.address for part in parts if part.group == SERVES]
     addresses = addresses or ([settings.gateway.url] if settings.gateway.url else [])
     with ThreadPoolExecutor(max(1, len(addresses))) as pool:

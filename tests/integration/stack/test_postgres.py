@@ -19,9 +19,9 @@ from koboshi.stack.health import part_probe
 from koboshi.stack.part import Part
 from koboshi.stack.parts.postgres import SERVER as PORT
 from koboshi.stack.parts.postgres import postgres_part
-from koboshi.stack.places import Places
+from koboshi.stack.paths import StackPaths
 from koboshi.stack.ports import Ports, is_free
-from koboshi.stack.site import Site, image_programs
+from koboshi.stack.topology import Topology, image_executables
 
 PASSWORD = "spoken-friend"  # noqa: S105
 SERVER = Settings(project=Path("/nowhere"))
@@ -35,7 +35,7 @@ def part(tool: Callable[[str], str], monkeypatch: pytest.MonkeyPatch) -> Iterato
     monkeypatch.setenv("PATH", f"{Path(tool('initdb')).parent}{os.pathsep}{os.environ['PATH']}")
     base = next(base for base in range(26_000, 32_000, 100) if is_free(base + PORT))
     secrets = {"postgres": PASSWORD}
-    made = postgres_part(Site(Places(folder, folder, folder), Ports(base), secrets, image_programs()))
+    made = postgres_part(Topology(StackPaths(folder, folder, folder), Ports(base), secrets, image_executables()))
     (made.folder / "data-unfinished").mkdir(parents=True)
     (made.folder / "data-unfinished" / "PG_VERSION").write_text("torn")
     for path in (folder, *folder.rglob("*")):

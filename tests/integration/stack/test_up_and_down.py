@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from koboshi.stack.operate import history
+from koboshi.stack.lifecycle import history
 from koboshi.stack.process_table import find_leftovers, read_process, recorded_supervisor
 from tests.support.running_stack import RunningStack, project_copy
 
@@ -54,17 +54,17 @@ def test_up_returns_when_every_part_has_done_real_work(stack: RunningStack) -> N
     assert all(part["pids"] and part["memory_mb"] for part in shown["parts"])
     assert next(login for login in shown["logins"] if login["what"] == "Airflow")["password"]
     loopback = {"0100007F", "00000000000000000000000001000000", "0000000000000000FFFF00000100007F"}
-    assert listening(find_leftovers(stack.places)) <= loopback
+    assert listening(find_leftovers(stack.paths)) <= loopback
 
 
 @pytest.mark.parametrize("part", ["kafka", "replica-2", "gateway"])
 def test_a_killed_part_comes_back_by_itself(stack: RunningStack, part: str) -> None:
     """`koboshi kill` says which process it was; another one does the work afterwards."""
-    before = history(stack.places, part).starts()[-1]
+    before = history(stack.paths, part).starts()[-1]
     said = stack.run("kill", part).stdout
     assert f"SIGKILL was sent to {part}, process {before.pid}" in said
-    until(lambda: history(stack.places, part).starts()[-1] != before and parts(stack)[part]["state"] == "healthy")
-    assert read_process(before.pid) is None or history(stack.places, part).starts()[-1].pid != before.pid
+    until(lambda: history(stack.paths, part).starts()[-1] != before and parts(stack)[part]["state"] == "healthy")
+    assert read_process(before.pid) is None or history(stack.paths, part).starts()[-1].pid != before.pid
 
 
 def test_a_supervisor_that_was_killed_leaves_no_second_copy_to_the_next_up() -> None:
@@ -74,13 +74,13 @@ def test_a_supervisor_that_was_killed_leaves_no_second_copy_to_the_next_up() -> 
     """
     with project_copy() as other:
         other.up("mlflow", "kafka", "gateway")
-        supervisor = recorded_supervisor(other.places)
-        first = find_leftovers(other.places)
+        supervisor = recorded_supervisor(other.paths)
+        first = find_leftovers(other.paths)
         assert supervisor is not None
-        os.kill(history(other.places, "kafka").starts()[-1].pid, signal.SIGSTOP)
+        os.kill(history(other.paths, "kafka").starts()[-1].pid, signal.SIGSTOP)
         os.kill(supervisor[0], signal.SIGKILL)
         other.up("gateway")
-        assert find_leftovers(other.places).isdisjoint(first)
+        assert find_leftovers(other.paths).isdisjoint(first)
         assert {name: part["state"] for name, part in parts(other).items()} == {"gateway": "healthy"}
         (other.project / "koboshi.toml").write_bytes(b"[commands\n\0\xff")
         assert "koboshi.toml cannot be read" in other.run("status", check=False).stderr
@@ -96,7 +96,7 @@ def test_what_runs_elsewhere_is_not_started_and_its_health_is_shown(stack: Runni
         assert [(part["name"], part["state"]) for part in shown] == [("kafka", "healthy")]
         said = other.run("up", "kafka", **setting).stdout
         assert "elsewhere: a record produced and read" in said
-        assert find_leftovers(other.places) == set()
+        assert find_leftovers(other.paths) == set()
 
 
 def test_a_part_that_does_not_exist_is_one_sentence(stack_project: RunningStack) -> None:

@@ -95,7 +95,7 @@ def test_the_head_is_killed(stack_of: Callable[..., RunningStack], tmp_path: Pat
     spec = chain_spec(tmp_path, steps=UNITS, rounds=4 * ROUNDS, project=stack.project)
     with submitters(stack, spec, 2) as started:
         wait_for_commits(spec, 3)
-        head = find_victim("ray-head", stack.settings, stack.places)  # with the job's driver, which is its child
+        head = find_victim("ray-head", stack.settings, stack.paths)  # with the job's driver, which is its child
         assert head.pids[0] in strike(head, signal.SIGKILL)  # at once: a command would take as long as the rest
         assert_one_training(spec, started)
     stack.up("ray")

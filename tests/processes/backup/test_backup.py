@@ -23,7 +23,7 @@ from koboshi.ingest.audit import audit_topic
 from koboshi.ledger import Ledger, leases, spans
 from koboshi.refs import SpanRange
 from koboshi.settings import Settings
-from koboshi.stack.places import find_places, prepare_places
+from koboshi.stack.paths import find_paths, prepare_paths
 from koboshi.stack.process_table import TAG
 from tests.support.backed_up import backup_of, empty_project, everything, filled_project, lander, stream
 from tests.support.memory_stream import MemoryBroker
@@ -63,7 +63,7 @@ def test_everything_comes_back(filled: Settings, made: Path, empty: Settings) ->
     names = {path.relative_to(empty.state_dir).as_posix() for path in empty.state_dir.rglob("*") if path.is_file()}
     assert not names & {"kafka/.lock", "spans/t/0/.part-dead", "logs/kafka.log", "stack/secrets.json"}
     assert not empty.state_dir.joinpath("airflow").exists()
-    assert not find_places(empty.project, empty.state_dir).restoring.exists()
+    assert not find_paths(empty.project, empty.state_dir).restoring.exists()
 
 
 def test_landing_goes_on_and_who_held_a_lease_before_is_fenced(filled: Settings, made: Path, empty: Settings) -> None:
@@ -264,9 +264,9 @@ class TestInterrupted:
                 if stop_at < moves:
                     with pytest.raises(KeyboardInterrupt):
                         restore(settings, made, Watch())
-                    places = find_places(settings.project, settings.state_dir)
+                    paths = find_paths(settings.project, settings.state_dir)
                     with pytest.raises(NotConfigured, match="a restore was interrupted here"):
-                        prepare_places(places)
+                        prepare_paths(paths)
                     assert not Path(settings.ledger_url.removeprefix("sqlite:///")).exists()
             said: list[str] = []
             restore(settings, made, Watch(say=said.append))
@@ -310,7 +310,7 @@ class TestWhileThingsGoOn:
     @pytest.fixture
     def stack(self, filled: Settings):  # type: ignore[no-untyped-def]
         """A process of the project's stack."""
-        tag = {TAG: find_places(filled.project, filled.state_dir).stack_id}
+        tag = {TAG: find_paths(filled.project, filled.state_dir).stack_id}
         process = subprocess.Popen(["sleep", "60"], env={**os.environ, **tag})
         yield process
         process.kill()

@@ -20,7 +20,7 @@ from koboshi.files import publish_bytes
 from koboshi.ingest.stray_files import open_ledger
 from koboshi.ledger import Ledger, spans
 from koboshi.settings import load_settings
-from koboshi.stack.places import find_places
+from koboshi.stack.paths import find_paths
 from koboshi.stack.process_table import TAG, find_leftovers, start_ticks
 from tests.support.other_user import OTHER, as_other_user, open_folder
 
@@ -119,8 +119,8 @@ for work in (lambda: publish_bytes(Path("a"), b""), lambda: Ledger("sqlite:///{p
 @pytest.fixture
 def running(project: Path) -> Iterator[int]:
     """A part of a stack that the other user has started in a project of theirs, as the launcher records it."""
-    places = find_places(project, project / ".koboshi")
-    starts = places.own / "starts"
+    paths = find_paths(project, project / ".koboshi")
+    starts = paths.own / "starts"
     starts.mkdir(parents=True)
     environment = {**os.environ, TAG: "unseen"}
     with subprocess.Popen(["sleep", "60"], user=OTHER, env=environment, start_new_session=True) as process:
@@ -134,7 +134,7 @@ def running(project: Path) -> Iterator[int]:
 
 def test_root_sees_the_stack_of_another_user(project: Path, running: int) -> None:
     """So a backup beside a broker that runs is refused, also to root."""
-    assert find_leftovers(find_places(project, project / ".koboshi")) == {running}
+    assert find_leftovers(find_paths(project, project / ".koboshi")) == {running}
     (project / ".koboshi" / "kafka").mkdir()
     with pytest.raises(Conflict, match="the stack is up, and Kafka's log can be copied only at rest"):
         back_up(load_settings(project), project / "backup", with_kafka=True, watch=Watch())
@@ -143,5 +143,5 @@ def test_root_sees_the_stack_of_another_user(project: Path, running: int) -> Non
 
 
 def test_another_user_sees_it_too(project: Path, running: int) -> None:
-    places = find_places(project, project / ".koboshi")
-    assert as_other_user(lambda: sorted(find_leftovers(places))) == [running]
+    paths = find_paths(project, project / ".koboshi")
+    assert as_other_user(lambda: sorted(find_leftovers(paths))) == [running]

@@ -38,7 +38,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     for name in ("KOBOSHI_PROJECT", "KOBOSHI_STATE_DIR"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(sys, "path", list(sys.path))
-    monkeypatch.setattr("koboshi.stack.places.runtime_root", lambda: tmp_path / "runtime")
+    monkeypatch.setattr("koboshi.stack.paths.runtime_root", lambda: tmp_path / "runtime")
     (tmp_path / "koboshi.toml").write_text("")
     monkeypatch.chdir(tmp_path)
     yield tmp_path

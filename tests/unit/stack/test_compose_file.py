@@ -14,27 +14,27 @@ from koboshi.stack.compose_file import ENDED_WELL, FILE, HEALTHY, render
 from koboshi.stack.part import Part
 from koboshi.stack.parts import secrets, variables
 from koboshi.stack.parts_table import parts_of, usual_groups
-from koboshi.stack.places import Places
+from koboshi.stack.paths import StackPaths
 from koboshi.stack.ports import Ports
-from koboshi.stack.site import Site, container_site, ensure_secrets, own_programs
+from koboshi.stack.topology import Topology, container_topology, ensure_secrets, own_executables
 
 REPOSITORY = Path(__file__).parents[3]
 COMMITTED = yaml.safe_load((REPOSITORY / FILE).read_text())
 SERVICES: dict[str, dict[str, Any]] = COMMITTED["services"]
-PARTS = parts_of(container_site(), usual_groups())
+PARTS = parts_of(container_topology(), usual_groups())
 LASTING = {name: service for name, service in SERVICES.items() if "restart" in service}
 
 
 @pytest.fixture
 def local(tmp_path: Path) -> dict[str, Part]:
     """The table of `koboshi up`."""
-    places = Places(tmp_path, tmp_path / ".koboshi", Path("/tmp/k/x"))
-    return parts_of(Site(places, Ports(24_000), ensure_secrets(places), own_programs()), usual_groups())
+    paths = StackPaths(tmp_path, tmp_path / ".koboshi", Path("/tmp/k/x"))
+    return parts_of(Topology(paths, Ports(24_000), ensure_secrets(paths), own_executables()), usual_groups())
 
 
 def test_the_committed_file_is_what_the_table_says() -> None:
     """Whoever changes the table runs `koboshi compose render`, whoever changes the file is told here where to do it."""
-    assert (REPOSITORY / FILE).read_text() == render(container_site())
+    assert (REPOSITORY / FILE).read_text() == render(container_topology())
 
 
 def test_every_variable_of_ours_in_it_is_a_setting_or_one_that_is_known_to_be_none() -> None:

@@ -8,8 +8,8 @@ from koboshi.stack.compose_prepare import bring_project, ensure_env_file, variab
 from koboshi.stack.parts import secrets
 from koboshi.stack.parts.airflow import PASSWORD
 from koboshi.stack.parts.ray import TOKEN
-from koboshi.stack.places import Places
-from koboshi.stack.site import Site, container_site
+from koboshi.stack.paths import StackPaths
+from koboshi.stack.topology import Topology, container_topology
 
 
 def test_secrets_are_made_once_and_for_their_owner_only(tmp_path: Path) -> None:
@@ -62,9 +62,9 @@ def write(folder: Path, files: dict[str, str]) -> None:
 
 def test_a_changed_password_reaches_the_file_that_airflow_reads(tmp_path: Path) -> None:
     """Whoever changes .env and starts again can log in with it; the files are their owner's only."""
-    site = container_site()
-    here = Site(Places(tmp_path, tmp_path, tmp_path), site.ports, {}, site.programs)
+    topology = container_topology()
+    here = Topology(StackPaths(tmp_path, tmp_path, tmp_path), topology.ports, {}, topology.executables)
     for password in ("first", "first", "second"):
         write_secrets(here, {PASSWORD.variable: password, TOKEN.variable: "t"})
-    assert json.loads((here.places.own / PASSWORD.file).read_text()) == {"admin": "second"}
-    assert stat.S_IMODE((here.places.own / TOKEN.file).stat().st_mode) == 0o600
+    assert json.loads((here.paths.own / PASSWORD.file).read_text()) == {"admin": "second"}
+    assert stat.S_IMODE((here.paths.own / TOKEN.file).stat().st_mode) == 0o600

@@ -15,7 +15,7 @@ from koboshi.settings import Settings
 from koboshi.stack import container_health
 from koboshi.stack.health import part_probe
 from koboshi.stack.parts_table import parts_of, usual_groups
-from koboshi.stack.site import container_site
+from koboshi.stack.topology import container_topology
 
 
 def test_a_success_counts_until_it_is_old(tmp_path: Path) -> None:
@@ -43,7 +43,7 @@ def test_a_failure_says_why_and_leaves_no_mark(
 def test_every_part_has_a_probe_of_its_own() -> None:
     """None is healthy where nothing runs, and each says what did not answer."""
     settings = Settings.model_validate({"project": Path("/nowhere"), **NOBODY})
-    parts = parts_of(container_site(), usual_groups())
+    parts = parts_of(container_topology(), usual_groups())
     for name in ("airflow-api-server", "airflow-scheduler", "ray-head", "mlflow", "gateway", "replica-2", "postgres"):
         health = part_probe(settings, parts[name])()
         assert not health.ok

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from koboshi.stack.operate import TAIL_BYTES, last_lines, new_lines
+from koboshi.stack.lifecycle import TAIL_BYTES, last_lines, new_lines
 
 
 def test_a_line_that_is_written_while_the_last_ones_are_shown_is_shown_next(tmp_path: Path) -> None:

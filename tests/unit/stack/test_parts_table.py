@@ -13,9 +13,9 @@ from koboshi.stack.parts import technologies
 from koboshi.stack.parts.kafka import broker_properties, cluster_id, detour
 from koboshi.stack.parts.ray import TOKEN, WORKER_OFFSETS
 from koboshi.stack.parts_table import chosen_groups, endpoints, external_groups, groups, parts_of, usual_groups
-from koboshi.stack.places import Places
+from koboshi.stack.paths import StackPaths
 from koboshi.stack.ports import USED_OFFSETS, Ports
-from koboshi.stack.site import Site, ensure_secrets, own_programs
+from koboshi.stack.topology import Topology, ensure_secrets, own_executables
 
 
 def settings(project: Path, text: str = "") -> Settings:
@@ -25,24 +25,24 @@ def settings(project: Path, text: str = "") -> Settings:
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Site:
+def topology(tmp_path: Path) -> Topology:
     loaded = settings(tmp_path / "project")
-    places = Places(tmp_path / "project", loaded.state_dir, Path("/tmp/k/x"))
-    return Site(places, Ports(24_000), ensure_secrets(places), own_programs())
+    paths = StackPaths(tmp_path / "project", loaded.state_dir, Path("/tmp/k/x"))
+    return Topology(paths, Ports(24_000), ensure_secrets(paths), own_executables())
 
 
-def test_no_two_parts_have_a_port_in_common_and_all_are_of_the_block(site: Site) -> None:
+def test_no_two_parts_have_a_port_in_common_and_all_are_of_the_block(topology: Topology) -> None:
     """Ray's workers included."""
-    ports = [port for part in parts_of(site, groups()).values() for port in part.ports]
-    ports += detour(site.ports)
+    ports = [port for part in parts_of(topology, groups()).values() for port in part.ports]
+    ports += detour(topology.ports)
     workers = [24_000 + i for low, high in WORKER_OFFSETS.values() for i in range(low, high + 1)]
     assert len(set(ports + workers)) == len(ports + workers)
     assert all(24_000 <= port < 24_000 + USED_OFFSETS for port in ports + workers)
 
 
-def test_no_part_listens_beyond_this_machine(site: Site) -> None:
+def test_no_part_listens_beyond_this_machine(topology: Topology) -> None:
     """No address of all interfaces anywhere in commands and settings."""
-    for part in parts_of(site, groups()).values():
+    for part in parts_of(topology, groups()).values():
         assert "0.0.0.0" not in " ".join([*part.argv, *part.environment.values()])  # noqa: S104
     properties = broker_properties(Path("/d"), Ports(24_000))
     listeners = [line for line in properties.splitlines() if "listeners" in line and "://" in line]
@@ -54,21 +54,21 @@ def test_no_part_listens_beyond_this_machine(site: Site) -> None:
     )
 
 
-def test_the_launcher_reads_the_part_that_was_written(site: Site) -> None:
+def test_the_launcher_reads_the_part_that_was_written(topology: Topology) -> None:
     """The table goes through JSON."""
-    for part in parts_of(site, groups()).values():
+    for part in parts_of(topology, groups()).values():
         assert from_json(json.loads(json.dumps(to_json(part)))) == part
 
 
-def test_endpoints_are_what_settings_read(site: Site) -> None:
+def test_endpoints_are_what_settings_read(topology: Topology) -> None:
     """Whoever loads settings finds the running stack; only the started groups are in it."""
-    site.places.state_dir.mkdir(parents=True, exist_ok=True)
-    site.places.endpoints.write_text(json.dumps(endpoints(site, usual_groups())))
-    loaded = load_settings(site.places.project)
+    topology.paths.state_dir.mkdir(parents=True, exist_ok=True)
+    topology.paths.endpoints.write_text(json.dumps(endpoints(topology, usual_groups())))
+    loaded = load_settings(topology.paths.project)
     assert loaded.kafka.bootstrap_servers == "127.0.0.1:24000"
-    assert loaded.ray.token_path == site.places.own / TOKEN.file
+    assert loaded.ray.token_path == topology.paths.own / TOKEN.file
     assert loaded.gateway.url == "http://127.0.0.1:24004"
-    assert endpoints(site, ["mlflow"]) == {"mlflow": {"tracking_uri": "http://127.0.0.1:24003"}}
+    assert endpoints(topology, ["mlflow"]) == {"mlflow": {"tracking_uri": "http://127.0.0.1:24003"}}
 
 
 def test_a_part_whose_address_is_set_is_not_started(tmp_path: Path) -> None:
@@ -85,26 +85,26 @@ def test_an_unknown_part_is_named_with_those_that_there_are(tmp_path: Path) -> N
     assert chosen_groups(["mlflow", "kafka"], settings(tmp_path)) == ("kafka", "mlflow")
 
 
-def test_secrets_are_made_once_and_readable_by_their_owner_only(site: Site) -> None:
+def test_secrets_are_made_once_and_readable_by_their_owner_only(topology: Topology) -> None:
     """A second `up` does not log anybody out."""
-    assert ensure_secrets(site.places) == site.secrets
+    assert ensure_secrets(topology.paths) == topology.secrets
     for name in ("ray-token", "airflow-passwords.json", "secrets.json"):
-        path = site.places.own / name
+        path = topology.paths.own / name
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert json.loads((site.places.own / "airflow-passwords.json").read_text())["admin"]
-    assert set(json.loads((site.places.own / "secrets.json").read_text())) == {"jwt", "session", "fernet"}
+    assert json.loads((topology.paths.own / "airflow-passwords.json").read_text())["admin"]
+    assert set(json.loads((topology.paths.own / "secrets.json").read_text())) == {"jwt", "session", "fernet"}
 
 
-def test_the_cluster_id_is_kafkas_shape_and_stays(site: Site) -> None:
+def test_the_cluster_id_is_kafkas_shape_and_stays(topology: Topology) -> None:
     """22 characters of base64; a half-formatted storage is formatted again with the same one."""
-    assert cluster_id(site.places) == cluster_id(site.places)
-    assert len(cluster_id(site.places)) == 22
+    assert cluster_id(topology.paths) == cluster_id(topology.paths)
+    assert len(cluster_id(topology.paths)) == 22
 
 
-def test_clients_of_the_brokers_second_listener_are_sent_round(site: Site) -> None:
+def test_clients_of_the_brokers_second_listener_are_sent_round(topology: Topology) -> None:
     """Where a proxy can stand between: whoever is told of the broker there is told of the proxy's port."""
-    start, end = detour(site.ports)
-    lines = broker_properties(site.places.state_dir, site.ports).splitlines()
+    start, end = detour(topology.ports)
+    lines = broker_properties(topology.paths.state_dir, topology.ports).splitlines()
     values = dict(line.split("=", 1) for line in lines)
     assert f"DETOUR://127.0.0.1:{end}" in values["listeners"].split(",")
     assert f"DETOUR://127.0.0.1:{start}" in values["advertised.listeners"].split(",")
@@ -121,10 +121,10 @@ def test_every_part_is_described_in_one_place() -> None:
     assert usual_groups() == ("kafka", "ray", "airflow", "mlflow", "replicas", "gateway")
 
 
-def test_a_secret_of_a_part_that_is_new_is_made_beside_those_that_are_kept(site: Site) -> None:
+def test_a_secret_of_a_part_that_is_new_is_made_beside_those_that_are_kept(topology: Topology) -> None:
     """A state folder of an earlier version goes on, and nobody is logged out."""
-    path = site.places.own / "secrets.json"
+    path = topology.paths.own / "secrets.json"
     kept = json.loads(path.read_text())
     path.write_text(json.dumps({"jwt": kept["jwt"]}))
-    assert ensure_secrets(site.places)["jwt"] == kept["jwt"]
+    assert ensure_secrets(topology.paths)["jwt"] == kept["jwt"]
     assert set(json.loads(path.read_text())) == set(kept)

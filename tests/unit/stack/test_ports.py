@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from koboshi.errors import NotConfigured
-from koboshi.stack.places import Places
+from koboshi.stack.paths import StackPaths
 from koboshi.stack.ports import BLOCK, USED_OFFSETS, Ports, choose_base, claim_block, is_free, kept_base
 
 
@@ -52,11 +52,11 @@ def test_an_offset_outside_of_the_block_is_a_mistake() -> None:
 
 def test_two_stacks_claim_two_blocks_and_a_removed_clone_claims_none(tmp_path: Path) -> None:
     """Claims are seen by others before anything listens."""
-    first, second, third = (Places(tmp_path, tmp_path / name, tmp_path / "run" / name) for name in "abc")
-    for places in (first, second, third):
-        places.own.mkdir(parents=True)
-        places.runtime.mkdir(parents=True)
-        (places.runtime / "state_dir").write_text(str(places.state_dir))
+    first, second, third = (StackPaths(tmp_path, tmp_path / name, tmp_path / "run" / name) for name in "abc")
+    for paths in (first, second, third):
+        paths.own.mkdir(parents=True)
+        paths.runtime.mkdir(parents=True)
+        (paths.runtime / "state_dir").write_text(str(paths.state_dir))
     base = claim_block(first, 20_000).base
     assert claim_block(second, base).base >= base + BLOCK
     assert kept_base(first) == base

@@ -18,17 +18,17 @@ from koboshi.stack.parts import schema_registry, technologies
 from koboshi.stack.parts.jars import Jars
 from koboshi.stack.parts.schema_registry import JARS, NAME, SCHEMA, SchemaRegistry, probe_registry, registry_part
 from koboshi.stack.parts_table import chosen_groups, endpoints, external_groups, usual_groups
-from koboshi.stack.places import Places
+from koboshi.stack.paths import StackPaths
 from koboshi.stack.ports import Ports
-from koboshi.stack.site import Site, container_site, ensure_secrets, own_programs
+from koboshi.stack.topology import Topology, container_topology, ensure_secrets, own_executables
 
 URL = "http://127.0.0.1:24092/apis/ccompat/v7"
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Site:
-    places = Places(tmp_path, tmp_path / ".koboshi", Path("/tmp/k/x"))
-    return Site(places, Ports(24_000), ensure_secrets(places), own_programs())
+def topology(tmp_path: Path) -> Topology:
+    paths = StackPaths(tmp_path, tmp_path / ".koboshi", Path("/tmp/k/x"))
+    return Topology(paths, Ports(24_000), ensure_secrets(paths), own_executables())
 
 
 def project(folder: Path, text: str = "") -> Path:
@@ -67,23 +67,23 @@ def test_what_nothing_reads_is_refused_as_anywhere(tmp_path: Path, text: str, sa
     assert str(raised.value).startswith(said)
 
 
-def test_whoever_loads_settings_finds_the_running_one(site: Site) -> None:
-    assert endpoints(site, [NAME]) == {"schema_registry": {"url": URL}}
-    site.places.endpoints.write_text(json.dumps(endpoints(site, [NAME])))
-    assert load_settings(project(site.places.project)).of(SchemaRegistry).url == URL
+def test_whoever_loads_settings_finds_the_running_one(topology: Topology) -> None:
+    assert endpoints(topology, [NAME]) == {"schema_registry": {"url": URL}}
+    topology.paths.endpoints.write_text(json.dumps(endpoints(topology, [NAME])))
+    assert load_settings(project(topology.paths.project)).of(SchemaRegistry).url == URL
 
 
-def test_nothing_of_it_listens_beyond_this_machine(site: Site) -> None:
+def test_nothing_of_it_listens_beyond_this_machine(topology: Topology) -> None:
     """Its management, too, which takes all addresses where it is not told otherwise."""
-    words = registry_part(site).argv
+    words = registry_part(topology).argv
     assert "-Dquarkus.http.host=127.0.0.1" in words
     assert "-Dquarkus.management.host=127.0.0.1" in words
 
 
 def test_in_containers_it_is_a_service_when_it_is_named() -> None:
     """Its archive is fetched by a service that ends, its schemas are in the project's volume."""
-    assert NAME not in yaml.safe_load(render(container_site()))["services"]
-    services = yaml.safe_load(render(container_site(), (*usual_groups(), NAME)))["services"]
+    assert NAME not in yaml.safe_load(render(container_topology()))["services"]
+    services = yaml.safe_load(render(container_topology(), (*usual_groups(), NAME)))["services"]
     assert services[NAME]["depends_on"][f"{NAME}-init"] == {"condition": "service_completed_successfully"}
     assert services[NAME]["volumes"] == ["project:/project"]
     assert "-Dquarkus.http.host=0.0.0.0" in services[NAME]["command"]

@@ -9,16 +9,16 @@ import pytest
 
 from koboshi.proxies import NAMES
 from koboshi.stack import supervisor_control
-from koboshi.stack.places import Places
+from koboshi.stack.paths import StackPaths
 from koboshi.stack.process_table import TAG, start_ticks
 from koboshi.stack.supervisor_control import configuration, environment_of_parts
 
-PLACES = Places(Path("/p 100%"), Path("/p 100%/.koboshi"), Path("/tmp/koboshi-0/0a1b2c3d"))
+PATHS = StackPaths(Path("/p 100%"), Path("/p 100%/.koboshi"), Path("/tmp/koboshi-0/0a1b2c3d"))
 
 
 def test_each_part_is_started_again_at_once_and_stopped_with_its_group() -> None:
     """The launcher, not the supervisor, decides about pauses; a percent sign in a path is no expansion."""
-    text = configuration(PLACES, ["kafka", "mlflow"])
+    text = configuration(PATHS, ["kafka", "mlflow"])
     assert text.count("[program:") == text.count("killasgroup=true") == text.count("startsecs=0") == 2
     assert '"/p 100%%/.koboshi/stack"' in text
 
@@ -26,7 +26,7 @@ def test_each_part_is_started_again_at_once_and_stopped_with_its_group() -> None
 def test_parts_get_no_settings_of_the_callers_shell_but_those_of_koboshi() -> None:
     """An AIRFLOW__ or RAY_ variable would set up the stack behind its back; KOBOSHI_… says where external parts are."""
     shell = {"RAY_ADDRESS": "x", "AIRFLOW__CORE__X": "y", "PYTHONDONTWRITEBYTECODE": "1", "KOBOSHI_KAFKA__X": "z"}
-    parts = environment_of_parts(shell, PLACES)
+    parts = environment_of_parts(shell, PATHS)
     assert {name: value for name, value in parts.items() if name not in NAMES} == {
         "KOBOSHI_KAFKA__X": "z",
         TAG: "0a1b2c3d",
@@ -36,7 +36,7 @@ def test_parts_get_no_settings_of_the_callers_shell_but_those_of_koboshi() -> No
 def test_parts_ask_each_other_directly_and_others_through_the_callers_proxy() -> None:
     """Airflow's tasks, Ray's jobs and MLflow's server inherit that; the user's own exceptions stay."""
     shell = {"http_proxy": "http://proxy:3128", "NO_PROXY": "corp.example"}
-    parts = environment_of_parts(shell, PLACES)
+    parts = environment_of_parts(shell, PATHS)
     assert parts["http_proxy"] == "http://proxy:3128"
     assert {parts[name] for name in NAMES} == {"corp.example,127.0.0.1,localhost,::1"}
 
@@ -48,8 +48,8 @@ def test_a_supervisor_that_is_about_to_end_does_not_answer(tmp_path: Path, monke
         def getPID(self) -> int:  # noqa: N802 (as the supervisor calls it)
             raise Fault(6, "SHUTDOWN_STATE")
 
-    pid, places = os.getpid(), Places(tmp_path, tmp_path, tmp_path)
-    places.own.mkdir(parents=True, exist_ok=True)
-    (places.own / "supervisor.start").write_text(f"{pid} {start_ticks(pid)}")
-    monkeypatch.setattr(supervisor_control, "connected", lambda _places: contextlib.nullcontext(Ending()))
-    assert not supervisor_control.answers(places)
+    pid, paths = os.getpid(), StackPaths(tmp_path, tmp_path, tmp_path)
+    paths.own.mkdir(parents=True, exist_ok=True)
+    (paths.own / "supervisor.start").write_text(f"{pid} {start_ticks(pid)}")
+    monkeypatch.setattr(supervisor_control, "connected", lambda _paths: contextlib.nullcontext(Ending()))
+    assert not supervisor_control.answers(paths)

@@ -10,9 +10,9 @@ from koboshi.drills.kit.landed import kafka_works, landed_equals_the_broker
 from koboshi.drills.kit.tcp_proxy import TcpProxy
 from koboshi.errors import Unavailable
 from koboshi.settings import Settings
-from koboshi.stack.operate import known_parts
+from koboshi.stack.lifecycle import known_parts
 from koboshi.stack.parts.kafka import detour
-from koboshi.stack.places import find_places
+from koboshi.stack.paths import find_paths
 from koboshi.stack.ports import Ports, kept_base
 
 PATIENCE_S = 4.0
@@ -37,9 +37,9 @@ class Detour:
 
     def open(self) -> str:
         """Put the proxy between; where it listens."""
-        places = find_places(self._settings.project, self._settings.state_dir)
-        base = kept_base(places)
-        if base is None or "kafka" not in known_parts(places):
+        paths = find_paths(self._settings.project, self._settings.state_dir)
+        base = kept_base(paths)
+        if base is None or "kafka" not in known_parts(paths):
             raise Unavailable("Kafka is not a part of this stack, so that nothing can be put before it.")
         start, end = detour(Ports(base))
         self._proxy = TcpProxy("127.0.0.1", end, start)

@@ -9,9 +9,9 @@ from koboshi.drills.kit.faults import kill
 from koboshi.errors import KoboshiError, Unavailable
 from koboshi.settings import Settings
 from koboshi.stack.kill import find_victim
-from koboshi.stack.operate import known_parts
+from koboshi.stack.lifecycle import known_parts
 from koboshi.stack.part_state import wait_until_healthy
-from koboshi.stack.places import Places, find_places
+from koboshi.stack.paths import StackPaths, find_paths
 from koboshi.stack.supervisor_control import add_and_start, connected, process_infos
 
 HELD_WITHIN_S = 60.0
@@ -32,35 +32,35 @@ def hold_down(settings: Settings, part: str) -> None:
     It is asked again until it says so: right after a death it is between seeing that and starting the part anew, and
     refuses to stop what does not run.
     """
-    places, deadline = _places(settings), time.monotonic() + HELD_WITHIN_S
-    while process_infos(places)[part]["statename"] != "STOPPED":
+    paths, deadline = _paths(settings), time.monotonic() + HELD_WITHIN_S
+    while process_infos(paths)[part]["statename"] != "STOPPED":
         if time.monotonic() > deadline:
             raise Unavailable(f"the supervisor does not leave {part} off: look at `koboshi status`.")
-        with connected(places) as supervisor, suppress(Fault):
+        with connected(paths) as supervisor, suppress(Fault):
             supervisor.stopProcess(part)
 
 
 def let_up(settings: Settings, part: str) -> None:
     """Start a part again that was held down; one that runs goes on."""
-    add_and_start(_places(settings), [part])
+    add_and_start(_paths(settings), [part])
 
 
 def processes_of(settings: Settings, part: str) -> tuple[int, ...]:
     """The processes of a part that live now, its own first; raises as `kill_part`."""
-    return find_victim(part, settings, _places(settings)).pids
+    return find_victim(part, settings, _paths(settings)).pids
 
 
 def is_ours(settings: Settings, *parts: str) -> bool:
     """Whether these parts run in this project's own stack: what runs elsewhere is not struck."""
-    return set(parts) <= set(known_parts(_places(settings)))
+    return set(parts) <= set(known_parts(_paths(settings)))
 
 
 def why_not_healthy(settings: Settings, group: str, within_s: float) -> str | None:
     """None as soon as every part of a group has done real work; else what is missing after `within_s`."""
-    places = _places(settings)
-    parts = {name: part for name, part in known_parts(places).items() if part.group == group}
+    paths = _paths(settings)
+    parts = {name: part for name, part in known_parts(paths).items() if part.group == group}
     try:
-        wait_until_healthy(places, parts, frozenset(), lambda _: None, within_s)
+        wait_until_healthy(paths, parts, frozenset(), lambda _: None, within_s)
     except KoboshiError as error:
         return str(error)
     return None
@@ -72,5 +72,5 @@ def and_healthy(ended: Finding, settings: Settings, group: str, within_s: float,
     return Finding(ended.check, ended.holds and missing is None, f"{ended.said}; {missing or well}")
 
 
-def _places(settings: Settings) -> Places:
-    return find_places(settings.project, settings.state_dir)
+def _paths(settings: Settings) -> StackPaths:
+    return find_paths(settings.project, settings.state_dir)

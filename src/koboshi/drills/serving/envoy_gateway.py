@@ -12,8 +12,8 @@ from koboshi.errors import Unavailable
 from koboshi.gateways.envoy import ENVOY
 from koboshi.gateways.gateway import Front, ReplicaSeen
 from koboshi.settings import Settings, required
-from koboshi.stack.operate import known_parts
-from koboshi.stack.places import find_places
+from koboshi.stack.lifecycle import known_parts
+from koboshi.stack.paths import find_paths
 
 Render = Callable[[Front], str]
 LOOK_S = 0.1
@@ -44,7 +44,7 @@ MakeGateway = Callable[[Settings, Path, Mapping[str, int]], Gateway]
 
 def stack_gateway(settings: Settings, _folder: Path, _replicas: Mapping[str, int]) -> Gateway:
     """The one that the stack runs, which has its replicas already."""
-    parts = known_parts(find_places(settings.project, settings.state_dir))
+    parts = known_parts(find_paths(settings.project, settings.state_dir))
     if "gateway" not in parts:
         raise Unavailable("the stack has no gateway of its own: start it with `koboshi up`.")
     _listen, admin = parts["gateway"].ports

@@ -11,8 +11,8 @@ from koboshi.drills.serving.envoy_gateway import Gateway, MakeGateway, stack_gat
 from koboshi.errors import BadInput, Unavailable
 from koboshi.probes.http_json import call
 from koboshi.settings import Settings, required
-from koboshi.stack.operate import known_parts
-from koboshi.stack.places import find_places
+from koboshi.stack.lifecycle import known_parts
+from koboshi.stack.paths import find_paths
 
 if TYPE_CHECKING:
     from koboshi.registry.mlflow_registry import MlflowRegistry
@@ -59,7 +59,7 @@ class LoadEnvironment:
     @property
     def replicas(self) -> dict[str, int]:
         """The ports of the stack's replicas, by name."""
-        parts = known_parts(find_places(self.settings.project, self.settings.state_dir)).values()
+        parts = known_parts(find_paths(self.settings.project, self.settings.state_dir)).values()
         return {part.name: part.ports[0] for part in parts if part.group == "replicas"}
 
     def registry(self) -> "MlflowRegistry":

@@ -14,9 +14,9 @@ from pathlib import Path
 from koboshi.drills.kit.own_run import OwnProcess
 from koboshi.errors import Unavailable
 from koboshi.settings import Settings
-from koboshi.stack.operate import known_parts
+from koboshi.stack.lifecycle import known_parts
 from koboshi.stack.parts.ray import NODE_PORTS, NODES, OBJECT_STORE_BYTES, START
-from koboshi.stack.places import find_places
+from koboshi.stack.paths import find_paths
 from koboshi.stack.ports import choose_base, first_ephemeral_port, is_free
 from koboshi.stack.process_table import ours, read_processes, start_ticks
 
@@ -30,7 +30,7 @@ class OwnRayNode:
 
     def __init__(self, settings: Settings, folder: Path, name: str, address: str) -> None:
         """Nothing runs yet."""
-        parts = known_parts(find_places(settings.project, settings.state_dir))
+        parts = known_parts(find_paths(settings.project, settings.state_dir))
         if NODES[0] not in parts:
             raise Unavailable("Ray is not a part of this stack: start it with `koboshi up ray`.")
         base = choose_base(settings.stack.base_port, None, frozenset(), first_ephemeral_port(), is_free)

@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from koboshi.settings import Settings
     from koboshi.stack.part import Part
     from koboshi.stack.parts.jars import Jars
-    from koboshi.stack.site import Site
+    from koboshi.stack.topology import Topology
 
 FRESH_S = 45.0
 
 
-def _nothing(_site: "Site") -> None:
+def _nothing(_topology: "Topology") -> None:
     """No files are needed."""
 
 
@@ -55,11 +55,11 @@ class Container:
 class Secret:
     """A password, key or token. It is made once for a state folder, and once for the containers.
 
-    `name`: its key in `Site.secrets`.
+    `name`: its key in `Topology.secrets`.
     `variable`: its name in `.env` and docker-compose.yml.
     `make`: returns a new one.
     `file`: clients read the secret from this file in the folder of the stack's own records; `text` formats it. A secret
-    with a file is not in `Site.secrets`.
+    with a file is not in `Topology.secrets`.
     """
 
     name: str
@@ -71,13 +71,13 @@ class Secret:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Technology:
-    """One group of parts. Everything is a function of the site (before the start) or of the settings (after it).
+    """One group of parts. Everything is a function of the topology (before the start) or of the settings (after it).
 
     `group`: the name that `koboshi up` takes.
-    `parts`: its programs on a site; the second argument names the groups that are started together.
+    `parts`: its programs on a topology; the second argument names the groups that are started together.
     `after`: the groups that its programs need; they come first in the table.
     `by_default`: `koboshi up` starts it when no part is named.
-    `by_site`: whether a site needs it; then it cannot be started by name. None: it is started by name.
+    `by_topology`: whether a topology needs it; then it cannot be started by name. None: it is started by name.
     `address`: the address of a server elsewhere, from koboshi.toml or the environment; if there is one, nothing is
     started.
     `section`: the model of its section of settings, if `koboshi.settings` does not have it already.
@@ -93,15 +93,15 @@ class Technology:
     """
 
     group: str
-    parts: "Callable[[Site, frozenset[str]], tuple[Part, ...]]"
+    parts: "Callable[[Topology, frozenset[str]], tuple[Part, ...]]"
     after: tuple[str, ...] = ()
     by_default: bool = True
-    by_site: "Callable[[Site], bool] | None" = None
+    by_topology: "Callable[[Topology], bool] | None" = None
     address: "Callable[[Settings], str | None]" = lambda _settings: None
     section: "type[BaseModel] | None" = None
-    endpoints: "Callable[[Site], Mapping[str, str]] | None" = None
+    endpoints: "Callable[[Topology], Mapping[str, str]] | None" = None
     jars: "Jars | None" = None
-    files: "Callable[[Site], None]" = _nothing
+    files: "Callable[[Topology], None]" = _nothing
     folders: tuple[str, ...] = ()
     secrets: tuple[Secret, ...] = ()
     probe: "Callable[[Settings, tuple[Part, ...]], Health] | None" = None
@@ -127,7 +127,7 @@ def technologies() -> Mapping[str, Technology]:
     }
 
     def order(group: str) -> tuple[int, bool, str]:
-        return _depth(group, described), described[group].by_site is None, group
+        return _depth(group, described), described[group].by_topology is None, group
 
     return {group: described[group] for group in sorted(described, key=order)}
 

@@ -13,7 +13,7 @@ from koboshi.stack.part import Part, Step
 from koboshi.stack.parts import Container, Secret, Technology, postgres
 from koboshi.stack.parts.ray import ray_client_environment
 from koboshi.stack.ports import LOOPBACK, Ports
-from koboshi.stack.site import Site, text_of
+from koboshi.stack.topology import Topology, text_of
 
 API = 2
 ADMIN = "admin"
@@ -42,12 +42,12 @@ def base_url(ports: Ports) -> str:
     return f"http://{ports.address('airflow-api-server', API)}"
 
 
-def airflow_parts(site: Site) -> tuple[Part, ...]:
+def airflow_parts(topology: Topology) -> tuple[Part, ...]:
     """The api-server migrates the database, the others wait for that."""
-    places, ports, python = site.places, site.ports, site.programs.python
-    home = places.state_dir / "airflow"
+    paths, ports, python = topology.paths, topology.ports, topology.executables.python
+    home = paths.state_dir / "airflow"
     migrated = home / f"migrated-{version('apache-airflow')}"
-    environment = airflow_environment(site)
+    environment = airflow_environment(topology)
     migrate = Step((python, "-m", "koboshi.stack.airflow_database"), migrated)
 
     def part(name: str, *words: str, steps: tuple[Step, ...] = (), address: str = "") -> Part:
@@ -57,10 +57,10 @@ def airflow_parts(site: Site) -> tuple[Part, ...]:
             argv=(python, "-m", "airflow", name, *words),
             environment=environment,
             folder=home,
-            log=places.logs / f"airflow-{name}.log",
+            log=paths.logs / f"airflow-{name}.log",
             ports=(ports.at(API),) if name == "api-server" else (),
             steps=steps,
-            after_ports=postgres.gates(site),
+            after_ports=postgres.gates(topology),
             after_files=() if steps else (migrated,),
             address=address,
         )
@@ -73,12 +73,12 @@ def airflow_parts(site: Site) -> tuple[Part, ...]:
     )
 
 
-def airflow_environment(site: Site) -> dict[str, str]:
+def airflow_environment(topology: Topology) -> dict[str, str]:
     """Every setting of the four programs and of the tasks that they run."""
-    places, ports, given = site.places, site.ports, site.secrets
-    home = places.state_dir / "airflow"
+    paths, ports, given = topology.paths, topology.ports, topology.secrets
+    home = paths.state_dir / "airflow"
     settings = {
-        "CORE__DAGS_FOLDER": places.project / "dags",
+        "CORE__DAGS_FOLDER": paths.project / "dags",
         "CORE__LOAD_EXAMPLES": False,
         "CORE__EXECUTOR": "LocalExecutor",
         "CORE__PARALLELISM": 4,
@@ -86,14 +86,14 @@ def airflow_environment(site: Site) -> dict[str, str]:
         "CORE__EXECUTION_API_SERVER_URL": f"{base_url(ports)}/execution/",
         "CORE__FERNET_KEY": given[FERNET.name],
         "CORE__SIMPLE_AUTH_MANAGER_USERS": f"{ADMIN}:admin",
-        "CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": places.own / PASSWORD.file,
-        **_database(site),
+        "CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": paths.own / PASSWORD.file,
+        **_database(topology),
         "API__HOST": ports.listen,
         "API__PORT": ports.at(API),
         "API__BASE_URL": f"http://{LOOPBACK}:{ports.at(API)}",  # what a browser on this machine is sent to
         "API__SECRET_KEY": given[SESSION.name],
         "API_AUTH__JWT_SECRET": given[JWT.name],
-        "LOGGING__BASE_LOG_FOLDER": places.logs / "airflow",
+        "LOGGING__BASE_LOG_FOLDER": paths.logs / "airflow",
         "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": 30,
         "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": 5,
         "SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": 15,
@@ -105,16 +105,16 @@ def airflow_environment(site: Site) -> dict[str, str]:
     }
     return {
         **{f"AIRFLOW__{name}": str(value) for name, value in settings.items()},
-        **ray_client_environment(site),
+        **ray_client_environment(topology),
         "AIRFLOW_HOME": str(home),
-        "PYTHONPATH": str(places.project),
-        "PATH": site.programs.search_path,
+        "PYTHONPATH": str(paths.project),
+        "PATH": topology.executables.search_path,
     }
 
 
-def _database(site: Site) -> dict[str, Any]:
-    url = postgres.database(site, "airflow", site.places.state_dir / "airflow" / "airflow.db")
-    if postgres.PASSWORD.name in site.secrets:
+def _database(topology: Topology) -> dict[str, Any]:
+    url = postgres.database(topology, "airflow", topology.paths.state_dir / "airflow" / "airflow.db")
+    if postgres.PASSWORD.name in topology.secrets:
         return {"DATABASE__SQL_ALCHEMY_CONN": url, "DATABASE__SQL_ALCHEMY_CONN_ASYNC": url}
     return {
         "DATABASE__SQL_ALCHEMY_CONN": url,
@@ -139,13 +139,13 @@ def _login(settings: Settings) -> dict[str, str | None]:
 
 TECHNOLOGY = Technology(
     group="airflow",
-    parts=lambda site, _groups: airflow_parts(site),
+    parts=lambda topology, _groups: airflow_parts(topology),
     after=("postgres", "ray"),
     address=lambda settings: settings.airflow.base_url,
-    endpoints=lambda site: {
-        "base_url": base_url(site.ports),
+    endpoints=lambda topology: {
+        "base_url": base_url(topology.ports),
         "username": ADMIN,
-        "passwords_path": str(site.places.own / PASSWORD.file),
+        "passwords_path": str(topology.paths.own / PASSWORD.file),
     },
     folders=("airflow",),
     secrets=(JWT, SESSION, FERNET, PASSWORD),

@@ -11,9 +11,9 @@ from koboshi.settings import Settings
 from koboshi.stack.part import Part
 from koboshi.stack.parts import Container, Technology
 from koboshi.stack.parts.replicas import replica_ports
-from koboshi.stack.places import Places
+from koboshi.stack.paths import StackPaths
 from koboshi.stack.ports import Ports
-from koboshi.stack.site import Site
+from koboshi.stack.topology import Topology
 
 LISTEN, ADMIN = 4, 5
 
@@ -23,30 +23,30 @@ def gateway_url(ports: Ports) -> str:
     return f"http://{ports.address('gateway', LISTEN)}"
 
 
-def gateway_part(site: Site) -> Part:
+def gateway_part(topology: Topology) -> Part:
     """One process."""
-    places, ports = site.places, site.ports
+    paths, ports = topology.paths, topology.ports
     return Part(
         name="gateway",
         group="gateway",
-        argv=ENVOY.command(_configuration(places), site.programs.gateway),
+        argv=ENVOY.command(_configuration(paths), topology.executables.gateway),
         environment={},
-        folder=places.state_dir,
-        log=places.logs / "gateway.log",
+        folder=paths.state_dir,
+        log=paths.logs / "gateway.log",
         ports=(ports.at(LISTEN), ports.at(ADMIN)),
         address=gateway_url(ports),
     )
 
 
-def write_gateway_files(site: Site) -> None:
+def write_gateway_files(topology: Topology) -> None:
     """What the gateway reads when it starts."""
-    ports = site.ports
+    ports = topology.ports
     front = Front(ports.at(LISTEN), ports.at(ADMIN), replica_ports(ports), by_name=ports.by_name)
-    ENVOY.reload(_configuration(site.places), front)
+    ENVOY.reload(_configuration(topology.paths), front)
 
 
-def _configuration(places: Places) -> Path:
-    return places.own / "envoy.yaml"
+def _configuration(paths: StackPaths) -> Path:
+    return paths.own / "envoy.yaml"
 
 
 def _probe(settings: Settings, _parts: tuple[Part, ...]) -> Health:
@@ -60,10 +60,10 @@ def _probe(settings: Settings, _parts: tuple[Part, ...]) -> Health:
 
 TECHNOLOGY = Technology(
     group="gateway",
-    parts=lambda site, _groups: (gateway_part(site),),
+    parts=lambda topology, _groups: (gateway_part(topology),),
     after=("replicas",),
     address=lambda settings: settings.gateway.url,
-    endpoints=lambda site: {"url": gateway_url(site.ports)},
+    endpoints=lambda topology: {"url": gateway_url(topology.ports)},
     files=write_gateway_files,
     probe=_probe,
     login=lambda settings: {

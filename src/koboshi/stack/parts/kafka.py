@@ -9,9 +9,9 @@ from koboshi.probes.kafka_probe import probe_kafka
 from koboshi.stack.part import Part, Step
 from koboshi.stack.parts import Container, Technology
 from koboshi.stack.parts.jars import Jars
-from koboshi.stack.places import Places
+from koboshi.stack.paths import StackPaths
 from koboshi.stack.ports import LOOPBACK, Ports
-from koboshi.stack.site import Site
+from koboshi.stack.topology import Topology
 
 BROKER, CONTROLLER = 0, 1
 JARS = Jars("kafka", Path(__file__).with_name("kafka.lock"), "Kafka's jars (45 MB, once)")
@@ -41,44 +41,44 @@ def detour(ports: Ports) -> tuple[int, int]:
     return ports.at(DETOUR_START), ports.at(DETOUR_END)
 
 
-def kafka_part(site: Site) -> Part:
+def kafka_part(topology: Topology) -> Part:
     """The broker; its storage is formatted before the first start."""
-    places, ports = site.places, site.ports
-    configuration, data = places.own / "kafka.properties", places.state_dir / "kafka"
-    java = _java(site)
-    identity = ("--cluster-id", cluster_id(places), "--config", str(configuration), "--ignore-formatted")
+    paths, ports = topology.paths, topology.ports
+    configuration, data = paths.own / "kafka.properties", paths.state_dir / "kafka"
+    java = _java(topology)
+    identity = ("--cluster-id", cluster_id(paths), "--config", str(configuration), "--ignore-formatted")
     format_storage = (*java, "kafka.tools.StorageTool", "format", *identity)
     return Part(
         name="kafka",
         group="kafka",
         argv=(*java, "kafka.Kafka", str(configuration)),
         environment={"LC_ALL": "C.UTF-8"},
-        folder=places.state_dir,
-        log=places.logs / "kafka.log",
+        folder=paths.state_dir,
+        log=paths.logs / "kafka.log",
         ports=(ports.at(BROKER), ports.at(CONTROLLER)),
         steps=(Step(format_storage, data / "meta.properties"),),
         address=bootstrap_servers(ports),
     )
 
 
-def _java(site: Site) -> tuple[str, ...]:
-    archive = site.places.cache / "kafka.jsa"
+def _java(topology: Topology) -> tuple[str, ...]:
+    archive = topology.paths.cache / "kafka.jsa"
     return (
-        site.programs.java,
+        topology.executables.java,
         *HEAP,
         "-XX:+AutoCreateSharedArchive",
         f"-XX:SharedArchiveFile={archive}",
         "-Xshare:auto",
         "-Xlog:disable",
-        f"-Dlog4j2.configurationFile={site.places.own / 'kafka-log4j2.yaml'}",
+        f"-Dlog4j2.configurationFile={topology.paths.own / 'kafka-log4j2.yaml'}",
         "-cp",
-        f"{site.programs.kafka_jars or JARS.folder(site.places.cache)}/*",
+        f"{topology.executables.kafka_jars or JARS.folder(topology.paths.cache)}/*",
     )
 
 
-def cluster_id(places: Places) -> str:
+def cluster_id(paths: StackPaths) -> str:
     """The same for a state folder, whenever it is asked for: a half-formatted storage is formatted again alike."""
-    digest = hashlib.sha256(str(places.state_dir).encode()).digest()[:16]
+    digest = hashlib.sha256(str(paths.state_dir).encode()).digest()[:16]
     return "k" + base64.urlsafe_b64encode(digest).decode()[1:22]
 
 
@@ -114,18 +114,18 @@ def broker_properties(data: Path, ports: Ports) -> str:
     return "".join(f"{key}={value}\n" for key, value in values.items())
 
 
-def write_kafka_files(site: Site) -> None:
+def write_kafka_files(topology: Topology) -> None:
     """What the broker reads when it starts."""
-    places, ports = site.places, site.ports
-    publish_bytes(places.own / "kafka.properties", broker_properties(places.state_dir / "kafka", ports).encode())
-    publish_bytes(places.own / "kafka-log4j2.yaml", LOG_CONFIGURATION.encode())
+    paths, ports = topology.paths, topology.ports
+    publish_bytes(paths.own / "kafka.properties", broker_properties(paths.state_dir / "kafka", ports).encode())
+    publish_bytes(paths.own / "kafka-log4j2.yaml", LOG_CONFIGURATION.encode())
 
 
 TECHNOLOGY = Technology(
     group="kafka",
-    parts=lambda site, _groups: (kafka_part(site),),
+    parts=lambda topology, _groups: (kafka_part(topology),),
     address=lambda settings: settings.kafka.bootstrap_servers,
-    endpoints=lambda site: {"bootstrap_servers": bootstrap_servers(site.ports)},
+    endpoints=lambda topology: {"bootstrap_servers": bootstrap_servers(topology.ports)},
     jars=JARS,
     files=write_kafka_files,
     folders=("kafka",),

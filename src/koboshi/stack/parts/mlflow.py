@@ -4,7 +4,7 @@ from koboshi.probes.mlflow_probe import probe_mlflow
 from koboshi.stack.part import Part
 from koboshi.stack.parts import Container, Technology, postgres
 from koboshi.stack.ports import LOOPBACK, Ports
-from koboshi.stack.site import Site
+from koboshi.stack.topology import Topology
 
 SERVER = 3
 
@@ -14,10 +14,10 @@ def tracking_uri(ports: Ports) -> str:
     return f"http://{ports.address('mlflow', SERVER)}"
 
 
-def mlflow_part(site: Site) -> Part:
+def mlflow_part(topology: Topology) -> Part:
     """One worker: a laptop's requests are few, and each worker would cost 200 MB."""
-    places, ports = site.places, site.ports
-    folder = places.state_dir / "mlflow"
+    paths, ports = topology.paths, topology.ports
+    folder = paths.state_dir / "mlflow"
     options = {
         "artifacts-destination": str(folder / "artifacts"),
         "host": ports.listen,
@@ -29,27 +29,27 @@ def mlflow_part(site: Site) -> Part:
     return Part(
         name="mlflow",
         group="mlflow",
-        argv=(site.programs.python, "-m", "mlflow", "server", "--serve-artifacts", *flags),
+        argv=(topology.executables.python, "-m", "mlflow", "server", "--serve-artifacts", *flags),
         environment={
-            "MLFLOW_BACKEND_STORE_URI": postgres.database(site, "mlflow", folder / "mlflow.db"),
+            "MLFLOW_BACKEND_STORE_URI": postgres.database(topology, "mlflow", folder / "mlflow.db"),
             "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
             "MLFLOW_DISABLE_TELEMETRY": "true",
             "DO_NOT_TRACK": "true",
         },
         folder=folder,
-        log=places.logs / "mlflow.log",
+        log=paths.logs / "mlflow.log",
         ports=(ports.at(SERVER),),
-        after_ports=postgres.gates(site),
+        after_ports=postgres.gates(topology),
         address=tracking_uri(ports),
     )
 
 
 TECHNOLOGY = Technology(
     group="mlflow",
-    parts=lambda site, _groups: (mlflow_part(site),),
+    parts=lambda topology, _groups: (mlflow_part(topology),),
     after=("postgres",),
     address=lambda settings: settings.mlflow.tracking_uri,
-    endpoints=lambda site: {"tracking_uri": tracking_uri(site.ports)},
+    endpoints=lambda topology: {"tracking_uri": tracking_uri(topology.ports)},
     folders=("mlflow",),
     probe=lambda settings, _parts: probe_mlflow(str(settings.mlflow.tracking_uri)),
     login=lambda settings: {"what": "MLflow", "url": settings.mlflow.tracking_uri},

@@ -13,7 +13,7 @@ from koboshi.settings import Settings
 from koboshi.stack.part import Part
 from koboshi.stack.parts import FRESH_S, Container, Secret, Technology
 from koboshi.stack.ports import LOOPBACK, Ports
-from koboshi.stack.site import Site, text_of
+from koboshi.stack.topology import Topology, text_of
 
 GCS, DASHBOARD, AUTOSCALER_METRICS, DASHBOARD_METRICS = 10, 11, 12, 13
 NODE_OFFSETS = {"ray-head": 14, "ray-node-1": 20, "ray-node-2": 26}
@@ -52,27 +52,27 @@ def jobs_url(ports: Ports) -> str:
     return f"http://{ports.address(HEAD, DASHBOARD)}"
 
 
-def ray_client_environment(site: Site) -> dict[str, str]:
+def ray_client_environment(topology: Topology) -> dict[str, str]:
     """What a process needs that talks to this Ray: the token, and on one machine to take 127.0.0.1 as it stands."""
     return {
         "RAY_AUTH_MODE": "token",
-        "RAY_AUTH_TOKEN_PATH": str(site.places.own / TOKEN.file),
+        "RAY_AUTH_TOKEN_PATH": str(topology.paths.own / TOKEN.file),
         # Whatever its name: Ray then leaves 127.0.0.1 alone.
-        **({} if site.ports.by_name else {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}),
+        **({} if topology.ports.by_name else {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}),
         "RAY_USAGE_STATS_ENABLED": "0",
     }
 
 
-def ray_parts(site: Site) -> tuple[Part, ...]:
+def ray_parts(topology: Topology) -> tuple[Part, ...]:
     """The head, then the nodes; on one machine one after another, where two that register at once can hang."""
     first, second = NODES
-    ports = site.ports
+    ports = topology.ports
     head = (ports.at(GCS), ports.at(DASHBOARD))
     return (
-        _ray_part(site, HEAD, _head_flags(site), ()),
-        _ray_part(site, first, _node_flags(ports), head),
+        _ray_part(topology, HEAD, _head_flags(topology), ()),
+        _ray_part(topology, first, _node_flags(ports), head),
         _ray_part(
-            site, second, _node_flags(ports), head if ports.by_name else (ports.at(GCS), node_port(ports, first))
+            topology, second, _node_flags(ports), head if ports.by_name else (ports.at(GCS), node_port(ports, first))
         ),
     )
 
@@ -82,13 +82,13 @@ def node_port(ports: Ports, name: str) -> int:
     return ports.at(NODE_OFFSETS[name] + NODE_PORTS.index("dashboard-agent-listen-port"))
 
 
-def _head_flags(site: Site) -> dict[str, str]:
+def _head_flags(topology: Topology) -> dict[str, str]:
     return {
         "head": "",
-        "port": str(site.ports.at(GCS)),
-        "dashboard-host": site.ports.listen,
-        "dashboard-port": str(site.ports.at(DASHBOARD)),
-        "temp-dir": str(site.places.runtime / "ray"),
+        "port": str(topology.ports.at(GCS)),
+        "dashboard-host": topology.ports.listen,
+        "dashboard-port": str(topology.ports.at(DASHBOARD)),
+        "temp-dir": str(topology.paths.runtime / "ray"),
         "num-cpus": "0",
         "include-log-monitor": "false",
     }
@@ -98,8 +98,8 @@ def _node_flags(ports: Ports) -> dict[str, str]:
     return {"address": gcs_address(ports), "num-cpus": str(NODE_CPUS)}
 
 
-def _ray_part(site: Site, name: str, own: Mapping[str, str], gates: tuple[int, ...]) -> Part:
-    places, ports = site.places, site.ports
+def _ray_part(topology: Topology, name: str, own: Mapping[str, str], gates: tuple[int, ...]) -> Part:
+    paths, ports = topology.paths, topology.ports
     numbered = {flag: ports.at(NODE_OFFSETS[name] + i) for i, flag in enumerate(NODE_PORTS)}
     lowest, highest = WORKER_OFFSETS[name]
     flags = {
@@ -115,37 +115,37 @@ def _ray_part(site: Site, name: str, own: Mapping[str, str], gates: tuple[int, .
     return Part(
         name=name,
         group="ray",
-        argv=(site.programs.python, *START, *words),
-        environment=_environment(site),
-        folder=places.project,
-        log=places.logs / f"{name}.log",
+        argv=(topology.executables.python, *START, *words),
+        environment=_environment(topology),
+        folder=paths.project,
+        log=paths.logs / f"{name}.log",
         ports=(*numbered.values(), *((ports.at(GCS), ports.at(DASHBOARD)) if name == HEAD else ())),
         after_ports=gates,
         address=jobs_url(ports) if name == HEAD else ports.address(name, NODE_OFFSETS[name] + 1),
     )
 
 
-def _environment(site: Site) -> dict[str, str]:
-    ports = site.ports
+def _environment(topology: Topology) -> dict[str, str]:
+    ports = topology.ports
     return {
-        **ray_client_environment(site),
+        **ray_client_environment(topology),
         **{f"RAY_health_check_{name}": str(value) for name, value in HEALTH_CHECK.items()},
         "RAY_raylet_liveness_self_check_interval_ms": str(SELF_CHECK_MS),
         "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",
         "AUTOSCALER_METRIC_PORT": str(ports.at(AUTOSCALER_METRICS)),
         "DASHBOARD_METRIC_PORT": str(ports.at(DASHBOARD_METRICS)),
-        "PYTHONPATH": str(site.places.project),
+        "PYTHONPATH": str(topology.paths.project),
     }
 
 
-def link_ray_folder(site: Site) -> None:
+def link_ray_folder(topology: Topology) -> None:
     """Ray's sessions and logs stay in the state folder; its sockets are reached by the short path of a link."""
-    if site.ports.by_name:
+    if topology.ports.by_name:
         return
-    places = site.places
-    sessions = places.state_dir / "ray"
+    paths = topology.paths
+    sessions = paths.state_dir / "ray"
     sessions.mkdir(parents=True, exist_ok=True)
-    link = places.runtime / "ray"
+    link = paths.runtime / "ray"
     if not link.is_symlink():
         link.symlink_to(sessions, target_is_directory=True)
 
@@ -204,12 +204,12 @@ def _login(settings: Settings) -> dict[str, str | None]:
 
 TECHNOLOGY = Technology(
     group="ray",
-    parts=lambda site, _groups: ray_parts(site),
+    parts=lambda topology, _groups: ray_parts(topology),
     address=lambda settings: settings.ray.address or settings.ray.jobs_url,
-    endpoints=lambda site: {
-        "address": gcs_address(site.ports),
-        "jobs_url": jobs_url(site.ports),
-        "token_path": str(site.places.own / TOKEN.file),
+    endpoints=lambda topology: {
+        "address": gcs_address(topology.ports),
+        "jobs_url": jobs_url(topology.ports),
+        "token_path": str(topology.paths.own / TOKEN.file),
     },
     files=link_ray_folder,
     secrets=(TOKEN,),

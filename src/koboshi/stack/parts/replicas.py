@@ -4,7 +4,7 @@ from koboshi.probes.gateway_probe import probe_replica
 from koboshi.stack.part import Part
 from koboshi.stack.parts import Container, Technology, mlflow
 from koboshi.stack.ports import Ports
-from koboshi.stack.site import Site
+from koboshi.stack.topology import Topology
 
 REPLICA_OFFSETS = {"replica-1": 6, "replica-2": 7, "replica-3": 8}
 
@@ -14,24 +14,24 @@ def replica_ports(ports: Ports) -> dict[str, int]:
     return {name: ports.at(offset) for name, offset in REPLICA_OFFSETS.items()}
 
 
-def replica_parts(site: Site, groups: frozenset[str]) -> tuple[Part, ...]:
+def replica_parts(topology: Topology, groups: frozenset[str]) -> tuple[Part, ...]:
     """One process each, after the tracking server, when it is one of the stack's."""
-    after_ports = (site.ports.at(mlflow.SERVER),) if "mlflow" in groups else ()
-    return tuple(_replica(site, name, port, after_ports) for name, port in replica_ports(site.ports).items())
+    after_ports = (topology.ports.at(mlflow.SERVER),) if "mlflow" in groups else ()
+    return tuple(_replica(topology, name, port, after_ports) for name, port in replica_ports(topology.ports).items())
 
 
-def _replica(site: Site, name: str, port: int, after_ports: tuple[int, ...]) -> Part:
-    where = ("--host", site.ports.listen, "--port", str(port), "--name", name)
+def _replica(topology: Topology, name: str, port: int, after_ports: tuple[int, ...]) -> Part:
+    where = ("--host", topology.ports.listen, "--port", str(port), "--name", name)
     return Part(
         name=name,
         group="replicas",
-        argv=(site.programs.koboshi, "serve", "--slot", site.slot, *where),
+        argv=(topology.executables.koboshi, "serve", "--slot", topology.slot, *where),
         environment={"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
-        folder=site.places.project,
-        log=site.places.logs / f"{name}.log",
+        folder=topology.paths.project,
+        log=topology.paths.logs / f"{name}.log",
         ports=(port,),
         after_ports=after_ports,
-        address=f"http://{site.ports.address(name, REPLICA_OFFSETS[name])}",
+        address=f"http://{topology.ports.address(name, REPLICA_OFFSETS[name])}",
     )
 
 

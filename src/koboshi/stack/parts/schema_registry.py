@@ -17,7 +17,7 @@ from koboshi.stack.part import Part, Step
 from koboshi.stack.parts import Technology
 from koboshi.stack.parts.jars import Jars
 from koboshi.stack.ports import LOOPBACK, Ports
-from koboshi.stack.site import Site
+from koboshi.stack.topology import Topology
 
 HTTP, MANAGEMENT = 92, 93
 NAME, MODULE = "schema-registry", "koboshi.stack.parts.schema_registry"  # run as a program, it is called __main__
@@ -56,13 +56,13 @@ def registry_url(ports: Ports) -> str:
     return f"http://{ports.address(NAME, HTTP)}/apis/ccompat/v7"
 
 
-def registry_part(site: Site) -> Part:
+def registry_part(topology: Topology) -> Part:
     """One process. Its schemas are in a database file, written through at once: a kill loses none that was accepted.
 
     Its second port is for the program's own health and metrics; by default that would listen to the network.
     """
-    places, ports = site.places, site.ports
-    folder, state = program_folder(places.cache), places.state_dir / NAME
+    paths, ports = topology.paths, topology.ports
+    folder, state = program_folder(paths.cache), paths.state_dir / NAME
     values = {
         "quarkus.http.host": ports.listen,
         "quarkus.http.port": ports.at(HTTP),
@@ -73,16 +73,16 @@ def registry_part(site: Site) -> Part:
         "apicurio.storage.sql.kind": "h2",
         "apicurio.datasource.url": f"jdbc:h2:file:{state / 'registry'};WRITE_DELAY=0",
     }
-    java = (site.programs.java, *HEAP, *(f"-D{key}={value}" for key, value in values.items()))
+    java = (topology.executables.java, *HEAP, *(f"-D{key}={value}" for key, value in values.items()))
     return Part(
         name=NAME,
         group=NAME,
         argv=(*java, "-jar", str(folder / "quarkus-run.jar")),
         environment={"LC_ALL": "C.UTF-8"},
         folder=state,
-        log=places.logs / f"{NAME}.log",
+        log=paths.logs / f"{NAME}.log",
         ports=(ports.at(HTTP), ports.at(MANAGEMENT)),
-        steps=(Step((site.programs.python, "-m", MODULE, str(places.cache)), folder / "quarkus-run.jar"),),
+        steps=(Step((topology.executables.python, "-m", MODULE, str(paths.cache)), folder / "quarkus-run.jar"),),
         address=registry_url(ports),
     )
 
@@ -104,11 +104,11 @@ def probe_registry(url: str, limit_s: float = 10.0) -> Health:
 
 TECHNOLOGY = Technology(
     group=NAME,
-    parts=lambda site, _groups: (registry_part(site),),
+    parts=lambda topology, _groups: (registry_part(topology),),
     by_default=False,
     address=lambda settings: settings.of(SchemaRegistry).url,
     section=SchemaRegistry,
-    endpoints=lambda site: {"url": registry_url(site.ports)},
+    endpoints=lambda topology: {"url": registry_url(topology.ports)},
     jars=JARS,
     folders=(NAME,),
     probe=lambda settings, _parts: probe_registry(str(settings.of(SchemaRegistry).url)),

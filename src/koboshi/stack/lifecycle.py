@@ -16,10 +16,10 @@ from koboshi.stack.launch import TABLE
 from koboshi.stack.part import Part, StartHistory, from_json, to_json
 from koboshi.stack.parts import technologies
 from koboshi.stack.parts_table import endpoints, parts_of, write_files
-from koboshi.stack.places import Places, find_places, prepare_places, remove_runtime
+from koboshi.stack.paths import StackPaths, find_paths, prepare_paths, remove_runtime
 from koboshi.stack.ports import Ports, claim_block, kept_base
 from koboshi.stack.process_table import clear_leftovers
-from koboshi.stack.site import Site, ensure_secrets, own_programs
+from koboshi.stack.topology import Topology, ensure_secrets, own_executables
 
 STOP_LIMIT_S = supervisor.STOP_LIMIT_S + 6
 TAIL_BYTES = 20_000
@@ -32,42 +32,42 @@ def start(settings: Settings, groups: Sequence[str], say: Callable[[str], None])
     Safe to run again after a crash at any point: what an earlier stack left behind is ended first, files are
     published whole, and the table of parts is written before the supervisor reads it.
     """
-    places = find_places(settings.project, settings.state_dir)
-    prepare_places(places)
-    with exclusively(places):
-        runs = supervisor.answers(places)
-        known = known_parts(places) if runs else {}
-        if not runs and (left := clear_leftovers(places)):
+    paths = find_paths(settings.project, settings.state_dir)
+    prepare_paths(paths)
+    with exclusively(paths):
+        runs = supervisor.answers(paths)
+        known = known_parts(paths) if runs else {}
+        if not runs and (left := clear_leftovers(paths)):
             say(f"ended {left} processes of a stack whose supervisor was killed")
         for jars in [technologies()[group].jars for group in groups]:
             if jars is not None:
-                jars.fetch(places.cache, say)
-        ports = Ports(kept_base(places) or 0) if runs else claim_block(places, settings.stack.base_port)
-        site = Site(places, ports, ensure_secrets(places), own_programs(), slot=settings.serving.slot)
+                jars.fetch(paths.cache, say)
+        ports = Ports(kept_base(paths) or 0) if runs else claim_block(paths, settings.stack.base_port)
+        topology = Topology(paths, ports, ensure_secrets(paths), own_executables(), slot=settings.serving.slot)
         running = {part.group for part in known.values()}
-        parts = parts_of(site, running.union(groups))
-        _publish(site, parts, running.union(groups))
-        _begin(places, parts, {name for name, part in parts.items() if part.group in groups}, runs=runs)
+        parts = parts_of(topology, running.union(groups))
+        _publish(topology, parts, running.union(groups))
+        _begin(paths, parts, {name for name, part in parts.items() if part.group in groups}, runs=runs)
     return parts
 
 
-def _publish(site: Site, parts: Mapping[str, Part], groups: set[str]) -> None:
-    write_files(site, groups)
+def _publish(topology: Topology, parts: Mapping[str, Part], groups: set[str]) -> None:
+    write_files(topology, groups)
     table = {name: to_json(part) for name, part in parts.items()}
-    publish_private(site.places.own / TABLE, json.dumps(table, indent=1))  # environments hold secrets
-    publish_bytes(site.places.endpoints, json.dumps(endpoints(site, groups), indent=1).encode())
-    supervisor.write_configuration(site.places, parts)
+    publish_private(topology.paths.own / TABLE, json.dumps(table, indent=1))  # environments hold secrets
+    publish_bytes(topology.paths.endpoints, json.dumps(endpoints(topology, groups), indent=1).encode())
+    supervisor.write_configuration(topology.paths, parts)
 
 
-def _begin(places: Places, parts: Mapping[str, Part], wanted: set[str], *, runs: bool) -> None:
-    infos = supervisor.process_infos(places) if runs else {}
+def _begin(paths: StackPaths, parts: Mapping[str, Part], wanted: set[str], *, runs: bool) -> None:
+    infos = supervisor.process_infos(paths) if runs else {}
     for name in parts:
         if name not in infos or (name in wanted and infos[name]["statename"] != "RUNNING"):
-            history(places, name).forget()
+            history(paths, name).forget()
     if runs:
-        supervisor.add_and_start(places, wanted)
+        supervisor.add_and_start(paths, wanted)
     else:
-        supervisor.start_supervisor(places)
+        supervisor.start_supervisor(paths)
 
 
 def stop(settings: Settings) -> int:
@@ -75,27 +75,27 @@ def stop(settings: Settings) -> int:
 
     Returns how many processes had no supervisor any more.
     """
-    places = find_places(settings.project, settings.state_dir)
-    if not places.own.is_dir():
+    paths = find_paths(settings.project, settings.state_dir)
+    if not paths.own.is_dir():
         return 0
-    with exclusively(places):
-        if supervised := supervisor.answers(places):
-            supervisor.stop_parts(places)
+    with exclusively(paths):
+        if supervised := supervisor.answers(paths):
+            supervisor.stop_parts(paths)
             deadline = time.monotonic() + STOP_LIMIT_S
-            while not supervisor.parts_are_stopped(places) and time.monotonic() < deadline:
+            while not supervisor.parts_are_stopped(paths) and time.monotonic() < deadline:
                 time.sleep(0.2)
-            supervisor.shut_down(places)
-        left = clear_leftovers(places)
-        for path in (places.own / "starts").glob("*.json"):
+            supervisor.shut_down(paths)
+        left = clear_leftovers(paths)
+        for path in (paths.own / "starts").glob("*.json"):
             path.unlink()
-        places.endpoints.unlink(missing_ok=True)
-        remove_runtime(places)
+        paths.endpoints.unlink(missing_ok=True)
+        remove_runtime(paths)
     return 0 if supervised else left
 
 
-def known_parts(places: Places) -> dict[str, Part]:
+def known_parts(paths: StackPaths) -> dict[str, Part]:
     """The table of parts that was published last."""
-    path = places.own / TABLE
+    path = paths.own / TABLE
     return {name: from_json(part) for name, part in json.loads(path.read_text()).items()} if path.is_file() else {}
 
 
@@ -107,15 +107,15 @@ def not_started(name: str, others: Sequence[str]) -> BadInput:
     return BadInput(f"{name} is none of the parts that were started, choose from {names}: `koboshi up` starts others.")
 
 
-def history(places: Places, name: str) -> StartHistory:
+def history(paths: StackPaths, name: str) -> StartHistory:
     """The starts of one part."""
-    return StartHistory(places.own / "starts" / f"{name}.json")
+    return StartHistory(paths.own / "starts" / f"{name}.json")
 
 
 @contextlib.contextmanager
-def exclusively(places: Places) -> Iterator[None]:
+def exclusively(paths: StackPaths) -> Iterator[None]:
     """One `up` or `down` at a time for a state folder. The kernel lets go of the lock when the process ends."""
-    lock = FileLock(places.own / "lock")
+    lock = FileLock(paths.own / "lock")
     try:
         lock.acquire(blocking=False)
     except Timeout:
@@ -126,10 +126,10 @@ def exclusively(places: Places) -> Iterator[None]:
         lock.release()
 
 
-def log_of(places: Places, name: str) -> Path:
+def log_of(paths: StackPaths, name: str) -> Path:
     """The log file of a part or of the supervisor."""
-    started = {part.name: part.log for part in known_parts(places).values()}
-    logs = {**started, "supervisor": places.logs / "supervisor.log"}
+    started = {part.name: part.log for part in known_parts(paths).values()}
+    logs = {**started, "supervisor": paths.logs / "supervisor.log"}
     if name not in logs:
         raise not_started(name, list(logs) if started else [])
     if not logs[name].is_file():

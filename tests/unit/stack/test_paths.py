@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 from koboshi.errors import NotConfigured
-from koboshi.stack import places as module
-from koboshi.stack.places import (
-    Places,
+from koboshi.stack import paths as module
+from koboshi.stack.paths import (
+    StackPaths,
     check_free_disk,
     check_socket_length,
-    find_places,
-    prepare_places,
+    find_paths,
+    prepare_paths,
     remove_runtime,
     state_dir_of_stack,
 )
@@ -36,13 +36,13 @@ def test_the_runtime_folder_is_private_remembered_and_removed(tmp_path: Path, mo
     """A changed TMPDIR does not lose a running stack; nothing stays outside of the state folder."""
     monkeypatch.setattr(module, "check_socket_length", lambda _path: None)
     monkeypatch.setattr(module, "runtime_root", lambda: tmp_path / "temporary" / "koboshi-0")
-    places = find_places(tmp_path, tmp_path / "state")
-    prepare_places(places)
-    assert stat.S_IMODE(places.runtime.stat().st_mode) == 0o700
+    paths = find_paths(tmp_path, tmp_path / "state")
+    prepare_paths(paths)
+    assert stat.S_IMODE(paths.runtime.stat().st_mode) == 0o700
     monkeypatch.setattr(module, "runtime_root", lambda: tmp_path / "elsewhere")
-    assert find_places(tmp_path, tmp_path / "state") == places
-    remove_runtime(places)
-    assert not places.runtime.parent.exists()
+    assert find_paths(tmp_path, tmp_path / "state") == paths
+    remove_runtime(paths)
+    assert not paths.runtime.parent.exists()
 
 
 def test_the_state_folder_of_a_projects_stack_is_found_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -50,23 +50,23 @@ def test_the_state_folder_of_a_projects_stack_is_found_again(tmp_path: Path, mon
     monkeypatch.setattr(module, "check_socket_length", lambda _path: None)
     monkeypatch.setattr(module, "runtime_root", lambda: tmp_path / "koboshi-0")
     mine, others = tmp_path / "mine", tmp_path / "others"
-    places = [find_places(project, project / "state") for project in (mine, others)]
+    paths = [find_paths(project, project / "state") for project in (mine, others)]
     assert state_dir_of_stack(mine) is None
-    for one in places:
-        prepare_places(one)
+    for one in paths:
+        prepare_paths(one)
     assert state_dir_of_stack(mine) == mine / "state"
-    second = find_places(mine, tmp_path / "second")
-    prepare_places(second)
+    second = find_paths(mine, tmp_path / "second")
+    prepare_paths(second)
     assert state_dir_of_stack(mine) is None
     remove_runtime(second)
     assert state_dir_of_stack(mine) == mine / "state"
-    remove_runtime(places[0])
+    remove_runtime(paths[0])
     assert state_dir_of_stack(mine) is None
 
 
 def test_two_state_folders_have_two_runtime_folders(tmp_path: Path) -> None:
     """So two clones have two stacks, and each process says whose it is."""
-    first, second = (find_places(tmp_path, tmp_path / name) for name in "ab")
+    first, second = (find_paths(tmp_path, tmp_path / name) for name in "ab")
     assert first.stack_id != second.stack_id
 
 
@@ -74,6 +74,6 @@ def test_another_users_folder_is_refused(tmp_path: Path, monkeypatch: pytest.Mon
     """Sockets in it could be listened to."""
     monkeypatch.setattr(module, "check_socket_length", lambda _path: None)
     monkeypatch.setattr(module.os, "getuid", lambda: 4711)
-    places = Places(tmp_path, tmp_path / "state", tmp_path / "run" / "x")
+    paths = StackPaths(tmp_path, tmp_path / "state", tmp_path / "run" / "x")
     with pytest.raises(NotConfigured, match="belongs to user"):
-        prepare_places(places)
+        prepare_paths(paths)

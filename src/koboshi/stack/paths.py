@@ -18,7 +18,7 @@ FREE_DISK_BYTES = 3 * 1024**3
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Places:
+class StackPaths:
     """The stack's folders; `runtime` is short, belongs to this user alone, and goes with `koboshi down`."""
 
     project: Path
@@ -66,28 +66,28 @@ def runtime_root() -> Path:
     return Path(tempfile.gettempdir()).resolve() / f"koboshi-{os.getuid()}"
 
 
-def find_places(project: Path, state_dir: Path) -> Places:
-    """The places of a state folder. The runtime folder is remembered, so that a changed TMPDIR does not lose it."""
+def find_paths(project: Path, state_dir: Path) -> StackPaths:
+    """The paths of a state folder. The runtime folder is remembered, so that a changed TMPDIR does not lose it."""
     remembered = state_dir / "stack" / "runtime.json"
     if remembered.is_file():
-        return Places(project, state_dir, Path(json.loads(remembered.read_text())["runtime"]))
+        return StackPaths(project, state_dir, Path(json.loads(remembered.read_text())["runtime"]))
     name = hashlib.sha256(str(state_dir).encode()).hexdigest()[:8]
-    return Places(project, state_dir, runtime_root() / name)
+    return StackPaths(project, state_dir, runtime_root() / name)
 
 
-def prepare_places(places: Places) -> None:
+def prepare_paths(paths: StackPaths) -> None:
     """Check what can be checked before anything is started, then make the folders. Raises `NotConfigured`."""
-    check_socket_length(places.runtime)
-    if places.restoring.exists():
+    check_socket_length(paths.runtime)
+    if paths.restoring.exists():
         raise NotConfigured("a restore was interrupted here: run `koboshi restore FILE` again, it finishes it.")
-    make_own(places)
-    check_free_disk(shutil.disk_usage(places.own).free, places.state_dir)
-    publish_bytes(places.own / "runtime.json", json.dumps({"runtime": str(places.runtime)}).encode())
-    places.logs.mkdir(parents=True, exist_ok=True)
-    _make_private(places.runtime.parent)
-    _make_private(places.runtime)
-    (places.runtime / "state_dir").write_text(str(places.state_dir))
-    (places.runtime / "project").write_text(str(places.project))
+    make_own(paths)
+    check_free_disk(shutil.disk_usage(paths.own).free, paths.state_dir)
+    publish_bytes(paths.own / "runtime.json", json.dumps({"runtime": str(paths.runtime)}).encode())
+    paths.logs.mkdir(parents=True, exist_ok=True)
+    _make_private(paths.runtime.parent)
+    _make_private(paths.runtime)
+    (paths.runtime / "state_dir").write_text(str(paths.state_dir))
+    (paths.runtime / "project").write_text(str(paths.project))
 
 
 def state_dir_of_stack(project: Path) -> Path | None:
@@ -98,11 +98,11 @@ def state_dir_of_stack(project: Path) -> Path | None:
     return living[0] if len(living) == 1 else None
 
 
-def make_own(places: Places) -> None:
+def make_own(paths: StackPaths) -> None:
     """The state folder, and in it the folder of the stack's own records, which are for this user alone."""
-    with naming_disk_failures(places.state_dir):
-        make_state_folder(places.state_dir)
-        places.own.mkdir(exist_ok=True, mode=0o700)
+    with naming_disk_failures(paths.state_dir):
+        make_state_folder(paths.state_dir)
+        paths.own.mkdir(exist_ok=True, mode=0o700)
 
 
 def check_socket_length(runtime: Path) -> None:
@@ -135,10 +135,10 @@ def _make_private(folder: Path) -> None:
     folder.chmod(0o700)
 
 
-def remove_runtime(places: Places) -> None:
+def remove_runtime(paths: StackPaths) -> None:
     """Remove the runtime folder, and the folder above it with the last of its kind."""
-    shutil.rmtree(places.runtime, ignore_errors=True)
-    (places.own / "runtime.json").unlink(missing_ok=True)
-    root = places.runtime.parent
+    shutil.rmtree(paths.runtime, ignore_errors=True)
+    (paths.own / "runtime.json").unlink(missing_ok=True)
+    root = paths.runtime.parent
     if root.is_dir() and not any(entry.is_dir() for entry in root.iterdir()):
         shutil.rmtree(root, ignore_errors=True)
