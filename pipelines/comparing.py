@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import polars as pl
+import typer
 from pydantic import Field
 
 from koboshi.datasets.build import open_verified
@@ -19,7 +20,6 @@ from pipelines.candidates import features_of, probability
 from pipelines.columns import TABLE
 from pipelines.evaluate import EvaluateParams
 from pipelines.judging import judge
-from pipelines.recording import say
 from pipelines.splits import Split, test_rows
 
 CODE = (candidates, judging, splits)
@@ -99,4 +99,4 @@ def _earlier(registry: MlflowRegistry, bench: Bench, numbers: Iterable[int]) -> 
                 raise BadInput(f"{registry.name} version {number} is not in the registry any more")
             yield bench.known(refs[number])
         except Permanent as error:
-            say(f"Version {number} was served before and does not count: {str(error).rstrip('.')}.")
+            typer.echo(f"Version {number} was served before and does not count: {str(error).rstrip('.')}.")

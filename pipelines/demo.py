@@ -9,7 +9,7 @@ import dataclasses
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from pipelines.demo_counts import Counts, count
 STEPS = 7
 DAG_LIMIT_S = 900.0
 EVENT_LIMIT_S = 20.0
+CONSOLE = Console(highlight=False)
 DRILLS = ("landing-killed", "ray-worker-killed", "replica-killed")
 TRY = """Five things to try, while the stack is up:
   1. Trigger the DAG `train` in Airflow with a changed number, say train.seed, and see it compared with the champion.
@@ -37,29 +38,29 @@ TRY = """Five things to try, while the stack is up:
 
 @dataclasses.dataclass(slots=True)
 class Announcer:
-    """Says which step begins, and how long it took."""
+    """Announces each step, and how long it took."""
 
-    console: Console
     begun: float = dataclasses.field(default_factory=time.monotonic)
     done: int = 0
 
     @contextmanager
     def step(self, what: str) -> Iterator[None]:
         """Announce a step; an error passes through."""
-        self.console.rule(f"[bold]{self.done + 1}/{STEPS} {what}", align="left")
+        CONSOLE.rule(f"[bold]{self.done + 1}/{STEPS} {what}", align="left")
         began = time.monotonic()
         yield
         self.done += 1
-        self.say(f"done in {time.monotonic() - began:.0f} s, {time.monotonic() - self.begun:.0f} s in all")
+        show(f"done in {time.monotonic() - began:.0f} s, {time.monotonic() - self.begun:.0f} s in all")
 
-    def say(self, line: str) -> None:
-        """A line of progress."""
-        self.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+def show(line: str) -> None:
+    """Print a line of progress."""
+    CONSOLE.print(line, markup=False, soft_wrap=True)
 
 
 def main() -> None:
     """Do all steps, then say what was proved and where to look."""
-    announcer = Announcer(Console(highlight=False))
+    announcer = Announcer()
     with announcer.step("Start the stack: Kafka, Airflow, Ray, MLflow, three replicas and their gateway"):
         koboshi("up")
     settings = load_settings()
@@ -72,10 +73,10 @@ def main() -> None:
     run = None
     for dag, what in DAGS.items():
         with announcer.step(what):
-            run = run_dag(client, dag, f"demo-{stamp}", run, announcer.say)
+            run = run_dag(client, dag, f"demo-{stamp}", run)
     after = count(settings)
     with announcer.step("Ask the endpoint, and compare with the registered model"):
-        check_answers(settings, announcer.say)
+        show(check_answers(settings))
     with announcer.step("Drills: kill a lander, a Ray worker and a replica for real, and have the recovery proved"):
         koboshi("drill", "run", *DRILLS)
         koboshi("drill", "report")
@@ -89,17 +90,17 @@ DAGS = {
 }
 
 
-def run_dag(client: AirflowClient, dag: str, run_id: str, cause: Run | None, say: Callable[[str], None]) -> Run:
+def run_dag(client: AirflowClient, dag: str, run_id: str, cause: Run | None) -> Run:
     """Follow the run that the DAG before has started by its asset; where it started none, trigger one."""
     client.wait_for_dag(dag, within_s=120)
     run = _started(client, dag, cause)
-    say(f"run {run.run_id} was started by {cause.dag_id}" if run and cause else f"triggering run {run_id}")
+    show(f"run {run.run_id} was started by {cause.dag_id}" if run and cause else f"triggering run {run_id}")
     run = run or client.trigger(Run(dag, run_id))
-    outcome = client.follow(run, within_s=DAG_LIMIT_S, on_change=lambda task: _tell(task, say))
+    outcome = client.follow(run, within_s=DAG_LIMIT_S, on_change=_show_task)
     if outcome.state != "success":
         failed = [task for task in outcome.tasks.values() if task.state == "failed"]
         for task in failed:
-            say("\n".join(client.log(run, task.task_id, task.try_number)[-15:]))
+            show("\n".join(client.log(run, task.task_id, task.try_number)[-15:]))
         raise Permanent(f"run {run.run_id} of {dag} failed in {', '.join(task.task_id for task in failed)}.")
     return run
 
@@ -114,10 +115,10 @@ def _started(client: AirflowClient, dag: str, cause: Run | None) -> Run | None:
     return None
 
 
-def _tell(task: TaskState, say: Callable[[str], None]) -> None:
+def _show_task(task: TaskState) -> None:
     if task.state in ("running", "success", "skipped", "failed", "up_for_retry"):
         took = f" in {task.duration_s:.0f} s" if task.duration_s and task.state != "running" else ""
-        say(f"  {task.task_id:<20} {task.state}{took}")
+        show(f"  {task.task_id:<20} {task.state}{took}")
 
 
 def koboshi(*words: str) -> None:
@@ -130,17 +131,17 @@ def koboshi(*words: str) -> None:
 
 def summarise(settings: Settings, before: Counts, after: Counts, announcer: Announcer) -> None:
     """What was proved, what is new, the numbers beside the published ones, addresses, and what to try."""
-    announcer.console.rule("[bold]What it came to", align="left")
-    announcer.say(after.since(before))
+    CONSOLE.rule("[bold]What it came to", align="left")
+    show(after.since(before))
     from pipelines.demo_answers import metrics_table
 
-    announcer.say(metrics_table(settings.project))
-    announcer.console.rule("[bold]Where to look", align="left")
+    show(metrics_table(settings.project))
+    CONSOLE.rule("[bold]Where to look", align="left")
     from koboshi.stack.rich_table import login_lines
     from koboshi.stack.status import logins
 
-    announcer.say(login_lines(logins(settings)))
-    announcer.say(f"\n{TRY}\n\nThe demo took {time.monotonic() - announcer.begun:.0f} s.")
+    show(login_lines(logins(settings)))
+    show(f"\n{TRY}\n\nThe demo took {time.monotonic() - announcer.begun:.0f} s.")
 
 
 if __name__ == "__main__":

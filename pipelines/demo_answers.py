@@ -3,7 +3,6 @@
 import json
 import time
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -23,8 +22,8 @@ from pipelines.splits import Split, test_rows
 REQUESTS, ROWS_A_REQUEST = 60, 10
 
 
-def check_answers(settings: Settings, say: Callable[[str], None]) -> None:
-    """Ask for some hundred predictions; each must be, to the bit, what the champion itself predicts.
+def check_answers(settings: Settings) -> str:
+    """Ask for some hundred predictions; each must be, to the bit, what the champion itself predicts. Tell of them.
 
     The champion is loaded from the registry, past replicas and gateway. Raises `Permanent` for a wrong answer.
     """
@@ -45,7 +44,7 @@ def check_answers(settings: Settings, say: Callable[[str], None]) -> None:
     if wrong:
         raise Permanent(f"{wrong} of {rows.height} answers are not what version {champion.version} predicts.")
     shares = ", ".join(f"{name} {share}" for name, share in sorted(replicas.items()))
-    say(f"{rows.height} transactions in {REQUESTS} requests: all answered, all right, in {took:.1f} s ({shares})")
+    return f"{rows.height} transactions in {REQUESTS} requests: all answered, all right, in {took:.1f} s ({shares})"
 
 
 def metrics_table(project: Path) -> str:

@@ -1,7 +1,8 @@
 """How stages write to MLflow: trainings by way of the outbox, which those who need them there deliver first."""
 
-import sys
 from contextlib import closing
+
+import typer
 
 from koboshi.ledger import Ledger
 from koboshi.registry.outbox import Outbox
@@ -16,10 +17,4 @@ def deliver_first(settings: Settings, tracking_uri: str) -> None:
     from koboshi.registry.mlflow_delivery import deliver
 
     with closing(Ledger(settings.ledger_url)) as ledger:
-        deliver(outbox, ledger, tracking_uri, say)
-
-
-def say(line: str) -> None:
-    """A line of progress, at once."""
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
+        deliver(outbox, ledger, tracking_uri, typer.echo)

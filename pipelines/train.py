@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+import typer
 from pydantic import BaseModel, ConfigDict, Field
 from threadpoolctl import threadpool_limits
 
 from koboshi.datasets.build import building, open_verified
 from koboshi.datasets.params import Params, load_params
 from koboshi.errors import BadInput
-from koboshi.events import in_words
 from koboshi.exits import run_and_exit
 from koboshi.files import sha256_of
 from koboshi.formats.manifest import Dataset
@@ -30,6 +30,7 @@ from koboshi.ledger.steps import CommittedStep
 from koboshi.registry.outbox import Outbox
 from koboshi.registry.progress import StepRecord, TrainingPlan, TrainingRecord, UnitRecord, telling, to_mlflow
 from koboshi.settings import Settings, load_settings, required
+from koboshi.sinks.terminal import to_terminal
 from koboshi.training import TrainingSpec, UnitSpec
 from koboshi.training.attach import TrainingResult, ensure_trained
 from koboshi.training.checkpoints import read_checkpoint
@@ -39,7 +40,6 @@ from koboshi.training.spec import training_key
 from koboshi.training.unit import make_unit
 from pipelines.candidates import features_of, fitted_model, probability
 from pipelines.columns import KEYS, TABLE
-from pipelines.recording import say
 from pipelines.splits import Split, test_week
 
 CODE = (
@@ -130,7 +130,7 @@ def record(
     ]
     training = TrainingRecord(settings.serving.model, spec.key, _shared(spec), units)
     with closing(Ledger(settings.ledger_url)) as ledger:
-        hand_over(Outbox.of(settings.state_dir), ledger, settings.mlflow.tracking_uri, training, say)
+        hand_over(Outbox.of(settings.state_dir), ledger, settings.mlflow.tracking_uri, training, typer.echo)
 
 
 def told_of(settings: Settings, spec: TrainingSpec) -> AbstractContextManager[None]:
@@ -139,7 +139,7 @@ def told_of(settings: Settings, spec: TrainingSpec) -> AbstractContextManager[No
         return nullcontext()
     units = {name: _flat(unit) for name, unit in spec.units.items()}
     plan = TrainingPlan(settings.serving.model, spec.key, _shared(spec), units)
-    return telling(settings.ledger_url, lambda ledger: to_mlflow(ledger, uri, plan), say)
+    return telling(settings.ledger_url, lambda ledger: to_mlflow(ledger, uri, plan), typer.echo)
 
 
 def main() -> None:
@@ -150,18 +150,20 @@ def main() -> None:
     jobs = RayJobs(required(settings.ray.jobs_url, "Ray"), settings.ray.token_path)
     features = open_verified(settings.project / "data" / "features")
     spec = training_spec(settings, features, params, split)
-    say(f"Training {spec.key[:16]}: {', '.join(f'{name} ({unit.steps} steps)' for name, unit in spec.units.items())}.")
+    typer.echo(
+        f"Training {spec.key[:16]}: {', '.join(f'{name} ({unit.steps} steps)' for name, unit in spec.units.items())}."
+    )
     with told_of(settings, spec):
         result = ensure_trained(
-            spec, jobs, Ledger(settings.ledger_url), submission(spec, settings.project / JOB), in_words(say)
+            spec, jobs, Ledger(settings.ledger_url), submission(spec, settings.project / JOB), to_terminal
         )
     if not result.trained:
-        say("All its steps are committed already: nothing is trained.")
+        typer.echo("All its steps are committed already: nothing is trained.")
     rows, models = test_week(pl.read_parquet(features.path(TABLE)), split), final_models(spec, result)
     record(settings, spec, result, models, rows)
     with building(settings.project / "data" / "training") as folder:
         write_training(folder, spec, score(rows, models, spec.threads))
-    say(f"data/training has {rows.height:,} scores of the test week for each of {len(models)} candidates.")
+    typer.echo(f"data/training has {rows.height:,} scores of the test week for each of {len(models)} candidates.")
 
 
 def _flat(unit: UnitSpec) -> dict[str, Any]:

@@ -88,6 +88,22 @@ class Unknown(Event):
     told: Mapping[str, Any]
 
 
+class LeftoversEnded(
+    Event,
+    name="leftovers ended",
+    says="ended {processes} processes of a stack whose supervisor was killed",
+):
+    """`koboshi up` ended what an earlier stack had left running."""
+
+    processes: int
+
+
+class DownloadBegan(Event, name="download began", says="fetching {what}"):
+    """The jars of a part are not complete here, and are fetched."""
+
+    what: str
+
+
 class JobBegan(Event, name="job began", says="job {job} began (pid {pid})"):
     """A training's driver is at work."""
 

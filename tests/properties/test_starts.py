@@ -22,12 +22,12 @@ def lived(lives: list[float]) -> tuple[list[float], float, bool]:
     starts: list[float] = []
     now = 1_000.0
     for life in lives:
-        decision = decide_start(starts, now)
-        if decision.give_up:
+        pause_s = decide_start(starts, now)
+        if pause_s is None:
             return starts, now, True
-        starts.append(now + decision.pause_s)
+        starts.append(now + pause_s)
         now = starts[-1] + life
-    return starts, now, decide_start(starts, now).give_up
+    return starts, now, decide_start(starts, now) is None
 
 
 @given(lives=st.lists(QUICK, min_size=QUICK_ENDS_ALLOWED + 1))
@@ -51,7 +51,7 @@ def test_a_part_is_given_up_only_for_quick_ends_one_after_another(lives):
 @given(lives=st.lists(QUICK, max_size=QUICK_ENDS_ALLOWED))
 def test_pauses_never_get_shorter_while_a_part_dies_quickly(lives):
     starts, now, _ = lived(lives)
-    pauses = [decide_start(starts[:number], now).pause_s for number in range(len(starts) + 1)]
+    pauses = [decide_start(starts[:number], now) for number in range(len(starts) + 1)]
     assert pauses == sorted(pauses)
     assert all(0 <= pause <= LONGEST_PAUSE_S for pause in pauses)
 

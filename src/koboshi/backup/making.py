@@ -31,7 +31,7 @@ from koboshi.ingest.stray_files import open_ledger
 from koboshi.ledger import Ledger, spans
 from koboshi.settings import Settings
 from koboshi.stack.lifecycle import exclusively
-from koboshi.stack.parts_table import external_groups
+from koboshi.stack.parts import external_groups
 from koboshi.stack.paths import find_paths, make_own
 from koboshi.stack.process_table import find_leftovers
 

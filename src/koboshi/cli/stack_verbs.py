@@ -7,7 +7,7 @@ import typer
 
 from koboshi.cli.project_verbs import warn
 from koboshi.settings import Settings, load_settings, load_what_fits
-from koboshi.stack.parts_table import chosen_groups, external_groups, groups, usual_groups, usual_groups_with
+from koboshi.stack.parts import chosen_groups, external_groups, groups, usual_groups, usual_groups_with
 
 VICTIMS = "ray-worker (the actor that is training now), ray-node, replica-2, kafka, … as `koboshi status` names them"
 
@@ -33,7 +33,7 @@ def up(parts: Annotated[list[str] | None, typer.Argument(help=_choices())] = Non
     settings = _settings(with_stack=False)
     chosen = chosen_groups(parts or (), settings)
     with Progress(console()) as progress:
-        table = start(settings, chosen, progress.say) if chosen else {}
+        table = start(settings, chosen, progress.emit) if chosen else {}
         started = {name: part for name, part in table.items() if part.group in chosen}
         elsewhere = external_groups(settings).intersection(parts or groups())
         wait_until_healthy(find_paths(settings.project, settings.state_dir), started, elsewhere, progress.show)
@@ -96,7 +96,7 @@ def kill(
     signal: Annotated[str, typer.Option(help="The signal to send.")] = "KILL",
 ) -> None:
     """Send a signal to a part, as an accident would, and say which process it was."""
-    from koboshi.stack.kill import find_victim, signal_number, strike
+    from koboshi.stack.lifecycle import find_victim, signal_number, strike
     from koboshi.stack.paths import find_paths
 
     number, settings = signal_number(signal), _settings()
@@ -107,11 +107,11 @@ def kill(
     typer.echo(f"{number.name} was sent to {victim.name}, process {victim.pids[0]}{others}{doing}.")
 
 
-def _settings(say: Callable[[str], None] = warn, *, with_stack: bool = True) -> Settings:
+def _settings(warned: Callable[[str], None] = warn, *, with_stack: bool = True) -> Settings:
     """What these verbs need, whatever else a person has written: a stack can always be looked at, and stopped."""
     from koboshi.stack.paths import state_dir_of_stack
 
-    return load_what_fits(say, state_dir_of_stack, with_stack=with_stack)
+    return load_what_fits(warned, state_dir_of_stack, with_stack=with_stack)
 
 
 compose = typer.Typer(no_args_is_help=True, help="Run the stack in containers: see docs/containers.md.")

@@ -13,8 +13,7 @@ from koboshi import environment as names
 from koboshi import proxies
 from koboshi.stack import topology as of_compose
 from koboshi.stack.part import Part
-from koboshi.stack.parts import Container, port_variable, secrets, technologies
-from koboshi.stack.parts_table import endpoints, parts_of, usual_groups
+from koboshi.stack.parts import Container, endpoints, parts_of, port_variable, secrets, technologies, usual_groups
 from koboshi.stack.ports import LOOPBACK
 from koboshi.stack.topology import Topology
 

@@ -10,8 +10,8 @@ from typing import Any
 from koboshi.documents import load_mapping
 from koboshi.errors import BadInput
 from koboshi.files import make_state_folder, publish_bytes, publish_private
+from koboshi.stack.parts import groups, write_files
 from koboshi.stack.parts import secrets as all_secrets
-from koboshi.stack.parts_table import groups, write_files
 from koboshi.stack.topology import IMAGE_PROJECT, Topology, container_topology
 
 WRITTEN_BY_THE_PIPELINE = ("cut.json", "dvc.lock")

@@ -21,16 +21,19 @@ def probe_name(part: Part) -> str:
 
 
 def probes(settings: Settings, parts: Iterable[Part], external: frozenset[str]) -> dict[str, Probe]:
-    """One probe for each started group, or part of it, and for each group that runs elsewhere and can be asked."""
+    """One probe for each started group, or part of it, and for each group that runs elsewhere and can be asked.
+
+    Before it does work, it looks whether all its ports accept: work is not worth its cost before.
+    """
     found: dict[str, Probe] = {}
     started = list(parts)
     for technology in technologies().values():
         own = tuple(part for part in started if part.group == technology.group)
         if technology.probe is None:
-            found |= {part.name: part_probe(settings, part) for part in own}
+            found |= {part.name: _when_open((part,), part_probe(settings, part)) for part in own}
         elif own or technology.group in external:
             here = () if technology.group in external else own
-            found[technology.group] = partial(technology.probe, settings, here)
+            found[technology.group] = _when_open(own, partial(technology.probe, settings, here))
     return found
 
 
@@ -44,21 +47,23 @@ def part_probe(settings: Settings, part: Part) -> Probe:
     raise LookupError(f"{part.group} is described without a probe")
 
 
-def waiting_ports(parts: Iterable[Part]) -> dict[str, tuple[int, ...]]:
-    """The ports that must accept before a probe is worth its cost."""
-    ports: dict[str, tuple[int, ...]] = {}
-    for part in parts:
-        ports[probe_name(part)] = ports.get(probe_name(part), ()) + part.ports
-    return ports
+def _when_open(parts: Iterable[Part], probe: Probe) -> Probe:
+    ports = [port for part in parts for port in part.ports]
+
+    def probed() -> Health:
+        closed = next((port for port in ports if not accepts(port)), None)
+        return probe() if closed is None else Health(False, f"port {closed} is not open yet")
+
+    return probed
 
 
 class Checks:
     """Probes that run beside each other until each has answered well; `healths` has the latest answers."""
 
-    def __init__(self, probes: Mapping[str, Probe], ports: Mapping[str, tuple[int, ...]]) -> None:
+    def __init__(self, probes: Mapping[str, Probe]) -> None:
         """Nothing runs until `step`."""
         self.healths: dict[str, Health] = {}
-        self._probes, self._ports = dict(probes), ports
+        self._probes = dict(probes)
         self._pool = ThreadPoolExecutor(max(1, len(probes)), thread_name_prefix="probe")
         self._running: dict[str, Future[Health]] = {}
 
@@ -86,16 +91,10 @@ class Checks:
     def _ask(self, name: str) -> Health:
         if name in self.healths:
             time.sleep(PAUSE_S)
-        closed = next((port for port in self._ports.get(name, ()) if not accepts(port)), None)
-        return self._probes[name]() if closed is None else Health(False, f"port {closed} is not open yet")
+        return self._probes[name]()
 
 
-def check_once(probes: Mapping[str, Probe], ports: Mapping[str, tuple[int, ...]]) -> dict[str, Health]:
+def check_once(probes: Mapping[str, Probe]) -> dict[str, Health]:
     """Every probe's answer, asked once and all at once."""
-
-    def ask(name: str) -> Health:
-        closed = next((port for port in ports.get(name, ()) if not accepts(port)), None)
-        return probes[name]() if closed is None else Health(False, f"port {closed} is not open")
-
     with ThreadPoolExecutor(max(1, len(probes))) as pool:
-        return dict(zip(probes, pool.map(ask, probes), strict=True))
+        return dict(zip(probes, pool.map(lambda probe: probe(), probes.values()), strict=True))

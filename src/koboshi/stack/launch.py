@@ -6,7 +6,6 @@ waits for what the part needs, runs the steps that come first, and calls execve.
 
 import contextlib
 import ctypes
-import json
 import os
 import signal
 import socket
@@ -16,11 +15,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from koboshi.stack.part import QUICK_ENDS_ALLOWED, Part, Start, StartHistory, decide_start, from_json
+from koboshi.stack.part import QUICK_ENDS_ALLOWED, Part, Start, StartHistory, decide_start, read_table
 from koboshi.stack.process_table import ours, read_processes, start_ticks
 
 GAVE_UP = 96
-TABLE = "parts.json"
 PR_SET_PDEATHSIG = 1
 LOG_LIMIT_BYTES = 20 * 1024**2
 GATE_LIMIT_S = 150.0
@@ -30,9 +28,9 @@ def main() -> None:
     """Start the part that the first argument names; the stack's records are in the folder of the second."""
     name, own = sys.argv[1], Path(sys.argv[2])
     end_with_parent(int((own / "supervisord.pid").read_text()))
-    part = from_json(json.loads((own / TABLE).read_text())[name])
+    part = read_table(own)[name]
     write_to_log(part.log)
-    history = StartHistory(own / "starts" / f"{name}.json")
+    history = StartHistory.of(own, name)
     pause_or_give_up(part, history)
     end_earlier(history)
     history.add(Start(time.time(), os.getpid(), start_ticks(os.getpid())))
@@ -62,16 +60,16 @@ def write_to_log(log: Path) -> None:
 
 def pause_or_give_up(part: Part, history: StartHistory) -> None:
     """Wait for as long as the history asks, or leave a sentence and an exit code that is not started again."""
-    decision = decide_start([start.at for start in history.starts()], time.time())
-    if decision.give_up:
+    pause_s = decide_start([start.at for start in history.starts()], time.time())
+    if pause_s is None:
         history.give_up(
             f"ended {QUICK_ENDS_ALLOWED + 1} times soon after its start: read `koboshi logs {part.name}`, "
             f"then `koboshi up {part.group}` tries again"
         )
         sys.exit(GAVE_UP)
-    if decision.pause_s:
-        say(f"starting again in {decision.pause_s:.0f} s")
-        time.sleep(decision.pause_s)
+    if pause_s:
+        sys.stderr.write(f"koboshi: starting again in {pause_s:.0f} s\n")
+        time.sleep(pause_s)
 
 
 def end_earlier(history: StartHistory) -> None:
@@ -93,8 +91,7 @@ def wait_for_gates(part: Part) -> None:
     for what, is_open in gates:
         while not is_open():
             if time.monotonic() > deadline:
-                say(f"{what} was not there after {GATE_LIMIT_S:.0f} s")
-                sys.exit(1)
+                sys.exit(f"koboshi: {what} was not there after {GATE_LIMIT_S:.0f} s")
             time.sleep(0.2)
 
 
@@ -112,15 +109,9 @@ def run_steps(part: Part) -> None:
             continue
         code = subprocess.run(step.argv, check=False).returncode
         if code != 0:
-            say(f"{' '.join(step.argv[:4])} … ended with {code}")
-            sys.exit(1)
+            sys.exit(f"koboshi: {' '.join(step.argv[:4])} … ended with {code}")
         step.done.parent.mkdir(parents=True, exist_ok=True)
         step.done.touch()
-
-
-def say(text: str) -> None:
-    """Leave a line in the part's log."""
-    os.write(2, f"koboshi: {text}\n".encode())
 
 
 if __name__ == "__main__":

@@ -1,24 +1,26 @@
-"""`up`, `down` and `logs`: what is to be done follows from the table of parts, and is done here alone."""
+"""`up`, `down`, `logs` and `kill`: what is to be done follows from the table of parts, and is done here alone."""
 
 import contextlib
+import dataclasses
 import json
+import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from koboshi.errors import BadInput, Conflict
-from koboshi.files import publish_bytes, publish_private
+from koboshi.errors import BadInput, Conflict, Unavailable
+from koboshi.events import LeftoversEnded, Sink
+from koboshi.files import publish_bytes
 from koboshi.settings import Settings
 from koboshi.stack import supervisor_control as supervisor
-from koboshi.stack.launch import TABLE
-from koboshi.stack.part import Part, StartHistory, from_json, to_json
-from koboshi.stack.parts import technologies
-from koboshi.stack.parts_table import endpoints, parts_of, write_files
+from koboshi.stack.part import Part, StartHistory, read_table, write_table
+from koboshi.stack.part_state import pids_of
+from koboshi.stack.parts import endpoints, parts_of, technologies, write_files
 from koboshi.stack.paths import StackPaths, find_paths, prepare_paths, remove_runtime
 from koboshi.stack.ports import Ports, claim_block, kept_base
-from koboshi.stack.process_table import clear_leftovers
+from koboshi.stack.process_table import clear_leftovers, read_processes, send
 from koboshi.stack.topology import Topology, ensure_secrets, own_executables
 
 STOP_LIMIT_S = supervisor.STOP_LIMIT_S + 6
@@ -26,7 +28,7 @@ TAIL_BYTES = 20_000
 POLL_S = 0.3
 
 
-def start(settings: Settings, groups: Sequence[str], say: Callable[[str], None]) -> dict[str, Part]:
+def start(settings: Settings, groups: Sequence[str], emit: Sink) -> dict[str, Part]:
     """Start some groups beside those that run already; returns at once, the parts are on their way.
 
     Safe to run again after a crash at any point: what an earlier stack left behind is ended first, files are
@@ -38,23 +40,22 @@ def start(settings: Settings, groups: Sequence[str], say: Callable[[str], None])
         runs = supervisor.answers(paths)
         known = known_parts(paths) if runs else {}
         if not runs and (left := clear_leftovers(paths)):
-            say(f"ended {left} processes of a stack whose supervisor was killed")
-        for jars in [technologies()[group].jars for group in groups]:
-            if jars is not None:
-                jars.fetch(paths.cache, say)
+            emit(LeftoversEnded(processes=left))
+        for group in groups:
+            if (jars := technologies()[group].jars) is not None:
+                jars.fetch(paths.cache, emit)
         ports = Ports(kept_base(paths) or 0) if runs else claim_block(paths, settings.stack.base_port)
         topology = Topology(paths, ports, ensure_secrets(paths), own_executables(), slot=settings.serving.slot)
-        running = {part.group for part in known.values()}
-        parts = parts_of(topology, running.union(groups))
-        _publish(topology, parts, running.union(groups))
+        on_stack = {*groups, *(part.group for part in known.values())}
+        parts = parts_of(topology, on_stack)
+        _publish(topology, parts, on_stack)
         _begin(paths, parts, {name for name, part in parts.items() if part.group in groups}, runs=runs)
     return parts
 
 
 def _publish(topology: Topology, parts: Mapping[str, Part], groups: set[str]) -> None:
     write_files(topology, groups)
-    table = {name: to_json(part) for name, part in parts.items()}
-    publish_private(topology.paths.own / TABLE, json.dumps(table, indent=1))  # environments hold secrets
+    write_table(topology.paths.own, parts)
     publish_bytes(topology.paths.endpoints, json.dumps(endpoints(topology, groups), indent=1).encode())
     supervisor.write_configuration(topology.paths, parts)
 
@@ -63,7 +64,7 @@ def _begin(paths: StackPaths, parts: Mapping[str, Part], wanted: set[str], *, ru
     infos = supervisor.process_infos(paths) if runs else {}
     for name in parts:
         if name not in infos or (name in wanted and infos[name]["statename"] != "RUNNING"):
-            history(paths, name).forget()
+            StartHistory.of(paths.own, name).forget()
     if runs:
         supervisor.add_and_start(paths, wanted)
     else:
@@ -95,8 +96,7 @@ def stop(settings: Settings) -> int:
 
 def known_parts(paths: StackPaths) -> dict[str, Part]:
     """The table of parts that was published last."""
-    path = paths.own / TABLE
-    return {name: from_json(part) for name, part in json.loads(path.read_text()).items()} if path.is_file() else {}
+    return read_table(paths.own)
 
 
 def not_started(name: str, others: Sequence[str]) -> BadInput:
@@ -105,11 +105,6 @@ def not_started(name: str, others: Sequence[str]) -> BadInput:
         return BadInput(f"no stack was started here yet, so there is no {name}: `koboshi up` starts one.")
     names = ", ".join(others)
     return BadInput(f"{name} is none of the parts that were started, choose from {names}: `koboshi up` starts others.")
-
-
-def history(paths: StackPaths, name: str) -> StartHistory:
-    """The starts of one part."""
-    return StartHistory(paths.own / "starts" / f"{name}.json")
 
 
 @contextlib.contextmanager
@@ -163,3 +158,48 @@ def new_lines(path: Path, position: int, is_over: Callable[[], bool]) -> Iterato
         position = size
         *lines, rest = rest.split("\n")
         yield from lines
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Victim:
+    """What was signalled: its process first, then those that belong to it."""
+
+    name: str
+    pids: tuple[int, ...]
+    doing: str = ""
+
+
+def signal_number(name: str) -> signal.Signals:
+    """KILL, SIGKILL or 9."""
+    text = name.upper().removeprefix("SIG")
+    try:
+        return signal.Signals(int(text)) if text.isdigit() else signal.Signals[f"SIG{text}"]
+    except (KeyError, ValueError):
+        raise BadInput(f"{name} is not a signal: try KILL, TERM, STOP or CONT.") from None
+
+
+def find_victim(name: str, settings: Settings, paths: StackPaths) -> Victim:
+    """The processes that a name stands for, living now.
+
+    Raises `BadInput` for a name that no part has, `Unavailable` when there is no such process now.
+    """
+    for technology in technologies().values():
+        if name in technology.inner:
+            pid, doing = technology.inner[name](settings)
+            return Victim(name, (pid,), doing)
+    parts = known_parts(paths)
+    found = [t for group, t in technologies().items() if any(part.group == group for part in parts.values())]
+    nicknames = {short: part for technology in found for short, part in technology.nicknames.items()}
+    part = nicknames.get(name, name)
+    if part not in parts:
+        inner = [other for technology in found for other in technology.inner]
+        raise not_started(name, [*inner, *nicknames, *parts])
+    pids = pids_of(StartHistory.of(paths.own, part).starts()[-1:], read_processes())
+    if not pids:
+        raise Unavailable(f"{part} does not run: `koboshi status` tells why.")
+    return Victim(part, pids)
+
+
+def strike(victim: Victim, number: signal.Signals) -> tuple[int, ...]:
+    """Signal every process of the victim; returns those that were there to take it."""
+    return tuple(pid for pid in victim.pids if send(pid, number))

@@ -3,10 +3,11 @@
 import dataclasses
 import json
 from collections.abc import Mapping, Sequence
+from itertools import pairwise, takewhile
 from pathlib import Path
 from typing import Any
 
-from koboshi.files import publish_bytes
+from koboshi.files import publish_bytes, publish_private
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -37,20 +38,22 @@ class Part:
     address: str = ""
 
 
-def to_json(part: Part) -> dict[str, Any]:
-    """A part as plain values, for the launcher's table."""
-    return {
-        **{field.name: getattr(part, field.name) for field in dataclasses.fields(part)},
-        "environment": dict(part.environment),
-        "folder": str(part.folder),
-        "log": str(part.log),
-        "steps": [{"argv": step.argv, "done": str(step.done)} for step in part.steps],
-        "after_files": [str(path) for path in part.after_files],
-    }
+TABLE = "parts.json"
 
 
-def from_json(values: Mapping[str, Any]) -> Part:
-    """The inverse of `to_json`."""
+def write_table(own: Path, parts: Mapping[str, Part]) -> None:
+    """Publish the table that the launcher reads; its owner alone may read it, for environments hold secrets."""
+    table = {name: dataclasses.asdict(part) for name, part in parts.items()}
+    publish_private(own / TABLE, json.dumps(table, indent=1, default=str))
+
+
+def read_table(own: Path) -> dict[str, Part]:
+    """The table of parts that was published last."""
+    path = own / TABLE
+    return {name: _part(values) for name, values in json.loads(path.read_text()).items()} if path.is_file() else {}
+
+
+def _part(values: Mapping[str, Any]) -> Part:
     return Part(
         **{
             **values,
@@ -79,35 +82,22 @@ class Start:
     ticks: int
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Decision:
-    """Start after `pause_s`, or give up."""
+def decide_start(starts: Sequence[float], now: float) -> float | None:
+    """After which pause in seconds to start, by how long the latest starts lasted; None: give up.
 
-    give_up: bool
-    pause_s: float = 0.0
-
-
-def decide_start(starts: Sequence[float], now: float) -> Decision:
-    """Decide by how long the latest starts lasted. A part that ran for `QUICK_END_S` is forgiven all that was before.
-
-    The first restart comes at once: most ends are accidents. After that the pause doubles, so that a part that cannot
-    start leaves the machine to the others.
+    A part that ran for `QUICK_END_S` is forgiven all that was before. The first restart comes at once: most ends are
+    accidents. After that the pause doubles, so that a part that cannot start leaves the machine to the others.
     """
     quick = quick_ends(starts, now)
     if quick > QUICK_ENDS_ALLOWED:
-        return Decision(give_up=True)
-    return Decision(give_up=False, pause_s=0.0 if quick < 2 else min(2.0 ** (quick - 2), LONGEST_PAUSE_S))
+        return None
+    return 0.0 if quick < 2 else min(2.0 ** (quick - 2), LONGEST_PAUSE_S)
 
 
 def quick_ends(starts: Sequence[float], now: float) -> int:
     """How many of the latest starts, one after another, ended soon."""
-    ends = [*starts[1:], now]
-    count = 0
-    for begun, ended in zip(reversed(starts), reversed(ends), strict=False):
-        if ended - begun >= QUICK_END_S + LONGEST_PAUSE_S:
-            break
-        count += 1
-    return count
+    lasted = [ended - begun for begun, ended in pairwise([*starts, now])]
+    return len(list(takewhile(lambda seconds: seconds < QUICK_END_S + LONGEST_PAUSE_S, reversed(lasted))))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -115,6 +105,11 @@ class StartHistory:
     """The starts of one part since `koboshi up` began it, in a file of its own."""
 
     path: Path
+
+    @classmethod
+    def of(cls, own: Path, name: str) -> "StartHistory":
+        """The history of the part of this name, in the folder of the stack's own records."""
+        return cls(own / "starts" / f"{name}.json")
 
     def starts(self) -> list[Start]:
         """All starts, oldest first."""

@@ -8,8 +8,7 @@ from typing import Any
 from koboshi.errors import Unavailable
 from koboshi.probes import Health
 from koboshi.settings import Settings, load_what_fits
-from koboshi.stack.health import Checks, probe_name, probes, waiting_ports
-from koboshi.stack.lifecycle import history
+from koboshi.stack.health import Checks, probe_name, probes
 from koboshi.stack.part import Part, Start, StartHistory
 from koboshi.stack.parts import technologies
 from koboshi.stack.paths import StackPaths
@@ -59,7 +58,10 @@ def observe(
 ) -> list[PartState]:
     """The state of each part, in the order of the table."""
     processes = {} if starting else read_processes()
-    return [_observe(part, history(paths, part.name), infos, healths, processes, starting) for part in parts.values()]
+    return [
+        _observe(part, StartHistory.of(paths.own, part.name), infos, healths, processes, starting)
+        for part in parts.values()
+    ]
 
 
 def _observe(
@@ -139,7 +141,7 @@ def wait_until_healthy(
     Raises `Unavailable`, naming parts and reasons, at the limit or as soon as a part has been given up.
     """
     settings = load_what_fits(lambda _sentence: None, lambda _project: paths.state_dir, project=paths.project)
-    checks = Checks(probes(settings, parts.values(), external), waiting_ports(parts.values()))
+    checks = Checks(probes(settings, parts.values(), external))
     deadline = time.monotonic() + limit_s
     try:
         while True:

@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 
 from filelock import FileLock
@@ -82,15 +82,12 @@ def kept_base(paths: StackPaths) -> int | None:
 
 
 def _claims_of_others(paths: StackPaths) -> frozenset[int]:
-    others = (p for p in paths.runtime.parent.glob("*/base_port") if p.parent != paths.runtime)
-    return frozenset(_living_claims(others))
+    others = [claim for claim in paths.runtime.parent.glob("*/base_port") if claim.parent != paths.runtime]
+    return frozenset(int(claim.read_text() or 0) for claim in others if _is_living(claim.with_name("state_dir")))
 
 
-def _living_claims(claims: Iterable[Path]) -> Iterable[int]:
-    for claim in claims:
-        state_dir = claim.with_name("state_dir")
-        if state_dir.is_file() and Path(state_dir.read_text()).is_dir():
-            yield int(claim.read_text() or 0)
+def _is_living(state_dir: Path) -> bool:
+    return state_dir.is_file() and Path(state_dir.read_text()).is_dir()
 
 
 def first_ephemeral_port() -> int:

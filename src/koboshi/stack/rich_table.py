@@ -8,6 +8,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from koboshi.events import Event
 from koboshi.rich_tables import fitted
 from koboshi.stack.part_state import GAVE_UP, HEALTHY, STARTING, UNHEALTHY, PartState, since_text
 
@@ -21,7 +22,7 @@ class Progress:
         """Nothing is shown before the first `show`."""
         self._console, self._begun = console, time.monotonic()
         self._live = Live(console=console, refresh_per_second=4) if console.is_terminal else None
-        self._said: dict[str, str] = {}
+        self._shown: dict[str, str] = {}
 
     def __enter__(self) -> "Progress":
         if self._live:
@@ -32,9 +33,9 @@ class Progress:
         if self._live:
             self._live.stop()
 
-    def say(self, text: str) -> None:
+    def emit(self, event: Event) -> None:
         """A line beside the table."""
-        (self._live.console if self._live else self._console).print(f"{self._elapsed():4.0f} s  {text}", markup=False)
+        (self._live.console if self._live else self._console).print(f"{self._elapsed():4.0f} s  {event}", markup=False)
 
     def show(self, states: Sequence[PartState]) -> None:
         """Bring the table up to date, or print a line for each part whose state has changed."""
@@ -42,8 +43,8 @@ class Progress:
             self._live.update(self._progress_table(states))
             return
         for state in states:
-            if self._said.get(state.name) != state.state:
-                self._said[state.name] = state.state
+            if self._shown.get(state.name) != state.state:
+                self._shown[state.name] = state.state
                 self._console.print(
                     f"{self._elapsed():4.0f} s  {state.name:22} {state.state:10} {state.detail}",
                     highlight=False,
@@ -74,7 +75,7 @@ def status_table(states: Sequence[PartState]) -> RenderableType:
     table = Table()
     for column in ("part", "state", "pids", "address", "restarts", "MB", "for", "detail"):
         table.add_column(column, overflow="fold")
-    said = ""
+    before = ""
     for state in states:
         pids = f"{state.pids[0]}" + (f" +{len(state.pids) - 1}" if len(state.pids) > 1 else "") if state.pids else ""
         table.add_row(
@@ -85,9 +86,9 @@ def status_table(states: Sequence[PartState]) -> RenderableType:
             str(state.restarts),
             str(state.memory_mb or ""),
             since_text(state.since),
-            Text("〃" if state.detail == said else state.detail),
+            Text("〃" if state.detail == before else state.detail),
         )
-        said = state.detail
+        before = state.detail
     return fitted(table)
 
 

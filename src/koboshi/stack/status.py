@@ -9,11 +9,10 @@ from typing import Any
 from koboshi.errors import Unavailable
 from koboshi.probes.http_json import call
 from koboshi.settings import Settings
-from koboshi.stack.health import check_once, probes, waiting_ports
+from koboshi.stack.health import check_once, probes
 from koboshi.stack.lifecycle import known_parts
 from koboshi.stack.part_state import HEALTHY, PartState, elsewhere, observe
-from koboshi.stack.parts import technologies
-from koboshi.stack.parts_table import external_groups
+from koboshi.stack.parts import external_groups, technologies
 from koboshi.stack.paths import find_paths
 from koboshi.stack.supervisor_control import process_infos
 
@@ -40,8 +39,7 @@ def status(settings: Settings, by_hand: Settings) -> list[PartState]:
     paths, external = find_paths(settings.project, settings.state_dir), external_groups(by_hand)
     infos = process_infos(paths)
     parts = known_parts(paths) if infos else {}
-    asked = probes(settings, parts.values(), external)
-    healths = check_once(asked, waiting_ports(parts.values()))
+    healths = check_once(probes(settings, parts.values(), external))
     return [*observe(paths, parts, infos, healths), *elsewhere(by_hand, external, healths)]
 
 

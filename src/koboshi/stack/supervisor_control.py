@@ -23,41 +23,39 @@ STOP_LIMIT_S = 12
 FOREIGN_SETTINGS = ("SUPERVISOR_", "PYTHONDONTWRITEBYTECODE", "PYTHONPATH")  # and those that parts name
 
 
+CONFIGURATION = """\
+[supervisord]
+nodaemon=true
+silent=true
+logfile={paths.logs}/supervisor.log
+logfile_maxbytes=5MB
+logfile_backups=1
+pidfile={paths.own}/supervisord.pid
+childlogdir={paths.logs}
+[unix_http_server]
+file={paths.control_socket}
+chmod=0600
+[rpcinterface:supervisor]
+supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
+"""
+PROGRAM = f"""\
+[program:{{name}}]
+command="{{python}}" -m koboshi.stack.launch {{name}} "{{paths.own}}"
+autorestart=unexpected
+exitcodes={GAVE_UP}
+startsecs=0
+stopwaitsecs={STOP_LIMIT_S}
+stopasgroup=true
+killasgroup=true
+stdout_logfile=NONE
+stderr_logfile=NONE
+"""
+
+
 def configuration(paths: StackPaths, names: Iterable[str]) -> str:
     """supervisord.conf. The launcher decides about backoff: the supervisor starts again at once, but for `GAVE_UP`."""
-    lines = [
-        "[supervisord]",
-        "nodaemon=true",
-        "silent=true",
-        f"logfile={paths.logs / 'supervisor.log'}",
-        "logfile_maxbytes=5MB",
-        "logfile_backups=1",
-        f"pidfile={paths.own / 'supervisord.pid'}",
-        f"childlogdir={paths.logs}",
-        "[unix_http_server]",
-        f"file={paths.control_socket}",
-        "chmod=0600",
-        "[rpcinterface:supervisor]",
-        "supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface",
-    ]
-    return "\n".join([*lines, *(_program(paths, name) for name in names)]).replace("%", "%%") + "\n"
-
-
-def _program(paths: StackPaths, name: str) -> str:
-    return "\n".join(
-        [
-            f"[program:{name}]",
-            f'command="{sys.executable}" -m koboshi.stack.launch {name} "{paths.own}"',
-            "autorestart=unexpected",
-            f"exitcodes={GAVE_UP}",
-            "startsecs=0",
-            f"stopwaitsecs={STOP_LIMIT_S}",
-            "stopasgroup=true",
-            "killasgroup=true",
-            "stdout_logfile=NONE",
-            "stderr_logfile=NONE",
-        ]
-    )
+    programs = (PROGRAM.format(name=name, python=sys.executable, paths=paths) for name in names)
+    return (CONFIGURATION.format(paths=paths) + "".join(programs)).replace("%", "%%")
 
 
 def write_configuration(paths: StackPaths, names: Iterable[str]) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from koboshi.stack.lifecycle import history
+from koboshi.stack.part import StartHistory
 from koboshi.stack.process_table import find_leftovers, read_process, recorded_supervisor
 from tests.support.running_stack import RunningStack, project_copy
 
@@ -60,11 +60,15 @@ def test_up_returns_when_every_part_has_done_real_work(stack: RunningStack) -> N
 @pytest.mark.parametrize("part", ["kafka", "replica-2", "gateway"])
 def test_a_killed_part_comes_back_by_itself(stack: RunningStack, part: str) -> None:
     """`koboshi kill` says which process it was; another one does the work afterwards."""
-    before = history(stack.paths, part).starts()[-1]
+    before = StartHistory.of(stack.paths.own, part).starts()[-1]
     said = stack.run("kill", part).stdout
     assert f"SIGKILL was sent to {part}, process {before.pid}" in said
-    until(lambda: history(stack.paths, part).starts()[-1] != before and parts(stack)[part]["state"] == "healthy")
-    assert read_process(before.pid) is None or history(stack.paths, part).starts()[-1].pid != before.pid
+    until(
+        lambda: (
+            StartHistory.of(stack.paths.own, part).starts()[-1] != before and parts(stack)[part]["state"] == "healthy"
+        )
+    )
+    assert read_process(before.pid) is None or StartHistory.of(stack.paths.own, part).starts()[-1].pid != before.pid
 
 
 def test_a_supervisor_that_was_killed_leaves_no_second_copy_to_the_next_up() -> None:
@@ -77,7 +81,7 @@ def test_a_supervisor_that_was_killed_leaves_no_second_copy_to_the_next_up() -> 
         supervisor = recorded_supervisor(other.paths)
         first = find_leftovers(other.paths)
         assert supervisor is not None
-        os.kill(history(other.paths, "kafka").starts()[-1].pid, signal.SIGSTOP)
+        os.kill(StartHistory.of(other.paths.own, "kafka").starts()[-1].pid, signal.SIGSTOP)
         os.kill(supervisor[0], signal.SIGKILL)
         other.up("gateway")
         assert find_leftovers(other.paths).isdisjoint(first)

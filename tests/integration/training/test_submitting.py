@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from koboshi.ledger import steps
-from koboshi.stack.kill import find_victim, strike
+from koboshi.stack.lifecycle import find_victim, strike
 from koboshi.training import TrainingSpec
 from tests.support.running_stack import RunningStack, clean_environment
 from tests.support.trainings import chain_spec, events_of, final_states, ledger_of, undisturbed

@@ -1,6 +1,5 @@
 """The launcher: what the supervisor runs becomes the part's program, or says why not."""
 
-import json
 import os
 import socket
 import subprocess
@@ -11,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from koboshi.stack import launch
-from koboshi.stack.part import Part, Start, StartHistory, Step, to_json
+from koboshi.stack.part import Part, Start, StartHistory, Step, write_table
 
 
 def part(folder: Path, *argv: str, **changes: object) -> Part:
@@ -27,7 +26,7 @@ def part(folder: Path, *argv: str, **changes: object) -> Part:
 
 
 def launched(folder: Path, made: Part, supervisor: int | None = None) -> subprocess.CompletedProcess[str]:
-    (folder / launch.TABLE).write_text(json.dumps({"x": to_json(made)}))
+    write_table(folder, {"x": made})
     (folder / "supervisord.pid").write_text(str(supervisor or os.getpid()))
     command = [sys.executable, "-m", "koboshi.stack.launch", "x", str(folder)]
     return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)

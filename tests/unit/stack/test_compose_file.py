@@ -12,8 +12,7 @@ from koboshi.proxies import NAMES
 from koboshi.settings import Known, with_parts
 from koboshi.stack.compose_file import ENDED_WELL, FILE, HEALTHY, render
 from koboshi.stack.part import Part
-from koboshi.stack.parts import secrets, variables
-from koboshi.stack.parts_table import parts_of, usual_groups
+from koboshi.stack.parts import parts_of, secrets, usual_groups, variables
 from koboshi.stack.paths import StackPaths
 from koboshi.stack.ports import Ports
 from koboshi.stack.topology import Topology, container_topology, ensure_secrets, own_executables

@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+import httpx
 import pytest
 
-from koboshi.errors import Corrupt
+from koboshi.errors import Corrupt, Unavailable
+from koboshi.events import DownloadBegan, Event
 from koboshi.files import sha256_of
 from koboshi.stack.parts import jars
 from koboshi.stack.parts.jars import Jars, file_name, maven_mirrors
@@ -35,12 +37,16 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     served = tmp_path / "served.jar"
     served.write_bytes(b"a jar")
 
-    def download(folder: Path, _coordinate: str) -> Path:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "x").write_bytes(served.read_bytes())
-        return folder / "x"
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.url != "https://mirror.example/maven/g/a/1/a-1.jar":
+            return httpx.Response(404)
+        return httpx.Response(200, content=served.read_bytes())
 
-    monkeypatch.setattr(jars, "_download", download)
+    urls = {"empty": "https://empty.example", "near": "https://mirror.example/maven"}
+    monkeypatch.setattr(jars, "repositories", lambda: urls)
+    monkeypatch.setattr(
+        jars, "client", lambda _url, **options: httpx.Client(transport=httpx.MockTransport(answer), **options)
+    )
     return served
 
 
@@ -52,13 +58,13 @@ def one_jar(tmp_path: Path, served: Path) -> Jars:
 
 
 def test_jars_are_fetched_once(tmp_path: Path, served: Path, one_jar: Jars) -> None:
-    """The second time nothing is asked for, and nobody hears of it."""
-    heard: list[str] = []
+    """From the repository that has it. The second time nothing is asked for, and nobody hears of it."""
+    heard: list[Event] = []
     folder = one_jar.fetch(tmp_path / "cache", heard.append)
     assert (folder / "a-1.jar").read_bytes() == b"a jar"
     served.unlink()
     assert one_jar.fetch(tmp_path / "cache", heard.append) == folder
-    assert heard == ["fetching a jar"]
+    assert heard == [DownloadBegan(what="a jar")]
 
 
 def test_other_bytes_than_were_locked_are_refused(tmp_path: Path, served: Path, one_jar: Jars) -> None:
@@ -67,6 +73,17 @@ def test_other_bytes_than_were_locked_are_refused(tmp_path: Path, served: Path, 
     with pytest.raises(Corrupt, match="look at your Maven mirror"):
         one_jar.fetch(tmp_path / "cache")
     assert list((tmp_path / "cache" / "kafka").rglob("*.jar")) == []
+
+
+def test_a_jar_that_no_repository_has_is_named(tmp_path: Path, served: Path) -> None:
+    """With what each of them answered, and where a mirror is named."""
+    lock = tmp_path / "lock"
+    lock.write_text(f"{sha256_of(served)}  g:b:2\n")
+    with pytest.raises(
+        Unavailable, match=r"g:b:2 could not be fetched \(HTTPStatusError from https://empty.example, .*m2"
+    ):
+        Jars("kafka", lock, "a jar").fetch(tmp_path / "cache")
+    assert not list((tmp_path / "cache").rglob("*.jar"))
 
 
 def test_an_archive_is_named_as_a_repository_names_it() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from koboshi.errors import BadInput
 from koboshi.probes import Health
-from koboshi.stack.kill import signal_number
+from koboshi.stack.lifecycle import signal_number
 from koboshi.stack.part_state import GAVE_UP, HEALTHY, STARTING, STOPPED, UNHEALTHY, decide_state, pss_bytes, since_text
 
 ILL = Health(False, "port 1 is not open")

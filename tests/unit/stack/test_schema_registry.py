@@ -14,10 +14,9 @@ import yaml
 from koboshi.errors import NotConfigured
 from koboshi.settings import load_settings
 from koboshi.stack.compose_file import render
-from koboshi.stack.parts import schema_registry, technologies
+from koboshi.stack.parts import chosen_groups, endpoints, external_groups, schema_registry, technologies, usual_groups
 from koboshi.stack.parts.jars import Jars
 from koboshi.stack.parts.schema_registry import JARS, NAME, SCHEMA, SchemaRegistry, probe_registry, registry_part
-from koboshi.stack.parts_table import chosen_groups, endpoints, external_groups, usual_groups
 from koboshi.stack.paths import StackPaths
 from koboshi.stack.ports import Ports
 from koboshi.stack.topology import Topology, container_topology, ensure_secrets, own_executables

@@ -8,8 +8,7 @@ from koboshi.drills.drill import Finding, Strike
 from koboshi.drills.kit.faults import kill
 from koboshi.errors import KoboshiError, Unavailable
 from koboshi.settings import Settings
-from koboshi.stack.kill import find_victim
-from koboshi.stack.lifecycle import known_parts
+from koboshi.stack.lifecycle import find_victim, known_parts
 from koboshi.stack.part_state import wait_until_healthy
 from koboshi.stack.paths import StackPaths, find_paths
 from koboshi.stack.supervisor_control import add_and_start, connected, process_infos

@@ -1,16 +1,20 @@
-"""Jars of a part: fetched through jgo from a Maven repository, each checked against a lock, kept in one folder."""
+"""Jars of a part: fetched from a Maven repository, each checked against a lock, kept in one folder."""
 
 import dataclasses
 import os
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import httpx
+
 from koboshi.errors import Unavailable
-from koboshi.files import publish_bytes, sha256_of, verified_bytes
+from koboshi.events import DownloadBegan, Sink
+from koboshi.files import publish, publish_bytes, sha256_of, verify
+from koboshi.proxies import client
 
 COMPLETE = "complete"
+ANSWER_LIMIT_S = 60.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -34,7 +38,7 @@ class Jars:
         """Where this lock's jars are, or will be."""
         return cache / self.name / sha256_of(self.lock)[:16]
 
-    def fetch(self, cache: Path, say: Callable[[str], None] = lambda _text: None) -> Path:
+    def fetch(self, cache: Path, emit: Sink = lambda _event: None) -> Path:
         """The folder with every locked jar.
 
         Under a crash: a jar appears whole or not at all, and what is there with the right digest is not fetched again.
@@ -43,9 +47,9 @@ class Jars:
         folder = self.folder(cache)
         if (folder / COMPLETE).exists():
             return folder
-        say(f"fetching {self.shown}")
+        emit(DownloadBegan(what=self.shown))
         with ThreadPoolExecutor(8) as pool:
-            list(pool.map(lambda jar: _ensure(folder, cache / "maven", *jar), self.locked().items()))
+            list(pool.map(lambda jar: _ensure(folder, *jar), self.locked().items()))
         publish_bytes(folder / COMPLETE, b"")
         return folder
 
@@ -57,35 +61,42 @@ def file_name(coordinate: str) -> str:
     return f"{artifact}-{version}{'-' if classifier else ''}{classifier}.{packaging}"
 
 
-def _ensure(folder: Path, downloads: Path, coordinate: str, sha256: str) -> None:
-    target = folder / file_name(coordinate)
-    if target.is_file() and sha256_of(target) == sha256:
+def _ensure(folder: Path, coordinate: str, sha256: str) -> None:
+    name = file_name(coordinate)
+    if (folder / name).is_file() and sha256_of(folder / name) == sha256:
         return
-    downloaded = _download(downloads, coordinate)
-    try:
-        jar = verified_bytes(downloaded, sha256, "the jar", "run `koboshi up` again, or look at your Maven mirror")
-    finally:
-        downloaded.unlink(missing_ok=True)
-    publish_bytes(target, jar)
+
+    def write(unfinished: Path) -> None:
+        _download(coordinate, unfinished)
+        verify(unfinished, sha256, f"the jar {name} in", "run `koboshi up` again, or look at your Maven mirror")
+
+    publish(folder, name, write)
 
 
-def _download(downloads: Path, coordinate: str) -> Path:
-    import requests
-    from jgo.maven import MavenContext
+def _download(coordinate: str, target: Path) -> None:
+    """Write the file of a coordinate, from the first repository that has it."""
+    group, artifact, version, *_ = coordinate.split(":")
+    path = "/".join([*group.split("."), artifact, version, file_name(coordinate)])
+    troubles = []
+    for url in repositories().values():
+        try:
+            return _stream(f"{url}/{path}", target)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            troubles.append(f"{type(error).__name__} from {url}")
+    raise Unavailable(
+        f"{coordinate} could not be fetched ({', '.join(troubles)}): check the network, or name a Maven mirror in "
+        "~/.m2/settings.xml or in the [repositories] of ~/.config/jgo.conf."
+    )
 
-    group, artifact_id, version, *archive = coordinate.split(":")
-    packaging, classifier = archive or ("jar", "")
-    context = MavenContext(repo_cache=downloads, remote_repos=repositories(), timeout=60)
-    component = context.project(group, artifact_id).at_version(version)
-    artifact = component.artifact(classifier=classifier, packaging=packaging)
-    artifact.cached_path.unlink(missing_ok=True)
-    try:
-        return Path(artifact.resolve())
-    except (requests.RequestException, RuntimeError, OSError) as error:
-        raise Unavailable(
-            f"{coordinate} could not be fetched ({type(error).__name__}): check the network, or name a Maven mirror "
-            "in ~/.m2/settings.xml or in the [repositories] of ~/.config/jgo.conf."
-        ) from error
+
+def _stream(url: str, target: Path) -> None:
+    with (
+        client(url, timeout=ANSWER_LIMIT_S, follow_redirects=True) as asked,
+        asked.stream("GET", url) as answer,
+        target.open("wb") as file,
+    ):
+        for chunk in answer.raise_for_status().iter_bytes():
+            file.write(chunk)
 
 
 def repositories() -> dict[str, str]:
@@ -94,7 +105,7 @@ def repositories() -> dict[str, str]:
     from jgo.constants import MAVEN_CENTRAL_URL
 
     configured = {**GlobalSettings.load().repositories, **maven_mirrors(_maven_settings())}
-    return configured or {"central": MAVEN_CENTRAL_URL}
+    return {name: url.rstrip("/") for name, url in (configured or {"central": MAVEN_CENTRAL_URL}).items()}
 
 
 def _maven_settings() -> str:

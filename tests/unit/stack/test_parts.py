@@ -8,11 +8,10 @@ import pytest
 
 from koboshi.errors import BadInput
 from koboshi.settings import Settings, load_settings
-from koboshi.stack.part import from_json, to_json
-from koboshi.stack.parts import technologies
+from koboshi.stack.part import TABLE, read_table, write_table
+from koboshi.stack.parts import chosen_groups, endpoints, external_groups, groups, parts_of, technologies, usual_groups
 from koboshi.stack.parts.kafka import broker_properties, cluster_id, detour
 from koboshi.stack.parts.ray import TOKEN, WORKER_OFFSETS
-from koboshi.stack.parts_table import chosen_groups, endpoints, external_groups, groups, parts_of, usual_groups
 from koboshi.stack.paths import StackPaths
 from koboshi.stack.ports import USED_OFFSETS, Ports
 from koboshi.stack.topology import Topology, ensure_secrets, own_executables
@@ -54,10 +53,12 @@ def test_no_part_listens_beyond_this_machine(topology: Topology) -> None:
     )
 
 
-def test_the_launcher_reads_the_part_that_was_written(topology: Topology) -> None:
-    """The table goes through JSON."""
-    for part in parts_of(topology, groups()).values():
-        assert from_json(json.loads(json.dumps(to_json(part)))) == part
+def test_the_launcher_reads_the_parts_that_were_written(topology: Topology, tmp_path: Path) -> None:
+    """The table goes through JSON, in a file that its owner alone may read."""
+    table = parts_of(topology, groups())
+    write_table(tmp_path, table)
+    assert read_table(tmp_path) == table
+    assert stat.S_IMODE((tmp_path / TABLE).stat().st_mode) == 0o600
 
 
 def test_endpoints_are_what_settings_read(topology: Topology) -> None:
