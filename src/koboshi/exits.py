@@ -44,7 +44,7 @@ def run_and_exit(verb: Callable[[], object], name: str) -> NoReturn:
     children ask this machine's own addresses through a proxy.
     """
     os.environ.update(proxies.direct(os.environ))
-    with _unwound_by_sigterm():
+    with on_sigterm(_end):
         code = _ended(verb, name)
     if exit_file := os.environ.get(EXIT_FILE_VARIABLE):
         with suppress(OSError):  # who reads it takes a command without a code for killed, and tries again
@@ -169,11 +169,12 @@ def _open_temporary() -> TextIO:
 
 
 @contextmanager
-def _unwound_by_sigterm() -> Iterator[None]:
+def on_sigterm(handle: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Let `handle` take SIGTERM while the block runs; in another thread than the first, which gets none, do nothing."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, _end)
+    before = signal.signal(signal.SIGTERM, handle)
     try:
         yield
     finally:

@@ -5,6 +5,7 @@ import errno
 import hashlib
 import os
 import pwd
+import shutil
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -159,6 +160,20 @@ def publish_bytes(path: Path, data: bytes) -> Published:
         temporary.write_bytes(data)
 
     return publish(path.parent, path.name, write)
+
+
+def publish_changed(path: Path, data: bytes) -> None:
+    """`publish_bytes`, unless the file has these bytes already: then its time stays, too, and nobody reads it anew."""
+    if not (path.is_file() and path.read_bytes() == data):
+        publish_bytes(path, data)
+
+
+def remove(path: Path) -> None:
+    """Remove a file, or a folder with all that is in it; nothing where there is none."""
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def publish_private(path: Path, text: str) -> Published:

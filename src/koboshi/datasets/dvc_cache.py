@@ -7,12 +7,12 @@ object that a changed file came from, and take changed objects and outputs away,
 import dataclasses
 import hashlib
 import json
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 from koboshi.documents import load_mapping
 from koboshi.errors import BadInput, Corrupt
+from koboshi.files import remove
 from koboshi.formats import manifest
 
 LOCK = "dvc.lock"
@@ -47,14 +47,6 @@ def remove_changed_objects(project: Path) -> list[Path]:
     for path in changed:
         path.unlink()
     return changed
-
-
-def remove_output(output: Output) -> None:
-    """Remove an output from the project, so that DVC takes it from its cache or makes it again."""
-    if output.path.is_dir():
-        shutil.rmtree(output.path)
-    else:
-        output.path.unlink(missing_ok=True)
 
 
 def cache_folder(project: Path) -> Path:
@@ -114,7 +106,7 @@ def repair(project: Path) -> list[Path]:
     removed = remove_changed_objects(project)
     for output in outputs(project):
         if output.path.is_dir() and not _is_intact(output.path):
-            remove_output(output)
+            remove(output.path)  # DVC takes it from its cache, or makes it again
             removed.append(output.path)
     return removed
 

@@ -5,15 +5,28 @@ JSON of another shape than API v2 has is `Permanent`: something else than Airflo
 """
 
 import dataclasses
-from collections.abc import Mapping
-from typing import Annotated, Any, TypeVar
+import json
+from collections.abc import Callable
+from typing import Annotated, Any
 
-from pydantic import AwareDatetime, BaseModel, StringConstraints, TypeAdapter, ValidationError
+from pydantic import (
+    AwareDatetime,
+    BeforeValidator,
+    Field,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+    create_model,
+)
 
 from koboshi.errors import Permanent, Unavailable
 
 _SHOWN = 200  # characters of an answer that a sentence quotes
-T = TypeVar("T")
+_MOMENT: TypeAdapter[AwareDatetime] = TypeAdapter(AwareDatetime)
+
+
+def _seconds(moment: Any) -> float | None:
+    return None if moment is None else _MOMENT.validate_python(moment).timestamp()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -31,145 +44,81 @@ class TaskState:
     task_id: str
     state: str | None
     try_number: int
-    duration_s: float | None
+    duration_s: Annotated[float | None, Field(validation_alias="duration")]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Try:
     """One try of a task: its process and when it began and ended (seconds since 1970; None: not yet)."""
 
-    number: int
+    number: Annotated[int, Field(validation_alias="try_number")]
     state: str | None
     pid: int | None
-    began_s: float | None
-    ended_s: float | None
+    began_s: Annotated[float | None, BeforeValidator(_seconds), Field(validation_alias="start_date")]
+    ended_s: Annotated[float | None, BeforeValidator(_seconds), Field(validation_alias="end_date")]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _AssetEvent:
+    created_dagruns: list[Run]
 
 
 def read_nothing(_content: bytes) -> None:
     """The answer to a request whose status says everything."""
 
 
-def read_token(content: bytes) -> str:
-    """The access token that a login gives."""
-    return _read(_LOGIN, content).access_token
+def _reader(field: str, kind: Any, default: Any = ...) -> Callable[[bytes], Any]:
+    """A function that reads one field of an answer, and passes over all others."""
+    fields: dict[str, Any] = {field: (kind, default)}
+    shape = create_model("Answer", **fields)
+
+    def read(content: bytes) -> Any:
+        try:
+            return getattr(shape.model_validate_json(content), field)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+            if first["type"] == "json_invalid":
+                raise Unavailable(f'a body that is not JSON, or not all of it ("{said(content)}")') from error
+            where = ".".join(map(str, first["loc"])) or "the body"
+            raise Permanent(f"JSON that is not that of Airflow's API v2 ({where}: {first['msg']})") from error
+
+    return read
 
 
-def read_paused(content: bytes) -> bool:
-    """Whether a DAG is paused."""
-    return _read(_DAG, content).is_paused
-
-
-def read_state(content: bytes) -> str:
-    """The state of a run."""
-    return _read(_RUN, content).state
-
-
-def read_tasks(content: bytes) -> list[TaskState]:
-    """The tasks of a run."""
-    found = _read(_TASKS, content).task_instances
-    return [TaskState(task.task_id, task.state, task.try_number, task.duration) for task in found]
+read_token: Callable[[bytes], str] = _reader(
+    "access_token",
+    Annotated[str, StringConstraints(pattern=r"^[!-~]+$")],  # it has to fit into a header
+)
+read_paused: Callable[[bytes], bool] = _reader("is_paused", bool)
+read_state: Callable[[bytes], str] = _reader("state", str)
+read_tasks: Callable[[bytes], list[TaskState]] = _reader("task_instances", list[TaskState])
+_tries: Callable[[bytes], list[Try]] = _reader("task_instances", list[Try])
+_logged: Callable[[bytes], list[Any] | str | None] = _reader("content", list[Any] | str | None, None)
+_events: Callable[[bytes], list[_AssetEvent]] = _reader("asset_events", list[_AssetEvent])
 
 
 def read_tries(content: bytes) -> list[Try]:
     """The tries of a task, oldest first."""
-    rows = _read(_TRIES, content).task_instances
-    tries = [Try(row.try_number, row.state, row.pid, _seconds(row.start_date), _seconds(row.end_date)) for row in rows]
-    return sorted(tries, key=lambda one: one.number)
+    return sorted(_tries(content), key=lambda one: one.number)
 
 
 def read_log(content: bytes) -> list[str]:
     """The events of a task's log."""
-    logged = _read(_LOG, content).content
-    return [_event(event) for event in logged] if isinstance(logged, list) else (logged or "").splitlines()
+    logged = _logged(content)
+    if not isinstance(logged, list):
+        return (logged or "").splitlines()
+    return [str(event.get("event", "") if isinstance(event, dict) else event) for event in logged]
 
 
 def read_started(content: bytes) -> list[Run] | None:
     """The runs that asset events have made; None where there is no event."""
-    events = _read(_EVENTS, content).asset_events
-    made = [Run(run.dag_id, run.run_id) for event in events for run in event.created_dagruns]
-    return made if events else None
+    events = _events(content)
+    return [run for event in events for run in event.created_dagruns] if events else None
 
 
 def said(content: bytes) -> str:
     """What an answer that is an error says: its `detail`, or the beginning of the body."""
     try:
-        return str(_PROBLEM.validate_json(content)["detail"])[:_SHOWN]
-    except (ValidationError, KeyError):
+        return str(json.loads(content)["detail"])[:_SHOWN]
+    except (ValueError, LookupError, TypeError, RecursionError):
         return " ".join(content[: 4 * _SHOWN].decode(errors="replace").split())[:_SHOWN] or "nothing"
-
-
-class _Login(BaseModel):
-    access_token: Annotated[str, StringConstraints(pattern=r"^[!-~]+$")]  # it has to fit into a header
-
-
-class _Dag(BaseModel):
-    is_paused: bool
-
-
-class _Run(BaseModel):
-    state: str
-
-
-class _Task(BaseModel):
-    task_id: str
-    state: str | None
-    try_number: int
-    duration: float | None
-
-
-class _Tasks(BaseModel):
-    task_instances: list[_Task]
-
-
-class _Try(BaseModel):
-    try_number: int
-    state: str | None
-    pid: int | None
-    start_date: AwareDatetime | None
-    end_date: AwareDatetime | None
-
-
-class _Tries(BaseModel):
-    task_instances: list[_Try]
-
-
-class _Log(BaseModel):
-    content: list[Any] | str | None = None
-
-
-class _Made(BaseModel):
-    dag_id: str
-    run_id: str
-
-
-class _Event(BaseModel):
-    created_dagruns: list[_Made]
-
-
-class _Events(BaseModel):
-    asset_events: list[_Event]
-
-
-_LOGIN, _DAG, _RUN = TypeAdapter(_Login), TypeAdapter(_Dag), TypeAdapter(_Run)
-_TASKS, _TRIES, _LOG = TypeAdapter(_Tasks), TypeAdapter(_Tries), TypeAdapter(_Log)
-_EVENTS: TypeAdapter[_Events] = TypeAdapter(_Events)
-_PROBLEM: TypeAdapter[Mapping[str, Any]] = TypeAdapter(Mapping[str, Any])
-
-
-def _read(shape: TypeAdapter[T], content: bytes) -> T:
-    try:
-        return shape.validate_json(content)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        if first["type"] == "json_invalid":
-            raise Unavailable(f'a body that is not JSON, or not all of it ("{said(content)}")') from error
-        where = ".".join(map(str, first["loc"])) or "the body"
-        raise Permanent(f"JSON that is not that of Airflow's API v2 ({where}: {first['msg']})") from error
-
-
-def _seconds(moment: Any) -> float | None:
-    return None if moment is None else float(moment.timestamp())
-
-
-def _event(event: Any) -> str:
-    return str(event.get("event", "")) if isinstance(event, dict) else str(event)

@@ -110,11 +110,11 @@ class AirflowClient:
 
     def state(self, run: Run) -> str:
         """The run's state."""
-        return self._get(_path(run), answers.read_state)
+        return self._ask("GET", _path(run), answers.read_state) or ""
 
     def tasks(self, run: Run) -> list[TaskState]:
         """The run's tasks; a mapped one counts as its last."""
-        return self._get(f"{_path(run)}/taskInstances?limit=100", answers.read_tasks)
+        return self._ask("GET", f"{_path(run)}/taskInstances?limit=100", answers.read_tasks) or []
 
     def tries(self, run: Run, task_id: str) -> list[Try]:
         """Every try of a task so far, oldest first."""
@@ -138,20 +138,15 @@ class AirflowClient:
         answer, started = self._call("GET", path, answers.read_started, accept=(500,))
         return started if answer.is_success else []
 
-    def _get(self, path: str, read: Callable[[bytes], T]) -> T:
-        found: T = self._call("GET", path, read)[1]
-        return found
-
     def _ask(
         self, method: str, path: str, read: Callable[[bytes], T], *, body: object = None, accept: tuple[int, ...] = ()
     ) -> T | None:
         """What is read of the answer; None where its status is one of `accept`."""
-        found: T | None = self._call(method, path, read, body=body, accept=accept)[1]
-        return found
+        return self._call(method, path, read, body=body, accept=accept)[1]
 
     def _call(
         self, method: str, path: str, read: Callable[[bytes], T], *, body: object = None, accept: tuple[int, ...] = ()
-    ) -> tuple[httpx.Response, Any]:
+    ) -> tuple[httpx.Response, T | None]:
         with _plainly(self._where):
             for attempt in stamina.retry_context(on=_passes, attempts=self._tries, timeout=None, wait_initial=0.5):
                 with attempt:

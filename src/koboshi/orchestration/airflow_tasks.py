@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import Asset, ExceptionRetryPolicy, Param, RetryAction, RetryRule, get_current_context, task
 from airflow.sdk.exceptions import AirflowSkipException
 
+from koboshi.documents import load_mapping
 from koboshi.errors import Permanent
-from koboshi.orchestration.workspaces import PROMOTE_BOX, Candidate, announced, candidates, numbers_of
+from koboshi.files import sha256_of
+from koboshi.orchestration import commands, workspaces
+from koboshi.orchestration.workspaces import PROJECT, PROMOTE_BOX, Candidate, Workspace, candidates
 
 if TYPE_CHECKING:
-    from koboshi.orchestration.commands import Ended
-    from koboshi.orchestration.workspaces import Workspace
     from koboshi.settings import Settings
 
 CUT = Asset("stream-cut")
@@ -62,9 +63,9 @@ def stage_task(stage: str, **options: Any) -> Any:
     """
 
     def run(params: Mapping[str, Any], outlet_events: Any) -> None:
-        workspace = run_stage(stage, numbers_of(params))
+        workspace = run_stage(stage, workspaces.numbers_of(params))
         if CANDIDATE in options.get("outlets", ()):
-            outlet_events[CANDIDATE].extra = announced(workspace.name, params)
+            outlet_events[CANDIDATE].extra = workspaces.announced(workspace.name, params)
 
     return task(task_id=stage, pool=DVC_POOL, **options)(run)()
 
@@ -82,8 +83,6 @@ def workspace_stage_task(stage: str, **options: Any) -> Any:
     """A task that lets DVC reproduce one stage in the workspace that the run's parameter `workspace` names."""
 
     def run(params: Mapping[str, Any]) -> None:
-        from koboshi.orchestration import workspaces
-
         settings = _settings()
         _run_stage_in(stage, workspaces.find(settings.project, settings.state_dir, params["workspace"]))
 
@@ -98,8 +97,6 @@ def pin_task(**options: Any) -> Any:
     """
 
     def pin(inlet_events: Any, outlet_events: Any) -> None:
-        from koboshi.files import sha256_of
-
         run_verb("pin")
         cut = sha256_of(_settings().project / "cut.json")
         told = inlet_events[CUT].ascending(False).limit(1)
@@ -161,12 +158,9 @@ def served_task(outcomes: Any, **options: Any) -> Any:
 
 def trigger_form(*blocks: str) -> dict[str, Param]:
     """A field for each number in these blocks of params.yaml, or in all; an empty field means "as committed"."""
-    from koboshi.documents import load_mapping
-    from koboshi.orchestration.workspaces import numbers
-
     committed = load_mapping(_settings().project / "params.yaml")
     chosen = {block: committed[block] for block in blocks or committed if block in committed}
-    return {**promote_box(), **{name: _field(name, value) for name, value in numbers(chosen)}}
+    return {**promote_box(), **{name: _field(name, value) for name, value in workspaces.numbers(chosen)}}
 
 
 def promote_box() -> dict[str, Param]:
@@ -183,31 +177,27 @@ def topics() -> tuple[str, ...]:
 
 def stages_of_project() -> list[str]:
     """The names of the stages in dvc.yaml, in its order."""
-    from koboshi.documents import load_mapping
-
     return list(load_mapping(_settings().project / "dvc.yaml").get("stages", {}))
 
 
 def run_verb(*words: str, workspace: str | None = None) -> None:
     """Run `koboshi WORDS…` in the project, or in the workspace that is named; its output goes to the task's log."""
-    from koboshi.orchestration.workspaces import PROJECT, Workspace, find
-
     settings = _settings()
-    here = find(settings.project, settings.state_dir, workspace) if workspace else Workspace(PROJECT, settings.project)
+    here = Workspace(PROJECT, settings.project)
+    if workspace:
+        here = workspaces.find(settings.project, settings.state_dir, workspace)
     _run((str(Path(sys.executable).parent / "koboshi"), *words), here, f"koboshi {' '.join(words)}")
 
 
-def run_stage(stage: str, params: Mapping[str, Any]) -> "Workspace":
+def run_stage(stage: str, params: Mapping[str, Any]) -> Workspace:
     """Run one stage where these parameters belong; returns the workspace."""
-    from koboshi.orchestration import workspaces
-
     settings = _settings()
     workspace = workspaces.choose(settings.project, settings.state_dir, params)
     _run_stage_in(stage, workspace)
     return workspace
 
 
-def _run_stage_in(stage: str, workspace: "Workspace") -> None:
+def _run_stage_in(stage: str, workspace: Workspace) -> None:
     from koboshi.orchestration import stages
 
     settings, run = _settings(), get_current_context()["ti"]
@@ -225,17 +215,13 @@ def _run_stage_in(stage: str, workspace: "Workspace") -> None:
 
 def run_program(module: str, verb: str, workspace: str) -> dict[str, Any]:
     """Run `python -m MODULE VERB` in a workspace; returns the outcome, the JSON in the last line of its output."""
-    from koboshi.orchestration import workspaces
-
     settings = _settings()
     where = workspaces.find(settings.project, settings.state_dir, workspace)
     ended = _run((sys.executable, "-m", module, verb), where, f"{module} {verb}")
     return {"workspace": workspace, **json.loads(ended.last_line)}
 
 
-def _run(command: tuple[str, ...], workspace: "Workspace", what: str) -> "Ended":
-    from koboshi.orchestration import commands
-
+def _run(command: tuple[str, ...], workspace: Workspace, what: str) -> commands.Ended:
     env = workspace.environment(_settings().state_dir)
     ended = commands.run(command, cwd=workspace.folder, env=env, on_line=_say)
     commands.raise_for(ended, what)

@@ -7,15 +7,14 @@ import select
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
 from koboshi.errors import Transient
-from koboshi.exits import error_of
+from koboshi.exits import error_of, on_sigterm
 
 _LOOK_S = 0.5
 _GRACE_S = 2.0
@@ -44,7 +43,7 @@ def run(
     """
     leashed = [sys.executable, "-m", "koboshi.orchestration.commands", str(os.getpid()), *command]
     with (
-        _stopped_by_sigterm(),
+        on_sigterm(_stop_task),  # Airflow waits five seconds before it kills a task
         subprocess.Popen(
             leashed,
             cwd=cwd,
@@ -76,19 +75,14 @@ def end_tagged(variable: str, folder: Path) -> list[int]:
 
     This is how the leftovers of a run are found whose process guard was killed together with its task.
     """
-    tag = f"{variable}={folder}{os.sep}".encode()
-    found = [pid for pid, environment in _environments() if any(e.startswith(tag) for e in environment.split(b"\0"))]
+    tag, found = f"{variable}={folder}{os.sep}".encode(), []
+    for file in Path("/proc").glob("[0-9]*/environ"):
+        with suppress(OSError):  # ended meanwhile, or somebody else's
+            if any(entry.startswith(tag) for entry in file.read_bytes().split(b"\0")):
+                found.append(int(file.parent.name))
     for pid in found:
         _signal(os.kill, pid, signal.SIGKILL)
     return found
-
-
-def _environments() -> Iterator[tuple[int, bytes]]:
-    for file in Path("/proc").glob("[0-9]*/environ"):
-        try:
-            yield int(file.parent.name), file.read_bytes()
-        except OSError:  # ended meanwhile, or somebody else's
-            continue
 
 
 def _lines(process: "subprocess.Popen[bytes]", on_beat: Callable[[], None]) -> Iterator[str]:
@@ -136,21 +130,8 @@ def _signal(send: Callable[[int, int], None], target: int, number: int) -> bool:
     return True
 
 
-@contextmanager
-def _stopped_by_sigterm() -> Iterator[None]:
-    """Let SIGTERM end the command before it ends us: Airflow waits five seconds before it kills a task."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        raise Transient("the task was told to stop: what it ran was ended, and can be run again.")
-
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+def _stop_task(_number: int, _frame: FrameType | None) -> None:
+    raise Transient("the task was told to stop: what it ran was ended, and can be run again.")
 
 
 _PR_SET_PDEATHSIG = 1
@@ -196,11 +177,9 @@ def _end_own_group(child: subprocess.Popen[bytes] | None) -> None:
     """A moment for an orderly end, then the whole group, this process included."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     os.killpg(0, signal.SIGTERM)
-    try:
+    with suppress(subprocess.TimeoutExpired):
         if child is not None:
             child.wait(_LEASH_GRACE_S)
-    except subprocess.TimeoutExpired:
-        pass
     os.killpg(0, signal.SIGKILL)
 
 

@@ -11,7 +11,6 @@ import datetime
 import hashlib
 import json
 import os
-import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
@@ -19,7 +18,7 @@ from typing import Any
 
 from koboshi.documents import load_mapping
 from koboshi.errors import BadInput
-from koboshi.files import make_state_folder, publish_bytes
+from koboshi.files import make_state_folder, publish_bytes, publish_changed, remove
 from koboshi.names import one_part, parts_below
 
 
@@ -117,12 +116,14 @@ def choose(project: Path, state_dir: Path, wanted: Mapping[str, Any]) -> Workspa
     differing = changes(committed, wanted)
     if not differing:
         return Workspace(PROJECT, project)
-    workspace = Workspace(digest(differing), state_dir / "workspaces" / digest(differing))
+    import yaml
+
+    folder = state_dir / "workspaces" / digest(differing)
     make_state_folder(state_dir)
-    _copy_project(project, workspace.folder)
-    _write_yaml(workspace.folder / _PARAMS, changed(committed, differing))
-    _configure_dvc(project, workspace.folder)
-    return workspace
+    _copy_project(project, folder)
+    publish_changed(folder / _PARAMS, yaml.safe_dump(changed(committed, differing), sort_keys=False).encode())
+    _configure_dvc(project, folder)
+    return Workspace(folder.name, folder)
 
 
 def find(project: Path, state_dir: Path, name: str) -> Workspace:
@@ -169,31 +170,11 @@ def _copy(source: Path, target: Path) -> None:
         names = [path.name for path in source.iterdir() if not path.name.startswith((".", "__pycache__"))]
         for there in target.iterdir() if target.is_dir() else ():
             if there.name not in names and there.name != "__pycache__":
-                _remove(there)
+                remove(there)
         for name in names:
             _copy(source / name, target / name)
-    elif source.is_file() and not _same(source, target):
-        publish_bytes(target, source.read_bytes())
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink()
-
-
-def _same(source: Path, target: Path) -> bool:
-    """An equal file is left alone, so that DVC need not hash it again."""
-    return target.is_file() and target.read_bytes() == source.read_bytes()
-
-
-def _write_yaml(file: Path, content: Mapping[str, Any]) -> None:
-    import yaml
-
-    text = yaml.safe_dump(dict(content), sort_keys=False)
-    if not file.is_file() or file.read_text() != text:
-        publish_bytes(file, text.encode())
+    elif source.is_file():
+        publish_changed(target, source.read_bytes())  # DVC need not hash an equal one again
 
 
 def _configure_dvc(project: Path, folder: Path) -> None:

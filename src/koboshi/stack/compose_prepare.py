@@ -1,7 +1,6 @@
 """`python -m koboshi.stack.compose_prepare`: what is done in the project's volume before the parts start."""
 
 import os
-import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Any
 
 from koboshi.documents import load_mapping
 from koboshi.errors import BadInput
-from koboshi.files import make_state_folder, publish_bytes, publish_private
+from koboshi.files import make_state_folder, publish_bytes, publish_changed, publish_private, remove
 from koboshi.stack.parts import groups, write_files
 from koboshi.stack.parts import secrets as all_secrets
 from koboshi.stack.topology import IMAGE_PROJECT, Topology, container_topology
@@ -35,8 +34,8 @@ def bring_project(image: Path, project: Path) -> None:
     for source in _files(image):
         name = source.relative_to(image).as_posix()
         target = project / name
-        if not (target.exists() and (name in kept or target.read_bytes() == source.read_bytes())):
-            publish_bytes(target, source.read_bytes())
+        if not (target.exists() and name in kept):
+            publish_changed(target, source.read_bytes())
     for folder in (path for path in image.iterdir() if path.is_dir() and not path.name.startswith(".")):
         _remove_what_is_gone(folder, project / folder.name)
     publish_bytes(project / ".dvc" / "config.local", b"[core]\nno_scm = true\n")
@@ -57,7 +56,7 @@ def _remove_what_is_gone(image: Path, project: Path) -> None:
     for path in sorted(project.rglob("*")):
         source = image / path.relative_to(project)
         if path.name != "__pycache__" and path.exists() and not source.exists() and path.parent.name != "__pycache__":
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+            remove(path)
 
 
 def write_secrets(topology: Topology, given: Mapping[str, str]) -> None:
