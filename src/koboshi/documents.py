@@ -52,12 +52,15 @@ def readable_toml(text: str) -> dict[str, Any]:
 
 
 def merged(lower: Mapping[str, Any], higher: Mapping[str, Any]) -> dict[str, Any]:
-    """Both documents in one; where both have a value, that of `higher` counts. A section is merged name by name."""
-    found = dict(lower)
+    """Both documents in one; where both have a value, that of `higher` counts. A section is merged name by name.
+
+    Neither document nor a section of one is part of the new one: that may be changed.
+    """
+    found = {name: dict(value) if isinstance(value, Mapping) else value for name, value in lower.items()}
     for name, value in higher.items():
         below = found.get(name)
-        if isinstance(below, Mapping) and isinstance(value, Mapping):
-            value = {**below, **value}
+        if isinstance(value, Mapping):
+            value = {**(below if isinstance(below, Mapping) else {}), **value}
         found[name] = value
     return found
 

@@ -23,14 +23,7 @@ STATE_DIR = "KOBOSHI_STATE_DIR"
 IMAGE = "KOBOSHI_IMAGE"
 BASE = "KOBOSHI_BASE"
 
-NOT_SETTINGS = frozenset(
-    {
-        PROJECT,
-        EXIT_FILE_VARIABLE,
-        IMAGE,
-        BASE,
-    }
-)
+NOT_SETTINGS = frozenset({PROJECT, EXIT_FILE_VARIABLE, IMAGE, BASE})
 # Kubernetes puts these into every container for a service that is called koboshi or koboshi-…
 _OF_KUBERNETES = re.compile(
     r"KOBOSHI_([A-Z0-9]+_)*?(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)"
@@ -80,10 +73,8 @@ def _settings(environment: Mapping[str, str], others: frozenset[str]) -> Iterato
 
 
 def _is_other(variable: str, text: str, others: frozenset[str]) -> bool:
-    if variable in others:
-        return True
-    found = _OF_KUBERNETES.fullmatch(variable)
-    return found is not None and (not variable.endswith("_PORT") or "://" in text)
+    of_kubernetes = _OF_KUBERNETES.fullmatch(variable) and (not variable.endswith("_PORT") or "://" in text)
+    return variable in others or bool(of_kubernetes)
 
 
 def _is_entry(path: list[str], types: Mapping[str, Any]) -> bool:

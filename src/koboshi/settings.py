@@ -14,7 +14,7 @@ import json
 import os
 import pkgutil
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -295,17 +295,16 @@ def _fitting(sources: Sequence[Source]) -> tuple[dict[str, Any], list[str]]:
 
     Where a value of the environment does not fit, that of koboshi.toml counts again.
     """
+    left = [dataclasses.replace(source, values=merged({}, source.values)) for source in sources]
     found: list[str] = []
     while True:
-        values: dict[str, Any] = {}
-        for source in reversed(sources):
-            values = merged(values, source.values)
+        values = functools.reduce(merged, [source.values for source in reversed(left)], dict[str, Any]())
         try:
             with_parts(Known).model_validate(values)
         except ValidationError as error:
-            errors = error.errors()
-            found += faults(with_parts(Known), errors, sources)
-            sources = _without(sources, {_place(values, error["loc"]) for error in errors})
+            found += faults(with_parts(Known), error.errors(), left)
+            for place in {_place(values, fault["loc"]) for fault in error.errors()}:
+                _take_away(left, *place)
         else:
             return values, found
 
@@ -316,23 +315,13 @@ def _place(values: Mapping[str, Any], location: tuple[int | str, ...]) -> tuple[
     return tuple(map(str, location[:depth]))
 
 
-def _without(sources: Sequence[Source], wrong: set[tuple[str, ...]]) -> list[Source]:
-    """The sources, with each wrong value taken away where it counts: a section's name, or a whole section."""
-    left = list(sources)
-    for section, *name in wrong:
-        holds = [section in source.values if not name else name[0] in _section(source, section) for source in left]
-        at = holds.index(True)
-        kept = {other: value for other, value in _section(left[at], section).items() if [other] != name}
-        values = {**left[at].values, section: kept} if name else dict(left[at].values)
-        if not name:
-            del values[section]
-        left[at] = dataclasses.replace(left[at], values=values)
-    return left
-
-
-def _section(source: Source, section: str) -> Mapping[str, Any]:
-    found = source.values.get(section)
-    return found if isinstance(found, Mapping) else {}
+def _take_away(sources: Iterable[Source], section: str, *names: str) -> None:
+    """Take a wrong value, of a name in a section or a whole section, from the source from which it counts."""
+    for source in sources:
+        holder = source.values.get(section) if names else source.values
+        if isinstance(holder, dict) and (*names, section)[0] in holder:
+            del holder[(*names, section)[0]]
+            return
 
 
 def _settings(project: Path, fitting: Mapping[str, Any], state_dir: Path | None) -> Settings:

@@ -62,7 +62,7 @@ class Source:
 
     def key(self, location: Location) -> str:
         """How a person finds the value: its dotted name, or the variable (`KOBOSHI_INGEST__TOPICS`) that holds it."""
-        names = [dotted(location[:end]) for end in range(len(location), 0, -1)]
+        names = [".".join(map(str, location[:end])) for end in range(len(location), 0, -1)]
         return next((self.variables[name] for name in names if name in self.variables), names[0])
 
     def assignment(self, location: Location, value: Any) -> str:
@@ -71,11 +71,6 @@ class Source:
         if self.variables:
             return f"{self.key(location)}={shlex.quote(text)}"
         return f"{location[-1]}{': ' if self.name.endswith('.yaml') else ' = '}{text}"
-
-
-def dotted(location: Location) -> str:
-    """`ingest.topics`."""
-    return ".".join(map(str, location))
 
 
 def faults(
@@ -146,13 +141,9 @@ def _sentence(
     said = f"{key} in {source.name} is {shown(next(iter(_value(source.values, location)), None))}"
     if (wanted := _wanted(error)) is None:
         return f"{said}: {error['msg'].removeprefix('Value error, ')}"
-    hint = source.assignment(location, [error["input"]]) if _is_lone(error) else ""
+    is_lone = kind in ("tuple_type", "list_type") and isinstance(error["input"], str)  # where a list belongs
+    hint = source.assignment(location, [error["input"]]) if is_lone else ""
     return f"{said}; {wanted} is wanted" + (f": {hint}" if hint else "")
-
-
-def _is_lone(error: ErrorDetails) -> bool:
-    """One text where a list of texts belongs."""
-    return error["type"] in ("tuple_type", "list_type") and isinstance(error["input"], str)
 
 
 def _wanted(error: ErrorDetails) -> str | None:

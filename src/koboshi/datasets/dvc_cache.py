@@ -7,7 +7,6 @@ object that a changed file came from, and take changed objects and outputs away,
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 from koboshi.documents import load_mapping
@@ -39,14 +38,6 @@ def source_of(path: Path) -> str:
     if object_path is None or not _is_changed(object_path):
         return ""
     return f" (nor is its source in DVC's cache, {object_path})"
-
-
-def remove_changed_objects(project: Path) -> list[Path]:
-    """Remove each object of the cache whose bytes are not those that it is named after, and tell which."""
-    changed = [path for path in _objects(cache_folder(project)) if _is_changed(path)]
-    for path in changed:
-        path.unlink()
-    return changed
 
 
 def cache_folder(project: Path) -> Path:
@@ -85,10 +76,6 @@ def _object_path(cache: Path, md5: str) -> Path:
     return cache / md5[:2] / md5[2:]
 
 
-def _objects(cache: Path) -> Iterator[Path]:
-    return (path for path in sorted(cache.glob("??/*")) if path.is_file())
-
-
 def _is_changed(path: Path) -> bool:
     """Whether an object exists with other bytes than those of its name (a folder's listing ends in `.dir`)."""
     if not path.is_file():
@@ -103,12 +90,11 @@ def repair(project: Path) -> list[Path]:
 
     Safe to run again, and under a crash: each removal stands for itself, and what is gone is rebuilt by `dvc repro`.
     """
-    removed = remove_changed_objects(project)
-    for output in outputs(project):
-        if output.path.is_dir() and not _is_intact(output.path):
-            remove(output.path)  # DVC takes it from its cache, or makes it again
-            removed.append(output.path)
-    return removed
+    changed = [path for path in sorted(cache_folder(project).glob("??/*")) if _is_changed(path)]
+    broken = [out.path for out in outputs(project) if out.path.is_dir() and not _is_intact(out.path)]
+    for path in (*changed, *broken):
+        remove(path)
+    return [*changed, *broken]
 
 
 def _is_intact(folder: Path) -> bool:

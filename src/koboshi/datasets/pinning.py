@@ -1,8 +1,6 @@
 """Pinning: what was landed becomes what the datasets are made of. The cut moves forward only."""
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from filelock import FileLock
@@ -30,16 +28,16 @@ def pin(ledger: Ledger, state_dir: Path, topics: Iterable[str], cut_path: Path) 
     the new one, and pinning again gives the same. An unchanged cut leaves the file alone. Two pins wait for each other.
     Raises `Conflict` on a step back, a gap or other records than those pinned, `NothingLanded`.
     """
-    with _alone(state_dir):
+    state_dir.mkdir(parents=True, exist_ok=True)
+    with FileLock(state_dir / "pin.lock"):  # a slow pin may not undo a later one; the kernel frees it with its holder
         pinned = cut.read(cut_path)
         landed = _landed(ledger, topics)
         if not landed:
             raise NothingLanded("no span was landed yet: run `koboshi ingest run` first.")
         wanted = advance(pinned, landed, lambda span, end: span_records.content_before(state_dir, span, end))
-        if wanted == pinned:
-            return wanted, False
-        cut.write(cut_path, wanted)
-        return wanted, True
+        if wanted != pinned:
+            cut.write(cut_path, wanted)
+        return wanted, wanted != pinned
 
 
 def advance(pinned: Cut | None, landed: Landed, content_before: Callable[[SpanRef, int], str]) -> Cut:
@@ -101,16 +99,5 @@ def _check_same(
 
 
 def _landed(ledger: Ledger, topics: Iterable[str]) -> Landed:
-    found: dict[str, dict[int, list[SpanRef]]] = defaultdict(lambda: defaultdict(list))
-    for topic in topics:
-        for span in spans.committed(ledger, topic):
-            found[topic][span.range.partition].append(span)
-    return found
-
-
-@contextmanager
-def _alone(state_dir: Path) -> Iterator[None]:
-    """A lock that the kernel gives back when its holder dies: a slow pin may not undo a later one."""
-    state_dir.mkdir(parents=True, exist_ok=True)
-    with FileLock(state_dir / "pin.lock"):
-        yield
+    by_topic = {topic: span_records.by_partition(spans.committed(ledger, topic)) for topic in topics}
+    return {topic: partitions for topic, partitions in by_topic.items() if partitions}

@@ -94,13 +94,8 @@ def times_of_text(text: pl.Series, kind: Timestamp) -> tuple[pl.Series, Checks]:
         return _cut(times, kind), [(times.is_null(), kind.expected), _outside_of_times(times, kind)]
     no_time = (~text.str.contains(ISO), kind.expected)
     zone = text.str.slice(16).str.extract(ZONE)
-    if zone.is_null().all():
-        times, checks = _local_us(text), []
-    else:
-        times, checks = (
-            _local_us(text.str.replace(TIME_AND_ZONE, "$1")) - _offset_us(zone),
-            [(zone.is_null(), AN_OFFSET)],
-        )
+    times = _local_us(text.str.replace(TIME_AND_ZONE, "$1")) - _offset_us(zone)
+    checks = [] if zone.is_null().all() else [(zone.is_null(), AN_OFFSET)]
     return _cut(times, kind), [no_time, (times.is_null(), EXISTING), *checks, _outside_of_times(times, kind)]
 
 
@@ -123,10 +118,9 @@ def shown_ticks(ticks: int, tick: str) -> str:
 
 def _in_form(text: pl.Series, form: str) -> pl.Series:
     try:
-        parsed = text.str.to_datetime(form.replace(".%f", "%.f"), time_unit="us", strict=False)
+        return text.str.to_datetime(form.replace(".%f", "%.f"), time_unit="us", strict=False).to_physical()
     except pl.exceptions.PolarsError as error:
         raise BadInput(f"the time form {form!r} cannot be used: {str(error).splitlines()[0]}") from None
-    return parsed.to_physical()
 
 
 def _local_us(text: pl.Series) -> pl.Series:

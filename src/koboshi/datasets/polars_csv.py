@@ -101,7 +101,8 @@ def _split(data: bytes, header: Record) -> Fields | None:
 
 def _collected(header: list[str], records: Iterator[Record]) -> Fields:
     """The fields of the records that are as long as the header, and a fault for those that are not."""
-    names, lines, odd = _names(header), list[int](), list[tuple[int, int]]()
+    names = [str(place) for place in range(len(header))]  # by position: a header may have one name twice
+    lines, odd = list[int](), list[tuple[int, int]]()
     frames = [pl.DataFrame(schema=dict.fromkeys(names, pl.String()))]
     while block := list(itertools.islice(records, RECORDS_AT_ONCE)):
         odd += [(line, len(fields)) for line, fields in block if len(fields) != len(header)]
@@ -116,8 +117,3 @@ def _collected(header: list[str], records: Iterator[Record]) -> Fields:
 def _odd_lengths(header: list[str], odd: list[tuple[int, int]]) -> Fault:
     first = tuple((f"line {line}", f"with {fields}") for line, fields in odd[:SHOWN])
     return Fault("the fields of a line", f"{len(header)} as in the header", len(odd), first)
-
-
-def _names(header: list[str]) -> list[str]:
-    """Columns by position, since a header may have one name twice."""
-    return [str(place) for place in range(len(header))]

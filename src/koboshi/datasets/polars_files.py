@@ -5,14 +5,13 @@ read_table(Path("cards.csv"), [Column("id", Number(), unique=True), Column("paid
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from contextlib import closing
 from pathlib import Path
 
 import polars as pl
 
 from koboshi.datasets.polars_columns import Cells, judge_column, shown_ticks
 from koboshi.datasets.polars_csv import read_csv
-from koboshi.datasets.pyarrow_columns import ParquetColumns, PlainColumn
+from koboshi.datasets.pyarrow_columns import PlainColumn, read_parquet
 from koboshi.datasets.table_columns import SHOWN, Column, Fault, places_of, refusal, shown
 from koboshi.errors import BadInput
 
@@ -100,12 +99,11 @@ def _in_csv(path: Path, columns: Sequence[Column]) -> _Found:
 
 
 def _in_parquet(path: Path, columns: Sequence[Column]) -> _Found:
-    with closing(ParquetColumns(path)) as file:
-        if not file.rows:
-            raise _without_rows(path)
-        positions, faults = places_of(file.names, columns)
-        plain = file.read([file.names[position] for position in positions.values()])
-    cells = {name: _cells(plain[file.names[position]]) for name, position in positions.items()}
+    file = read_parquet(path, lambda names: [names[position] for position in places_of(names, columns)[0].values()])
+    if not file.rows:
+        raise _without_rows(path)
+    positions, faults = places_of(file.names, columns)
+    cells = {name: _cells(file.columns[file.names[position]]) for name, position in positions.items()}
     places = Places(pl.Series(range(1, file.rows + 1), dtype=pl.Int64), "row")
     return _Found(cells, _names(file.names, positions), places, faults)
 
@@ -124,17 +122,11 @@ def _judged(found: _Found, columns: Sequence[Column]) -> tuple[pl.DataFrame, lis
     for column in (column for column in columns if column.name in found.cells):
         cells = found.cells[column.name]
         judged = judge_column(cells, column.kind)
-        refused = judged.refused + ([(_again(judged.values), ITS_OWN)] if column.unique else [])
-        faults += [
-            found.places.fault(found.names[column.name], cells, wrong, why) for wrong, why in refused if wrong.any()
-        ]
+        again = judged.values.is_not_null() & ~judged.values.is_first_distinct()
+        refused = judged.refused + ([(again, ITS_OWN)] if column.unique and again.any() else [])
+        faults += [found.places.fault(found.names[column.name], cells, wrong, why) for wrong, why in refused]
         values[column.name] = judged.values
     return pl.DataFrame(values), faults
-
-
-def _again(values: pl.Series) -> pl.Series:
-    """Which values are there before already."""
-    return values.is_not_null() & ~values.is_first_distinct()
 
 
 def _shown(cells: Cells, row: int) -> str:

@@ -1,7 +1,7 @@
 """Columns of a Parquet file in plain forms, whatever their types: texts, 64-bit integers, and ticks since 1970."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,58 +38,39 @@ class PlainColumn:
     foreign: str | None = None
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
 class ParquetColumns:
-    """An open Parquet file; `names` are those of its columns.
+    """The names of all columns of a Parquet file, how many rows it has, and the columns that were asked for."""
+
+    names: list[str]
+    rows: int
+    columns: Mapping[str, PlainColumn]
+
+
+def read_parquet(path: Path, choose: Callable[[list[str]], Sequence[str]]) -> ParquetColumns:
+    """The columns that `choose` picks from the names of all; each picked name is there once.
 
     Raises `BadInput` where the file is damaged, and `OSError` where it cannot be opened.
     """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._handle = path.open("rb")
+    with path.open("rb") as handle:
         try:
-            self._file = pq.ParquetFile(self._handle)
-            self.names: list[str] = self._file.schema_arrow.names
-            self.rows: int = self._file.metadata.num_rows
-        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-            self._handle.close()
-            raise self._damaged(error) from None
-
-    def read(self, names: Sequence[str]) -> Mapping[str, PlainColumn]:
-        """These columns, each of whose names is there once."""
-        try:
-            table = self._file.read(columns=list(names))
+            file = pq.ParquetFile(handle)
+            names = file.schema_arrow.names
+            table = file.read(columns=list(choose(names)))
             table.validate(full=True)
-            return {name: _plain(table.column(name)) for name in names}
-        except (pa.ArrowException, OSError) as error:
-            raise self._damaged(error) from None
-
-    def close(self) -> None:
-        """Close the file."""
-        self._handle.close()
-
-    def _damaged(self, error: Exception) -> BadInput:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        return BadInput(f"{self._path} is refused: it is no Parquet file that can be read ({reason}).")
+            plain = {name: _plain(table.column(name)) for name in table.column_names}
+            return ParquetColumns(names, file.metadata.num_rows, plain)
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise BadInput(f"{path} is refused: it is no Parquet file that can be read ({reason}).") from None
 
 
 def _plain(column: pa.ChunkedArray) -> PlainColumn:
     found = column.type
     if pa.types.is_dictionary(found):
         return _plain(column.cast(found.value_type))
-    if tick := _tick(found):
+    if tick := str(found.unit) if pa.types.is_timestamp(found) else {pa.date32(): "d", pa.date64(): "ms"}.get(found):
         return PlainColumn(column.cast(pa.int32() if found.bit_width == 32 else pa.int64()), tick)
-    return _in_plain_form(column)
-
-
-def _tick(found: pa.DataType) -> str | None:
-    if pa.types.is_timestamp(found):
-        return str(found.unit)
-    return {pa.date32(): "d", pa.date64(): "ms"}.get(found)
-
-
-def _in_plain_form(column: pa.ChunkedArray) -> PlainColumn:
-    found = column.type
     if pa.types.is_integer(found) and found != pa.uint64():
         return PlainColumn(column.cast(pa.int64()))
     if not any(is_kind(found) for is_kind in WITH_TEXT):

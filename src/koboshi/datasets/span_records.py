@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from koboshi.errors import Conflict, Corrupt
@@ -37,7 +37,7 @@ def read(ledger: Ledger, state_dir: Path, cut: Cut) -> Iterator[RawBatch]:
     the iterator ends. Raises `Corrupt`, which names the file, and `Conflict` when the spans do not reach the cut.
     """
     for topic, partitions in sorted(cut.topics.items()):
-        landed = _by_partition(spans.committed(ledger, topic))
+        landed = by_partition(spans.committed(ledger, topic))
         for partition, pinned in sorted(partitions.items()):
             yield from _partition(state_dir, topic, partition, pinned, landed[partition])
 
@@ -71,7 +71,8 @@ def _check_reach(name: str, pinned: PartitionCut, wanted: Sequence[SpanRef]) -> 
         raise Conflict(f"{name} is pinned up to {pinned.end}, but landed up to {end}: run `koboshi ingest run` first.")
 
 
-def _by_partition(refs: Sequence[SpanRef]) -> dict[int, list[SpanRef]]:
+def by_partition(refs: Iterable[SpanRef]) -> dict[int, list[SpanRef]]:
+    """The spans of each partition, in their order."""
     found: dict[int, list[SpanRef]] = defaultdict(list)
     for ref in refs:
         found[ref.range.partition].append(ref)
