@@ -2,7 +2,7 @@
 
 from airflow.sdk import Param, dag
 
-from koboshi.orchestration.airflow_tasks import TASK_DEFAULTS, workspace_stage_task, workspace_verb_task
+from koboshi.orchestration.airflow_tasks import TASK_DEFAULTS, stage_task, verb_task
 
 GUIDE = """
 ### Tasks to be killed
@@ -27,13 +27,13 @@ OPTIONS = {
 @dag(dag_id="drill_ingest", description="A drill: land and audit a topic of its own.", schedule=None, **OPTIONS)
 def drill_ingest() -> None:
     """As in `ingest`, the audit comes after the landing."""
-    workspace_verb_task("land", "ingest", "run") >> workspace_verb_task("audit", "ingest", "audit")
+    verb_task("land", "ingest", "run") >> verb_task("audit", "ingest", "audit")
 
 
 @dag(dag_id="drill_train", description="A drill: a training in a workspace of its own.", schedule=None, **OPTIONS)
 def drill_train() -> None:
     """As in `train`, the stage submits the training to Ray, or attaches to it."""
-    workspace_stage_task("train")
+    stage_task("train", pool="default_pool")  # it waits for no other run of DVC: its workspace is its own
 
 
 drill_ingest()

@@ -15,8 +15,8 @@ from pathlib import Path
 from koboshi.settings import Settings, load_settings
 from koboshi.stack.parts.kafka import JARS
 from koboshi.stack.paths import StackPaths, find_paths
-from koboshi.stack.ports import USED_OFFSETS, is_free, kept_base
 from koboshi.stack.process_table import find_leftovers
+from koboshi.stack.topology import USED_OFFSETS, is_free, kept_base
 from tests.support import later_coverage
 from tests.support.later_coverage import CONFIGURATION, LATER
 

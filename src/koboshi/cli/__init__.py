@@ -27,23 +27,35 @@ app = typer.Typer(
     help="An ML pipeline that stands up again when its parts are knocked down.",
 )
 
-for verb in (stack_verbs.up, stack_verbs.down, stack_verbs.status, stack_verbs.logs, stack_verbs.kill):
+VERBS = (
+    stack_verbs.up,
+    stack_verbs.down,
+    stack_verbs.status,
+    stack_verbs.logs,
+    stack_verbs.kill,
+    pipeline_verbs.init,
+    pipeline_verbs.run,
+    dataset_verbs.pin,
+    backup_verbs.backup,
+    backup_verbs.restore,
+    serving_verbs.serve,
+    scoring_verbs.score,
+)
+GROUPS = {
+    "project": pipeline_verbs.app,
+    "ingest": ingest_verbs.app,
+    "ledger": ledger_verbs.app,
+    "outbox": registry_verbs.app,
+    "train": training_verbs.app,
+    "drill": drill_verbs.app,
+    "compose": stack_verbs.compose,
+    "dataset": dataset_verbs.app,
+}
+
+for verb in VERBS:
     app.command()(verb)
-app.command()(pipeline_verbs.init)
-app.command()(pipeline_verbs.run)
-app.command()(dataset_verbs.pin)
-app.command()(backup_verbs.backup)
-app.command()(backup_verbs.restore)
-app.command()(serving_verbs.serve)
-app.command()(scoring_verbs.score)
-app.add_typer(pipeline_verbs.app, name="project")
-app.add_typer(ingest_verbs.app, name="ingest")
-app.add_typer(ledger_verbs.app, name="ledger")
-app.add_typer(registry_verbs.app, name="outbox")
-app.add_typer(training_verbs.app, name="train")
-app.add_typer(drill_verbs.app, name="drill")
-app.add_typer(stack_verbs.compose, name="compose")
-app.add_typer(dataset_verbs.app, name="dataset")
+for name, group in GROUPS.items():
+    app.add_typer(group, name=name)
 
 
 def main() -> None:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from koboshi.errors import BadInput, Permanent, Transient
+from koboshi.rich_tables import console as console_of
+from koboshi.settings import load_settings
 
 if TYPE_CHECKING:
     from koboshi.drills.report import Report
@@ -21,7 +23,6 @@ def list_drills(as_json: AsJson = False) -> None:
     """The drills that there are, what each claims, and how it ended last time."""
     from koboshi.drills.catalogue import all_drills
     from koboshi.drills.report import newest
-    from koboshi.settings import load_settings
 
     last = newest(load_settings().state_dir / "drills")
     if as_json:
@@ -49,8 +50,6 @@ def run(
     from koboshi.drills.catalogue import all_drills, named
     from koboshi.drills.report import as_table
     from koboshi.drills.run import overview, perform_all
-    from koboshi.rich_tables import console as console_of
-    from koboshi.settings import load_settings
 
     if every == bool(names):
         raise BadInput("say which drills to run, or --all: `koboshi drill list` names them.")
@@ -79,8 +78,6 @@ def show(
     """The newest reports, oldest first."""
     from koboshi.drills.catalogue import named
     from koboshi.drills.report import as_table, saved
-    from koboshi.rich_tables import console
-    from koboshi.settings import load_settings
 
     wanted = {drill.name for drill in named(name)} if name else None
     reports = [r for r in saved(load_settings().state_dir / "drills") if wanted is None or r.drill in wanted][-last:]
@@ -90,7 +87,7 @@ def show(
     if not reports:
         typer.echo("No drill was run here yet: `koboshi drill run NAME`, see `koboshi drill list`.")
     for report in reports:
-        console().print(as_table(report))
+        console_of().print(as_table(report))
 
 
 @app.command("report")
@@ -113,7 +110,6 @@ def report_page(
     """
     from koboshi.drills.page.overview import gather, newest_in, totals
     from koboshi.drills.page.render import publish_page
-    from koboshi.settings import load_settings
 
     found = gather(journals) if journals else newest_in(load_settings().state_dir / "drills")
     path = publish_page(output or load_settings().state_dir / "drills" / "report.html", found)

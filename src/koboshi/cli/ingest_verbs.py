@@ -4,7 +4,7 @@ import dataclasses
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing
 from itertools import groupby
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -39,7 +39,7 @@ def run(topic: Topics = None, span_records: SpanRecords = None) -> None:
     from koboshi.ingest.status import held_back
 
     began, held = time.monotonic(), list["PartitionLog"]()
-    with _source() as source:
+    with closing(_source()) as source:
         lander = _lander(source, span_records, held.append)
         done = [span for name in _topics(topic) for span in lander.land_topic(name)]
         transactions = open_transactions(source, held)
@@ -59,7 +59,7 @@ def status(topic: Topics = None, as_json: Json = False) -> None:
     from koboshi.ingest.source import open_transactions
     from koboshi.ingest.status import held_back
 
-    with _source() as source:
+    with closing(_source()) as source:
         logs = [log for name in _topics(topic) for log in source.logs(name)]
         transactions = open_transactions(source, logs)
     rows = _statuses(logs)
@@ -113,8 +113,7 @@ def audit(topic: Topics = None, as_json: Json = False) -> None:
 
     settings = load_settings()
     ledger = open_ledger(settings.ledger_url, settings.state_dir, settings.ingest.topics)
-    broker = ConfluentBroker(required(settings.kafka.bootstrap_servers, "Kafka"))
-    try:
+    with closing(ConfluentBroker(required(settings.kafka.bootstrap_servers, "Kafka"))) as broker:
         verdicts = [
             verdict
             for name in _topics(topic)
@@ -122,8 +121,6 @@ def audit(topic: Topics = None, as_json: Json = False) -> None:
                 broker, settings.state_dir, spans.committed(ledger, name), spans.beginnings(ledger, name)
             )
         ]
-    finally:
-        broker.close()
     _print([dataclasses.asdict(verdict) for verdict in verdicts], as_json)
     _refuse_differences(verdicts)
 
@@ -133,21 +130,16 @@ def repair(topic: Topics = None) -> None:
     """Read committed spans whose files are lost or changed from the broker again; they must come out the same."""
     from koboshi.ingest.landing import repair_topic
 
-    with _source() as source:
+    with closing(_source()) as source:
         lander = _lander(source)
         mended = [span for name in _topics(topic) for span in _told(repair_topic(lander, name), "put back")]
     typer.echo("Now every landed span is as committed." if mended else "Every landed span is as committed.")
 
 
-@contextmanager
-def _source() -> "Iterator[Source]":
+def _source() -> "Source":
     from koboshi.ingest.source import open_source
 
-    source = open_source(required(load_settings().kafka.bootstrap_servers, "Kafka"))
-    try:
-        yield source
-    finally:
-        source.close()
+    return open_source(required(load_settings().kafka.bootstrap_servers, "Kafka"))
 
 
 def _lander(
@@ -218,8 +210,8 @@ def partitions_table(rows: Sequence[Mapping[str, Any]]) -> "Table":
 
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
     table.add_column("partition")
-    keys = [key for key in rows[0] if key not in RARE or any(row[key] for row in rows)]
-    keys = [key for key in keys if key not in ("topic", "partition")]
+    fields = [key for key in rows[0] if key not in ("topic", "partition")]
+    keys = [key for key in fields if key not in RARE or any(row[key] for row in rows)]
     for key in keys:
         number = any(isinstance(row[key], int) for row in rows)
         table.add_column(key.replace("_", " "), justify="right" if number else "left", overflow="fold")

@@ -6,8 +6,11 @@ from typing import Annotated
 import typer
 
 from koboshi.cli.project_verbs import warn
+from koboshi.rich_tables import console as console_of
 from koboshi.settings import Settings, load_settings, load_what_fits
 from koboshi.stack.parts import chosen_groups, external_groups, groups, usual_groups, usual_groups_with
+from koboshi.stack.paths import find_paths, state_dir_of_stack
+from koboshi.stack.topology import container_topology
 
 VICTIMS = "ray-worker (the actor that is training now), ray-node, replica-2, kafka, … as `koboshi status` names them"
 
@@ -24,15 +27,13 @@ def up(parts: Annotated[list[str] | None, typer.Argument(help=_choices())] = Non
     Parts that run already go on running. A part whose address is set in koboshi.toml or in the environment is not
     started. Everything listens on 127.0.0.1 only.
     """
-    from koboshi.rich_tables import console
     from koboshi.stack.lifecycle import start
     from koboshi.stack.part_state import wait_until_healthy
-    from koboshi.stack.paths import find_paths
     from koboshi.stack.rich_table import Progress
 
     settings = _settings(with_stack=False)
     chosen = chosen_groups(parts or (), settings)
-    with Progress(console()) as progress:
+    with Progress(console_of()) as progress:
         table = start(settings, chosen, progress.emit) if chosen else {}
         started = {name: part for name, part in table.items() if part.group in chosen}
         elsewhere = external_groups(settings).intersection(parts or groups())
@@ -52,10 +53,8 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
 
     Exit 0 when all is well, else 75. A version that is refused while another one answers makes no part ill.
     """
-    from koboshi.rich_tables import console as console_of
     from koboshi.stack import status as stack_status
     from koboshi.stack.rich_table import login_lines, status_table
-    from koboshi.stack.status import sentence
 
     settings, by_hand = _settings(), _settings(lambda _sentence: None, with_stack=False)
     console = console_of()
@@ -67,7 +66,7 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
         typer.echo(stack_status.as_json(states, served, logins))
     elif states:
         console.print(status_table(states))
-        for line in (*map(sentence, served), login_lines(logins)):
+        for line in (*map(stack_status.sentence, served), login_lines(logins)):
             console.print(line, highlight=False, markup=False, soft_wrap=True)
     else:
         typer.echo("Nothing runs: `koboshi up` starts the stack.")
@@ -80,7 +79,6 @@ def logs(
 ) -> None:
     """Show the last lines of a part's log."""
     from koboshi.stack.lifecycle import last_lines, log_of, new_lines
-    from koboshi.stack.paths import find_paths
 
     settings = _settings()
     path = log_of(find_paths(settings.project, settings.state_dir), part)
@@ -97,7 +95,6 @@ def kill(
 ) -> None:
     """Send a signal to a part, as an accident would, and say which process it was."""
     from koboshi.stack.lifecycle import find_victim, signal_number, strike
-    from koboshi.stack.paths import find_paths
 
     number, settings = signal_number(signal), _settings()
     victim = find_victim(part, settings, find_paths(settings.project, settings.state_dir))
@@ -109,8 +106,6 @@ def kill(
 
 def _settings(warned: Callable[[str], None] = warn, *, with_stack: bool = True) -> Settings:
     """What these verbs need, whatever else a person has written: a stack can always be looked at, and stopped."""
-    from koboshi.stack.paths import state_dir_of_stack
-
     return load_what_fits(warned, state_dir_of_stack, with_stack=with_stack)
 
 
@@ -142,7 +137,6 @@ def render(
     from koboshi.files import publish_bytes
     from koboshi.stack.compose_file import FILE
     from koboshi.stack.compose_file import render as text
-    from koboshi.stack.topology import container_topology
 
     path = load_settings(with_stack=False).project / FILE
     publish_bytes(path, text(container_topology(), usual_groups_with(parts or ())).encode())

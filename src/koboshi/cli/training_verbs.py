@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from koboshi.rich_tables import console as console_of
 from koboshi.settings import load_settings, required
 
 if TYPE_CHECKING:
@@ -110,7 +111,6 @@ def _next(observer: "Observer", within_s: float | None) -> str:
 
 
 def _show(observer: "Observer", key: str, *, once: bool, as_json: bool) -> None:
-    from koboshi.rich_tables import console as console_of
     from koboshi.training.progress.rich_overview import picture
     from koboshi.training.progress.watching import ChangedJson, ChangedLines, follow, watch_live
     from koboshi.training.progress.watching import as_json as fields_of
@@ -134,7 +134,6 @@ def history(
     as_json: AsJson = False,
 ) -> None:
     """All trainings that the ledger knows, the newest last: attempts, units, steps, recoveries, how each ended."""
-    from koboshi.rich_tables import console
     from koboshi.training.progress.rich_overview import history as table
     from koboshi.training.progress.watching import as_json as fields_of
 
@@ -143,7 +142,7 @@ def history(
     if as_json:
         typer.echo(json.dumps([fields_of(one) for one in seen], indent=1))
     elif seen:
-        console().print(table(seen), highlight=False)
+        console_of().print(table(seen), highlight=False)
     else:
         typer.echo(NONE_YET)
 

@@ -20,6 +20,7 @@ _TYPE = "type.googleapis.com/envoy.extensions."
 _LOOKED_UP = {"type": "STRICT_DNS", "dns_refresh_rate": "1s", "dns_lookup_family": "V4_ONLY"}
 _ALL_ARE_OUT_PERCENT = 1
 _FAILED_TRIES = ("cx_connect_fail", "rq_error", "rq_timeout")
+_HEDGING = {"hedge_on_per_try_timeout": True}
 _BUFFER_BYTES = 8 * 1024 * 1024
 _NOBODY = (
     "no replica can answer: either no model has been promoted yet, or every replica is down. "
@@ -31,12 +32,12 @@ class Envoy:
     """Envoy from its package, one process without hot restart, whose shared memory two stacks would fight for."""
 
     def command(self, configuration: Path, program: str = "") -> tuple[str, ...]:
-        """As `Gateway` says."""
+        """The command that starts it; by default with the program of this environment."""
         flags = ("--concurrency", "1", "--disable-hot-restart", "--log-level", "warning")
         return (program or _own_program(), "-c", str(configuration), *flags)
 
     def render(self, front: Front) -> str:
-        """YAML."""
+        """The text of its configuration, in YAML. Pure."""
         import yaml
 
         cluster = _cluster(front.replicas, front.by_name)
@@ -50,12 +51,15 @@ class Envoy:
         )
 
     def reload(self, configuration: Path, front: Front) -> bool:
-        """Everything is static in this configuration, so it counts from the next start."""
+        """Publish the configuration, whole. False: all in it is static, so a running Envoy is restarted to use it."""
         publish_bytes(configuration, self.render(front).encode())
         return False
 
     def observe(self, admin_url: str) -> dict[int, ReplicaSeen]:
-        """A replica that fails any kind of check is not healthy."""
+        """Each replica, by port, as a running Envoy sees it: one that fails any kind of check is not healthy.
+
+        Raises `Unavailable` if Envoy does not answer.
+        """
         with reading(admin_url):
             clusters = call(f"{admin_url}/clusters?format=json")["cluster_statuses"]
             hosts = [host for cluster in clusters for host in cluster.get("host_statuses", ())]
@@ -103,7 +107,7 @@ def _listener(port: int, by_name: bool) -> dict[str, Any]:
 
 
 def _virtual_host() -> dict[str, Any]:
-    route = {"cluster": "replicas", "timeout": "10s", "retry_policy": _retries(), "hedge_policy": _hedging()}
+    route = {"cluster": "replicas", "timeout": "10s", "retry_policy": _retries(), "hedge_policy": _HEDGING}
     return {
         "name": "replicas",
         "domains": ["*"],
@@ -128,10 +132,6 @@ def _retries() -> dict[str, Any]:
         ],
         "host_selection_retry_max_attempts": 5,
     }
-
-
-def _hedging() -> dict[str, Any]:
-    return {"hedge_on_per_try_timeout": True}
 
 
 def _cluster(replicas: Mapping[str, int], by_name: bool) -> dict[str, Any]:

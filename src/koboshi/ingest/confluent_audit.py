@@ -65,7 +65,8 @@ class ConfluentBroker:
         self._consumer.assign([TopicPartition(topic, partition, start)])
         for message in self._messages(f"{topic}/{partition}"):
             if message.offset() < end:
-                yield self._record(message)
+                headers = self._headers.of(message)
+                yield message.offset(), message.timestamp()[1], message.key(), message.value(), headers
             if message.offset() >= end - 1:  # nothing of the range can come any more: the end of the log is not awaited
                 break
         self._consumer.unassign()
@@ -96,7 +97,10 @@ class ConfluentBroker:
                     return
                 elif not error.retriable() and error.code() != KafkaError._ALL_BROKERS_DOWN:
                     raise self._error(what, error)
-        raise self._unavailable(what, f"no record for {self._patience_s:.0f} s")
+        raise Unavailable(
+            f"Kafka at {self._servers} does not answer ({what}: no record for {self._patience_s:.0f} s): see "
+            "`koboshi status`, try again."
+        )
 
     def _arrived(self) -> Iterator[Message]:
         """What has arrived: the first of it as soon as it is there, for `consume` waits until its batch is full."""
@@ -104,14 +108,5 @@ class ConfluentBroker:
             yield first
             yield from self._consumer.consume(BATCH, timeout=0)
 
-    def _record(self, message: Message) -> Record:
-        headers = self._headers.of(message)
-        return message.offset(), message.timestamp()[1], message.key(), message.value(), headers
-
     def _error(self, what: str, error: KafkaError) -> KoboshiError:
         return from_librdkafka(error, self._servers, what)
-
-    def _unavailable(self, what: str, why: str) -> Unavailable:
-        return Unavailable(
-            f"Kafka at {self._servers} does not answer ({what}: {why}): see `koboshi status`, try again."
-        )

@@ -142,10 +142,10 @@ def _unknown_codec(tp: TopicPartition, batch: Any) -> Permanent:
     place = f"{tp.topic}/{tp.partition}: the batch at offset {batch.base_offset} is compressed with"
     if (codec := CODECS.get(batch.compression_type)) is not None:
         return NotConfigured(f"{place} {codec}, and the codec is not installed: pip install 'koboshi[kafka]'.")
-    known = ", ".join(CODECS.values())
     return BadInput(
-        f"{place} codec {batch.compression_type}, which is none of those that koboshi knows ({known}): set the "
-        "producer's compression.type to one of them, and land its records from a new topic."
+        f"{place} codec {batch.compression_type}, which is none of those that koboshi knows "
+        f"({', '.join(CODECS.values())}): set the producer's compression.type to one of them, and land its records "
+        "from a new topic."
     )
 
 

@@ -102,7 +102,10 @@ class KafkaSource:
                 if (reached := self._consumer.position(partition)) > position:
                     moved_at, position = time.monotonic(), reached
                 elif time.monotonic() - moved_at > self._patience_s:
-                    raise self._unavailable(f"{span.topic}/{span.partition} does not move on from offset {position}")
+                    where = f"{span.topic}/{span.partition} does not move on from offset {position}"
+                    raise Unavailable(
+                        f"Kafka at {self._servers} does not answer ({where}): see `koboshi status`, then try again."
+                    )
 
     def _go_to(self, partition: TopicPartition, offset: int) -> None:
         """Seek, unless the range before ended just there: then what was fetched behind it is of use."""
@@ -140,9 +143,6 @@ class KafkaSource:
             yield
         except KafkaError as error:
             raise from_kafka_python(error, self._servers, what) from error
-
-    def _unavailable(self, what: str) -> Unavailable:
-        return Unavailable(f"Kafka at {self._servers} does not answer ({what}): see `koboshi status`, then try again.")
 
 
 def _columns(polled: list[ConsumerRecord], end: int) -> Records:

@@ -77,15 +77,12 @@ class Lander:
         known = spans.frontier(self.ledger, log.topic, log.partition)
         new = plan_spans(log, known.last, self.span_records)
         spans.plan(self.ledger, lease, new)
-        if known.last is None:
-            self._begin(lease, Beginning(log.topic, log.topic_id, log.partition, log.start), planned=bool(new))
-        return [*known.planned, *new]
-
-    def _begin(self, lease: Lease, beginning: Beginning, *, planned: bool) -> None:
-        if not planned:
+        beginning = Beginning(log.topic, log.topic_id, log.partition, log.start)
+        if known.last is None and not new:
             spans.begin(self.ledger, lease, beginning)
-        if beginning.start > 0:
+        if known.last is None and beginning.start > 0:
             self.began(beginning)
+        return [*known.planned, *new]
 
     def _land(self, held: HeldLease, span: SpanRange, log: PartitionLog) -> SpanRef:
         check_readable(span, log)
@@ -151,12 +148,8 @@ def _read_again(lander: Lander, span: SpanRef, lease: HeldLease) -> SpanRef:
 
 def broken_spans(lander: Lander, topic: str) -> list[SpanRef]:
     """The committed spans whose files are not there, or not as committed."""
-    return [span for span in spans.committed(lander.ledger, topic) if not _intact(lander, span)]
-
-
-def _intact(lander: Lander, span: SpanRef) -> bool:
-    path = lander.state_dir / span.path
-    return path.is_file() and sha256_of(path) == span.sha256
+    committed = {span: lander.state_dir / span.path for span in spans.committed(lander.ledger, topic)}
+    return [span for span, path in committed.items() if not path.is_file() or sha256_of(path) != span.sha256]
 
 
 def _refusal(span: SpanRef, found: SpanRef) -> str:

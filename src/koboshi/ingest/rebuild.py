@@ -1,7 +1,7 @@
 """The ledger's span rows, made again from the span files alone: what the files tell, and whether it fits together."""
 
-import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from itertools import groupby, pairwise
 from pathlib import Path
 
@@ -71,10 +71,7 @@ def decide_spans(found: Iterable[SpanRef], topic_ids: Mapping[str, str]) -> list
     for topic, spans in groupby(in_order, key=lambda span: span.range.topic):
         ours = list(spans)
         topic_id = _topic_id(topic, ours, topic_ids)
-        tiles = _tiles(ours)
-        decided += [
-            dataclasses.replace(span, range=dataclasses.replace(span.range, topic_id=topic_id)) for span in tiles
-        ]
+        decided += [replace(span, range=replace(span.range, topic_id=topic_id)) for span in _tiles(ours)]
     return decided
 
 

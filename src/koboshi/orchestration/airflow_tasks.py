@@ -47,11 +47,14 @@ _log = logging.getLogger(__name__)
 
 
 def verb_task(task_id: str, *words: str, flags: Mapping[str, str] | None = None, **options: Any) -> Any:
-    """A task that runs `koboshi WORDS…`, with a flag for each named parameter of the run that is set."""
+    """A task that runs `koboshi WORDS…`, with a flag for each named parameter of the run that is set.
+
+    It runs in the workspace that the run's parameter `workspace` names, if there is one, else in the project.
+    """
 
     def run(params: Mapping[str, Any]) -> None:
         given = [(flag, params[name]) for flag, name in (flags or {}).items() if params[name] is not None]
-        run_verb(*words, *(str(word) for pair in given for word in pair))
+        run_verb(*words, *(str(word) for pair in given for word in pair), workspace=params.get("workspace"))
 
     return task(task_id=task_id, **options)(run)()
 
@@ -59,34 +62,16 @@ def verb_task(task_id: str, *words: str, flags: Mapping[str, str] | None = None,
 def stage_task(stage: str, **options: Any) -> Any:
     """A task that lets DVC reproduce one stage, with the run's parameters: changed ones make it an experiment.
 
-    If it has the outlet `CANDIDATE`, its event says in which workspace the candidate is, and what the form's box says.
+    Where the run has a parameter `workspace`, the stage runs in the workspace of that name. If the task has the outlet
+    `CANDIDATE`, its event says in which workspace the candidate is, and what the form's box says.
     """
 
     def run(params: Mapping[str, Any], outlet_events: Any) -> None:
-        workspace = run_stage(stage, workspaces.numbers_of(params))
+        workspace = run_stage(stage, params)
         if CANDIDATE in options.get("outlets", ()):
             outlet_events[CANDIDATE].extra = workspaces.announced(workspace.name, params)
 
-    return task(task_id=stage, pool=DVC_POOL, **options)(run)()
-
-
-def workspace_verb_task(task_id: str, *words: str, **options: Any) -> Any:
-    """A task that runs `koboshi WORDS…` in the workspace that the run's parameter `workspace` names."""
-
-    def run(params: Mapping[str, Any]) -> None:
-        run_verb(*words, workspace=params["workspace"])
-
-    return task(task_id=task_id, **options)(run)()
-
-
-def workspace_stage_task(stage: str, **options: Any) -> Any:
-    """A task that lets DVC reproduce one stage in the workspace that the run's parameter `workspace` names."""
-
-    def run(params: Mapping[str, Any]) -> None:
-        settings = _settings()
-        _run_stage_in(stage, workspaces.find(settings.project, settings.state_dir, params["workspace"]))
-
-    return task(task_id=stage, **options)(run)()
+    return task(task_id=stage, **{"pool": DVC_POOL, **options})(run)()
 
 
 def pin_task(**options: Any) -> Any:
@@ -127,7 +112,7 @@ def promotion_task(verb: str, module: str, **options: Any) -> Any:
         found = _candidates(params, triggering_asset_events)
         kept_back = [candidate.workspace for candidate in found if not candidate.promotes]
         for workspace in kept_back:
-            _say(_KEPT_BACK.format(workspace=workspace))
+            _to_log(_KEPT_BACK.format(workspace=workspace))
         if len(kept_back) == len(found):
             raise AirflowSkipException(f"nothing is promoted: {', '.join(kept_back)} registered and compared only.")
         return [run_program(module, verb, candidate.workspace) for candidate in found if candidate.promotes]
@@ -150,8 +135,8 @@ def served_task(outcomes: Any, **options: Any) -> Any:
         if (url := _settings().gateway.url) is None:
             raise AirflowSkipException("no gateway is configured: the replicas follow the alias by themselves.")
         version = champions[-1]["candidate"]["version"]
-        replicas = wait_until_served(url, version, within_s=SERVED_WITHIN_S, on_line=_say)
-        _say(f"version {version} is served by {', '.join(sorted(replicas))}")
+        replicas = wait_until_served(url, version, within_s=SERVED_WITHIN_S, on_line=_to_log)
+        _to_log(f"version {version} is served by {', '.join(sorted(replicas))}")
 
     return task(task_id="served", **options)(served)(outcomes)
 
@@ -190,17 +175,14 @@ def run_verb(*words: str, workspace: str | None = None) -> None:
 
 
 def run_stage(stage: str, params: Mapping[str, Any]) -> Workspace:
-    """Run one stage where these parameters belong; returns the workspace."""
-    settings = _settings()
-    workspace = workspaces.choose(settings.project, settings.state_dir, params)
-    _run_stage_in(stage, workspace)
-    return workspace
-
-
-def _run_stage_in(stage: str, workspace: Workspace) -> None:
+    """Run one stage where these parameters belong, or in the workspace that they name; returns the workspace."""
     from koboshi.orchestration import stages
 
     settings, run = _settings(), get_current_context()["ti"]
+    if "workspace" in params:
+        workspace = workspaces.find(settings.project, settings.state_dir, params["workspace"])
+    else:
+        workspace = workspaces.choose(settings.project, settings.state_dir, workspaces.numbers_of(params))
     _log.info("stage %s in workspace %s (%s)", stage, workspace.name, workspace.folder)
     stages.run_stage(
         stage,
@@ -209,8 +191,9 @@ def _run_stage_in(stage: str, workspace: Workspace) -> None:
         ledger_url=settings.ledger_url,
         topics=settings.ingest.topics,
         holder=f"{run.dag_id} {run.run_id} {run.task_id}",
-        on_line=_say,
+        on_line=_to_log,
     )
+    return workspace
 
 
 def run_program(module: str, verb: str, workspace: str) -> dict[str, Any]:
@@ -223,7 +206,7 @@ def run_program(module: str, verb: str, workspace: str) -> dict[str, Any]:
 
 def _run(command: tuple[str, ...], workspace: Workspace, what: str) -> commands.Ended:
     env = workspace.environment(_settings().state_dir)
-    ended = commands.run(command, cwd=workspace.folder, env=env, on_line=_say)
+    ended = commands.run(command, cwd=workspace.folder, env=env, on_line=_to_log)
     commands.raise_for(ended, what)
     return ended
 
@@ -233,7 +216,7 @@ def _candidates(params: Mapping[str, Any], triggering_asset_events: Any) -> list
     return candidates([event.extra for event in triggering_asset_events.get(CANDIDATE, ())] or [params])
 
 
-def _say(line: str) -> None:
+def _to_log(line: str) -> None:
     _log.info("%s", line)
 
 

@@ -2,6 +2,7 @@
 
 import time
 import uuid
+from contextlib import closing
 
 from koboshi.probes import Health
 
@@ -29,15 +30,13 @@ def _ensure_topic(bootstrap_servers: str, limit_s: float) -> None:
     from kafka.admin import KafkaAdminClient
     from kafka.errors import TopicAlreadyExistsError
 
-    admin = KafkaAdminClient(bootstrap_servers=bootstrap_servers, bootstrap_timeout_ms=int(limit_s * 1000))
-    try:
-        if TOPIC not in admin.list_topics():
-            options = {"num_partitions": 1, "replication_factor": -1, "configs": TOPIC_CONFIG}
-            admin.create_topics({TOPIC: options}, wait_for_metadata=True)
-    except TopicAlreadyExistsError:
-        admin.wait_for_topics([TOPIC])
-    finally:
-        admin.close()
+    timeout_ms, options = int(limit_s * 1000), {"num_partitions": 1, "replication_factor": -1, "configs": TOPIC_CONFIG}
+    with closing(KafkaAdminClient(bootstrap_servers=bootstrap_servers, bootstrap_timeout_ms=timeout_ms)) as admin:
+        try:
+            if TOPIC not in admin.list_topics():
+                admin.create_topics({TOPIC: options}, wait_for_metadata=True)
+        except TopicAlreadyExistsError:
+            admin.wait_for_topics([TOPIC])
 
 
 def _produce(bootstrap_servers: str, value: bytes, limit_s: float) -> int:
@@ -55,16 +54,9 @@ def _read(bootstrap_servers: str, offset: int, limit_s: float) -> bytes | None:
     from kafka import KafkaConsumer, TopicPartition
 
     partition = TopicPartition(TOPIC, 0)
-    consumer = KafkaConsumer(
-        bootstrap_servers=bootstrap_servers,
-        bootstrap_timeout_ms=int(limit_s * 1000),
-        enable_auto_commit=False,
-        auto_offset_reset="none",
-    )
-    try:
+    waits = {"bootstrap_servers": bootstrap_servers, "bootstrap_timeout_ms": int(limit_s * 1000)}
+    with closing(KafkaConsumer(enable_auto_commit=False, auto_offset_reset="none", **waits)) as consumer:
         consumer.assign([partition])
         consumer.seek(partition, offset)
         records = consumer.poll(timeout_ms=int(limit_s * 1000), max_records=1).get(partition, [])
         return records[0].value if records and records[0].offset == offset else None
-    finally:
-        consumer.close()

@@ -14,8 +14,7 @@ from koboshi import proxies
 from koboshi.stack import topology as of_compose
 from koboshi.stack.part import Part
 from koboshi.stack.parts import Container, endpoints, parts_of, port_variable, secrets, technologies, usual_groups
-from koboshi.stack.ports import LOOPBACK
-from koboshi.stack.topology import Topology
+from koboshi.stack.topology import LOOPBACK, Topology
 
 FILE = "docker-compose.yml"
 HEADER = """\

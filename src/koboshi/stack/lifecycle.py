@@ -19,9 +19,8 @@ from koboshi.stack.part import Part, StartHistory, read_table, write_table
 from koboshi.stack.part_state import pids_of
 from koboshi.stack.parts import endpoints, parts_of, technologies, write_files
 from koboshi.stack.paths import StackPaths, find_paths, prepare_paths, remove_runtime
-from koboshi.stack.ports import Ports, claim_block, kept_base
 from koboshi.stack.process_table import clear_leftovers, read_processes, send
-from koboshi.stack.topology import Topology, ensure_secrets, own_executables
+from koboshi.stack.topology import Ports, Topology, claim_block, ensure_secrets, kept_base, own_executables
 
 STOP_LIMIT_S = supervisor.STOP_LIMIT_S + 6
 TAIL_BYTES = 20_000
@@ -81,11 +80,7 @@ def stop(settings: Settings) -> int:
         return 0
     with exclusively(paths):
         if supervised := supervisor.answers(paths):
-            supervisor.stop_parts(paths)
-            deadline = time.monotonic() + STOP_LIMIT_S
-            while not supervisor.parts_are_stopped(paths) and time.monotonic() < deadline:
-                time.sleep(0.2)
-            supervisor.shut_down(paths)
+            supervisor.end_supervisor(paths, STOP_LIMIT_S)
         left = clear_leftovers(paths)
         for path in (paths.own / "starts").glob("*.json"):
             path.unlink()

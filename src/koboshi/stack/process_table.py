@@ -123,14 +123,11 @@ def find_leftovers(paths: StackPaths) -> set[int]:
     The processes of the user to whom the folder belongs are found, too: root and every other user sees them.
     """
     supervisor = recorded_supervisor(paths)
-    recorded = [*([supervisor] if supervisor else []), *recorded_starts(paths.own / "starts")]
+    histories = map(StartHistory, (paths.own / "starts").glob("*.json"))
+    starts = [(start.pid, start.ticks) for history in histories for start in history.starts()]
+    recorded = [*([supervisor] if supervisor else []), *starts]
     owner = [paths.own.stat().st_uid] if paths.own.is_dir() else []
     return ours(read_processes(), recorded, paths.stack_id, _own_line(), owner)
-
-
-def recorded_starts(folder: Path) -> list[tuple[int, int]]:
-    """The ids and start times that the launchers recorded."""
-    return [(start.pid, start.ticks) for path in folder.glob("*.json") for start in StartHistory(path).starts()]
 
 
 def _own_line() -> frozenset[int]:

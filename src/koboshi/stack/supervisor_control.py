@@ -6,7 +6,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
 from typing import Any
 from xmlrpc.client import Fault, ServerProxy
 
@@ -23,6 +22,7 @@ STOP_LIMIT_S = 12
 FOREIGN_SETTINGS = ("SUPERVISOR_", "PYTHONDONTWRITEBYTECODE", "PYTHONPATH")  # and those that parts name
 
 
+CONFIGURATION_FILE = "supervisord.conf"
 CONFIGURATION = """\
 [supervisord]
 nodaemon=true
@@ -60,18 +60,14 @@ def configuration(paths: StackPaths, names: Iterable[str]) -> str:
 
 def write_configuration(paths: StackPaths, names: Iterable[str]) -> None:
     """Publish the configuration that a start or a reload reads."""
-    publish_bytes(_configuration_path(paths), configuration(paths, names).encode())
-
-
-def _configuration_path(paths: StackPaths) -> Path:
-    return paths.own / "supervisord.conf"
+    publish_bytes(paths.own / CONFIGURATION_FILE, configuration(paths, names).encode())
 
 
 def start_supervisor(paths: StackPaths) -> int:
     """Start the supervisor in a session of its own and wait until it answers. The id and start time are recorded."""
     log = (paths.logs / "supervisor.out").open("ab")
     process = subprocess.Popen(
-        [sys.executable, "-m", "supervisor.supervisord", "-c", str(_configuration_path(paths))],
+        [sys.executable, "-m", "supervisor.supervisord", "-c", str(paths.own / CONFIGURATION_FILE)],
         cwd=paths.state_dir,
         env=environment_of_parts(os.environ, paths),
         stdin=subprocess.DEVNULL,
@@ -143,18 +139,17 @@ def add_and_start(paths: StackPaths, names: Iterable[str]) -> None:
                 supervisor.startProcess(name, False)
 
 
-def stop_parts(paths: StackPaths) -> None:
-    """Ask all parts at once to end; each is killed with its group after `STOP_LIMIT_S`."""
-    with connected(paths) as supervisor:
-        supervisor.stopAllProcesses(False)
-
-
 def parts_are_stopped(paths: StackPaths) -> bool:
     """Whether no part is running any more."""
     return all(info["statename"] in {"STOPPED", "EXITED", "FATAL", "BACKOFF"} for info in process_infos(paths).values())
 
 
-def shut_down(paths: StackPaths) -> None:
-    """End the supervisor."""
+def end_supervisor(paths: StackPaths, within_s: float) -> None:
+    """Ask all parts at once to end, then the supervisor. Each is killed with its group after `STOP_LIMIT_S`."""
+    with connected(paths) as supervisor:
+        supervisor.stopAllProcesses(False)
+    deadline = time.monotonic() + within_s
+    while not parts_are_stopped(paths) and time.monotonic() < deadline:
+        time.sleep(0.2)
     with contextlib.suppress(OSError, Fault), connected(paths) as supervisor:
         supervisor.shutdown()

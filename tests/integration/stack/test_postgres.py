@@ -20,8 +20,7 @@ from koboshi.stack.part import Part
 from koboshi.stack.parts.postgres import SERVER as PORT
 from koboshi.stack.parts.postgres import postgres_part
 from koboshi.stack.paths import StackPaths
-from koboshi.stack.ports import Ports, is_free
-from koboshi.stack.topology import Topology, image_executables
+from koboshi.stack.topology import Ports, Topology, image_executables, is_free
 
 PASSWORD = "spoken-friend"  # noqa: S105
 SERVER = Settings(project=Path("/nowhere"))

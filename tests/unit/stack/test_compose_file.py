@@ -14,8 +14,7 @@ from koboshi.stack.compose_file import ENDED_WELL, FILE, HEALTHY, render
 from koboshi.stack.part import Part
 from koboshi.stack.parts import parts_of, secrets, usual_groups, variables
 from koboshi.stack.paths import StackPaths
-from koboshi.stack.ports import Ports
-from koboshi.stack.topology import Topology, container_topology, ensure_secrets, own_executables
+from koboshi.stack.topology import Ports, Topology, container_topology, ensure_secrets, own_executables
 
 REPOSITORY = Path(__file__).parents[3]
 COMMITTED = yaml.safe_load((REPOSITORY / FILE).read_text())

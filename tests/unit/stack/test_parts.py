@@ -13,8 +13,7 @@ from koboshi.stack.parts import chosen_groups, endpoints, external_groups, group
 from koboshi.stack.parts.kafka import broker_properties, cluster_id, detour
 from koboshi.stack.parts.ray import TOKEN, WORKER_OFFSETS
 from koboshi.stack.paths import StackPaths
-from koboshi.stack.ports import USED_OFFSETS, Ports
-from koboshi.stack.topology import Topology, ensure_secrets, own_executables
+from koboshi.stack.topology import USED_OFFSETS, Ports, Topology, ensure_secrets, own_executables
 
 
 def settings(project: Path, text: str = "") -> Settings:

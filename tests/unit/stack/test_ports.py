@@ -8,7 +8,7 @@ import pytest
 
 from koboshi.errors import NotConfigured
 from koboshi.stack.paths import StackPaths
-from koboshi.stack.ports import BLOCK, USED_OFFSETS, Ports, choose_base, claim_block, is_free, kept_base
+from koboshi.stack.topology import BLOCK, USED_OFFSETS, Ports, choose_base, claim_block, is_free, kept_base
 
 
 def free_but(*taken: int) -> Callable[[int], bool]:

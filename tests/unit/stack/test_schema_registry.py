@@ -18,8 +18,7 @@ from koboshi.stack.parts import chosen_groups, endpoints, external_groups, schem
 from koboshi.stack.parts.jars import Jars
 from koboshi.stack.parts.schema_registry import JARS, NAME, SCHEMA, SchemaRegistry, probe_registry, registry_part
 from koboshi.stack.paths import StackPaths
-from koboshi.stack.ports import Ports
-from koboshi.stack.topology import Topology, container_topology, ensure_secrets, own_executables
+from koboshi.stack.topology import Ports, Topology, container_topology, ensure_secrets, own_executables
 
 URL = "http://127.0.0.1:24092/apis/ccompat/v7"
 

@@ -13,7 +13,7 @@ from koboshi.settings import Settings
 from koboshi.stack.lifecycle import known_parts
 from koboshi.stack.parts.kafka import detour
 from koboshi.stack.paths import find_paths
-from koboshi.stack.ports import Ports, kept_base
+from koboshi.stack.topology import Ports, kept_base
 
 PATIENCE_S = 4.0
 READS_WITHIN_S, SWALLOWED_WITHIN_S, GIVES_UP_WITHIN_S = 20.0, 20.0, 90.0

@@ -17,8 +17,8 @@ from koboshi.settings import Settings
 from koboshi.stack.lifecycle import known_parts
 from koboshi.stack.parts.ray import NODE_PORTS, NODES, OBJECT_STORE_BYTES, START
 from koboshi.stack.paths import find_paths
-from koboshi.stack.ports import choose_base, first_ephemeral_port, is_free
 from koboshi.stack.process_table import ours, read_processes, start_ticks
+from koboshi.stack.topology import choose_base, first_ephemeral_port, is_free
 
 PROGRAM = "koboshi.drills.training.ray_own_node"
 WORKER_PORTS = 20

@@ -12,8 +12,7 @@ from koboshi.settings import Settings
 from koboshi.stack.part import Part, Step
 from koboshi.stack.parts import Container, Secret, Technology, postgres
 from koboshi.stack.parts.ray import ray_client_environment
-from koboshi.stack.ports import LOOPBACK, Ports
-from koboshi.stack.topology import Topology, text_of
+from koboshi.stack.topology import LOOPBACK, Ports, Topology, text_of
 
 API = 2
 ADMIN = "admin"

@@ -12,8 +12,7 @@ from koboshi.stack.part import Part
 from koboshi.stack.parts import Container, Technology
 from koboshi.stack.parts.replicas import replica_ports
 from koboshi.stack.paths import StackPaths
-from koboshi.stack.ports import Ports
-from koboshi.stack.topology import Topology
+from koboshi.stack.topology import Ports, Topology
 
 LISTEN, ADMIN = 4, 5
 

@@ -10,8 +10,7 @@ from koboshi.stack.part import Part, Step
 from koboshi.stack.parts import Container, Technology
 from koboshi.stack.parts.jars import Jars
 from koboshi.stack.paths import StackPaths
-from koboshi.stack.ports import LOOPBACK, Ports
-from koboshi.stack.topology import Topology
+from koboshi.stack.topology import LOOPBACK, Ports, Topology
 
 BROKER, CONTROLLER = 0, 1
 JARS = Jars("kafka", Path(__file__).with_name("kafka.lock"), "Kafka's jars (45 MB, once)")

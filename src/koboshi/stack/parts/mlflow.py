@@ -3,8 +3,7 @@
 from koboshi.probes.mlflow_probe import probe_mlflow
 from koboshi.stack.part import Part
 from koboshi.stack.parts import Container, Technology, postgres
-from koboshi.stack.ports import LOOPBACK, Ports
-from koboshi.stack.topology import Topology
+from koboshi.stack.topology import LOOPBACK, Ports, Topology
 
 SERVER = 3
 

@@ -12,8 +12,7 @@ from koboshi.probes.ray_probe import probe_ray, probe_ray_head
 from koboshi.settings import Settings
 from koboshi.stack.part import Part
 from koboshi.stack.parts import FRESH_S, Container, Secret, Technology
-from koboshi.stack.ports import LOOPBACK, Ports
-from koboshi.stack.topology import Topology, text_of
+from koboshi.stack.topology import LOOPBACK, Ports, Topology, text_of
 
 GCS, DASHBOARD, AUTOSCALER_METRICS, DASHBOARD_METRICS = 10, 11, 12, 13
 NODE_OFFSETS = {"ray-head": 14, "ray-node-1": 20, "ray-node-2": 26}

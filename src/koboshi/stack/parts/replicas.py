@@ -3,8 +3,7 @@
 from koboshi.probes.gateway_probe import probe_replica
 from koboshi.stack.part import Part
 from koboshi.stack.parts import Container, Technology, mlflow
-from koboshi.stack.ports import Ports
-from koboshi.stack.topology import Topology
+from koboshi.stack.topology import Ports, Topology
 
 REPLICA_OFFSETS = {"replica-1": 6, "replica-2": 7, "replica-3": 8}
 

@@ -16,8 +16,7 @@ from koboshi.settings import Section
 from koboshi.stack.part import Part, Step
 from koboshi.stack.parts import Technology
 from koboshi.stack.parts.jars import Jars
-from koboshi.stack.ports import LOOPBACK, Ports
-from koboshi.stack.topology import Topology
+from koboshi.stack.topology import LOOPBACK, Ports, Topology
 
 HTTP, MANAGEMENT = 92, 93
 NAME, MODULE = "schema-registry", "koboshi.stack.parts.schema_registry"  # run as a program, it is called __main__
