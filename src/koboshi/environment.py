@@ -4,7 +4,7 @@ import functools
 import json
 import re
 import typing
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pydantic import BaseModel
@@ -43,9 +43,9 @@ def read_environment(
     values: dict[str, Any] = {}
     variables: dict[str, str] = {}
     faults = []
-    for variable, text in sorted(
-        _settings(environment, NOT_SETTINGS.union(others)), key=lambda pair: pair[0].count(BETWEEN)
-    ):
+    known = NOT_SETTINGS.union(others)
+    given = [pair for pair in environment.items() if pair[0].upper().startswith(PREFIX) and not _is_other(*pair, known)]
+    for variable, text in sorted(given, key=lambda pair: pair[0].count(BETWEEN)):
         path = variable[len(PREFIX) :].lower().split(BETWEEN)
         name = ".".join(path)
         if name not in types and name not in sections and not _is_entry(path, types):
@@ -66,15 +66,10 @@ def variable_of(name: str) -> str:
     return PREFIX + name.upper().replace(".", BETWEEN)
 
 
-def _settings(environment: Mapping[str, str], others: frozenset[str]) -> Iterator[tuple[str, str]]:
-    for variable, text in environment.items():
-        if variable.upper().startswith(PREFIX) and not _is_other(variable.upper(), text, others):
-            yield variable, text
-
-
 def _is_other(variable: str, text: str, others: frozenset[str]) -> bool:
-    of_kubernetes = _OF_KUBERNETES.fullmatch(variable) and (not variable.endswith("_PORT") or "://" in text)
-    return variable in others or bool(of_kubernetes)
+    name = variable.upper()
+    of_kubernetes = _OF_KUBERNETES.fullmatch(name) and (not name.endswith("_PORT") or "://" in text)
+    return name in others or bool(of_kubernetes)
 
 
 def _is_entry(path: list[str], types: Mapping[str, Any]) -> bool:

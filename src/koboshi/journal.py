@@ -1,8 +1,8 @@
 """The journal: what happened (faults, suspicions, recoveries), append-only, for people and for proofs.
 
 One JSON object a line. It is never read to decide anything; losing it loses no data. `emit` is a sink of events, and
-`entries` and `read` give them back; `record`, `events` and `since` are the same without their types, for programs that
-write down what koboshi has no event for.
+`entries` and `read` give them back; `record` and `events` are the same without their types, for programs that write
+down what koboshi has no event for.
 """
 
 import dataclasses
@@ -43,11 +43,6 @@ class Journal:
         """The events so far: see `events`."""
         return map(_entry, self.events())
 
-    def read(self, offset: int) -> tuple[list[Entry], int]:
-        """The events from a byte on, and from which byte to read on later: see `since`."""
-        news, read_to = self.since(offset)
-        return [_entry(line) for line in news], read_to
-
     def record(self, event: str, **facts: Any) -> None:
         """Append an event with the wall clock (`at`, seconds since 1970) and the machine's monotonic clock.
 
@@ -76,7 +71,7 @@ class Journal:
             if line.endswith("\n"):
                 yield self._read(line)
 
-    def since(self, offset: int) -> tuple[list[dict[str, Any]], int]:
+    def read(self, offset: int) -> tuple[list[Entry], int]:
         """The events from a byte on, and from which byte to read on later: for who looks again and again.
 
         Raises `BadInput` for an event of a newer format.
@@ -87,7 +82,7 @@ class Journal:
             file.seek(offset)
             data = file.read()
         whole = data[: data.rfind(b"\n") + 1]
-        return [self._read(line) for line in whole.decode().splitlines()], offset + len(whole)
+        return [_entry(self._read(line)) for line in whole.decode().splitlines()], offset + len(whole)
 
     def _read(self, line: str) -> dict[str, Any]:
         event: dict[str, Any] = json.loads(line)

@@ -28,12 +28,9 @@ def direct(environment: Mapping[str, str], hosts: Iterable[str] = LOOPBACK) -> d
     Hosts that the user's variables name stay, and `*` (no proxy at all) stays alone. Done twice, the same comes out.
     """
     names = (*NAMES, *((GRPC_NAME,) if GRPC_NAME in environment else ()))
-    return {name: _extended(_given(environment, name), hosts) for name in names}
-
-
-def _given(environment: Mapping[str, str], name: str) -> str:
-    """One spelling that is not set is read as the other by most clients."""
-    return next((environment[known] for known in (name, *NAMES) if known in environment), "")
+    # One spelling that is not set is read as the other by most clients.
+    given = {name: next((environment[one] for one in (name, *NAMES) if one in environment), "") for name in names}
+    return {name: _extended(entries, hosts) for name, entries in given.items()}
 
 
 def _extended(given: str, hosts: Iterable[str]) -> str:

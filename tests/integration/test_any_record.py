@@ -11,7 +11,7 @@ from confluent_kafka import Producer
 from crc32c import crc32c
 
 from koboshi.errors import BadInput, Conflict, NotConfigured
-from koboshi.ingest.audit_compare import Comparison, compare
+from koboshi.ingest.audit import Comparison, compare
 from koboshi.ingest.confluent_audit import ConfluentBroker
 from koboshi.ingest.kafka_source import KafkaSource
 from koboshi.ledger import Ledger, spans

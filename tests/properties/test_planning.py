@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from koboshi.errors import Conflict
+from koboshi.ingest.landing import check_readable, plan_spans
 from koboshi.ingest.source import PartitionLog
-from koboshi.ingest.span_plan import check_readable, plan_spans
 from koboshi.refs import SpanRange
 
 LONG = 12  # spans, before a log meets with an end that stops all runs after it

@@ -12,9 +12,8 @@ from koboshi.formats.content_digest import content_digest
 from koboshi.formats.parquet_span import write_span
 from koboshi.formats.records import Records
 from koboshi.formats.span_files import partition_folder
-from koboshi.ingest.landing import Lander
+from koboshi.ingest.landing import Lander, check_readable
 from koboshi.ingest.source import PartitionLog
-from koboshi.ingest.span_plan import check_readable
 from koboshi.journal import Journal
 from koboshi.ledger import Ledger, spans
 from koboshi.ledger.leases import HeldLease

@@ -30,15 +30,15 @@ def test_writers_do_not_mix(tmp_path: Path) -> None:
 def test_who_looks_again_reads_only_what_is_new(tmp_path: Path) -> None:
     """A line that is being written is read once it is whole."""
     journal = Journal(tmp_path / "journal.jsonl")
-    assert journal.since(0) == ([], 0)
+    assert journal.read(0) == ([], 0)
     journal.record("fault")
-    events, offset = journal.since(0)
-    assert [e["event"] for e in events] == ["fault"]
+    events, offset = journal.read(0)
+    assert [entry.event.called for entry in events] == ["fault"]
     with journal.path.open("a") as file:
         file.write('{"v": 1, "event": "reco')
-    assert journal.since(offset) == ([], offset)
+    assert journal.read(offset) == ([], offset)
     with journal.path.open("a") as file:
-        file.write('very"}\n')
-    events, offset = journal.since(offset)
-    assert [e["event"] for e in events] == ["recovery"]
+        file.write('very", "at": 1.0, "monotonic": 2.0}\n')
+    events, offset = journal.read(offset)
+    assert [(entry.event.called, entry.at) for entry in events] == [("recovery", 1.0)]
     assert offset == journal.path.stat().st_size

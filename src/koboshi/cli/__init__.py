@@ -4,10 +4,9 @@ import typer
 
 from koboshi.cli import (
     backup_verbs,
-    dataset_verbs,
+    data_verbs,
     drill_verbs,
     ingest_verbs,
-    ledger_verbs,
     pipeline_verbs,
     registry_verbs,
     scoring_verbs,
@@ -35,7 +34,7 @@ VERBS = (
     stack_verbs.kill,
     pipeline_verbs.init,
     pipeline_verbs.run,
-    dataset_verbs.pin,
+    data_verbs.pin,
     backup_verbs.backup,
     backup_verbs.restore,
     serving_verbs.serve,
@@ -44,12 +43,12 @@ VERBS = (
 GROUPS = {
     "project": pipeline_verbs.app,
     "ingest": ingest_verbs.app,
-    "ledger": ledger_verbs.app,
+    "ledger": data_verbs.ledger,
     "outbox": registry_verbs.app,
     "train": training_verbs.app,
     "drill": drill_verbs.app,
     "compose": stack_verbs.compose,
-    "dataset": dataset_verbs.app,
+    "dataset": data_verbs.dataset,
 }
 
 for verb in VERBS:

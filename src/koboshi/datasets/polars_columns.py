@@ -46,10 +46,8 @@ def labels_of(text: pl.Series, kind: Label) -> tuple[pl.Series, Checks]:
     word = lower.is_in(["true", "false"])
     if word.all():
         return lower == "true", []
-    number, checks = numbers_of(lower, Number(smallest=0, largest=1))
-    no_number = pl.DataFrame([wrong.alias(str(place)) for place, (wrong, _) in enumerate(checks)])
-    wrong = ~word & no_number.select(pl.any_horizontal(pl.all().fill_null(True))).to_series()
-    return (lower == "true") | (~word & (number == 1)), [(wrong, kind.expected)]
+    number = _in_turn(*numbers_of(lower, Number(smallest=0, largest=1))).values
+    return (lower == "true") | (~word & (number == 1)), [(~word & number.is_null(), kind.expected)]
 
 
 def _outside_of_numbers(values: pl.Series, kind: Number) -> tuple[pl.Series, str]:

@@ -2,13 +2,12 @@
 
 | module                     | what it gives                                                                 |
 |----------------------------|-------------------------------------------------------------------------------|
-| `span_plan`                | decides which ranges to land                                                  |
-| `landing`                  | lands them: reads, publishes, commits; and repairs a span whose file is broken |
+| `landing`                  | decides which ranges to land, reads, publishes, commits them; repairs a file  |
 | `source`, `kafka_source`   | what the lander asks of a stream, and Kafka's answer to it                    |
 | `kafka_records`            | records as kafka-python fetches them, unpacked by `record_batch`              |
 | `stray_files`, `rebuild`   | files that no row names, a ledger that was lost; rows made again from files   |
 | `status`                   | how far the landing is                                                        |
-| `audit`, `audit_compare`   | compares spans with the broker, through `confluent_audit` and `parquet_audit` |
+| `audit`                    | compares spans with the broker, through `confluent_audit` and `parquet_audit` |
 | `confluent_headers`        | the audit's headers, where confluent-kafka cannot hand them out               |
 
 What the records mean is no business of this room. Nothing is imported here: the audit shares no code with the lander,

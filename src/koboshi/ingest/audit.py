@@ -3,22 +3,26 @@
 For each partition: *equal*, *no longer on the broker* (deleted there by retention, compacted away, or gone with its
 topic; what is left is compared), *different at offset N*, or *broken* when a span's file is not the one that was
 committed. What was gone before the first landing is counted, too.
+
+A compacted topic lacks records, each of them for one reason: a later record of its key. So the records that only we
+hold are counted, and those of them for which no such reason was seen are kept by their key.
 """
 
 import dataclasses
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import chain, groupby, pairwise
+from itertools import chain, groupby, pairwise, zip_longest
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeAlias
 
 from koboshi.errors import Corrupt
 from koboshi.files import verify
-from koboshi.ingest.audit_compare import Comparison, Record, compare, explain
 from koboshi.ingest.parquet_audit import read_records
 from koboshi.refs import Beginning, SpanRange, SpanRef
 
+# offset, timestamp in ms, key, value, headers
+Record: TypeAlias = tuple[int, int, bytes | None, bytes | None, list[tuple[bytes, bytes | None]]]
 AuditOutcome = Literal["equal", "no longer on the broker", "different", "broken"]
 END_OF_LOG = 2**63 - 1
 OTHER = "the broker holds something else there"
@@ -65,6 +69,33 @@ class PartitionVerdict:
     def stands(self) -> bool:
         """Nothing contradicts the broker."""
         return self.outcome in ("equal", "no longer on the broker")
+
+
+@dataclasses.dataclass(slots=True)
+class Comparison:
+    """Two sequences of records, each in order of offsets.
+
+    `differs_at` is the lowest offset at which both have another record, or only the broker has one. `absent` counts
+    the records that only we hold, the first of them at `absent_at`; `unexplained` has the offsets of those that no
+    later record of their key explains, nor that they delete their key.
+    """
+
+    differs_at: int | None = None
+    absent: int = 0
+    absent_at: int | None = None
+    unexplained: dict[bytes, int] = dataclasses.field(default_factory=dict)
+
+    def see(self, ours: Record | None, theirs: Record | None) -> None:
+        """Take the records of one offset, which are the same, or one of them is missing."""
+        offset, _, key, value, _ = ours or theirs  # type: ignore[misc]
+        if key is not None:
+            self.unexplained.pop(key, None)
+        if theirs is not None or ours is None:
+            return
+        self.absent += 1
+        self.absent_at = offset if self.absent_at is None else self.absent_at
+        if key is not None and value is not None:
+            self.unexplained[key] = offset
 
 
 def audit_topic(
@@ -166,3 +197,48 @@ def _first_untiled(spans: list[SpanRef], begun: Beginning | None) -> int | None:
         if after.start != before.end:
             return min(after.start, before.end)
     return None
+
+
+def compare(landed: Iterator[Record], held: Iterator[Record]) -> Comparison:
+    """Compare up to the first difference; where the broker lacks some records, go on with those that both have."""
+    for ours, theirs in zip_longest(landed, held):
+        if ours != theirs:
+            return _walk(_before(ours, landed), _before(theirs, held))
+    return Comparison()
+
+
+def _before(record: Record | None, rest: Iterator[Record]) -> Iterator[Record]:
+    return rest if record is None else chain([record], rest)
+
+
+def _walk(landed: Iterator[Record], held: Iterator[Record]) -> Comparison:
+    found = Comparison()
+    ours, theirs = next(landed, None), next(held, None)
+    while ours is not None or theirs is not None:
+        if ours is not None and (theirs is None or ours[0] < theirs[0]):
+            found.see(ours, None)
+            ours = next(landed, None)
+        elif ours == theirs:
+            found.see(ours, theirs)
+            ours, theirs = next(landed, None), next(held, None)
+        else:
+            found.differs_at = theirs[0] if theirs is not None else None
+            return found
+    return found
+
+
+def explain(found: Comparison, start: int, later: Iterator[Record]) -> bool:
+    """Whether all that is absent is explained, by the records that come later than those compared, from `start` on.
+
+    Where these have a hole themselves, a record that explains may be compacted away in turn: then nothing is said
+    against those that are absent.
+    """
+    expected = start
+    for record in later:
+        if record[0] != expected:
+            return True
+        found.see(None, record)
+        if not found.unexplained:
+            return True
+        expected += 1
+    return not found.unexplained

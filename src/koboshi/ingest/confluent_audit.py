@@ -9,7 +9,7 @@ from confluent_kafka.admin import AdminClient, ConfigResource
 
 from koboshi.broker_errors import from_librdkafka
 from koboshi.errors import KoboshiError, Unavailable
-from koboshi.ingest.audit_compare import Record
+from koboshi.ingest.audit import Record
 from koboshi.ingest.confluent_headers import HeaderReader
 
 BATCH = 10_000

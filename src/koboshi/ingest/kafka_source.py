@@ -1,8 +1,8 @@
 """Kafka as a source, read with kafka-python by `assign` and `seek`: no group, no commit, no reset of offsets."""
 
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from kafka import IsolationLevel, KafkaAdminClient, KafkaConsumer, OffsetSpec, TopicPartition
@@ -81,9 +81,10 @@ class KafkaSource:
 
     def open_transactions(self, logs: Iterable[PartitionLog]) -> list[OpenTransaction]:
         """The transactions that hold records of these logs back, by partition and offset; none where nobody tells."""
-        held = [log for log in logs if log.held_back]
-        with self._errors(", ".join(f"{log.topic}/{log.partition}" for log in held)):
-            return open_transactions(self._admin, held)
+        held = [TopicPartition(log.topic, log.partition) for log in logs if log.held_back]
+        with self._errors(", ".join(f"{one.topic}/{one.partition}" for one in held)), suppress(*UNTOLD):
+            return _open_transactions(self._admin, held) if held else []
+        return []
 
     def topic_id(self, topic: str) -> str:
         """The id that the cluster gave to the topic when it was made."""
@@ -166,17 +167,9 @@ def open_source(address: str) -> KafkaSource:
 UNTOLD = (AuthorizationError, UnsupportedVersionError)
 
 
-def open_transactions(admin: KafkaAdminClient, logs: Collection[PartitionLog]) -> list[OpenTransaction]:
-    """The open transactions in these partitions, by partition and offset: the first of each holds its records back.
-
-    None where the cluster does not tell. Raises Kafka's own errors.
-    """
-    if not logs:
-        return []
-    try:
-        found = admin.describe_producers([TopicPartition(log.topic, log.partition) for log in logs])
-    except UNTOLD:
-        return []
+def _open_transactions(admin: KafkaAdminClient, partitions: list[TopicPartition]) -> list[OpenTransaction]:
+    """The open transactions in these partitions, by partition and offset: the first of each holds its records back."""
+    found = admin.describe_producers(partitions)
     at_work = sorted(
         (partition, producer.current_transaction_start_offset, producer.producer_id, producer.last_timestamp)
         for partition, state in found.items()

@@ -1,11 +1,13 @@
 """The lander: plans, reads and commits spans; whatever it is interrupted in, the next one finishes.
 
-It repairs, too: a committed span whose file is lost or changed is read again, and must come out the same.
+It repairs, too: a committed span whose file is lost or changed is read again, and must come out the same. What to land
+is decided by pure functions, from what the ledger has and what the log holds.
 """
 
 import dataclasses
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from itertools import pairwise
 from pathlib import Path
 
 from koboshi.errors import Conflict, LeaseTaken
@@ -15,7 +17,6 @@ from koboshi.formats.parquet_span import FORMAT_VERSION, write_span
 from koboshi.formats.records import Records
 from koboshi.formats.span_files import file_name, partition_folder
 from koboshi.ingest.source import PartitionLog, Source
-from koboshi.ingest.span_plan import check_readable, plan_spans
 from koboshi.ingest.stray_files import check_known, sweep
 from koboshi.ledger import Ledger, spans
 from koboshi.ledger.leases import HeldLease, Lease, holding
@@ -90,6 +91,58 @@ class Lander:
         spans.commit(self.ledger, held.lease, ref)
         self.landed(ref)
         return ref
+
+
+def plan_spans(log: PartitionLog, last: SpanRange | None, span_records: int) -> list[SpanRange]:
+    """The ranges still to be planned: they tile from the end of the last planned one to the end of the log (I1).
+
+    `last` is the newest planned or committed range of this partition. None is longer than `span_records` offsets.
+    Raises `Conflict` when the log cannot follow on what was planned before.
+    """
+    if last is not None:
+        _check_follows(log, last)
+    start = log.start if last is None else last.end
+    edges = [*range(start, log.end, span_records), log.end]
+    return [SpanRange(log.topic, log.topic_id, log.partition, begin, end) for begin, end in pairwise(edges)]
+
+
+def check_readable(span: SpanRange, log: PartitionLog) -> None:
+    """Raise `Conflict` unless all of a planned range can be read from this log."""
+    _check_same_topic(span, log)
+    if span.start < log.start:
+        raise Conflict(
+            f"{_named(log)}: offsets {span.start} to {min(span.end, log.start) - 1} were deleted before they were "
+            "landed: give the topic a longer retention, and land it under a new name."
+        )
+    if span.end > log.end:
+        raise Conflict(_truncated(log, span.end))
+
+
+def _check_follows(log: PartitionLog, last: SpanRange) -> None:
+    _check_same_topic(last, log)
+    if log.end < last.end:
+        raise Conflict(_truncated(log, last.end))
+    if log.start > last.end:
+        raise Conflict(
+            f"{_named(log)}: offsets {last.end} to {log.start - 1} were deleted before they were landed: give the "
+            "topic a longer retention, and land it under a new name."
+        )
+
+
+def _check_same_topic(span: SpanRange, log: PartitionLog) -> None:
+    if span.topic_id != log.topic_id:
+        raise Conflict(f"topic {log.topic} was deleted and made again since its last landing: give it a new name.")
+
+
+def _truncated(log: PartitionLog, end: int) -> str:
+    return (
+        f"{_named(log)} ends at {log.end}, but {end} was its end before: the broker lost records; restore it, or land "
+        "the topic under a new name."
+    )
+
+
+def _named(log: PartitionLog) -> str:
+    return f"partition {log.partition} of {log.topic}"
 
 
 def write_range(

@@ -34,9 +34,6 @@ def stale_programs(
     state: Mapping[str, Any], now: datetime.datetime, programs: Iterable[str] = tuple(PROGRAMS)
 ) -> list[str]:
     """The programs without a heartbeat in the last `FRESH_S` seconds, from the answer of the health endpoint."""
-    stale = []
-    for program in programs:
-        beat = state.get(program, {}).get(PROGRAMS[program])
-        if beat is None or (now - datetime.datetime.fromisoformat(beat)).total_seconds() > FRESH_S:
-            stale.append(program)
-    return stale
+    beats = {program: state.get(program, {}).get(PROGRAMS[program]) for program in programs}
+    oldest = now - datetime.timedelta(seconds=FRESH_S)
+    return [p for p, beat in beats.items() if beat is None or datetime.datetime.fromisoformat(beat) < oldest]

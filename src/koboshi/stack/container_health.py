@@ -32,7 +32,7 @@ def is_fresh(mark: Path, fresh_s: float, now: float) -> bool:
 def ask(name: str) -> tuple[bool, str, float]:
     """Let the part do some work: whether it did, which (or why not), and for how many seconds that counts."""
     from koboshi.settings import Settings, with_parts
-    from koboshi.stack.health import part_probe
+    from koboshi.stack.part_state import part_probe
     from koboshi.stack.parts import endpoints, groups, parts_of, technologies
     from koboshi.stack.topology import container_topology
 

@@ -1,11 +1,11 @@
 """`up`, `down`, `logs` and `kill`: what is to be done follows from the table of parts, and is done here alone."""
 
-import contextlib
 import dataclasses
 import json
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -37,7 +37,6 @@ def start(settings: Settings, groups: Sequence[str], emit: Sink) -> dict[str, Pa
     prepare_paths(paths)
     with exclusively(paths):
         runs = supervisor.answers(paths)
-        known = known_parts(paths) if runs else {}
         if not runs and (left := clear_leftovers(paths)):
             emit(LeftoversEnded(processes=left))
         for group in groups:
@@ -45,7 +44,7 @@ def start(settings: Settings, groups: Sequence[str], emit: Sink) -> dict[str, Pa
                 jars.fetch(paths.cache, emit)
         ports = Ports(kept_base(paths) or 0) if runs else claim_block(paths, settings.stack.base_port)
         topology = Topology(paths, ports, ensure_secrets(paths), own_executables(), slot=settings.serving.slot)
-        on_stack = {*groups, *(part.group for part in known.values())}
+        on_stack = {*groups, *(part.group for part in known_parts(paths).values() if runs)}
         parts = parts_of(topology, on_stack)
         _publish(topology, parts, on_stack)
         _begin(paths, parts, {name for name, part in parts.items() if part.group in groups}, runs=runs)
@@ -102,18 +101,12 @@ def not_started(name: str, others: Sequence[str]) -> BadInput:
     return BadInput(f"{name} is none of the parts that were started, choose from {names}: `koboshi up` starts others.")
 
 
-@contextlib.contextmanager
-def exclusively(paths: StackPaths) -> Iterator[None]:
+def exclusively(paths: StackPaths) -> AbstractContextManager[FileLock]:
     """One `up` or `down` at a time for a state folder. The kernel lets go of the lock when the process ends."""
-    lock = FileLock(paths.own / "lock")
     try:
-        lock.acquire(blocking=False)
+        return FileLock(paths.own / "lock").acquire(blocking=False)
     except Timeout:
         raise Conflict("another `koboshi up` or `koboshi down` is at work here: wait until it has ended.") from None
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def log_of(paths: StackPaths, name: str) -> Path:

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from koboshi.events import Event
 from koboshi.rich_tables import fitted
-from koboshi.stack.part_state import GAVE_UP, HEALTHY, STARTING, UNHEALTHY, PartState, since_text
+from koboshi.stack.part_state import GAVE_UP, HEALTHY, STARTING, UNHEALTHY, PartState
 
 COLOURS = {HEALTHY: "green", STARTING: "yellow", UNHEALTHY: "red", GAVE_UP: "red"}
 
@@ -99,3 +99,12 @@ def login_lines(logins: Sequence[Mapping[str, str]]) -> str:
         secrets = "  ".join(f"{key} {value}" for key, value in login.items() if key not in {"what", "url"})
         lines.append(f"{login['what']:12} {login['url']}  {secrets}".rstrip())
     return "\n".join(lines)
+
+
+def since_text(since: float | None) -> str:
+    """How long ago, for people."""
+    if since is None:
+        return ""
+    minutes, seconds = divmod(int(time.time() - since), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"

@@ -9,9 +9,8 @@ from typing import Any
 from koboshi.errors import Unavailable
 from koboshi.probes.http_json import call
 from koboshi.settings import Settings
-from koboshi.stack.health import check_once, probes
 from koboshi.stack.lifecycle import known_parts
-from koboshi.stack.part_state import HEALTHY, PartState, elsewhere, observe
+from koboshi.stack.part_state import HEALTHY, PartState, check_once, elsewhere, observe, probes
 from koboshi.stack.parts import external_groups, technologies
 from koboshi.stack.paths import find_paths
 from koboshi.stack.supervisor_control import process_infos

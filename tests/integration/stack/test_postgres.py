@@ -15,8 +15,8 @@ import pytest
 from koboshi.probes.postgres_probe import probe_postgres
 from koboshi.settings import Settings
 from koboshi.stack import postgres_storage
-from koboshi.stack.health import part_probe
 from koboshi.stack.part import Part
+from koboshi.stack.part_state import part_probe
 from koboshi.stack.parts.postgres import SERVER as PORT
 from koboshi.stack.parts.postgres import postgres_part
 from koboshi.stack.paths import StackPaths

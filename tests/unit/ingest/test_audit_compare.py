@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from koboshi.ingest.audit_compare import compare, explain
+from koboshi.ingest.audit import compare, explain
 
 ROWS = [(offset, 0, b"k%d" % (offset % 2), b"v", []) for offset in range(4)]
 

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from koboshi.errors import Conflict
+from koboshi.ingest.landing import check_readable, plan_spans
 from koboshi.ingest.source import PartitionLog
-from koboshi.ingest.span_plan import check_readable, plan_spans
 from koboshi.refs import SpanRange
 
 OFFSETS = st.integers(0, 10_000)

@@ -13,7 +13,7 @@ import pytest
 from koboshi.probes.ray_probe import probe_ray_head
 from koboshi.settings import Settings
 from koboshi.stack import container_health
-from koboshi.stack.health import part_probe
+from koboshi.stack.part_state import part_probe
 from koboshi.stack.parts import parts_of, usual_groups
 from koboshi.stack.topology import container_topology
 

@@ -8,7 +8,8 @@ import pytest
 from koboshi.errors import BadInput
 from koboshi.probes import Health
 from koboshi.stack.lifecycle import signal_number
-from koboshi.stack.part_state import GAVE_UP, HEALTHY, STARTING, STOPPED, UNHEALTHY, decide_state, pss_bytes, since_text
+from koboshi.stack.part_state import GAVE_UP, HEALTHY, STARTING, STOPPED, UNHEALTHY, decide_state, pss_bytes
+from koboshi.stack.rich_table import since_text
 
 ILL = Health(False, "port 1 is not open")
 
