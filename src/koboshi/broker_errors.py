@@ -5,7 +5,7 @@ the code: an error that was never thought of must not be tried again for ever.
 """
 
 import enum
-from typing import Protocol
+from typing import Any
 
 from koboshi.errors import BadInput, Conflict, Corrupt, KoboshiError, NotConfigured, Permanent, Unavailable
 
@@ -206,19 +206,11 @@ _LIBRDKAFKA = {
 _BY_CODE_NAME = {name: trouble for trouble, names in _LIBRDKAFKA.items() for name in names.split()}
 
 
-class LibrdkafkaError(Protocol):
-    """What is read of confluent-kafka's `KafkaError`."""
-
-    def code(self) -> int: ...  # noqa: D102
-    def name(self) -> str: ...  # noqa: D102
-    def str(self) -> str: ...  # noqa: D102
-
-
-def kind_of_librdkafka(error: LibrdkafkaError) -> Trouble:
-    """The kind of one error."""
+def kind_of_librdkafka(error: Any) -> Trouble:
+    """The kind of one error, a `KafkaError` of confluent-kafka."""
     return _BY_CODE_NAME.get(error.name()) or trouble_of(error.code())
 
 
-def from_librdkafka(error: LibrdkafkaError, servers: str, what: str) -> KoboshiError:
+def from_librdkafka(error: Any, servers: str, what: str) -> KoboshiError:
     """The error to raise in place of librdkafka's; `what` was being done with the cluster at `servers`."""
     return kind_of_librdkafka(error).said(servers, what, f"{error.name()}, {error.str()}")

@@ -335,8 +335,7 @@ def _settings(project: Path, fitting: Mapping[str, Any], state_dir: Path | None)
 
 def find_project() -> Path:
     """The folder of koboshi.toml: `KOBOSHI_PROJECT`, else this folder or the nearest one above it."""
-    named = os.environ.get(PROJECT)
-    here = Path(named or ".").resolve()
+    here = Path(os.environ.get(PROJECT) or ".").resolve()
     for folder in (here, *here.parents):
         if (folder / FILE).is_file():
             return folder

@@ -227,6 +227,5 @@ def _cell(value: object) -> str:
 def _refuse_differences(verdicts: "list[PartitionVerdict]") -> None:
     for verdict in verdicts:
         if not verdict.stands:
-            where = "" if verdict.offset is None else f" at offset {verdict.offset}"
-            what = f"{verdict.topic}/{verdict.partition} is {verdict.outcome}{where}"
-            raise Corrupt(f"{what}: {verdict.detail.rstrip('.')}.")
+            found = verdict.outcome + ("" if verdict.offset is None else f" at offset {verdict.offset}")
+            raise Corrupt(f"{verdict.topic}/{verdict.partition} is {found}: {verdict.detail.rstrip('.')}.")

@@ -125,8 +125,7 @@ def _audit_partition(
     except Corrupt as error:
         return replace(equal, outcome="broken", detail=str(error))
     if (found := broker.topic_id(first.topic)) is None or str(found) != first.topic_id:
-        what = "was deleted" if found is None else "was deleted and made again"
-        return _gone(equal, equal.records, f"the topic {what}")
+        return _gone(equal, equal.records, f"the topic was deleted{'' if found is None else ' and made again'}")
     return _compare(broker, state_dir, first.start, spans, equal)
 
 

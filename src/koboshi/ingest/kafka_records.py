@@ -120,8 +120,8 @@ def _uncompressed(tp: TopicPartition, batch: DefaultRecordBatch) -> bytes:
     except UnsupportedCodecError as error:
         raise _unknown_codec(tp, batch) from error
     except Exception as error:
-        codec = CODECS[batch.compression_type]
-        raise _broken(tp, batch.base_offset, f"it is not {codec}: {type(error).__name__}") from error
+        why = f"it is not {CODECS[batch.compression_type]}: {type(error).__name__}"
+        raise _broken(tp, batch.base_offset, why) from error
     return bytes(memoryview(batch._buffer)[batch._pos :])
 
 

@@ -101,8 +101,7 @@ def plan_spans(log: PartitionLog, last: SpanRange | None, span_records: int) -> 
     """
     if last is not None:
         _check_follows(log, last)
-    start = log.start if last is None else last.end
-    edges = [*range(start, log.end, span_records), log.end]
+    edges = [*range(log.start if last is None else last.end, log.end, span_records), log.end]
     return [SpanRange(log.topic, log.topic_id, log.partition, begin, end) for begin, end in pairwise(edges)]
 
 

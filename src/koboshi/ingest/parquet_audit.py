@@ -31,5 +31,4 @@ def read_records(path: Path) -> Iterator[tuple[Any, ...]]:
 
 def _name(found: str | bytes) -> bytes:
     """A header's name as librdkafka hands it out: up to its first zero byte. Text until format 2."""
-    name = found.encode() if isinstance(found, str) else found
-    return name.partition(b"\0")[0]
+    return (found.encode() if isinstance(found, str) else found).partition(b"\0")[0]

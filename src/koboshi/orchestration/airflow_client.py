@@ -118,8 +118,7 @@ class AirflowClient:
 
     def tries(self, run: Run, task_id: str) -> list[Try]:
         """Every try of a task so far, oldest first."""
-        path = f"{_path(run)}/taskInstances/{_segment(task_id)}/tries"
-        return self._ask("GET", path, answers.read_tries, accept=(404,)) or []
+        return self._ask("GET", f"{_path(run, task_id)}/tries", answers.read_tries, accept=(404,)) or []
 
     def forget(self, run: Run) -> None:
         """End a run, if it has not ended, and remove it from Airflow's records; nothing if there is none."""
@@ -128,8 +127,7 @@ class AirflowClient:
 
     def log(self, run: Run, task_id: str, try_number: int) -> list[str]:
         """What a try of a task has logged so far, event by event."""
-        path = f"{_path(run)}/taskInstances/{_segment(task_id)}/logs/{try_number}"
-        return self._ask("GET", path, answers.read_log, accept=(404,)) or []
+        return self._ask("GET", f"{_path(run, task_id)}/logs/{try_number}", answers.read_log, accept=(404,)) or []
 
     def started_by(self, run: Run) -> list[Run] | None:
         """The runs of other DAGs that this run's asset events started; None when it emitted no event."""
@@ -189,8 +187,9 @@ def encoded(body: object) -> bytes | None:
         raise BadInput(f"these parameters cannot be sent to Airflow: {error}.") from error
 
 
-def _path(run: Run) -> str:
-    return f"/dags/{_segment(run.dag_id)}/dagRuns/{_segment(run.run_id)}"
+def _path(run: Run, task_id: str | None = None) -> str:
+    task = "" if task_id is None else f"/taskInstances/{_segment(task_id)}"
+    return f"/dags/{_segment(run.dag_id)}/dagRuns/{_segment(run.run_id)}{task}"
 
 
 def _segment(name: str) -> str:

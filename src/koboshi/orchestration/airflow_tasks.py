@@ -96,8 +96,7 @@ def candidate_task(verb: str, module: str, **options: Any) -> Any:
     """A task that runs `python -m MODULE VERB` in each candidate's workspace, and returns the outcomes."""
 
     def run(params: Mapping[str, Any], triggering_asset_events: Any) -> list[dict[str, Any]]:
-        found = _candidates(params, triggering_asset_events)
-        return [run_program(module, verb, candidate.workspace) for candidate in found]
+        return [run_program(module, verb, one.workspace) for one in _candidates(params, triggering_asset_events)]
 
     return task(task_id=verb, pool=DVC_POOL, **options)(run)()
 
@@ -150,9 +149,14 @@ def trigger_form(*blocks: str) -> dict[str, Param]:
 
 def promote_box() -> dict[str, Param]:
     """The form's box without which an experiment is registered and compared, and never promoted."""
-    title = "Promote the experiment if it is not worse"
-    told = "Off: the experiment is registered and compared with the champion, and nothing that is served changes."
-    return {PROMOTE_BOX: Param(False, type="boolean", title=title, description=told, section="experiment")}
+    box = Param(
+        False,
+        type="boolean",
+        title="Promote the experiment if it is not worse",
+        description="Off: the experiment is registered and compared with the champion. What is served does not change.",
+        section="experiment",
+    )
+    return {PROMOTE_BOX: box}
 
 
 def topics() -> tuple[str, ...]:
@@ -205,8 +209,8 @@ def run_program(module: str, verb: str, workspace: str) -> dict[str, Any]:
 
 
 def _run(command: tuple[str, ...], workspace: Workspace, what: str) -> commands.Ended:
-    env = workspace.environment(_settings().state_dir)
-    ended = commands.run(command, cwd=workspace.folder, env=env, on_line=_to_log)
+    environment = workspace.environment(_settings().state_dir)
+    ended = commands.run(command, cwd=workspace.folder, env=environment, on_line=_to_log)
     commands.raise_for(ended, what)
     return ended
 

@@ -20,8 +20,7 @@ def cache_of(project: Path) -> Path:
     """The absolute folder of the cache, as the project's DVC configuration says."""
     from dvc.config import Config
 
-    configured = Config(str(project / ".dvc"))["cache"].get("dir")
-    return (project / ".dvc" / (configured or "cache")).resolve()
+    return (project / ".dvc" / (Config(str(project / ".dvc"))["cache"].get("dir") or "cache")).resolve()
 
 
 def main() -> int:

@@ -39,9 +39,9 @@ def _probe_run(api: str, limit_s: float) -> str:
 
 
 def _experiment(api: str, limit_s: float) -> str:
-    by_name = f"{api}/experiments/get-by-name?experiment_name={EXPERIMENT}"
     try:
-        return str(call(by_name, limit_s=limit_s)["experiment"]["experiment_id"])
+        found = call(f"{api}/experiments/get-by-name?experiment_name={EXPERIMENT}", limit_s=limit_s)
+        return str(found["experiment"]["experiment_id"])
     except Unavailable as error:
         if "RESOURCE_DOES_NOT_EXIST" not in str(error):
             raise

@@ -26,10 +26,9 @@ def probe_ray(address: str, token_path: Path | None, nodes: int, limit_s: float 
         done = subprocess.run(
             command, env=environment, capture_output=True, text=True, timeout=limit_s + 15, check=False
         )
+        return Health(**json.loads(done.stdout.splitlines()[-1]))
     except subprocess.TimeoutExpired:
         return Health(False, f"no answer within {limit_s:.0f} s")
-    try:
-        return Health(**json.loads(done.stdout.splitlines()[-1]))
     except (ValueError, IndexError):
         lines = done.stderr.strip().splitlines() or ["no word"]
         return Health(False, f"the driver ended with {done.returncode}: {lines[-1]}"[:200])

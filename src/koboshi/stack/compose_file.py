@@ -87,8 +87,7 @@ def init_name(part: Part) -> str:
 
 def _unproxied(parts: Iterable[str]) -> dict[str, str]:
     """The parts ask each other directly where Docker gives its containers a proxy; the user's own entries stay."""
-    users = {name: f"${{{name}:-}}" for name in proxies.NAMES}
-    return proxies.direct(users, [*proxies.LOOPBACK, *parts])
+    return proxies.direct({name: f"${{{name}:-}}" for name in proxies.NAMES}, [*proxies.LOOPBACK, *parts])
 
 
 def _environment(
@@ -103,13 +102,11 @@ def _environment(
 
 
 def _prepare() -> dict[str, Any]:
-    build = {"context": ".", "dockerfile": "deploy/Dockerfile", "args": {"BASE": BASE}}
-    given = [secret.variable for secret in secrets() if secret.file]
     return {
-        "build": build,
+        "build": {"context": ".", "dockerfile": "deploy/Dockerfile", "args": {"BASE": BASE}},
         **EVERYWHERE,
         "command": ["python", "-m", "koboshi.stack.compose_prepare"],
-        "environment": {name: of_compose.variable(name) for name in given},
+        "environment": {one.variable: of_compose.variable(one.variable) for one in secrets() if one.file},
         "volumes": [f"project:{of_compose.PROJECT}"],
         "logging": LOGGING,
     }

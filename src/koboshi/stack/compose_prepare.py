@@ -118,10 +118,9 @@ def keep_out_of_git(path: Path) -> bool:
 def _git(path: Path, *words: str) -> str | None:
     """What git answers in the file's folder; None where it says no, or is not there."""
     try:
-        done = subprocess.run(["git", *words], cwd=path.parent, capture_output=True, text=True, check=True)
+        return subprocess.check_output(["git", *words], cwd=path.parent, stderr=subprocess.DEVNULL, text=True).strip()
     except (OSError, subprocess.CalledProcessError):
         return None
-    return done.stdout.strip()
 
 
 if __name__ == "__main__":

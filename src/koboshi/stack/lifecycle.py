@@ -97,8 +97,9 @@ def not_started(name: str, others: Sequence[str]) -> BadInput:
     """Why a name stands for no part: nothing was ever started here, or others were."""
     if not others:
         return BadInput(f"no stack was started here yet, so there is no {name}: `koboshi up` starts one.")
-    names = ", ".join(others)
-    return BadInput(f"{name} is none of the parts that were started, choose from {names}: `koboshi up` starts others.")
+    return BadInput(
+        f"{name} is none of the parts that were started, choose from {', '.join(others)}: `koboshi up` starts others."
+    )
 
 
 def exclusively(paths: StackPaths) -> AbstractContextManager[FileLock]:

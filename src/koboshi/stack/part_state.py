@@ -1,9 +1,11 @@
 """The state of every part, by real work: its probe, what a person is told of it, and waiting until all are healthy."""
 
 import dataclasses
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent import futures
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
@@ -162,43 +164,6 @@ def _when_open(parts: Iterable[Part], probe: Probe) -> Probe:
     return probed
 
 
-class Checks:
-    """Probes that run beside each other until each has answered well; `healths` has the latest answers."""
-
-    def __init__(self, probes: Mapping[str, Probe]) -> None:
-        """Nothing runs until `step`."""
-        self.healths: dict[str, Health] = {}
-        self._probes = dict(probes)
-        self._pool = ThreadPoolExecutor(max(1, len(probes)), thread_name_prefix="probe")
-        self._running: dict[str, Future[Health]] = {}
-
-    def step(self) -> None:
-        """Take up answers, and ask those that are not healthy yet once more."""
-        for name, future in list(self._running.items()):
-            if future.done():
-                self.healths[name] = future.result()
-                del self._running[name]
-        for name in self._probes:
-            if name not in self._running and not self._is_well(name):
-                self._running[name] = self._pool.submit(self._ask, name)
-
-    def all_well(self) -> bool:
-        """Whether every probe has answered well."""
-        return all(self._is_well(name) for name in self._probes)
-
-    def close(self) -> None:
-        """Ask nobody any more; a probe under way ends by its own limit."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
-
-    def _is_well(self, name: str) -> bool:
-        return name in self.healths and self.healths[name].ok
-
-    def _ask(self, name: str) -> Health:
-        if name in self.healths:
-            time.sleep(PAUSE_S)
-        return self._probes[name]()
-
-
 def check_once(probes: Mapping[str, Probe]) -> dict[str, Health]:
     """Every probe's answer, asked once and all at once."""
     with ThreadPoolExecutor(max(1, len(probes))) as pool:
@@ -221,26 +186,37 @@ def wait_until_healthy(
     Raises `Unavailable`, naming parts and reasons, at the limit or as soon as a part has been given up.
     """
     settings = load_what_fits(lambda _sentence: None, lambda _project: paths.state_dir, project=paths.project)
-    checks = Checks(probes(settings, parts.values(), external))
-    deadline = time.monotonic() + limit_s
+    deadline, healths, is_over = time.monotonic() + limit_s, dict[str, Health](), threading.Event()
+    asked = probes(settings, parts.values(), external)
+    pool = ThreadPoolExecutor(max(1, len(asked)), thread_name_prefix="probe")
     try:
+        asking = [pool.submit(_ask_until_well, healths, name, probe, is_over) for name, probe in asked.items()]
         while True:
-            checks.step()
+            well, others = futures.wait(asking, STEP_S, futures.FIRST_EXCEPTION)
+            for one in well:
+                one.result()  # raises what a probe did not foresee
             states = [
-                *observe(paths, parts, process_infos(paths), checks.healths, starting=True),
-                *elsewhere(settings, external, checks.healths, starting=True),
+                *observe(paths, parts, process_infos(paths), healths, starting=True),
+                *elsewhere(settings, external, healths, starting=True),
             ]
             show(states)
-            if checks.all_well():
+            if not others:
                 return
             lost = [state for state in states if state.state == GAVE_UP]
             if lost or time.monotonic() > deadline:
-                raise Unavailable(_sentence(lost or [state for state in states if state.state != HEALTHY]))
-            time.sleep(STEP_S)
+                reasons = [f"{one.name} {one.detail}" for one in lost or states if one.state != HEALTHY]
+                raise Unavailable(
+                    f"not healthy: {'; '.join(reasons)}. The rest goes on running; `koboshi status` shows it."
+                )
     finally:
-        checks.close()
+        is_over.set()
+        pool.shutdown(wait=False, cancel_futures=True)  # a probe under way ends by its own limit
 
 
-def _sentence(states: Sequence[PartState]) -> str:
-    reasons = "; ".join(f"{state.name} {state.detail}" for state in states)
-    return f"not healthy: {reasons}. The rest goes on running; `koboshi status` shows it."
+def _ask_until_well(healths: dict[str, Health], name: str, probe: Probe, is_over: threading.Event) -> None:
+    """Ask again and again, with a pause between, and keep the latest answer in `healths`."""
+    while not is_over.is_set():
+        healths[name] = probe()
+        if healths[name].ok:
+            return
+        is_over.wait(PAUSE_S)

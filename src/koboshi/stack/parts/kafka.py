@@ -46,7 +46,6 @@ def kafka_part(topology: Topology) -> Part:
     configuration, data = paths.own / "kafka.properties", paths.state_dir / "kafka"
     java = _java(topology)
     identity = ("--cluster-id", cluster_id(paths), "--config", str(configuration), "--ignore-formatted")
-    format_storage = (*java, "kafka.tools.StorageTool", "format", *identity)
     return Part(
         name="kafka",
         group="kafka",
@@ -55,18 +54,17 @@ def kafka_part(topology: Topology) -> Part:
         folder=paths.state_dir,
         log=paths.logs / "kafka.log",
         ports=(ports.at(BROKER), ports.at(CONTROLLER)),
-        steps=(Step(format_storage, data / "meta.properties"),),
+        steps=(Step((*java, "kafka.tools.StorageTool", "format", *identity), data / "meta.properties"),),
         address=bootstrap_servers(ports),
     )
 
 
 def _java(topology: Topology) -> tuple[str, ...]:
-    archive = topology.paths.cache / "kafka.jsa"
     return (
         topology.executables.java,
         *HEAP,
         "-XX:+AutoCreateSharedArchive",
-        f"-XX:SharedArchiveFile={archive}",
+        f"-XX:SharedArchiveFile={topology.paths.cache / 'kafka.jsa'}",
         "-Xshare:auto",
         "-Xlog:disable",
         f"-Dlog4j2.configurationFile={topology.paths.own / 'kafka-log4j2.yaml'}",
