@@ -53,9 +53,9 @@ def test_the_flow_goes_from_stream_to_answers(stack: ComposeStack, say: Say) -> 
     with airflow(stack) as client:
         for dag in DAGS:
             begun = time.monotonic()
-            run = run_dag(client, dag, "compose-test", run, lambda _: None)
+            run = run_dag(client, dag, "compose-test", run)
             say(f"DAG {dag}: success in {time.monotonic() - begun:.0f} s")
-    say(stack.execute(WORKER, "python", "-c", f"{ASK}check_answers(load_settings(), print)").strip())
+    say(stack.execute(WORKER, "python", "-c", f"{ASK}print(check_answers(load_settings()))").strip())
     stack.wait_until_healthy()
 
 
@@ -129,7 +129,7 @@ def test_down_and_up_again_everything_is_still_there(stack: ComposeStack, say: S
     assert stack.containers() == {}
     say(f"down in {time.monotonic() - begun:.0f} s")
     say(f"up again: every service healthy after {stack.up():.0f} s")
-    say(stack.execute(WORKER, "python", "-c", f"{ASK}check_answers(load_settings(), print)").strip())
+    say(stack.execute(WORKER, "python", "-c", f"{ASK}print(check_answers(load_settings()))").strip())
     say(stack.execute(WORKER, "koboshi", "ingest", "audit").strip().splitlines()[-1])
     assert "up to date" in stack.compose("exec", "-T", "-w", "/project", WORKER, "dvc", "repro")
     assert counts(stack) == before

@@ -63,7 +63,7 @@ class Flow:
 
     def after(self, train: RunOutcome) -> RunOutcome:
         """What became of the run of `promote` that a training has started."""
-        return self.follow(run_dag(self.airflow, "promote", "never-used", train.run, lambda _: None))
+        return self.follow(run_dag(self.airflow, "promote", "never-used", train.run))
 
     def last_words(self, outcome: RunOutcome, task_id: str) -> str:
         """The log of a task's newest try."""
@@ -85,7 +85,7 @@ def flow(stack: RunningStack, tmp_path_factory: pytest.TempPathFactory) -> Itera
     runs: dict[str, Run] = {}
     cause, before = None, count(stack.settings)
     for dag_id in DAGS:
-        cause = runs[dag_id] = run_dag(airflow, dag_id, "test-flow", cause, lambda _: None)
+        cause = runs[dag_id] = run_dag(airflow, dag_id, "test-flow", cause)
     counts = count(stack.settings)
     yield Flow(stack, airflow, runs, counts, counts.minus(before), pinned_files(project))
     airflow.close()
@@ -152,9 +152,7 @@ def test_each_dag_starts_the_next_and_the_endpoint_answers_right(flow: Flow) -> 
     assert landed == pinned
     assert (flow.new.attempts, flow.new.versions) == (1, 1)
     assert flow.new.steps == sum(candidate["steps"] for candidate in TRAIN.values())
-    said: list[str] = []
-    check_answers(flow.stack.settings, said.append)
-    assert "all answered, all right" in said[0]
+    assert "all answered, all right" in check_answers(flow.stack.settings)
 
 
 def pinned_and_landed(flow: Flow) -> tuple[dict[tuple[str, int], int], dict[tuple[str, int], int]]:
