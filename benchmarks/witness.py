@@ -55,7 +55,7 @@ class Witness:
         if not self.ours:
             return [Committed(e.step, at) for e, at in self.told(StepCommitted)]
         asked = sa.select(steps.c.step, steps.c.committed_at).where(
-            steps.c.run_key == self.spec.key, steps.c.set_aside.is_(None)
+            steps.c.run_key == self.spec.key, steps.c.quarantined.is_(None)
         )
         if unit:
             asked = asked.where(steps.c.unit == unit)

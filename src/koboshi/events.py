@@ -252,10 +252,10 @@ class Recovered(
     after_s: float
 
 
-class UnitSetAside(
+class UnitQuarantined(
     Event,
     name="unit set aside",
-    says="{unit}: set aside at step {step} ({reason})",
+    says="{unit}: quarantined at step {step} ({reason})",
 ):
     """A unit is tried no more by this job."""
 
@@ -272,10 +272,10 @@ class WorkerRetired(Event, name="worker retired", says="{unit}: {worker} is used
     reason: str
 
 
-class CheckpointSetAside(
+class CheckpointQuarantined(
     Event,
     name="checkpoint set aside",
-    says="{unit}: step {step} is set aside, the step before it is used: {reason}",
+    says="{unit}: step {step} is quarantined, the step before it is used: {reason}",
 ):
     """A committed state was bad; its step does not count any more."""
 

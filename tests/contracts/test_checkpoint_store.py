@@ -89,7 +89,7 @@ def test_writers_at_once_all_succeed_and_leave_one_file(store: CheckpointStore) 
 
 
 @pytest.mark.parametrize("bad", [STATE[:-1] + b"x", STATE[:7], b""], ids=["flipped", "torn", "empty"])
-def test_bad_bytes_are_refused_and_the_next_writer_keeps_them_aside(
+def test_bad_bytes_are_refused_and_the_next_writer_quarantines_them(
     store: CheckpointStore, url: str, bad: bytes
 ) -> None:
     """Nothing that somebody may want to look at is ever deleted."""
@@ -108,7 +108,7 @@ def test_bad_bytes_are_refused_and_the_next_writer_keeps_them_aside(
 
 
 def test_a_missing_file_is_told_apart_from_a_missing_store(store: CheckpointStore) -> None:
-    """A folder that is not mounted, a wrong prefix: all steps would be set aside, and all work done again."""
+    """A folder that is not mounted, a wrong prefix: all steps would be quarantined, and all work done again."""
     with pytest.raises(Unavailable, match=r"the checkpoint store .* is not there"):
         store.read("run/a/0003-x.ckpt", SHA256)
     store.write("run/b", NAME, STATE)

@@ -217,25 +217,25 @@ class TestSteps:
         ]
 
     def test_all_files_that_a_row_names_are_told(self, ledger: Ledger, lease: Lease) -> None:
-        """Also what was set aside, so that nobody sweeps it."""
+        """Also what was quarantined, so that nobody sweeps it."""
         steps.commit(ledger, lease, [(CheckpointRef("run", "unit", 1), {}), (checkpoint(2, "bad"), {})])
-        steps.set_aside(ledger, lease, checkpoint(2, "bad"), "its file is torn")
+        steps.quarantine(ledger, lease, checkpoint(2, "bad"), "its file is torn")
         steps.commit(ledger, lease, [(checkpoint(2, "good"), {})])
         assert steps.paths(ledger, "run") == {"bad", "good"}
         assert steps.paths(ledger, "another") == set()
 
-    def test_a_step_that_was_set_aside_can_be_done_again(self, ledger: Ledger, lease: Lease) -> None:
+    def test_a_step_that_was_quarantined_can_be_done_again(self, ledger: Ledger, lease: Lease) -> None:
         steps.commit(ledger, lease, [(checkpoint(1), {}), (checkpoint(2), {})])
-        steps.set_aside(ledger, lease, checkpoint(2), "its file is torn")
+        steps.quarantine(ledger, lease, checkpoint(2), "its file is torn")
         assert [s.checkpoint.step for s in steps.committed(ledger, "run", "unit")] == [1]
         steps.commit(ledger, lease, [(checkpoint(2, "again"), {})])
         assert [s.checkpoint.path for s in steps.committed(ledger, "run", "unit")] == ["p", "again"]
 
     def test_how_far_each_run_is_and_how_its_attempts_ended(self, ledger: Ledger, lease: Lease) -> None:
-        """What was set aside is not counted; other runs are kept apart."""
+        """What was quarantined is not counted; other runs are kept apart."""
         done = [(checkpoint(step), {"loss": 1.0 / step}) for step in (1, 2, 3)]
         steps.commit(ledger, lease, [*done, (dataclasses.replace(done[0][0], run_key="other"), {})])
-        steps.set_aside(ledger, lease, done[2][0], "bad")
+        steps.quarantine(ledger, lease, done[2][0], "bad")
         far = {found.run_key: found for found in steps.progress(ledger)}
         run = done[0][0].run_key
         assert {key: found.done for key, found in far.items()} == {run: 2, "other": 1}

@@ -14,13 +14,13 @@ from koboshi.training.spec import TrainingSpec
 
 @contextlib.contextmanager
 def forget_then_open(spec: TrainingSpec, name: str, emit: Sink) -> Iterator[Pool]:
-    """The pool joins the cluster first, so that the driver before has ended; then every step is set aside."""
+    """The pool joins the cluster first, so that the driver before has ended; then every step is quarantined."""
     with ray_pool(spec, name, emit) as pool:
         ledger = Ledger(spec.place.ledger_url)
         lease = leases.acquire(ledger, f"forgetting {name}", name, 60.0)
         for unit in spec.units:
             for step in steps.committed(ledger, spec.key, unit):
-                steps.set_aside(ledger, lease, step.checkpoint, "forgotten")
+                steps.quarantine(ledger, lease, step.checkpoint, "forgotten")
         ledger.close()
         yield pool
 

@@ -219,12 +219,12 @@ class HoldersMachine(LedgerMachine):
 
     @precondition(lambda self: self.leases and any(counts for _, counts in self.steps))
     @rule(data=st.data())
-    def set_aside(self, data: st.DataObject) -> None:
+    def quarantine(self, data: st.DataObject) -> None:
         """Each holder that was overtaken tries first, and changes nothing."""
         newest = max((one for one, counts in self.steps if counts), key=lambda one: one.step)
         overtaken = [holder for holder in self.leases if not self.may_commit(holder)]
         for holder in dict.fromkeys([*overtaken, self._somebody(data)]):
-            outcome = self.outcome(steps.set_aside, self.leases[holder], newest, "torn")
+            outcome = self.outcome(steps.quarantine, self.leases[holder], newest, "torn")
             assert outcome == self._unless_fenced(holder, "done")
         if outcome == "done":
             self.steps = [(one, counts and one != newest) for one, counts in self.steps]
@@ -357,7 +357,7 @@ TestDecisions = DecisionsMachine.TestCase
         ("spans.begin", {"done", "Conflict", "Fenced"}),
         ("spans.commit", {"done", "Conflict", "Fenced"}),
         ("steps.commit", {"done", "Conflict", "Fenced"}),
-        ("steps.set_aside", {"done", "Fenced"}),
+        ("steps.quarantine", {"done", "Fenced"}),
         ("attempts.close", {"done", "Conflict"}),
     ],
 )

@@ -16,10 +16,10 @@ from koboshi.training.driver.run_state import (
     Interrupted,
     Lost,
     Order,
+    Quarantine,
     Ready,
     Retire,
     RunState,
-    SetAside,
     UnitState,
 )
 
@@ -156,7 +156,7 @@ class RestartMachine(RuleBasedStateMachine):
             assert len(self.at_work) + len(self.idle) + self.starting <= self.state.actors + SPARES
 
     @invariant()
-    def who_fails_each_time_is_set_aside_with_all_that_need_it(self) -> None:
+    def who_fails_each_time_is_quarantined_with_all_that_need_it(self) -> None:
         if not self.done:
             return
         failed = {name for name, count in self.failures.items() if count >= TRIES}
@@ -179,7 +179,7 @@ class RestartMachine(RuleBasedStateMachine):
                 case Retire(worker):
                     self.idle.discard(worker)
                     self.at_work.pop(worker, None)
-                case SetAside(unit):
+                case Quarantine(unit):
                     self.lost.add(unit)
                 case GiveUp():
                     self.given_up = True

@@ -1,4 +1,4 @@
-"""A checkpoint whose bytes changed is found before use, named, set aside, and the step before it is used (I2, I5)."""
+"""A checkpoint whose bytes changed is found before use, named, quarantined, and the step before it is used (I2, I5)."""
 
 from pathlib import Path
 
@@ -47,7 +47,7 @@ def test_the_step_before_is_used_and_it_says_so(tmp_path: Path, bad: int) -> Non
     assert pool.begun == [("a", step) for step in range(first, last + 1)]
     assert final_states(spec) == undisturbed(spec)
     for path in flipped:
-        assert any("is set aside, the step before it is used" in line and str(path) in line for line in said)
+        assert any("is quarantined, the step before it is used" in line and str(path) in line for line in said)
     assert {event["step"] for event in events_of(spec, "checkpoint set aside")} >= set(range(last - bad + 1, last + 1))
 
 

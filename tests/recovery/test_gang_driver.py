@@ -87,13 +87,13 @@ def test_a_state_that_rots_is_made_again_by_its_member_alone(tmp_path: Path, rot
     pool = Rotting(spec, "g/0", 3, rotten)
     run(spec, pool)
     assert final_states(spec) == undisturbed(spec)
-    aside = {(event["unit"], event["step"]) for event in events_of(spec, "checkpoint set aside")}
-    assert set(rotten) <= aside
-    assert {name for name, _ in aside} == {name for name, _ in rotten}
+    quarantined = {(event["unit"], event["step"]) for event in events_of(spec, "checkpoint set aside")}
+    assert set(rotten) <= quarantined
+    assert {name for name, _ in quarantined} == {name for name, _ in rotten}
 
 
 def test_another_driver_goes_on_with_the_round(tmp_path: Path) -> None:
-    """One member failed, so the whole gang was set aside; the next driver goes on from what was committed."""
+    """One member failed, so the whole gang was quarantined; the next driver goes on from what was committed."""
     spec = gang_spec(tmp_path)
     with pytest.raises(Permanent, match="0 of 3 units are trained"):
         run(spec, LocalPool([("g/1", 3, BEFORE)] * TRIES))

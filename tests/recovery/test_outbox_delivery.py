@@ -191,7 +191,7 @@ def test_a_step_that_is_done_again_is_told_once(database, tmp_path):
     training.progress().tell()
     [step] = steps.committed(training.ledger, KEY, UNIT)
     lease = leases.acquire(training.ledger, f"training/{KEY}", "driver", ttl_s=60)
-    steps.set_aside(training.ledger, lease, step.checkpoint, "harmed")
+    steps.quarantine(training.ledger, lease, step.checkpoint, "harmed")
     leases.release(training.ledger, lease)
     training.commit(1)
     assert steps.committed(training.ledger, KEY, UNIT)[0].committed_at > step.committed_at
@@ -236,7 +236,7 @@ def test_a_training_that_nobody_is_at_does_not_say_that_it_is_running(database, 
     assert statuses() == {"FINISHED"}
 
 
-def test_what_cannot_be_delivered_is_set_aside_and_holds_up_nobody(database, tmp_path):
+def test_what_cannot_be_delivered_is_quarantined_and_holds_up_nobody(database, tmp_path):
     """A flipped byte, and a refusal of MLflow's: named, kept with the reason, and the next one is delivered.
 
     What only waits for its experiment to be restored waits on.

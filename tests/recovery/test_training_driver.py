@@ -89,7 +89,7 @@ def test_a_second_run_does_nothing(tmp_path: Path) -> None:
 def test_another_driver_goes_on_from_the_committed_steps(tmp_path: Path) -> None:
     """A driver that gives up leaves its commits to the next one, which takes them up and says so."""
     spec = chain_spec(tmp_path, steps={"a": 4})
-    with pytest.raises(Permanent, match="0 of 1 units are trained: a was set aside, step 3 came to nothing"):
+    with pytest.raises(Permanent, match="0 of 1 units are trained: a was quarantined, step 3 came to nothing"):
         run(spec, LocalPool([("a", 3, BEFORE)] * TRIES))
     pool = LocalPool()
     said = run(spec, pool)
@@ -99,18 +99,18 @@ def test_another_driver_goes_on_from_the_committed_steps(tmp_path: Path) -> None
     assert "taken up by another driver after step 2 of 4" in recoveries(journal_of(spec), spec.key)["a"]
 
 
-def test_a_unit_that_always_raises_is_set_aside_and_the_others_are_trained(tmp_path: Path) -> None:
+def test_a_unit_that_always_raises_is_quarantined_and_the_others_are_trained(tmp_path: Path) -> None:
     """The run ends partial (65), names the unit, its step and its reason, and keeps what was done."""
     spec, pool = chain_spec(tmp_path, steps={"a": 3, "b": 4}), LocalPool()
     object.__setattr__(spec.units["a"], "params", {"seed": "a", "fails_at": 2})
-    reason = r"1 of 2 units are trained: a was set aside, step 2 .* last because ZeroDivisionError: this step can .*\.$"
+    reason = r"1 of 2 units are trained: a was quarantined, step 2 .* because ZeroDivisionError: this step can .*\.$"
     with pytest.raises(Permanent, match=reason):
         run(spec, pool)
     assert pool.begun.count(("a", 2)) == TRIES
     assert [step.checkpoint.step for step in steps.committed(ledger_of(spec), spec.key, "a")] == [1]
     assert steps.committed(ledger_of(spec), spec.key, "b")[-1].checkpoint.step == 4
-    (aside,) = events_of(spec, "unit set aside")
-    assert (aside["unit"], aside["step"]) == ("a", 2)
+    (quarantined,) = events_of(spec, "unit set aside")
+    assert (quarantined["unit"], quarantined["step"]) == ("a", 2)
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_what_must_come_again_is_not_tried_again(tmp_path: Path, error: Exceptio
             self.events.append(step_raised(worker, error))
 
     pool = Raising()
-    with pytest.raises(Permanent, match="a was set aside, step 1"):
+    with pytest.raises(Permanent, match="a was quarantined, step 1"):
         run(spec, pool)
     assert len(pool.begun) == tried
 
@@ -177,7 +177,7 @@ def test_a_full_disk_stops_the_run_for_now(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(checkpoint_writer, "LAST_PATIENCE_S", 0.0)
     with monkeypatch.context() as patch:
         patch.setattr(files, "_fsync", full)
-        with pytest.raises(Transient, match=r"a was set aside, step 2 .* is full .*[^.]\.$"):
+        with pytest.raises(Transient, match=r"a was quarantined, step 2 .* is full .*[^.]\.$"):
             run(spec, LocalPool())
     run(spec, LocalPool())
     assert final_states(spec) == undisturbed(spec)

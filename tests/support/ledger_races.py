@@ -397,16 +397,16 @@ def committed_as_the_winner_says(ledger: Ledger, key: str, outcomes: Outcomes) -
     return [step.checkpoint.path for step in steps.committed(ledger, key, "unit")] == [winner] * 2
 
 
-def setting_aside(ledger: Ledger, key: str, lease: leases.Lease) -> str:
-    steps.set_aside(ledger, lease, checkpoint(key, 2), f"says {_me()}")
-    return "set aside"
+def quarantining(ledger: Ledger, key: str, lease: leases.Lease) -> str:
+    steps.quarantine(ledger, lease, checkpoint(key, 2), f"says {_me()}")
+    return "quarantined"
 
 
 def one_reason(ledger: Ledger, key: str, outcomes: Outcomes) -> bool:
     with ledger.snapshot() as connection:
-        query = sa.select(steps_table.c.set_aside).where(steps_table.c.run_key == key).order_by(steps_table.c.step)
+        query = sa.select(steps_table.c.quarantined).where(steps_table.c.run_key == key).order_by(steps_table.c.step)
         reasons = connection.execute(query).scalars().all()
-    return outcomes == ("set aside", "set aside") and reasons[0] is None and str(reasons[1]).startswith("says ")
+    return outcomes == ("quarantined", "quarantined") and reasons[0] is None and str(reasons[1]).startswith("says ")
 
 
 def doing_again(ledger: Ledger, key: str, lease: leases.Lease) -> str:
@@ -414,12 +414,12 @@ def doing_again(ledger: Ledger, key: str, lease: leases.Lease) -> str:
     return "done again"
 
 
-def set_aside_then_done(ledger: Ledger, key: str, outcomes: Outcomes) -> bool:
+def quarantined_then_done(ledger: Ledger, key: str, outcomes: Outcomes) -> bool:
     """Whichever came first: step 2 counts once, or not at all."""
     paths = [step.checkpoint.path for step in steps.committed(ledger, key, "unit")]
     return (outcomes, paths) in (
-        (("set aside", "done again"), ["p", "again"]),
-        (("set aside", "Conflict"), ["p"]),
+        (("quarantined", "done again"), ["p", "again"]),
+        (("quarantined", "Conflict"), ["p"]),
     )
 
 
@@ -658,9 +658,9 @@ RACES = {
         rounds=FEW,
     ),
     "both commit steps": Race(("steps.commit",), (committing, committing), committed_as_the_winner_says, held),
-    "both set aside": Race(("steps.set_aside",), (setting_aside, setting_aside), one_reason, two_steps),
-    "one sets aside, one does it again": Race(
-        ("steps.set_aside", "steps.commit"), (setting_aside, doing_again), set_aside_then_done, two_steps
+    "both quarantined": Race(("steps.quarantine",), (quarantining, quarantining), one_reason, two_steps),
+    "one quarantines, one does it again": Race(
+        ("steps.quarantine", "steps.commit"), (quarantining, doing_again), quarantined_then_done, two_steps
     ),
     "one commits pairs, one looks": Race(
         ("steps.committed", "steps.committed_of_run", "steps.paths", "steps.progress", "steps.newest_of_run"),

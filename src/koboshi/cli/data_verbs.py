@@ -100,7 +100,7 @@ def _usable(url: str) -> "Ledger":
         found = Ledger(url)
         database.is_empty(found)
     except Corrupt:
-        typer.echo(f"the ledger is damaged: it is kept as {sqlite_dialect.move_aside(url)}")
+        typer.echo(f"the ledger is damaged: it is kept as {sqlite_dialect.quarantine(url)}")
         return Ledger(url)
     return found
 

@@ -26,7 +26,7 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
         typer.echo(f"{entry.number:>4}  training {entry.key}  {entry.size_bytes / 1e6:,.1f} MB  waits {_age(entry)}")
     typer.echo("`koboshi outbox deliver` delivers it now." if waiting else "Nothing waits for MLflow.")
     for name, reason in refused.items():
-        typer.echo(f"set aside: {outbox.folder / 'refused' / name}.zip: {reason}")
+        typer.echo(f"quarantined: {outbox.folder / 'refused' / name}.zip: {reason}")
 
 
 @app.command()

@@ -43,7 +43,7 @@ def named(error: DatabaseError, url: sa.URL) -> KoboshiError | None:
     return refused(_files(url)) if code in _REFUSALS else None
 
 
-def move_aside(url: str) -> Path:
+def quarantine(url: str) -> Path:
     """Rename a SQLite ledger that cannot be read, and what SQLite keeps beside it; returns its new name.
 
     The file comes last: under a crash it is still in the way, and the next call moves it. Its log must not stay, or it

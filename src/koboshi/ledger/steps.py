@@ -54,7 +54,7 @@ def _check_files(checkpoints: Iterable[CheckpointRef]) -> None:
             raise Conflict(f"step {checkpoint.step} of {checkpoint.unit} has no file: it cannot be committed.")
 
 
-def set_aside(ledger: Ledger, lease: Lease, checkpoint: CheckpointRef, reason: str) -> None:
+def quarantine(ledger: Ledger, lease: Lease, checkpoint: CheckpointRef, reason: str) -> None:
     """Stop counting a checkpoint whose file does not verify, so that its step can be done again."""
     with ledger.transaction() as connection:
         check(connection, lease)
@@ -64,21 +64,21 @@ def set_aside(ledger: Ledger, lease: Lease, checkpoint: CheckpointRef, reason: s
                 steps.c.run_key == checkpoint.run_key,
                 steps.c.unit == checkpoint.unit,
                 steps.c.step == checkpoint.step,
-                steps.c.set_aside.is_(None),
+                steps.c.quarantined.is_(None),
             )
-            .values(set_aside=reason)
+            .values(quarantined=reason)
         )
 
 
 def committed(ledger: Ledger, run_key: str, unit: str) -> list[CommittedStep]:
     """The committed steps of a unit, oldest first."""
-    query = sa.select(steps).where(steps.c.run_key == run_key, steps.c.unit == unit, steps.c.set_aside.is_(None))
+    query = sa.select(steps).where(steps.c.run_key == run_key, steps.c.unit == unit, steps.c.quarantined.is_(None))
     return _found(ledger, query.order_by(steps.c.step))
 
 
 def committed_of_run(ledger: Ledger, run_key: str) -> list[CommittedStep]:
     """The committed steps of all units of a run, oldest first."""
-    query = sa.select(steps).where(steps.c.run_key == run_key, steps.c.set_aside.is_(None))
+    query = sa.select(steps).where(steps.c.run_key == run_key, steps.c.quarantined.is_(None))
     return _found(ledger, query.order_by(steps.c.step, steps.c.unit))
 
 
@@ -99,7 +99,7 @@ def progress(ledger: Ledger) -> list[Progress]:
     query = (
         sa.select(steps.c.run_key, steps.c.unit, sa.func.max(steps.c.step), sa.func.min(committed_at))
         .add_columns(sa.func.max(committed_at))
-        .where(steps.c.set_aside.is_(None))
+        .where(steps.c.quarantined.is_(None))
         .group_by(steps.c.run_key, steps.c.unit)
         .order_by(steps.c.run_key, steps.c.unit)
     )
@@ -109,7 +109,7 @@ def progress(ledger: Ledger) -> list[Progress]:
 
 def newest_of_run(ledger: Ledger, run_key: str) -> dict[str, CommittedStep]:
     """The newest committed step of each unit of a run."""
-    here = (steps.c.run_key == run_key, steps.c.set_aside.is_(None))
+    here = (steps.c.run_key == run_key, steps.c.quarantined.is_(None))
     newest = sa.select(steps.c.unit, sa.func.max(steps.c.step).label("step")).where(*here).group_by(steps.c.unit)
     last = newest.subquery()
     query = sa.select(steps).join(last, sa.and_(steps.c.unit == last.c.unit, steps.c.step == last.c.step))
@@ -126,7 +126,7 @@ def _found(ledger: Ledger, query: sa.Select[Any]) -> list[CommittedStep]:
 
 
 def paths(ledger: Ledger, run_key: str) -> set[str]:
-    """All files of a run that a row names, also those that were set aside."""
+    """All files of a run that a row names, also those that were quarantined."""
     query = sa.select(steps.c.path).where(steps.c.run_key == run_key, steps.c.path != "")
     with ledger.snapshot() as connection:
         return set(connection.scalars(query))

@@ -102,16 +102,16 @@ steps = sa.Table(
     sa.Column("metrics", sa.JSON, nullable=False),
     sa.Column("token", sa.BigInteger, nullable=False),
     sa.Column("committed_at", sa.Float, nullable=False),
-    sa.Column("set_aside", sa.Text),
+    sa.Column("set_aside", sa.Text, key="quarantined"),
 )
-# A step commits once: a second row is possible only after the first was set aside, with the reason.
+# A step commits once: a second row is possible only after the first was quarantined, with the reason.
 sa.Index(
     "one_committed_step",
     steps.c.run_key,
     steps.c.unit,
     steps.c.step,
     unique=True,
-    **_over_some(steps.c.set_aside.is_(None)),
+    **_over_some(steps.c.quarantined.is_(None)),
 )
 
 intents = sa.Table(

@@ -35,9 +35,9 @@ def deliver(outbox: Outbox, ledger: Ledger, tracking_uri: str, say: Say) -> int:
 
     Key: the entry's training, looked up in MLflow before it is made. Commit: MLflow's, see `record_training`; only then
     is the entry removed. Under a crash anywhere between, the next delivery goes on with the same entry and completes
-    what is there. One deliverer at a time, under a lease. An entry that is corrupt, or that MLflow refuses, is set
-    aside, one whose experiment was deleted waits on, and neither keeps the others waiting. Raises `Unavailable` when
-    MLflow is away, `NotConfigured` when it lets nobody in: the rest waits on.
+    what is there. One deliverer at a time, under a lease. An entry that is corrupt, or that MLflow refuses, is
+    quarantined, one whose experiment was deleted waits on, and neither keeps the others waiting. Raises `Unavailable`
+    when MLflow is away, `NotConfigured` when it lets nobody in: the rest waits on.
     """
     if not outbox.entries():
         return 0
@@ -88,8 +88,8 @@ def _deliver(outbox: Outbox, held: HeldLease, tracking_uri: str, say: Say) -> in
             say(f"Entry {entry.path.name} of the outbox waits on: {error}")
             continue
         except (Corrupt, Conflict) as error:
-            outbox.set_aside(entry, str(error))
-            say(f"Entry {entry.path.name} of the outbox is set aside, in {outbox.folder / 'refused'}: {error}")
+            outbox.quarantine(entry, str(error))
+            say(f"Entry {entry.path.name} of the outbox is quarantined, in {outbox.folder / 'refused'}: {error}")
             continue
         outbox.remove(entry)
         delivered += 1

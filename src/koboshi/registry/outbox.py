@@ -79,7 +79,7 @@ class Outbox:
         return waiting
 
     def refused(self) -> Mapping[str, str]:
-        """What was set aside, by name, and why."""
+        """What was quarantined, by name, and why."""
         reasons = sorted((self.folder / REFUSED).glob("*.txt"))
         return {path.stem: path.read_text().strip() for path in reasons}
 
@@ -100,7 +100,7 @@ class Outbox:
         with naming_disk_failures(self.folder):
             entry.path.unlink(missing_ok=True)
 
-    def set_aside(self, entry: Entry, reason: str) -> None:
+    def quarantine(self, entry: Entry, reason: str) -> None:
         """Take an entry that cannot be delivered out of the way of the others, for a person to look at."""
         kept = self.folder / REFUSED / entry.path.name
         publish_bytes(kept.with_suffix(".txt"), f"{reason}\n".encode())

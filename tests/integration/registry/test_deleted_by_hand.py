@@ -105,7 +105,7 @@ def commit(ledger, key, step):
 
 
 def test_an_experiment_that_was_deleted_keeps_its_trainings_in_the_outbox_and_names_the_remedy(uri, client, tmp_path):
-    """No training is set aside for it; once it is restored, as the sentence says, all of them are delivered."""
+    """No training is quarantined for it; once it is restored, as the sentence says, all of them are delivered."""
     name, ledger, outbox, said = "deleted-experiment", Ledger(f"sqlite:///{tmp_path / 'l.db'}"), Outbox(tmp_path), []
     where = experiment_id(client, name)
     client.delete_experiment(where)

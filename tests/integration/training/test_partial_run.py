@@ -19,7 +19,7 @@ from tests.support.trainings import chain_spec, events_of, ledger_of
 pytestmark = pytest.mark.stack
 
 
-def test_a_unit_without_memory_is_set_aside_on_a_cluster_that_is_too_small(
+def test_a_unit_without_memory_is_quarantined_on_a_cluster_that_is_too_small(
     stack_of: Callable[..., RunningStack], tmp_path: Path
 ) -> None:
     """A real MemoryError in a real worker, twice, each time in a process of its own; the other unit is trained, with as
@@ -31,7 +31,7 @@ def test_a_unit_without_memory_is_set_aside_on_a_cluster_that_is_too_small(
     spec = dataclasses.replace(spec, units={**spec.units, "a": hungry}, place=place)
     said: list[str] = []
     jobs = RayJobs(str(stack.settings.ray.jobs_url), stack.settings.ray.token_path)
-    with pytest.raises(Permanent, match=r"1 of 2 units are trained: a was set aside, step 2 .* MemoryError"):
+    with pytest.raises(Permanent, match=r"1 of 2 units are trained: a was quarantined, step 2 .* MemoryError"):
         ensure_trained(
             spec,
             jobs,

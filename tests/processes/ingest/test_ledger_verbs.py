@@ -43,7 +43,7 @@ def test_files_of_an_older_format_need_to_be_told_their_topic(tmp_path):
 
 
 def test_a_ledger_that_is_empty_or_damaged_is_refused_and_then_rebuilt(tmp_path):
-    """Each verb that would go by its rows refuses, and names the remedy; the damaged file is kept aside."""
+    """Each verb that would go by its rows refuses, and names the remedy; the damaged file is quarantined."""
     (tmp_path / "koboshi.toml").write_text(f'state_dir = "{tmp_path}"\n[ingest]\ntopics = ["readings"]\n')
     (tmp_path / "spans").symlink_to(KEPT / "2" / "spans")
     (tmp_path / "ledger.db").touch()

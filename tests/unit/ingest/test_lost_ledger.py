@@ -68,7 +68,7 @@ def a_lease(ledger: Ledger) -> Lease:
     return leases.acquire(ledger, "land/orders/0", "test", ttl_s=60)
 
 
-def test_a_file_that_is_half_there_is_damaged_and_kept_aside(url: str, tmp_path: Path, landed: list[Path]) -> None:
+def test_a_file_that_is_half_there_is_damaged_and_quarantined(url: str, tmp_path: Path, landed: list[Path]) -> None:
     """Wherever it is cut, it is never taken for a ledger with fewer rows; less than a page is as good as nothing."""
     file = tmp_path / "ledger.db"
     whole = file.read_bytes()
@@ -77,7 +77,7 @@ def test_a_file_that_is_half_there_is_damaged_and_kept_aside(url: str, tmp_path:
         with pytest.raises((Corrupt, Conflict), match="run `koboshi ledger rebuild`"):
             spans.committed(open_ledger(url, tmp_path), "orders")
     (tmp_path / "ledger.db-wal").write_bytes(b"left behind")
-    kept = sqlite_dialect.move_aside(url)
+    kept = sqlite_dialect.quarantine(url)
     assert kept.read_bytes() == whole[: len(whole) - 1]
     assert list(tmp_path.glob("ledger.db")) == list(tmp_path.glob("ledger.db-wal")) == []
 

@@ -58,7 +58,7 @@ def answered(status: int) -> Exception:
     ],
 )
 def test_a_server_that_is_away_is_no_refusal(error: Exception, meant: type[KoboshiError]) -> None:
-    """Else an entry of the outbox would be set aside, because MLflow died while its model was written."""
+    """Else an entry of the outbox would be quarantined, because MLflow died while its model was written."""
     with pytest.raises(meant), answering("http://here"):
         raise error
 

@@ -79,7 +79,7 @@ def test_a_flipped_byte_is_found_before_anything_is_unpickled(outbox: Outbox) ->
     entry.path.write_bytes(bytes(data))
     with pytest.raises(Corrupt, match="run the train stage again"):
         outbox.read(entry)
-    outbox.set_aside(entry, "its bytes differ")
+    outbox.quarantine(entry, "its bytes differ")
     assert outbox.entries() == []
     assert outbox.refused() == {entry.path.stem: "its bytes differ"}
     assert (outbox.folder / "refused" / entry.path.name).read_bytes() == bytes(data)
@@ -138,11 +138,11 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_status_says_what_waits_and_what_was_set_aside(project: Path) -> None:
+def test_status_says_what_waits_and_what_was_quarantined(project: Path) -> None:
     told = CliRunner().invoke(app, ["outbox", "status"])
     assert (told.exit_code, told.output) == (0, "Nothing waits for MLflow.\n")
     outbox = Outbox.of(project / ".koboshi")
-    outbox.set_aside(outbox.add(training("cd" * 32)), "MLflow refuses")
+    outbox.quarantine(outbox.add(training("cd" * 32)), "MLflow refuses")
     entry = outbox.add(training())
     said = CliRunner().invoke(app, ["outbox", "status"]).output
     assert f"training {KEY[:16]}" in said

@@ -204,7 +204,7 @@ def test_a_replica_that_starts_on_a_spoilt_champion_takes_up_what_it_served(repl
 
 
 def test_a_torn_memory_is_no_memory(replica, registry, tmp_path):
-    """What it served last is a convenience: unreadable, it is left aside."""
+    """What it served last is a convenience: unreadable, it is ignored."""
     (tmp_path / "serving").mkdir()
     (tmp_path / "serving" / "replica-1.json").write_text('{"ref"')
     registry.error = Unavailable("away")

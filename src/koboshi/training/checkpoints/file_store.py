@@ -7,7 +7,7 @@ from pathlib import Path
 
 from koboshi.errors import Corrupt, Unavailable
 from koboshi.files import naming_disk_failures, publish, sha256_of
-from koboshi.training.checkpoints.store import REPAIR, StoredFile, Written, aside, checked
+from koboshi.training.checkpoints.store import REPAIR, StoredFile, Written, checked, quarantined_name
 
 
 class FolderStore:
@@ -24,7 +24,7 @@ class FolderStore:
 
         def free_name(sha256: str) -> str:
             chosen = name(sha256)
-            _keep_aside(self._root / folder / chosen, sha256)
+            _quarantine(self._root / folder / chosen, sha256)
             return chosen
 
         written = publish(self._root / folder, free_name, write)
@@ -71,6 +71,6 @@ def open_store(url: str) -> FolderStore:
     return FolderStore(Path(url.removeprefix("file://")))
 
 
-def _keep_aside(target: Path, sha256: str) -> None:
+def _quarantine(target: Path, sha256: str) -> None:
     if target.is_file() and (found := sha256_of(target)) != sha256:
-        target.rename(aside(str(target), found))
+        target.rename(quarantined_name(str(target), found))

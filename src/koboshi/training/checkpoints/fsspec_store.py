@@ -10,7 +10,7 @@ import fsspec
 from fsspec.asyn import AsyncFileSystem, sync
 
 from koboshi.errors import KoboshiError, NotConfigured, Unavailable
-from koboshi.training.checkpoints.store import StoredFile, Written, aside, checked
+from koboshi.training.checkpoints.store import StoredFile, Written, checked, quarantined_name
 
 # There a folder is only a part of a name, and the bucket has to be there: we make none by mistake.
 _BUCKETS = frozenset({"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "oss", "oci"})
@@ -39,7 +39,7 @@ class FsspecStore:
         """Put, if the name is free; a second writer finds its own bytes there.
 
         Under a crash: an object store has the whole file or none. Where a file can be torn under its final name, no row
-        names it, and whoever writes it next keeps it aside.
+        names it, and whoever writes it next quarantines it.
         """
         sha256 = hashlib.sha256(data).hexdigest()
         path = f"{folder}/{name(sha256)}"
@@ -82,7 +82,7 @@ class FsspecStore:
     def _replace_other(self, path: str, sha256: str, data: bytes) -> None:
         found = hashlib.sha256(self._ask("cat_file", self._full(path))).hexdigest()
         if found != sha256:
-            self._ask("cp_file", self._full(path), self._full(aside(path, found)))
+            self._ask("cp_file", self._full(path), self._full(quarantined_name(path, found)))
             self._ask("pipe_file", self._full(path), data)
 
     def _ask(self, call: str, *words: Any, **options: Any) -> Any:

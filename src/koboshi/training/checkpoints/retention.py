@@ -31,7 +31,7 @@ def to_drop(held: Sequence[CommittedStep], now: float, keep: int, age_s: float) 
 def orphans(found: Sequence[StoredFile], named: Collection[str], now: float, grace_s: float) -> list[str]:
     """Of a run's files, those that a killed or fenced worker left: no row names them, and nobody touches them.
 
-    Only half-written files and checkpoints go; what was kept aside stays, and whatever else somebody put there.
+    Only half-written files and checkpoints go; what was quarantined stays, and whatever else somebody put there.
     """
     return [
         file.path for file in found if _ours(file.path) and file.path not in named and file.modified_at < now - grace_s
@@ -61,8 +61,8 @@ class Retention:
     ) -> None:
         """Look once what is there: sweep orphans, and know which committed steps have their files.
 
-        `committed` has the steps that count, by unit; `named` are all paths that a row names, set aside or not. Call it
-        under the run's lease, before the first order.
+        `committed` has the steps that count, by unit; `named` are all paths that a row names, quarantined or not. Call
+        it under the run's lease, before the first order.
         """
         try:
             found = self._store.listed(folder)
@@ -85,7 +85,7 @@ class Retention:
         self._remove([old.checkpoint.path for old in gone])
 
     def resumed(self, unit: str, step: int) -> None:
-        """A unit goes on from `step`: later ones were set aside, and their files are no longer ours to remove."""
+        """A unit goes on from `step`: later ones were quarantined, and their files are no longer ours to remove."""
         self._held[unit] = [old for old in self._held.get(unit, ()) if old.checkpoint.step <= step]
 
     def close(self) -> None:

@@ -62,6 +62,6 @@ def checked(data: bytes | None, sha256: str, where: str) -> bytes:
     return data
 
 
-def aside(path: str, sha256: str) -> str:
+def quarantined_name(path: str, sha256: str) -> str:
     """What a file that has the name `path` and the wrong bytes is called from now on."""
     return f"{path}.bad-{sha256[:8]}"

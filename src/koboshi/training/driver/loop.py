@@ -41,10 +41,10 @@ from koboshi.training.driver.run_state import (
     Lost,
     Order,
     Poisoned,
+    Quarantine,
     Ready,
     Retire,
     RunState,
-    SetAside,
     UnitState,
 )
 from koboshi.training.driver.status import StatusFile, status_path, unseen
@@ -68,9 +68,9 @@ def train(
 
     Key: the spec's key. Under a crash of a worker: its unit goes on elsewhere from the newest committed step that
     verifies. Under a crash of this driver: the next one waits for the lease and goes on in the same way. A unit whose
-    step comes to nothing each time is set aside, and the others go on. Raises `Fenced` when another driver took over,
-    `Permanent` when a unit was set aside, `Transient` when no worker starts, or a unit may fare better later. `show` is
-    called before each wait for the workers, and has to be cheap.
+    step comes to nothing each time is quarantined, and the others go on. Raises `Fenced` when another driver took over,
+    `Permanent` when a unit was quarantined, `Transient` when no worker starts, or a unit may fare better later. `show`
+    is called before each wait for the workers, and has to be cheap.
     """
     holder = f"{uuid.uuid4().hex[:8]}.{this_process()}"
     with holding(ledger, f"training/{spec.key}", holder, spec.place.lease_s, TAKEOVER_S) as held:
@@ -153,9 +153,9 @@ class _Driver:
                 self._pool.grow()
             case Retire():
                 self._retire(action)
-            case SetAside(unit, poisoned):
+            case Quarantine(unit, poisoned):
                 step, reason = poisoned.step, poisoned.reason
-                self._emit(events.UnitSetAside(run=self._spec.key, unit=unit, step=step, reason=reason))
+                self._emit(events.UnitQuarantined(run=self._spec.key, unit=unit, step=step, reason=reason))
             case GiveUp():
                 self._emit(events.GivenUp(run=self._spec.key, reason=action.reason))
                 raise Transient(f"{action.reason.rstrip('.')}.")
@@ -265,7 +265,7 @@ class _Driver:
 
 def _partial(poisoned: Mapping[str, Poisoned], units: int) -> Permanent | Transient:
     """How a run ends that could not do all: 75 if every unit that is missing may fare better later, 65 otherwise."""
-    told = "; ".join(f"{name} was set aside, {_told(reason)}" for name, reason in poisoned.items())
+    told = "; ".join(f"{name} was quarantined, {_told(reason)}" for name, reason in poisoned.items())
     later = all(reason.again for reason in poisoned.values())
     return (Transient if later else Permanent)(f"{units - len(poisoned)} of {units} units are trained: {told}.")
 

@@ -17,10 +17,10 @@ from koboshi.training.driver.run_state import (
     Lost,
     Order,
     Poisoned,
+    Quarantine,
     Ready,
     Retire,
     RunState,
-    SetAside,
     UnitState,
 )
 
@@ -115,7 +115,7 @@ def _moved(state: RunState, worker: str, name: str) -> Decided:
 
 
 def _interrupted(state: RunState, event: Interrupted, name: str) -> Decided:
-    """The unit comes first among those that wait, or is set aside; a worker without memory left is not used again."""
+    """The unit comes first among those that wait, or is quarantined; a worker without memory left is not used again."""
     before = state.units[name]
     bad_state = event.done < before.done or event.fell or not _gang_is_ready(state, name)
     kind = "" if bad_state else event.kind  # what it was to go on from was bad, not the step
@@ -133,7 +133,7 @@ def _interrupted(state: RunState, event: Interrupted, name: str) -> Decided:
     if (unit.memory_failures if of_memory else unit.failures) >= tries(kind):
         evidence = Poisoned(unit.done + before.ahead + 1, event.reason, again=kind == "transient")
         state = dataclasses.replace(state, poisoned={**state.poisoned, name: evidence})
-        poisoned = (SetAside(name, evidence),)
+        poisoned = (Quarantine(name, evidence),)
     state, placing = placed(state, name, *event.fell)
     return state, (*actions, *poisoned, *placing)
 
@@ -198,7 +198,7 @@ def _gang_placed(state: RunState, gang: tuple[str, ...], names: tuple[str, ...])
     at_work = set(state.at.values())
     free = [member for member in gang if member not in at_work and _has_work(state, member)]
     if lost := next((member for member in gang if member in state.poisoned), None):
-        return _all_set_aside(state, lost, free)
+        return _all_quarantined(state, lost, free)
     slowest = min(state.units[member].done for member in gang)
     may = [member for member in free if state.units[member].done == slowest]
     opened = tuple(member for member in may if member in state.held or member in names)
@@ -208,17 +208,19 @@ def _gang_placed(state: RunState, gang: tuple[str, ...], names: tuple[str, ...])
     return dataclasses.replace(state, waiting=(*opened, *waiting), held=state.held.difference(gang) | held), ()
 
 
-def _all_set_aside(state: RunState, lost: str, free: list[str]) -> Decided:
+def _all_quarantined(state: RunState, lost: str, free: list[str]) -> Decided:
     """Without one of its members a gang cannot go on."""
     again = state.poisoned[lost].again
-    more = {name: Poisoned(state.units[name].done + 1, f"it needs {lost}, which is set aside", again) for name in free}
+    more = {
+        name: Poisoned(state.units[name].done + 1, f"it needs {lost}, which is quarantined", again) for name in free
+    }
     state = dataclasses.replace(
         state,
         waiting=tuple(name for name in state.waiting if name not in more),
         held=state.held.difference(more),
         poisoned={**state.poisoned, **more},
     )
-    return state, tuple(SetAside(name, poisoned) for name, poisoned in more.items())
+    return state, tuple(Quarantine(name, poisoned) for name, poisoned in more.items())
 
 
 def _has_work(state: RunState, name: str) -> bool:

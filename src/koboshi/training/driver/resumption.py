@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 
 from koboshi.errors import BadInput, Corrupt
-from koboshi.events import CheckpointSetAside, Sink
+from koboshi.events import CheckpointQuarantined, Sink
 from koboshi.ledger import Ledger, steps
 from koboshi.ledger.leases import HeldLease
 from koboshi.ledger.steps import CommittedStep
@@ -19,7 +19,7 @@ from koboshi.training.spec import TrainingSpec, UnitSpec
 class Resumption:
     """Kept in memory, and asked of ledger and store again when something went wrong.
 
-    To find a state bad is to set its step aside in the ledger, under the run's lease (I3, I5).
+    To find a state bad is to quarantine its step in the ledger, under the run's lease (I3, I5).
     """
 
     def __init__(self, spec: TrainingSpec, ledger: Ledger, held: HeldLease, emit: Sink) -> None:
@@ -60,13 +60,13 @@ class Resumption:
         return done
 
     def _newest(self, unit: str) -> int:
-        """The newest committed step whose state has the recorded bytes (I5); each bad one on the way is set aside."""
+        """The newest committed step whose state has the recorded bytes (I5); each bad one on the way is quarantined."""
         self._good[unit] = None
         for step in reversed(self._rows(unit)):
             try:
                 verify_state(self._spec.place.store_url, step.checkpoint)
             except Corrupt as error:
-                self._set_aside(step.checkpoint, str(error))
+                self._quarantine(step.checkpoint, str(error))
             else:
                 self._good[unit] = step
                 break
@@ -84,14 +84,14 @@ class Resumption:
         """Take back a step that others need and that is bad, and those that were built on it."""
         for row in reversed(self._rows(member)):
             if row.checkpoint.step >= step:
-                self._set_aside(row.checkpoint, f"the state after step {step} is bad, from which its gang goes on")
+                self._quarantine(row.checkpoint, f"the state after step {step} is bad, from which its gang goes on")
         return self._newest(member)
 
-    def _set_aside(self, checkpoint: CheckpointRef, reason: str) -> None:
+    def _quarantine(self, checkpoint: CheckpointRef, reason: str) -> None:
         """A commit under the lease. The file stays where it is, for people to look at, until its step is done again."""
-        steps.set_aside(self._ledger, self._held.lease, checkpoint, reason)
+        steps.quarantine(self._ledger, self._held.lease, checkpoint, reason)
         run, unit, step = self._spec.key, checkpoint.unit, checkpoint.step
-        self._emit(CheckpointSetAside(run=run, unit=unit, step=step, reason=reason))
+        self._emit(CheckpointQuarantined(run=run, unit=unit, step=step, reason=reason))
 
     def _rows(self, unit: str) -> list[CommittedStep]:
         return steps.committed(self._ledger, self._spec.key, unit)

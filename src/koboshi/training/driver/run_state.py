@@ -31,7 +31,7 @@ class UnitState:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Poisoned:
-    """A unit that was set aside: its next step came to nothing each time. `again` if a later run may fare better."""
+    """A unit that was quarantined: its next step came to nothing each time. `again` if a later run may fare better."""
 
     step: int
     reason: str
@@ -72,7 +72,7 @@ class RunState:
 
     @property
     def finished(self) -> bool:
-        """Whether each unit has done all its steps, or is set aside."""
+        """Whether each unit has done all its steps, or is quarantined."""
         return not self.waiting and not self.at and not self.held
 
     def with_unit(self, name: str, unit: UnitState) -> Self:
@@ -155,7 +155,7 @@ class Retire:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class SetAside:
+class Quarantine:
     """Try this unit no more; the others go on."""
 
     unit: str
@@ -169,5 +169,5 @@ class GiveUp:
     reason: str
 
 
-Action = Order | Grow | Retire | SetAside | GiveUp
+Action = Order | Grow | Retire | Quarantine | GiveUp
 Decided = tuple[RunState, tuple[Action, ...]]

@@ -17,7 +17,7 @@ from koboshi.training.driver.run_state import RunState
 
 FORMAT_VERSION = 1
 
-Place = Literal["done", "at work", "waiting", "held", "set aside"]
+Place = Literal["done", "at work", "waiting", "held", "quarantined"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -107,7 +107,7 @@ def _unit(state: RunState, name: str, at_work: set[str]) -> UnitStatus:
     unit, poisoned = state.units[name], state.poisoned.get(name)
     place: Place = "waiting"
     if poisoned:
-        place = "set aside"
+        place = "quarantined"
     elif unit.done == unit.total:
         place = "done"
     elif name in at_work:

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from koboshi.errors import BadInput
-from koboshi.events import CheckpointSetAside, Recovered, TakenUp
+from koboshi.events import CheckpointQuarantined, Recovered, TakenUp
 from koboshi.journal import Journal
 from koboshi.ledger import Ledger, attempts, leases, steps
 from koboshi.training.driver.status import read_status
@@ -103,7 +103,7 @@ def recoveries(journal: Journal, run_key: str) -> dict[str, list[str]]:
     """By unit, a sentence for each time that training went on after a failure, oldest first: for its page in MLflow."""
     told: dict[str, list[str]] = defaultdict(list)
     for event in (entry.event for entry in journal.entries()):
-        if event.run == run_key and isinstance(event, Recovered | TakenUp | CheckpointSetAside):
+        if event.run == run_key and isinstance(event, Recovered | TakenUp | CheckpointQuarantined):
             told[event.unit].append(event.sentence.removeprefix(f"{event.unit}: "))
     return told
 

@@ -17,7 +17,7 @@ from koboshi.events import (
     StepStarted,
     TakenUp,
     UnitComplete,
-    UnitSetAside,
+    UnitQuarantined,
     WorkerReady,
 )
 from koboshi.journal import Entry
@@ -46,7 +46,7 @@ class LoggedEvent:
 class EventLog:
     """One run: its jobs in the order they began (None while one has not said that it is done), and what came up.
 
-    `set_aside` has the units that the newest job has set aside, with the reason; an earlier job's are tried again.
+    `quarantined` has the units that the newest job has quarantined, with the reason; an earlier job's are tried again.
     """
 
     jobs: dict[str, float | None] = dataclasses.field(default_factory=dict)
@@ -54,7 +54,7 @@ class EventLog:
     job_began_at: float = 0.0
     last_at: float = 0.0
     recoveries: Counter[str] = dataclasses.field(default_factory=Counter)
-    set_aside: dict[str, str] = dataclasses.field(default_factory=dict)
+    quarantined: dict[str, str] = dataclasses.field(default_factory=dict)
     told: deque[LoggedEvent] = dataclasses.field(default_factory=lambda: deque(maxlen=KEPT))
 
     @property
@@ -77,13 +77,13 @@ def _add(log: EventLog, event: Event, at: float) -> None:
             log.jobs.pop(event.job, None)
             log.jobs[event.job] = None
             log.job_began_at = at
-            log.set_aside.clear()
+            log.quarantined.clear()
         case JobDone():
             log.jobs[event.job] = at
         case Recovered() | TakenUp():
             log.recoveries[event.unit] += 1
-        case UnitSetAside():
-            log.set_aside[event.unit] = f"step {event.step}: {event.reason}"
+        case UnitQuarantined():
+            log.quarantined[event.unit] = f"step {event.step}: {event.reason}"
     if not isinstance(event, ORDINARY) and (sentence := event.sentence):
         number = log.told[-1].number + 1 if log.told else 1
         log.told.append(LoggedEvent(number, at, sentence))
@@ -211,13 +211,13 @@ def _outcome(snapshot: Snapshot) -> tuple[TrainingOutcome, str]:
     if attempt is not None and attempt.state == "failed" and (attempt.closed_at or 0.0) >= log.job_began_at:
         if snapshot.now - (attempt.closed_at or 0.0) < AGAIN_S:
             return "starting", "an attempt has failed just now"
-        return ("partial" if log.set_aside else "failed"), attempt.detail
+        return ("partial" if log.quarantined else "failed"), attempt.detail
     quiet_s = snapshot.now - last_sign_at(snapshot)
-    if attempt is None and log.set_aside:
-        return "partial", "units were set aside"
+    if attempt is None and log.quarantined:
+        return "partial", "units were quarantined"
     if quiet_s < PATIENCE_S and (attempt is None or attempt.state == "open"):
         return "starting", "no driver is at work just now"
-    return ("partial" if log.set_aside else "broken off"), "nobody is at work on it: run it again, and it goes on"
+    return ("partial" if log.quarantined else "broken off"), "nobody is at work on it: run it again, and it goes on"
 
 
 def _complete(snapshot: Snapshot) -> bool:
@@ -242,10 +242,10 @@ def _units(snapshot: Snapshot, shown: RunStatus | None, outcome: TrainingOutcome
 
 
 def _unit(snapshot: Snapshot, shown: RunStatus | None, outcome: TrainingOutcome, name: str, worker: str) -> UnitLine:
-    newest, total, reason = snapshot.newest.get(name), snapshot.totals.get(name), snapshot.log.set_aside.get(name, "")
+    newest, total, reason = snapshot.newest.get(name), snapshot.totals.get(name), snapshot.log.quarantined.get(name, "")
     done = newest.checkpoint.step if newest else 0
     status = shown.units.get(name) if shown else None
-    place = "done" if done == total or outcome == "complete" else "set aside" if reason else "waiting"
+    place = "done" if done == total or outcome == "complete" else "quarantined" if reason else "waiting"
     if place == "waiting" and status is not None and status.place != "done":
         place = "recovering" if status.recovering and status.place == "at work" else status.place
     elif place == "waiting" and outcome not in ("running", "starting"):
@@ -259,7 +259,7 @@ def _unit(snapshot: Snapshot, shown: RunStatus | None, outcome: TrainingOutcome,
         at_risk=status.at_risk if status else 0,
         recoveries=snapshot.log.recoveries[name],
         metrics=newest.metrics if newest else {},
-        reason=reason if place == "set aside" else "",
+        reason=reason if place == "quarantined" else "",
     )
 
 

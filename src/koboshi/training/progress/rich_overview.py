@@ -22,10 +22,10 @@ COLOURS = {
     "partial": "red",
     "failed": "red",
     "broken off": "red",
-    "set aside": "red",
+    "quarantined": "red",
 }
 STATES = {"R": "runs", "S": "sleeps", "D": "disk", "T": "stopped", "Z": "gone", "X": "gone", "": "not heard"}
-FIRST = ("set aside", "recovering", "at work", "held", "waiting", "unfinished", "done")
+FIRST = ("quarantined", "recovering", "at work", "held", "waiting", "unfinished", "done")
 STALE_S = 3.0  # a driver writes each second
 
 
@@ -66,11 +66,11 @@ def began(seen: Overview) -> str:
 def counted(seen: Overview) -> str:
     """What was done, in one line."""
     total = f" of {seen.steps:,}" if seen.steps is not None else ""
-    aside, risk = seen.in_place("set aside"), sum(unit.at_risk for unit in seen.units)
+    quarantined, risk = seen.in_place("quarantined"), sum(unit.at_risk for unit in seen.units)
     told = [
         f"{seen.steps_done:,}{total} steps committed",
         f"{seen.in_place('done'):,} of {len(seen.units):,} units done",
-        *([f"{aside:,} set aside"] if aside else []),
+        *([f"{quarantined:,} quarantined"] if quarantined else []),
         f"{seen.recoveries:,} {'recovery' if seen.recoveries == 1 else 'recoveries'}",
         *([f"{risk:,} steps in memory alone"] if risk else []),
     ]
@@ -94,7 +94,7 @@ def shown_units(units: Sequence[UnitLine], most: int) -> list[UnitLine]:
 
 
 def metrics_text(unit: UnitLine) -> str:
-    """The metrics of its newest committed step, or why it was set aside."""
+    """The metrics of its newest committed step, or why it was quarantined."""
     return unit.reason or " ".join(f"{name} {value:.4g}" for name, value in unit.metrics.items())
 
 
@@ -102,8 +102,8 @@ def history(seen: Sequence[Overview]) -> RenderableType:
     """One row for each training, as they come."""
     table = _table("job", "began", "took", ("tries", True), ("units", True), ("steps", True), ("rec.", True), "how")
     for one in seen:
-        aside = one.in_place("set aside")
-        units = f"{one.in_place('done')}/{len(one.units)}" + (f" -{aside}" if aside else "")
+        quarantined = one.in_place("quarantined")
+        units = f"{one.in_place('done')}/{len(one.units)}" + (f" -{quarantined}" if quarantined else "")
         steps = f"{one.steps_done:,}" + (f"/{one.steps:,}" if one.steps not in (None, one.steps_done) else "")
         table.add_row(
             one.name,

@@ -81,7 +81,7 @@ FILES = st.lists(
 @settings(max_examples=50, deadline=None)
 @given(found=FILES, now=st.floats(0, 1e5), named=st.sets(st.sampled_from([f"run/a/{NAME.format(1, 1)}", "run/x"])))
 def test_only_old_leftovers_of_ours_are_swept(found: list[StoredFile], now: float, named: set[str]) -> None:
-    """Never what a row names, set aside or not; what was kept aside; what somebody else put there; or what is young."""
+    """Never what a row names, nor what was quarantined, what somebody else put there, or what is young."""
     swept = orphans(found, named, now, GRACE_S)
     assert set(swept).isdisjoint(named)
     assert all(name.endswith(".ckpt") or ".part-" in name for name in swept)
@@ -119,7 +119,7 @@ def test_files_go_as_steps_are_committed_and_only_those_that_are_there(tmp_path:
     assert len(asked) == 1
 
 
-def test_files_of_steps_that_were_set_aside_stay(tmp_path: Path) -> None:
+def test_files_of_steps_that_were_quarantined_stay(tmp_path: Path) -> None:
     rows = [step(number) for number in range(1, 7)]
     retention = Retention(filled(tmp_path, rows), 3, HOUR_S, lambda _event: None)
     retention.begin("run", {"a": rows}, {one.checkpoint.path for one in rows}, now=0.0)

@@ -18,10 +18,10 @@ from koboshi.training.driver.run_state import (
     Lost,
     Order,
     Poisoned,
+    Quarantine,
     Ready,
     Retire,
     RunState,
-    SetAside,
     UnitState,
 )
 
@@ -83,7 +83,7 @@ def test_goes_on_from_where_the_checkpoint_verifies() -> None:
 
 @pytest.mark.parametrize("alive", [True, False])
 @pytest.mark.parametrize("kind", ["", "transient", "permanent", "memory"])
-def test_a_unit_whose_step_always_fails_is_set_aside_and_the_others_go_on(alive: bool, kind: Kind) -> None:
+def test_a_unit_whose_step_always_fails_is_quarantined_and_the_others_go_on(alive: bool, kind: Kind) -> None:
     """Bounded: a unit that kills its worker each time may not spin for ever, nor stop what is no part of it."""
     state = run_of({"w0": "a", "w": "b"}, a=UnitState(3), b=UnitState(3))
     for number in range(tries(kind)):
@@ -91,7 +91,7 @@ def test_a_unit_whose_step_always_fails_is_set_aside_and_the_others_go_on(alive:
         state = dataclasses.replace(state, idle=(f"w{number + 1}",))
         state, actions = decide_restart(state, Interrupted(f"w{number}", 0, alive, "it is broken", kind))
     poisoned = Poisoned(1, "it is broken", again=kind == "transient")
-    assert SetAside("a", poisoned) in actions
+    assert Quarantine("a", poisoned) in actions
     assert state.poisoned == {"a": poisoned}
     assert not state.finished
     for _ in range(3):
@@ -111,7 +111,7 @@ def test_a_worker_out_of_memory_is_ended_and_others_are_not_counted_against_the_
 
 
 def test_a_bad_checkpoint_is_no_fault_of_the_step() -> None:
-    """The step raised because its checkpoint was bad, and was set aside: the unit goes on from the one before."""
+    """The step raised because its checkpoint was bad, and was quarantined: the unit goes on from the one before."""
     state = run_of({"one": "a"}, a=UnitState(5, done=3))
     state, actions = decide_restart(state, Interrupted("one", 2, alive=True, reason="corrupt", kind="permanent"))
     assert actions[0] == Order("one", "a", 3)
@@ -142,7 +142,7 @@ def test_a_state_that_never_gets_durable_does_not_spin_for_ever() -> None:
         state, _ = decide_restart(state, Committed(f"w{number}", at_risk=1))
         state = dataclasses.replace(state, idle=(f"w{number + 1}",))
         state, actions = decide_restart(state, Interrupted(f"w{number}", 0, True, "the disk is full", "transient"))
-    assert SetAside("a", Poisoned(2, "the disk is full", again=True)) in actions
+    assert Quarantine("a", Poisoned(2, "the disk is full", again=True)) in actions
 
 
 def test_only_what_is_durable_forgives_earlier_failures() -> None:
@@ -254,7 +254,7 @@ def test_from_every_interrupted_state_it_ends_and_does_each_step_once(data: st.D
     state, actions = decide_restart(state, Begun())
     while not state.finished:
         for action in actions:
-            assert not isinstance(action, GiveUp | SetAside)
+            assert not isinstance(action, GiveUp | Quarantine)
             if isinstance(action, Retire):
                 assert action.worker not in (*cluster.at_work, *state.idle)
             if isinstance(action, Order):

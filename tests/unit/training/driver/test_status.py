@@ -37,7 +37,7 @@ SEEN = (WorkerSnapshot("w-1", 11, "north", BEAT, 0.25, 0.75), WorkerSnapshot("w-
 def test_each_unit_is_in_its_place_and_each_worker_at_its_step() -> None:
     standing = RunStatus.of(KEY, "job", STATE, SEEN, 5.0)
     assert {name: unit.place for name, unit in standing.units.items()} == {
-        "bad": "set aside",
+        "bad": "quarantined",
         "busy": "at work",
         "ready": "done",
         "member": "held",

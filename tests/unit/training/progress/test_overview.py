@@ -24,7 +24,7 @@ def event(name: str, at: float = NOW - 20, **facts: Any) -> Entry:
 
 
 BEGAN = event("job began", NOW - 30, job=JOB, pid=7)
-ASIDE = event("unit set aside", unit="a", step=2, reason="it raises")
+QUARANTINED = event("unit set aside", unit="a", step=2, reason="it raises")
 
 
 def told(*events: Entry) -> EventLog:
@@ -76,9 +76,9 @@ OLD_OPEN = [dataclasses.replace(attempt("open"), opened_at=NOW - 600)]
         ({"held": False, "attempts": [], "newest": {}}, "starting"),
         ({"held": False, "attempts": [attempt("failed", NOW - AGAIN_S + 1)]}, "starting"),
         ({"held": False, "attempts": [attempt("failed", NOW - AGAIN_S - 1)]}, "failed"),
-        ({"held": False, "attempts": [attempt("failed", NOW - 10)], "log": told(BEGAN, ASIDE)}, "partial"),
+        ({"held": False, "attempts": [attempt("failed", NOW - 10)], "log": told(BEGAN, QUARANTINED)}, "partial"),
         ({"held": True, "attempts": [attempt("failed", NOW - 10)]}, "running"),
-        ({"held": False, "attempts": [], "log": told(BEGAN, ASIDE)}, "partial"),
+        ({"held": False, "attempts": [], "log": told(BEGAN, QUARANTINED)}, "partial"),
         ({"held": False, "attempts": OLD_OPEN, **LONG_AGO}, "broken off"),
         ({"held": False, "attempts": [attempt("succeeded", NOW - 1)]}, "broken off"),
     ],
@@ -126,14 +126,14 @@ def test_losing_all_but_the_ledger_leaves_what_is_committed() -> None:
     assert (seen.began_at, seen.ended_at) == (NOW - 40, NOW - 10)
 
 
-def test_units_set_aside_and_recoveries_come_from_the_journal() -> None:
-    log = told(BEGAN, ASIDE, event("recovered", unit="b", step=1, worker="w", after_s=0.25))
+def test_units_quarantined_and_recoveries_come_from_the_journal() -> None:
+    log = told(BEGAN, QUARANTINED, event("recovered", unit="b", step=1, worker="w", after_s=0.25))
     a, b = overview(snapshot(log=log)).units
-    assert (a.place, a.reason, b.recoveries) == ("set aside", "step 2: it raises", 1)
+    assert (a.place, a.reason, b.recoveries) == ("quarantined", "step 2: it raises", 1)
 
 
-def test_the_next_job_tries_again_what_the_one_before_has_set_aside() -> None:
-    log = told(BEGAN, ASIDE, event("job began", NOW - 5, job=f"{KEY[:16]}-2", pid=8))
+def test_the_next_job_tries_again_what_the_one_before_has_quarantined() -> None:
+    log = told(BEGAN, QUARANTINED, event("job began", NOW - 5, job=f"{KEY[:16]}-2", pid=8))
     assert overview(snapshot(log=log)).units[0].place == "waiting"
     assert log.job == f"{KEY[:16]}-2"
 
@@ -154,11 +154,11 @@ def test_the_next_job_tries_again_what_the_one_before_has_set_aside() -> None:
             event("recovered", unit="a", step=3, worker="w", after_s=0.5),
             "a: recovered, step 3 was done again on w after 0.50 s",
         ),
-        (ASIDE, "a: set aside at step 2 (it raises)"),
+        (QUARANTINED, "a: quarantined at step 2 (it raises)"),
         (event("worker retired", unit="a", worker="w", reason="slow"), "a: w is used no more (slow)"),
         (
             event("checkpoint set aside", unit="a", step=2, reason="bad"),
-            "a: step 2 is set aside, the step before it is used: bad",
+            "a: step 2 is quarantined, the step before it is used: bad",
         ),
         (
             event("checkpoints paused", unit="a", at_risk=2, reason="full"),

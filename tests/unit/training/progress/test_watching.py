@@ -125,7 +125,7 @@ def test_a_run_that_is_partial_says_which_unit_is_missing_and_why(spec: Training
     assert seen.outcome == "partial"
     text = drawn(picture(seen), width=120)
     assert "step 2: killed by the test" in text
-    assert "1 set aside" in text
+    assert "1 quarantined" in text
     assert seen.workers == ()
 
 
