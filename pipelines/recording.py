@@ -2,11 +2,10 @@
 
 from contextlib import closing
 
-import typer
-
 from koboshi.ledger import Ledger
 from koboshi.registry.outbox import Outbox
 from koboshi.settings import Settings
+from koboshi.sinks.terminal import to_terminal
 
 
 def deliver_first(settings: Settings, tracking_uri: str) -> None:
@@ -17,4 +16,4 @@ def deliver_first(settings: Settings, tracking_uri: str) -> None:
     from koboshi.registry.mlflow_delivery import deliver
 
     with closing(Ledger(settings.ledger_url)) as ledger:
-        deliver(outbox, ledger, tracking_uri, typer.echo)
+        deliver(outbox, ledger, tracking_uri, to_terminal)

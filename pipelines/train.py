@@ -130,7 +130,7 @@ def record(
     ]
     training = TrainingRecord(settings.serving.model, spec.key, _shared(spec), units)
     with closing(Ledger(settings.ledger_url)) as ledger:
-        hand_over(Outbox.of(settings.state_dir), ledger, settings.mlflow.tracking_uri, training, typer.echo)
+        hand_over(Outbox.of(settings.state_dir), ledger, settings.mlflow.tracking_uri, training, to_terminal)
 
 
 def told_of(settings: Settings, spec: TrainingSpec) -> AbstractContextManager[None]:
@@ -139,7 +139,7 @@ def told_of(settings: Settings, spec: TrainingSpec) -> AbstractContextManager[No
         return nullcontext()
     units = {name: _flat(unit) for name, unit in spec.units.items()}
     plan = TrainingPlan(settings.serving.model, spec.key, _shared(spec), units)
-    return telling(settings.ledger_url, lambda ledger: to_mlflow(ledger, uri, plan), typer.echo)
+    return telling(settings.ledger_url, lambda ledger: to_mlflow(ledger, uri, plan), to_terminal)
 
 
 def main() -> None:

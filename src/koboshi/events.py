@@ -71,6 +71,10 @@ def to_all(*sinks: Sink) -> Sink:
     return emit
 
 
+def unheard(_event: Event) -> None:
+    """A sink for events that nobody wants to hear of."""
+
+
 def in_words(say: Callable[[str], None]) -> Sink:
     """A sink that says each event's sentence, if it has one."""
 
@@ -369,3 +373,162 @@ class FinalStateBad(Event, name="final state bad", says="the training is not com
     """A training that was complete is not any more."""
 
     reason: str
+
+
+class TrainingRecorded(
+    Event,
+    name="training recorded",
+    says="Recorded in MLflow, experiment {experiment}: run {record} with {units} units.",
+):
+    """A training is in MLflow; `record` is the id of its run there."""
+
+    experiment: str
+    record: str
+    units: int
+
+
+class RecordPostponed(Event, name="record postponed"):
+    """MLflow does not take a training's record, which waits in the outbox with `waiting` entries in all."""
+
+    reason: str
+    waiting: int
+
+    @property
+    def sentence(self) -> str:
+        """Why, and what delivers it."""
+        counted = f"{self.waiting} {'entry waits' if self.waiting == 1 else 'entries wait'}"
+        later = "delivered by the next train, evaluate or promote, or by `koboshi outbox deliver`"
+        return f"MLflow {self.reason}; {counted} in the outbox, {later}."
+
+
+class RecordDelivered(
+    Event, name="record delivered", says="Delivered from the outbox: training {run} with {units} units is in MLflow."
+):
+    """An entry of the outbox is in MLflow."""
+
+    units: int
+
+
+class RecordWaits(Event, name="record waits", says="Entry {entry} of the outbox waits on: {reason}"):
+    """An entry of the outbox can be delivered once a person has done something."""
+
+    entry: str
+    reason: str
+
+
+class RecordQuarantined(
+    Event, name="record quarantined", says="Entry {entry} of the outbox is quarantined, in {folder}: {reason}"
+):
+    """An entry of the outbox cannot be delivered; the others go on."""
+
+    entry: str
+    folder: str
+    reason: str
+
+
+class ProgressWithheld(
+    Event, name="progress withheld", says="Training goes on, and its progress is recorded later: {reason}"
+):
+    """The steps of a training under way cannot be told to MLflow just now."""
+
+    reason: str
+
+
+class ScoresThere(Event, name="scores there", says="{to} has these scores already (key {run:.16}): nothing is scored."):
+    """A dataset was scored by this version before."""
+
+    to: str
+
+
+class ScoringBegan(
+    Event, name="scoring began", says="Scoring {run:.16}: {rows:,} rows in {partitions} partitions, by {version}."
+):
+    """A dataset is going to be scored."""
+
+    rows: int
+    partitions: int
+    version: str
+
+
+class PartitionsScored(Event, name="partitions scored", says="All partitions are scored already."):
+    """No partition is left to be scored."""
+
+
+class ScoresPublished(
+    Event, name="scores published", says="{to} has the scores of {rows:,} rows of {dataset}, by {version}."
+):
+    """The scores of a dataset are in their place."""
+
+    to: str
+    rows: int
+    dataset: str
+    version: str
+
+
+class BackupLacks(Event, name="backup lacks", says="Not in the backup: {part} ({reason})."):
+    """Something that a person may look for is not in a backup."""
+
+    part: str
+    reason: str
+
+
+class BackupBegan(Event, name="backup began", says="copying {files:,} files, {size_mb:,.1f} MB"):
+    """Files are copied into a backup from now on."""
+
+    files: int
+    size_mb: float
+
+
+class RestoreBegan(Event, name="restore began", says="unpacking and verifying {size_mb:,.1f} MB of {made_at}"):
+    """A backup is unpacked from now on; nothing of the project has changed yet."""
+
+    size_mb: float
+    made_at: str
+
+
+class RestoreResumed(Event, name="restore resumed", says="finishing the restore that was interrupted here"):
+    """An earlier restore has unpacked and verified everything, and was interrupted after that."""
+
+
+class BytesCopied(Event, name="bytes copied"):
+    """So many bytes more are in a backup, or out of it."""
+
+    count: int
+
+
+class CommitDiffers(
+    Event,
+    name="commit differs",
+    says="the backup was made at commit {made:.12}, this is {here:.12}: `dvc repro` makes again what differs",
+):
+    """A backup was restored into another commit than the one that it was made at."""
+
+    made: str
+    here: str
+
+
+class DatasetsCheckedOut(Event, name="datasets checked out", says="checking out {names}"):
+    """Datasets are taken out of DVC's restored cache."""
+
+    names: str
+
+
+class SpanLanded(
+    Event, name="span landed", says="landed {topic}/{partition} [{start:,}, {end:,}): {records:,} records"
+):
+    """A span is committed."""
+
+    topic: str
+    partition: int
+    start: int
+    end: int
+    records: int
+
+
+class LandedLate(Event, name="landed late", says="{topic}/{partition}: {gone}."):
+    """The first landing of a partition came after the broker had deleted records of it."""
+
+    topic: str
+    partition: int
+    start: int
+    gone: str

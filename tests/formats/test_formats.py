@@ -15,12 +15,11 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from koboshi.backup.making import Watch
 from koboshi.backup.restoring import restore
 from koboshi.datasets import span_records
 from koboshi.drills.report import read as drill_report
 from koboshi.errors import Corrupt, KoboshiError, NotConfigured
-from koboshi.events import StepStarted, Unknown
+from koboshi.events import StepStarted, Unknown, unheard
 from koboshi.files import sha256_of, tree_digest
 from koboshi.formats import cut, manifest
 from koboshi.ingest.audit import audit_topic
@@ -160,7 +159,7 @@ def test_an_entry_of_the_outbox_is_read(entry: Entry) -> None:
 def test_a_backup_is_restored(backup: Path, tmp_path: Path) -> None:
     """With everything in it; its ledger is brought up to date on the way."""
     settings = empty_project(tmp_path)
-    restore(settings, backup, Watch())
+    restore(settings, backup, unheard)
     landed = spans.committed(Ledger(settings.ledger_url), "t")
     verdicts = list(audit_topic(MemoryBroker(backed_up_stream()), settings.state_dir, landed))
     assert [(verdict.outcome, verdict.records) for verdict in verdicts] == [("equal", 25), ("equal", 7)]

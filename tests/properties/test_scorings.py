@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from koboshi.events import unheard
 from koboshi.ledger import Ledger
 from koboshi.ledger.tables import steps
 from koboshi.scoring.batch import Order, score
@@ -42,7 +43,7 @@ def scored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scored]:
     order = small_order(folder, recorded_version(folder / "model"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(attach, "POLL_S", 0.0)
-        score(order, place_in(folder / "state"), LocalJobs(), Path("job.py"), lambda _line: None)
+        score(order, place_in(folder / "state"), LocalJobs(), Path("job.py"), unheard)
         yield Scored(order, folder / "state", files_of(order.to))
 
 
@@ -72,7 +73,7 @@ def test_any_state_and_any_deaths_give_the_same_bytes(
         spoil(state, found)
         jobs = LocalJobs(partial(LocalPool, deaths))
         order = dataclasses.replace(scored.order, to=Path(fresh) / "scored")
-        score(order, place_in(state), jobs, Path("job.py"), lambda _line: None)
+        score(order, place_in(state), jobs, Path("job.py"), unheard)
         assert files_of(order.to) == scored.files
         missing = [name for name in NAMES if found[name] != COMMITTED]
         again = [name for name, _step, _when in deaths if name in missing]

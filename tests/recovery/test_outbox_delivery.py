@@ -9,6 +9,7 @@ import requests
 from mlflow import MlflowClient
 
 from koboshi.errors import Unavailable
+from koboshi.events import in_words
 from koboshi.ledger import Ledger, attempts, leases, steps
 from koboshi.refs import CheckpointRef
 from koboshi.registry import mlflow_delivery
@@ -76,7 +77,7 @@ class Training:
 
     def deliver(self):
         """As whoever comes after the training, which is not asked again."""
-        deliver(self.outbox, self.ledger, self.uri, self.said.append)
+        deliver(self.outbox, self.ledger, self.uri, in_words(self.said.append))
 
     def progress(self):
         plan = TrainingPlan(self.experiment, self.key, {"p": 1}, {UNIT: {"seed": 0}})
@@ -142,12 +143,14 @@ def test_an_answer_that_gets_lost_makes_nothing_twice(database, writes, tmp_path
     for step in range(1, STEPS + 1):
         training.commit(step)
     writes.arm(at, after=True, error=requests.ConnectionError)
-    recorded = hand_over(training.outbox, training.ledger, training.uri, training.record(), training.said.append)
+    recorded = hand_over(
+        training.outbox, training.ledger, training.uri, training.record(), in_words(training.said.append)
+    )
     assert recorded == (at != BATCH), "what is made is found at once, as if its answer had come"
     assert len(training.outbox.entries()) == (at == BATCH)
     assert writes.names[at] == MADE[at]
     writes.arm(None, after=False)
-    deliver(training.outbox, training.ledger, training.uri, training.said.append)
+    deliver(training.outbox, training.ledger, training.uri, in_words(training.said.append))
     if at == 0:
         Training(tmp_path / "other", database, "not-lost").go()
     assert told(database, training.experiment) == told(database, "not-lost")
@@ -160,7 +163,7 @@ def test_where_mlflow_takes_it_at_once_no_model_is_copied(database, tmp_path, mo
     first.outbox.add(first.record())
     monkeypatch.setattr(Outbox, "add", None)
     second = TrainingRecord("in-order", "ef" * 32, {}, [])
-    assert hand_over(first.outbox, first.ledger, first.uri, second, first.said.append)
+    assert hand_over(first.outbox, first.ledger, first.uri, second, in_words(first.said.append))
     assert first.outbox.entries() == []
     assert [line.split(":")[0] for line in first.said] == [
         "Delivered from the outbox",
@@ -196,7 +199,7 @@ def test_a_step_that_is_done_again_is_told_once(database, tmp_path):
     training.commit(1)
     assert steps.committed(training.ledger, KEY, UNIT)[0].committed_at > step.committed_at
     training.progress().tell()
-    hand_over(training.outbox, training.ledger, training.uri, training.record(), training.said.append)
+    hand_over(training.outbox, training.ledger, training.uri, training.record(), in_words(training.said.append))
     client = MlflowClient(training.uri)
     experiment = client.get_experiment_by_name("again").experiment_id
     [child] = [run for run in client.search_runs([experiment]) if run.info.run_name == UNIT]
@@ -221,10 +224,10 @@ def test_a_training_that_nobody_is_at_does_not_say_that_it_is_running(database, 
     assert statuses() == {"RUNNING"}
     record = TrainingRecord("abandoned", "ef" * 32, {}, [])
     with_driver = leases.acquire(abandoned.ledger, f"training/{KEY}", "driver", ttl_s=60)
-    hand_over(abandoned.outbox, abandoned.ledger, abandoned.uri, record, abandoned.said.append)
+    hand_over(abandoned.outbox, abandoned.ledger, abandoned.uri, record, in_words(abandoned.said.append))
     assert statuses() == {"RUNNING"}
     leases.release(abandoned.ledger, with_driver)
-    hand_over(abandoned.outbox, abandoned.ledger, abandoned.uri, record, abandoned.said.append)
+    hand_over(abandoned.outbox, abandoned.ledger, abandoned.uri, record, in_words(abandoned.said.append))
     assert statuses() == {"KILLED"}
     assert client.get_run(stranger).info.status == "RUNNING"
     again = abandoned.progress()
@@ -248,7 +251,7 @@ def test_what_cannot_be_delivered_is_quarantined_and_holds_up_nobody(database, t
     flipped.write_bytes(flipped.read_bytes()[:-1] + b"x")
     client = MlflowClient(training.uri)
     client.delete_experiment(client.create_experiment("deleted"))
-    assert deliver(training.outbox, training.ledger, training.uri, training.said.append) == 1
+    assert deliver(training.outbox, training.ledger, training.uri, in_words(training.said.append)) == 1
     reasons = list(training.outbox.refused().values())
     assert len(reasons) == 2
     assert "was recorded" in reasons[0]
@@ -264,15 +267,15 @@ def test_while_mlflow_is_away_it_waits_and_stays_in_order(tmp_path, monkeypatch)
     training.uri = "http://127.0.0.1:9"
     for key in ("01" * 32, "02" * 32):
         record = TrainingRecord("away", key, {}, [])
-        assert not hand_over(training.outbox, training.ledger, training.uri, record, training.said.append)
+        assert not hand_over(training.outbox, training.ledger, training.uri, record, in_words(training.said.append))
     assert "2 entries wait in the outbox, delivered by the next train, evaluate or promote" in training.said[-1]
     assert [entry.key for entry in training.outbox.entries()] == ["01" * 8, "02" * 8]
     with pytest.raises(Unavailable, match="try again"):
-        deliver(training.outbox, training.ledger, training.uri, training.said.append)
+        deliver(training.outbox, training.ledger, training.uri, in_words(training.said.append))
     training.commit(1)
     with pytest.raises(Unavailable):
         training.progress().tell()
-    assert not hand_over(training.outbox, training.ledger, None, record, training.said.append)
+    assert not hand_over(training.outbox, training.ledger, None, record, in_words(training.said.append))
     assert len(training.outbox.entries()) == 2
 
 
@@ -282,7 +285,7 @@ def test_one_delivers_at_a_time(database, tmp_path, monkeypatch):
     training = Training(tmp_path / "state", database, "one-at-a-time")
     leases.acquire(training.ledger, mlflow_delivery.LEASE, "somebody", ttl_s=60)
     assert not hand_over(
-        training.outbox, training.ledger, training.uri, TrainingRecord("x", KEY, {}, []), training.said.append
+        training.outbox, training.ledger, training.uri, TrainingRecord("x", KEY, {}, []), in_words(training.said.append)
     )
     assert "is held by somebody" in training.said[0]
     assert len(training.outbox.entries()) == 1

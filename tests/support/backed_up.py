@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-from koboshi.backup.making import Watch, back_up
+from koboshi.backup.making import back_up
 from koboshi.datasets.pinning import pin
+from koboshi.events import Sink, unheard
 from koboshi.files import sha256_of
 from koboshi.formats import cut
 from koboshi.ingest.landing import Lander
@@ -64,8 +65,8 @@ def empty_project(folder: Path) -> Settings:
     return load_settings(folder, with_stack=False)
 
 
-def backup_of(settings: Settings, target: Path, *, with_kafka: bool = True, watch: Watch | None = None) -> Path:
-    back_up(settings, target, with_kafka=with_kafka, watch=watch or Watch())
+def backup_of(settings: Settings, target: Path, *, with_kafka: bool = True, emit: Sink = unheard) -> Path:
+    back_up(settings, target, with_kafka=with_kafka, emit=emit)
     return target
 
 

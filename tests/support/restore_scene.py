@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from koboshi.backup import restoring
-from koboshi.backup.making import Watch
 from koboshi.backup.pieces import pieces
 from koboshi.backup.restoring import VERIFIED, restore
 from koboshi.errors import Corrupt
+from koboshi.events import unheard
 from koboshi.settings import Settings, load_settings
 from koboshi.stack.paths import find_paths
 from tests.support.backed_up import backup_of, empty_project, everything, filled_project
@@ -33,7 +33,7 @@ class RestoreABackup:
         )  # it opens a file for each process of the machine: no two traces alike
         settings = _clone(folder)
         if _is_left_over(settings) or not _placed(settings):
-            restore(settings, folder / "backup", Watch())
+            restore(settings, folder / "backup", unheard)
         if _digest(settings) != (folder / "expected").read_text():
             raise Corrupt("the restored project is not the one that was backed up.")
 

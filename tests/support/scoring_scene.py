@@ -18,6 +18,7 @@ from typing import Any
 
 from koboshi.datasets.build import open_verified
 from koboshi.errors import KoboshiError
+from koboshi.events import unheard
 from koboshi.refs import ModelRef
 from koboshi.scoring.batch import Order, score
 from koboshi.scoring.partition_unit import Version
@@ -39,7 +40,7 @@ class ScoreADataset:
         (artefact,) = (path for path in (folder / "models").iterdir() if path.is_dir())
         version = Version(ModelRef("m", 1, "k" * 64, artefact.name), "nowhere", "http://127.0.0.1:9", folder / "models")
         order = Order(folder / "rows", version, folder / "scored", ("id",), rows=10)
-        score(order, place_in(folder), LocalJobs(), Path("job.py"), lambda _line: None)
+        score(order, place_in(folder), LocalJobs(), Path("job.py"), unheard)
 
     def violations(self, folder: Path) -> list[str]:
         """A row whose file is not as committed, or scores that are there and not whole."""

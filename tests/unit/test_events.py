@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib
+import logging
 import pkgutil
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -11,6 +12,7 @@ import pytest
 from koboshi import events, sinks
 from koboshi.events import Event, JobDone, StepDone, Unknown, WorkerDied, in_words, read_event, to_all
 from koboshi.journal import Journal
+from koboshi.sinks import log
 
 EXAMPLES: dict[Any, Any] = {str: "x", int: 3, float: 0.5, bool: True}
 KINDS = [kind for kind in vars(events).values() if isinstance(kind, type) and issubclass(kind, Event) and kind.name]
@@ -80,6 +82,27 @@ def test_sinks_get_each_event_in_turn() -> None:
     emit(JobDone(job="j"))
     emit(events.StepStarted(unit="a", step=1, pid=1))
     assert heard == [JobDone(job="j"), "job j is done", events.StepStarted(unit="a", step=1, pid=1)]
+
+
+def test_where_logging_is_set_up_events_go_into_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    """Trouble as a warning; what has nothing to say to people is not there."""
+    event = WorkerDied(run="k", worker="w", reason="killed")
+    sink = log.open_sink()
+    assert sink is not None
+    with caplog.at_level(logging.INFO, logger=log.LOG.name):
+        for told in (JobDone(job="j"), events.StepStarted(unit="a", step=1, pid=1), event):
+            sink(told)
+    assert caplog.record_tuples == [
+        (log.LOG.name, logging.INFO, "job j is done"),
+        (log.LOG.name, logging.WARNING, "worker died on w (killed)"),
+    ]
+    assert vars(caplog.records[-1])["event"] is event
+
+
+def test_without_logging_nobody_wants_the_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A job's output would have each sentence twice."""
+    monkeypatch.setattr(log.LOG, "propagate", False)
+    assert log.open_sink() is None
 
 
 def test_a_new_sink_is_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:

@@ -1,10 +1,9 @@
 """`koboshi backup`: databases first, then the files that they name, which never change."""
 
-import dataclasses
 import shutil
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -26,6 +25,7 @@ from koboshi.backup.pieces import (
 )
 from koboshi.backup.pyarrow_archive import Entry, write_archive
 from koboshi.errors import BadInput, Conflict, Corrupt, NotConfigured
+from koboshi.events import BackupBegan, BackupLacks, BytesCopied, Sink
 from koboshi.files import TEMPORARY_PREFIX, Published, naming_disk_failures, publish
 from koboshi.ingest.stray_files import open_ledger
 from koboshi.ledger import Ledger, spans
@@ -36,16 +36,7 @@ from koboshi.stack.paths import find_paths, make_own
 from koboshi.stack.process_table import find_leftovers
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Watch:
-    """Who hears of the progress: a line, how many bytes there will be, how many more are done."""
-
-    say: Callable[[str], None] = lambda _line: None
-    expect: Callable[[int], None] = lambda _total: None
-    advance: Callable[[int], None] = lambda _count: None
-
-
-def back_up(settings: Settings, target: Path, *, with_kafka: bool, watch: Watch) -> Published:
+def back_up(settings: Settings, target: Path, *, with_kafka: bool, emit: Sink) -> Published:
     """Write everything that `pieces` names into one new file, which appears whole or not at all.
 
     `settings` are those set by hand: what has an address there is not ours to copy. The ledger is copied before the
@@ -54,12 +45,12 @@ def back_up(settings: Settings, target: Path, *, with_kafka: bool, watch: Watch)
     """
     _check_target(target)
     with naming_disk_failures(settings.state_dir):
-        return _back_up(settings, target, watch, with_kafka=with_kafka)
+        return _back_up(settings, target, emit, with_kafka=with_kafka)
 
 
-def _back_up(settings: Settings, target: Path, watch: Watch, *, with_kafka: bool) -> Published:
+def _back_up(settings: Settings, target: Path, emit: Sink, *, with_kafka: bool) -> Published:
     paths = find_paths(settings.project, settings.state_dir)
-    chosen = _chosen(settings, watch, with_kafka=with_kafka)
+    chosen = _chosen(settings, emit, with_kafka=with_kafka)
     make_own(paths)
     with exclusively(paths):
         if SPANS in {piece.name for piece in chosen} and LEDGER in {piece.name for piece in pieces(settings)}:
@@ -73,12 +64,11 @@ def _back_up(settings: Settings, target: Path, watch: Watch, *, with_kafka: bool
             entries += [entry for piece in chosen if not piece.is_database for entry in _entries(piece)]
             total = sum(entry.size for entry in entries)
             _check_room(target, total)
-            watch.say(f"copying {len(entries):,} files, {total / 1e6:,.1f} MB")
-            watch.expect(total)
+            emit(BackupBegan(files=len(entries), size_mb=total / 1e6))
             return publish(
                 target.parent,
                 target.name,
-                lambda path: _write(path, settings, chosen, entries, copies, watch),
+                lambda path: _write(path, settings, chosen, entries, copies, emit),
             )
 
 
@@ -89,15 +79,15 @@ def _check_target(target: Path) -> None:
         raise BadInput(f"there is no folder {target.parent}: make it, or choose another name.")
 
 
-def _chosen(settings: Settings, watch: Watch, *, with_kafka: bool) -> list[Piece]:
+def _chosen(settings: Settings, emit: Sink, *, with_kafka: bool) -> list[Piece]:
     """The pieces that are here, and a word on those that are not."""
     external = external_groups(settings)
     elsewhere = {group: name for group, name in (("kafka", KAFKA), ("mlflow", MLFLOW)) if group in external}
     for group in elsewhere:
-        watch.say(f"{group} runs elsewhere: it is not in the backup")
+        emit(BackupLacks(part=group, reason="it runs elsewhere"))
     here = pieces(settings)
     if not any(piece.name == LEDGER for piece in here):
-        watch.say("the ledger is on a server: it is not in the backup, use the server's own tools")
+        emit(BackupLacks(part="the ledger", reason="it is on a server: use the server's own tools"))
     left_out = tuple(elsewhere.values()) + (() if with_kafka else (KAFKA,))
     found = [piece for piece in here if piece.path.exists() and not piece.name.startswith(left_out)]
     if not found:
@@ -144,12 +134,12 @@ def _check_room(target: Path, total: int) -> None:
 
 
 def _write(
-    path: Path, settings: Settings, chosen: Sequence[Piece], entries: list[Entry], copies: Path, watch: Watch
+    path: Path, settings: Settings, chosen: Sequence[Piece], entries: list[Entry], copies: Path, emit: Sink
 ) -> None:
     commit, changed = commit_of(settings.project), changed_files(settings.project)
     carried = {entry.name.removeprefix(f"{PROJECT}/") for entry in entries if entry.name.startswith(f"{PROJECT}/")}
     if missing := sorted(set(changed or ()) - carried):
-        watch.say(f"not in the backup, because git has them or ought to: {', '.join(missing)}")
+        emit(BackupLacks(part=", ".join(missing), reason="git has them or ought to"))
     header = {
         "koboshi": version("koboshi"),
         "made_at": time.time(),
@@ -158,7 +148,7 @@ def _write(
         "bytes": sum(entry.size for entry in entries),
         "cache_bytes": sum(entry.size for entry in entries if entry.name.startswith(f"{CACHE}/")),
     }
-    digests = write_archive(path, header, entries, watch.advance)
+    digests = write_archive(path, header, entries, lambda count: emit(BytesCopied(count=count)))
     _check_spans(copies / LEDGER, digests)
 
 

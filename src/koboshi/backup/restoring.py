@@ -11,11 +11,11 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from koboshi.backup.making import Watch
 from koboshi.backup.pieces import LEDGER, PROJECT, Piece, carried_names, changed_files, commit_of, is_cached, pieces
 from koboshi.backup.pyarrow_archive import read_header, unpack
 from koboshi.datasets import dvc_cache
 from koboshi.errors import BadInput, Conflict, NotConfigured, Permanent
+from koboshi.events import BytesCopied, CommitDiffers, DatasetsCheckedOut, RestoreBegan, RestoreResumed, Sink
 from koboshi.files import TEMPORARY_PREFIX, naming_disk_failures, publish_bytes
 from koboshi.ledger import Ledger, database
 from koboshi.settings import Settings
@@ -26,7 +26,7 @@ from koboshi.stack.process_table import find_leftovers
 VERIFIED = "verified"
 
 
-def restore(settings: Settings, file: Path, watch: Watch) -> None:
+def restore(settings: Settings, file: Path, emit: Sink) -> None:
     """Put everything that a backup holds into a project that has nothing of it yet.
 
     Commit: the mark that everything was unpacked and verified. Before it nothing of the project has changed, and the
@@ -37,21 +37,21 @@ def restore(settings: Settings, file: Path, watch: Watch) -> None:
         paths = find_paths(settings.project, settings.state_dir)
         make_own(paths)
         with exclusively(paths):
-            _restore(settings, file, paths, watch)
+            _restore(settings, file, paths, emit)
 
 
-def _restore(settings: Settings, file: Path, paths: StackPaths, watch: Watch) -> None:
+def _restore(settings: Settings, file: Path, paths: StackPaths, emit: Sink) -> None:
     if find_leftovers(paths):
         raise Conflict("the stack is up: run `koboshi down`, and restore into a project that has nothing yet.")
     shutil.rmtree(_done(paths.restoring), ignore_errors=True)
     if (paths.restoring / VERIFIED).exists():
-        watch.say("finishing the restore that was interrupted here")
+        emit(RestoreResumed())
     else:
-        _stage(settings, file, paths.restoring, watch)
-    _put_in_place(settings, paths.restoring, watch)
+        _stage(settings, file, paths.restoring, emit)
+    _put_in_place(settings, paths.restoring, emit)
 
 
-def _stage(settings: Settings, file: Path, staging: Path, watch: Watch) -> None:
+def _stage(settings: Settings, file: Path, staging: Path, emit: Sink) -> None:
     shutil.rmtree(staging, ignore_errors=True)
     header = read_header(file)
     ours = pieces(settings)
@@ -62,11 +62,19 @@ def _stage(settings: Settings, file: Path, staging: Path, watch: Watch) -> None:
     _refuse_occupied(piece for piece in ours if piece.name in header["pieces"])
     _check_room((settings.state_dir, settings.project), header["bytes"] + header["cache_bytes"])
     made_at = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(header["made_at"]))
-    watch.say(f"unpacking and verifying {header['bytes'] / 1e6:,.1f} MB of {made_at}")
-    watch.expect(header["bytes"])
+    emit(RestoreBegan(size_mb=header["bytes"] / 1e6, made_at=made_at))
     known = (*ours, Piece(PROJECT, settings.project))
+
+    def copied(count: int) -> None:
+        emit(BytesCopied(count=count))
+
     try:
-        unpack(file, staging, lambda name: any(piece.holds(name) for piece in known), watch.advance)
+        unpack(
+            file,
+            staging,
+            lambda name: any(piece.holds(name) for piece in known),
+            lambda count: emit(BytesCopied(count=count)),
+        )
         _check_project(settings.project, staging / PROJECT)
         _fence(staging / LEDGER)
         os.sync()
@@ -75,7 +83,7 @@ def _stage(settings: Settings, file: Path, staging: Path, watch: Watch) -> None:
         (staging / VERIFIED).unlink(missing_ok=True)  # first: what is half removed must not pass for whole
         shutil.rmtree(staging, ignore_errors=True)
         raise
-    _tell_commits(settings.project, header, watch)
+    _tell_commits(settings.project, header, emit)
 
 
 def _refuse_occupied(chosen: Iterator[Piece]) -> None:
@@ -134,15 +142,13 @@ def _fence(ledger: Path) -> None:
             database.fence_all(restored)
 
 
-def _tell_commits(project: Path, header: Mapping[str, Any], watch: Watch) -> None:
+def _tell_commits(project: Path, header: Mapping[str, Any], emit: Sink) -> None:
     made, here = header["commit"], commit_of(project)
     if made and here and made != here:
-        watch.say(
-            f"the backup was made at commit {made[:12]}, this is {here[:12]}: `dvc repro` makes again what differs"
-        )
+        emit(CommitDiffers(made=made, here=here))
 
 
-def _put_in_place(settings: Settings, staging: Path, watch: Watch) -> None:
+def _put_in_place(settings: Settings, staging: Path, emit: Sink) -> None:
     """Safe to run again: what was moved is no longer in `staging`."""
     for path in sorted((staging / PROJECT).rglob("*")):
         if path.is_file():
@@ -150,7 +156,7 @@ def _put_in_place(settings: Settings, staging: Path, watch: Watch) -> None:
     for piece in pieces(settings):
         if (staging / piece.name).exists():
             _move(staging / piece.name, piece)
-    _check_out(settings.project, staging / PROJECT, watch)
+    _check_out(settings.project, staging / PROJECT, emit)
     shutil.rmtree(staging.rename(_done(staging)))
 
 
@@ -184,7 +190,7 @@ def _move_to_another_disk(staged: Path, target: Path) -> None:
     shutil.rmtree(staged) if staged.is_dir() else staged.unlink()
 
 
-def _check_out(project: Path, staged: Path, watch: Watch) -> None:
+def _check_out(project: Path, staged: Path, emit: Sink) -> None:
     """The datasets that the restored lock names, if the cache has them: the lock may come from git, never made there.
 
     What is in their place is of a restore that was interrupted.
@@ -193,7 +199,7 @@ def _check_out(project: Path, staged: Path, watch: Watch) -> None:
     if not cached:
         return
     names = [out.path.relative_to(staged).as_posix() for out in cached]
-    watch.say(f"checking out {', '.join(names)}")
+    emit(DatasetsCheckedOut(names=", ".join(names)))
     words = [sys.executable, "-m", "dvc", "checkout", "--force", *names]
     done = subprocess.run(words, cwd=project, capture_output=True, text=True, check=False)
     if done.returncode != 0:

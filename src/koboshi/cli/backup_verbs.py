@@ -10,7 +10,7 @@ import typer
 from koboshi.settings import load_settings
 
 if TYPE_CHECKING:
-    from koboshi.backup.making import Watch
+    from koboshi.events import Event, Sink
 
 WithoutKafka = Annotated[
     bool, typer.Option("--without-kafka", help="Leave out Kafka's log; then the stack may stay up.")
@@ -27,8 +27,8 @@ def backup(
     """
     from koboshi.backup.making import back_up
 
-    with _watching("backing up") as watch:
-        made = back_up(load_settings(with_stack=False), file.resolve(), with_kafka=not without_kafka, watch=watch)
+    with _watching("backing up") as emit:
+        made = back_up(load_settings(with_stack=False), file.resolve(), with_kafka=not without_kafka, emit=emit)
     typer.echo(f"{file}: {made.size_bytes / 1e6:,.1f} MB, SHA-256 {made.sha256}")
 
 
@@ -39,27 +39,33 @@ def restore(file: Annotated[Path, typer.Argument(help="A file written by `kobosh
     """
     from koboshi.backup.restoring import restore as put_back
 
-    with _watching("restoring") as watch:
-        put_back(load_settings(with_stack=False), file.resolve(), watch)
+    with _watching("restoring") as emit:
+        put_back(load_settings(with_stack=False), file.resolve(), emit)
     typer.echo(
         "Restored: `koboshi up` starts the stack, `koboshi ingest audit` compares, `dvc repro` has nothing to do."
     )
 
 
 @contextmanager
-def _watching(what: str) -> "Iterator[Watch]":
+def _watching(what: str) -> "Iterator[Sink]":
     """A bar on a terminal; elsewhere lines only."""
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from koboshi.backup.making import Watch
+    from koboshi.events import BackupBegan, BytesCopied, RestoreBegan
     from koboshi.rich_tables import console as console_of
 
     console = console_of()
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         task = progress.add_task(what, total=None)
-        yield Watch(
-            say=lambda line: console.print(line, markup=False, highlight=False, soft_wrap=True),
-            expect=lambda total: progress.update(task, total=total),
-            advance=lambda count: progress.advance(task, count),
-        )
+
+        def emit(event: "Event") -> None:
+            match event:
+                case BytesCopied():
+                    progress.advance(task, event.count)
+                case BackupBegan() | RestoreBegan():
+                    progress.update(task, total=event.size_mb * 1e6)
+            if sentence := event.sentence:
+                console.print(sentence, markup=False, highlight=False, soft_wrap=True)
+
+        yield emit

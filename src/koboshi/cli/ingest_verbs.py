@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from koboshi.ingest.audit import PartitionVerdict
     from koboshi.ingest.landing import Lander
     from koboshi.ingest.source import OpenTransaction, PartitionLog, Source
-    from koboshi.refs import Beginning, SpanRef
+    from koboshi.refs import SpanRef
 
 app = typer.Typer(no_args_is_help=True, help="Land the stream as committed spans, and audit them against the broker.")
 
@@ -150,6 +150,7 @@ def _lander(
     from koboshi.ingest.landing import Lander
     from koboshi.ingest.stray_files import open_ledger
     from koboshi.ledger import leases
+    from koboshi.sinks.terminal import to_terminal
 
     settings = load_settings()
     return Lander(
@@ -159,22 +160,13 @@ def _lander(
         holder=leases.this_process(),
         span_records=span_records or settings.ingest.span_records,
         lease_s=settings.ingest.lease_s,
-        landed=_tell_landed,
-        began=_tell_begun,
+        emit=to_terminal,
         held_back=held_back,
     )
 
 
 def _topics(given: list[str] | None) -> tuple[str, ...]:
     return tuple(given or ()) or load_settings().ingest.topics
-
-
-def _tell_landed(span: "SpanRef") -> None:
-    typer.echo(f"landed {_named(span)}: {span.records:,} records")
-
-
-def _tell_begun(beginning: "Beginning") -> None:
-    typer.echo(f"{beginning.topic}/{beginning.partition}: {beginning.gone}.")
 
 
 def _told(spans: "Iterator[SpanRef]", what: str) -> "Iterator[SpanRef]":

@@ -37,12 +37,12 @@ def deliver() -> None:
     """
     from koboshi.ingest.stray_files import open_ledger
     from koboshi.registry import mlflow_delivery
+    from koboshi.sinks.terminal import to_terminal
 
     settings = load_settings()
     uri = required(settings.mlflow.tracking_uri, "MLflow")
-    delivered = mlflow_delivery.deliver(
-        _outbox(), open_ledger(settings.ledger_url, settings.state_dir), uri, typer.echo
-    )
+    ledger = open_ledger(settings.ledger_url, settings.state_dir)
+    delivered = mlflow_delivery.deliver(_outbox(), ledger, uri, to_terminal)
     typer.echo(f"{delivered} {'training' if delivered == 1 else 'trainings'} delivered.")
 
 

@@ -1,6 +1,5 @@
 """`koboshi score`: a dataset, scored by a registered version."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -34,6 +33,7 @@ def score(
     from koboshi.registry.mlflow_registry import MlflowRegistry
     from koboshi.scoring import batch
     from koboshi.scoring.batch import find_version
+    from koboshi.sinks.terminal import to_terminal
     from koboshi.training.on_ray.ray_submit import RayJobs
 
     settings = load_settings()
@@ -41,9 +41,4 @@ def score(
     registry = MlflowRegistry(required(settings.mlflow.tracking_uri, "MLflow"), model or settings.serving.model)
     found = find_version(registry, version, slot or settings.serving.slot, settings.state_dir / "serving" / "models")
     order = batch.Order(dataset.resolve(), found, to.resolve(), tuple(keep or ()), rows)
-    batch.score(order, settings.run_config, jobs, settings.project / settings.scoring.job, _say)
-
-
-def _say(line: str) -> None:
-    typer.echo(line)
-    sys.stdout.flush()
+    batch.score(order, settings.run_config, jobs, settings.project / settings.scoring.job, to_terminal)

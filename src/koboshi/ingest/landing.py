@@ -11,6 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from koboshi.errors import Conflict, LeaseTaken
+from koboshi.events import LandedLate, Sink, SpanLanded, unheard
 from koboshi.files import publish, sha256_of
 from koboshi.formats.content_digest import content_digest
 from koboshi.formats.parquet_span import FORMAT_VERSION, write_span
@@ -25,10 +26,9 @@ from koboshi.refs import Beginning, SpanRange, SpanRef
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Lander:
-    """Where to land, and how. `holder` names this process in leases; `landed` hears of each committed span.
+    """Where to land, and how. `holder` names this process in leases; `emit` hears of each committed span.
 
-    `began` hears of each partition whose first landing comes after the broker has deleted records of it, `held_back` of
-    each log with records behind an open transaction.
+    `held_back` gets each log with records behind an open transaction.
     """
 
     ledger: Ledger
@@ -37,8 +37,7 @@ class Lander:
     holder: str
     span_records: int = 100_000
     lease_s: float = 30.0
-    landed: Callable[[SpanRef], None] = lambda _span: None
-    began: Callable[[Beginning], None] = lambda _beginning: None
+    emit: Sink = unheard
     held_back: Callable[[PartitionLog], None] = lambda _log: None
 
     def land_topic(self, topic: str) -> list[SpanRef]:
@@ -82,14 +81,17 @@ class Lander:
         if known.last is None and not new:
             spans.begin(self.ledger, lease, beginning)
         if known.last is None and beginning.start > 0:
-            self.began(beginning)
+            late = LandedLate(topic=log.topic, partition=log.partition, start=log.start, gone=beginning.gone)
+            self.emit(late)
         return [*known.planned, *new]
 
     def _land(self, held: HeldLease, span: SpanRange, log: PartitionLog) -> SpanRef:
         check_readable(span, log)
         ref = write_range(self.source, self.state_dir, span, held.keep)
         spans.commit(self.ledger, held.lease, ref)
-        self.landed(ref)
+        self.emit(
+            SpanLanded(topic=span.topic, partition=span.partition, start=span.start, end=span.end, records=ref.records)
+        )
         return ref
 
 

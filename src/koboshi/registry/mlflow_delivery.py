@@ -14,23 +14,21 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from koboshi.errors import Conflict, Corrupt, Fenced, NotConfigured, Transient
+from koboshi.events import RecordDelivered, RecordPostponed, RecordQuarantined, RecordWaits, Sink, TrainingRecorded
 from koboshi.ledger import Ledger, attempts, steps
 from koboshi.ledger.leases import HeldLease, holding, is_held, this_process
 from koboshi.registry import mlflow_lookup
 from koboshi.registry.mlflow_connection import answering, connect
 from koboshi.registry.mlflow_lookup import FAILED, FINISHED, KEY_TAG, RUNNING, ExperimentDeleted
 from koboshi.registry.mlflow_runs import child_tags, parent_tags, record_training
-from koboshi.registry.outbox import Outbox
+from koboshi.registry.outbox import REFUSED, Outbox
 from koboshi.registry.progress import StepRecord, TrainingPlan, TrainingRecord
 
 LEASE, LEASE_S = "outbox", 120.0  # longer than one request to a server that is silent may take
 TURN_S = 60.0  # how long to wait for another deliverer
-LATER = "delivered by the next train, evaluate or promote, or by `koboshi outbox deliver`"
-
-Say = Callable[[str], None]
 
 
-def deliver(outbox: Outbox, ledger: Ledger, tracking_uri: str, say: Say) -> int:
+def deliver(outbox: Outbox, ledger: Ledger, tracking_uri: str, emit: Sink) -> int:
     """Record in MLflow what waits in the outbox, in its order; returns how many entries were delivered.
 
     Key: the entry's training, looked up in MLflow before it is made. Commit: MLflow's, see `record_training`; only then
@@ -42,10 +40,10 @@ def deliver(outbox: Outbox, ledger: Ledger, tracking_uri: str, say: Say) -> int:
     if not outbox.entries():
         return 0
     with delivering(ledger, TURN_S) as held:
-        return _deliver(outbox, held, tracking_uri, say)
+        return _deliver(outbox, held, tracking_uri, emit)
 
 
-def hand_over(outbox: Outbox, ledger: Ledger, tracking_uri: str | None, training: TrainingRecord, say: Say) -> bool:
+def hand_over(outbox: Outbox, ledger: Ledger, tracking_uri: str | None, training: TrainingRecord, emit: Sink) -> bool:
     """Record a training in MLflow, after what waits already; where MLflow is away, put it into the outbox.
 
     Returns whether it is in MLflow. Its models are copied only in the second case. Key: the training's key. Commit:
@@ -56,17 +54,18 @@ def hand_over(outbox: Outbox, ledger: Ledger, tracking_uri: str | None, training
         if tracking_uri is None:
             raise NotConfigured("it has no address")
         with delivering(ledger, TURN_S) as held:
-            _deliver(outbox, held, tracking_uri, say)
+            _deliver(outbox, held, tracking_uri, emit)
             given = (training.experiment, training.key, training.params, training.units)
             runs = record_training(tracking_uri, *given, between=held.keep)
             _close_abandoned(tracking_uri, training.experiment, ledger)
     except (Transient, Fenced, NotConfigured) as error:
         outbox.add(training)
-        waiting = len(outbox.entries())
         why = "does not take it" if isinstance(error, NotConfigured) else "is away"
-        say(f"MLflow {why} ({str(error).rstrip('.')}); {_counted(waiting)} in the outbox, {LATER}.")
+        reason = f"{why} ({str(error).rstrip('.')})"
+        emit(RecordPostponed(run=training.key, reason=reason, waiting=len(outbox.entries())))
         return False
-    say(f"Recorded in MLflow, experiment {training.experiment}: run {runs.parent} with {len(runs.units)} units.")
+    told = TrainingRecorded(run=training.key, experiment=training.experiment, record=runs.parent, units=len(runs.units))
+    emit(told)
     return True
 
 
@@ -77,7 +76,7 @@ def delivering(ledger: Ledger, wait_s: float) -> Iterator[HeldLease]:
         yield held
 
 
-def _deliver(outbox: Outbox, held: HeldLease, tracking_uri: str, say: Say) -> int:
+def _deliver(outbox: Outbox, held: HeldLease, tracking_uri: str, emit: Sink) -> int:
     delivered = 0
     for entry in outbox.entries():
         held.keep()
@@ -85,15 +84,16 @@ def _deliver(outbox: Outbox, held: HeldLease, tracking_uri: str, say: Say) -> in
             kept = outbox.read(entry)
             record_training(tracking_uri, kept.experiment, kept.key, kept.params, kept.units, between=held.keep)
         except ExperimentDeleted as error:
-            say(f"Entry {entry.path.name} of the outbox waits on: {error}")
+            emit(RecordWaits(run=entry.key, entry=entry.path.name, reason=str(error)))
             continue
         except (Corrupt, Conflict) as error:
             outbox.quarantine(entry, str(error))
-            say(f"Entry {entry.path.name} of the outbox is quarantined, in {outbox.folder / 'refused'}: {error}")
+            folder, reason = str(outbox.folder / REFUSED), str(error)
+            emit(RecordQuarantined(run=entry.key, entry=entry.path.name, folder=folder, reason=reason))
             continue
         outbox.remove(entry)
         delivered += 1
-        say(f"Delivered from the outbox: training {entry.key} with {len(kept.units)} units is in MLflow.")
+        emit(RecordDelivered(run=entry.key, units=len(kept.units)))
     return delivered
 
 
@@ -106,10 +106,6 @@ def _close_abandoned(tracking_uri: str, experiment: str, ledger: Ledger) -> None
     client = connect(tracking_uri)
     with answering(tracking_uri):
         mlflow_lookup.close_abandoned(client, mlflow_lookup.experiment_id(client, experiment), is_abandoned)
-
-
-def _counted(entries: int) -> str:
-    return f"{entries} {'entry waits' if entries == 1 else 'entries wait'}"
 
 
 class MlflowProgress:

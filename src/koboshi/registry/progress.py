@@ -8,6 +8,7 @@ from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
 from koboshi.errors import KoboshiError, LeaseTaken, Permanent
+from koboshi.events import ProgressWithheld, Sink
 from koboshi.ledger import Ledger
 
 if TYPE_CHECKING:
@@ -63,8 +64,6 @@ FIRST_S, EVERY_S = 1.0, 5.0
 LAST_WORD_S = 10.0  # how long who follows a training waits, at its end, for a request that is under way
 NICENESS = 10
 
-Say = Callable[[str], None]
-
 
 class Progress(Protocol):
     """Where a training is told of."""
@@ -84,13 +83,13 @@ def to_mlflow(ledger: Ledger, tracking_uri: str, plan: TrainingPlan) -> Progress
 
 
 @contextmanager
-def telling(ledger_url: str, open_progress: Callable[[Ledger], Progress], say: Say) -> Iterator[None]:
+def telling(ledger_url: str, open_progress: Callable[[Ledger], Progress], emit: Sink) -> Iterator[None]:
     """Tell of a training while the block follows it: each few seconds, in a thread of low priority.
 
     Whatever goes wrong there is said once and tried again; the block is not touched by it. When the block ends in
     `Permanent`, that is told, too. A thread that is held by a silent server is left behind after `LAST_WORD_S`.
     """
-    teller = _Teller(ledger_url, open_progress, say)
+    teller = _Teller(ledger_url, open_progress, emit)
     thread = threading.Thread(target=teller.run, name="progress", daemon=True)
     thread.start()
     try:
@@ -104,8 +103,8 @@ def telling(ledger_url: str, open_progress: Callable[[Ledger], Progress], say: S
 
 
 class _Teller:
-    def __init__(self, ledger_url: str, open_progress: Callable[[Ledger], Progress], say: Say) -> None:
-        self._ledger_url, self._open, self._say = ledger_url, open_progress, say
+    def __init__(self, ledger_url: str, open_progress: Callable[[Ledger], Progress], emit: Sink) -> None:
+        self._ledger_url, self._open, self._emit = ledger_url, open_progress, emit
         self._quiet_about = ""
         self.over, self.failure = threading.Event(), ""
 
@@ -128,7 +127,7 @@ class _Teller:
             return  # somebody else is writing; what is left out now is told later
         except KoboshiError as error:
             if self._quiet_about != str(error):
-                self._say(f"Training goes on, and is told of later: {error}")
+                self._emit(ProgressWithheld(reason=str(error)))
             self._quiet_about = str(error)
         else:
             self._quiet_about = ""

@@ -1,7 +1,7 @@
 """A dataset scored by a registered model on Ray, in one call."""
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +9,7 @@ import stamina
 
 from koboshi.datasets.build import open_verified
 from koboshi.errors import BadInput, LeaseTaken
-from koboshi.events import in_words
+from koboshi.events import PartitionsScored, ScoresPublished, ScoresThere, ScoringBegan, Sink
 from koboshi.formats.manifest import Dataset
 from koboshi.ingest.stray_files import open_ledger
 from koboshi.refs import DatasetRef
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
 PUBLISHING_S = 120.0  # for another one who publishes the same just now
 
-Say = Callable[[str], None]
-
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Order:
@@ -43,7 +41,7 @@ class Order:
     rows: int = ROWS
 
 
-def score(order: Order, place: RunConfig, jobs: Jobs, job: Path, say: Say) -> None:
+def score(order: Order, place: RunConfig, jobs: Jobs, job: Path, emit: Sink) -> None:
     """Have a dataset scored by the job script `job`, and publish the scores; does nothing where they are already.
 
     Key: the dataset's manifest digest, the version and its artefact's digest, and how the scores are written. Commit of
@@ -57,18 +55,18 @@ def score(order: Order, place: RunConfig, jobs: Jobs, job: Path, say: Say) -> No
     check_place(order.to, order.dataset)
     key = scoring_key(dataset.sha256, order.version.ref, order.keep, order.rows)
     if holds(order.to, key):
-        say(f"{order.to} has these scores already (key {key[:16]}): nothing is scored.")
+        emit(ScoresThere(run=key, to=str(order.to)))
         return
-    plan = _plan(order, dataset)
+    plan, version = _plan(order, dataset), order.version.name
+    rows = sum(part.rows for part in plan)
     spec = _spec(order, dataset, key, plan, place)
-    say(f"Scoring {key[:16]}: {_rows(plan)} in {len(plan)} partitions, by {order.version.name}.")
-    result = ensure_trained(
-        spec, jobs, open_ledger(place.ledger_url, Path(place.state_dir)), submission(spec, job), in_words(say)
-    )
+    emit(ScoringBegan(run=key, rows=rows, partitions=len(plan), version=version))
+    ledger = open_ledger(place.ledger_url, Path(place.state_dir))
+    result = ensure_trained(spec, jobs, ledger, submission(spec, job), emit)
     if not result.trained:
-        say("All partitions are scored already.")
+        emit(PartitionsScored(run=key))
     _publish(order, _described(order, dataset, key, plan), spec, result)
-    say(f"{order.to} has the scores of {_rows(plan)} of {order.dataset}, by {order.version.name}.")
+    emit(ScoresPublished(run=key, to=str(order.to), rows=rows, dataset=str(order.dataset), version=version))
 
 
 def _plan(order: Order, dataset: Dataset) -> list[Partition]:
@@ -109,10 +107,6 @@ def _parts(spec: TrainingSpec, result: TrainingResult) -> Iterator[tuple[str, by
     """One after the other, each verified: a partition that was changed meanwhile is not published."""
     for name, steps in result.units.items():
         yield name, read_checkpoint(spec.place.store_url, steps[-1].checkpoint)
-
-
-def _rows(plan: list[Partition]) -> str:
-    return f"{sum(part.rows for part in plan):,} rows"
 
 
 def find_version(registry: "MlflowRegistry", number: int | None, slot: str, cache: Path) -> Version:

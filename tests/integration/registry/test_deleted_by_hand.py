@@ -9,6 +9,7 @@ from mlflow.entities import ViewType
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from koboshi.errors import Conflict, Corrupt, NotConfigured
+from koboshi.events import in_words
 from koboshi.ledger import Ledger, leases, steps
 from koboshi.refs import CheckpointRef
 from koboshi.registry.mlflow_delivery import MlflowProgress, deliver, hand_over
@@ -110,11 +111,11 @@ def test_an_experiment_that_was_deleted_keeps_its_trainings_in_the_outbox_and_na
     where = experiment_id(client, name)
     client.delete_experiment(where)
     training = TrainingRecord(name, KEY, {}, [unit_record(UNIT, 0)])
-    assert not hand_over(outbox, ledger, uri, training, said.append)
+    assert not hand_over(outbox, ledger, uri, training, in_words(said.append))
     remedy = f"mlflow experiments restore --experiment-id {where}"
     assert said[0].startswith(f"MLflow does not take it (experiment {name} was deleted")
     assert remedy in said[0]
-    assert deliver(outbox, ledger, uri, said.append) == 0
+    assert deliver(outbox, ledger, uri, in_words(said.append)) == 0
     assert remedy in said[-1]
     for asked in (
         lambda: recorded_model(uri, name, KEY, UNIT),
@@ -124,7 +125,7 @@ def test_an_experiment_that_was_deleted_keeps_its_trainings_in_the_outbox_and_na
             asked()
     assert outbox.refused() == {}
     client.restore_experiment(where)
-    assert deliver(outbox, ledger, uri, said.append) == 1
+    assert deliver(outbox, ledger, uri, in_words(said.append)) == 1
     assert recorded_model(uri, name, KEY, UNIT)
     ledger.close()
 

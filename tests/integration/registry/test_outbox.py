@@ -9,6 +9,7 @@ import pytest
 
 from koboshi.drills.tracking.tracker_witness import TrackerWitness
 from koboshi.errors import Unavailable
+from koboshi.events import in_words, unheard
 from koboshi.ledger import Ledger, leases, steps
 from koboshi.refs import CheckpointRef
 from koboshi.registry import mlflow_lookup
@@ -88,7 +89,7 @@ def test_mlflow_dies_in_the_training_and_comes_back_after_it(server, project, mo
         commit(ledger, step)
         with pytest.raises(Unavailable):
             progress.tell()
-    assert not hand_over(outbox, ledger, server.uri, record(ledger, "away"), said.append)
+    assert not hand_over(outbox, ledger, server.uri, record(ledger, "away"), in_words(said.append))
     assert "1 entry waits in the outbox" in said[0]
     with pytest.raises(Unavailable):
         deliver_first(settings, server.uri)
@@ -139,7 +140,7 @@ def test_whose_answer_gets_lost_is_not_made_again(server, project, monkeypatch, 
     experiment = f"lost-{guarded}"
     with losing_proxy(server.port) as proxy:
         proxy.lose = {*MADE, "runs/log-batch", "runs/set-tag", "runs/update"}
-        assert hand_over(Outbox.of(project / ".koboshi"), ledger, proxy.uri, record(ledger, experiment), lambda _: None)
+        assert hand_over(Outbox.of(project / ".koboshi"), ledger, proxy.uri, record(ledger, experiment), unheard)
         assert proxy.lose == set()
         made = Counter(word for word in MADE for request in proxy.seen if request.endswith(f"/{word}"))
     witness = TrackerWitness(server.uri, experiment)

@@ -14,6 +14,7 @@ import stamina
 
 from koboshi.datasets.build import building, open_verified
 from koboshi.errors import BadInput, Corrupt, LeaseTaken, Permanent
+from koboshi.events import in_words, unheard
 from koboshi.refs import ModelRef
 from koboshi.scoring import batch
 from koboshi.scoring.batch import Order, find_version, score
@@ -49,7 +50,7 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def scored(order: Order, jobs: LocalJobs) -> list[str]:
     said: list[str] = []
-    score(order, place_in(order.to.parents[1]), jobs, JOB, said.append)
+    score(order, place_in(order.to.parents[1]), jobs, JOB, in_words(said.append))
     return said
 
 
@@ -127,7 +128,7 @@ def test_dead_workers_cost_the_partition_in_hand(order: Order, tmp_path: Path) -
     scored(undisturbed, LocalJobs())
     place, jobs = place_in(tmp_path / "other"), LocalJobs(lambda: LocalPool(deaths))
     deaths = [("part-00001-of-00005", 1, BEFORE), ("part-00004-of-00005", 1, AFTER)]
-    score(order, place, jobs, JOB, lambda _line: None)
+    score(order, place, jobs, JOB, unheard)
     assert files_of(order.to) == files_of(undisturbed.to)
     assert len(jobs.begun) == PARTITIONS + 2
 

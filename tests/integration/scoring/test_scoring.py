@@ -15,6 +15,7 @@ from sklearn.ensemble import RandomForestClassifier
 
 from koboshi.datasets.build import building, open_verified
 from koboshi.drills.kit.faults import kill_while
+from koboshi.events import unheard
 from koboshi.journal import Journal
 from koboshi.ledger import Ledger
 from koboshi.ledger.steps import committed
@@ -88,7 +89,7 @@ def undisturbed(order: Order, folder: Path) -> dict[str, bytes]:
     """The same order, scored by one worker in this process, which nobody kills."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(attach, "POLL_S", 0.0)
-        score(order, place_in(folder), LocalJobs(), Path("job.py"), lambda _line: None)
+        score(order, place_in(folder), LocalJobs(), Path("job.py"), unheard)
     return files_of(order.to)
 
 

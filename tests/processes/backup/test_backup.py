@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from koboshi.backup import restoring
-from koboshi.backup.making import Watch
 from koboshi.backup.pieces import is_safe, pieces
 from koboshi.backup.pyarrow_archive import MANIFEST, Entry, open_writing, read_header, unpack, write_archive
 from koboshi.backup.restoring import restore
 from koboshi.errors import BadInput, Conflict, Corrupt, Fenced, NotConfigured
+from koboshi.events import BackupBegan, BytesCopied, Event, RestoreBegan, in_words, unheard
 from koboshi.files import tree_digest
 from koboshi.ingest.audit import audit_topic
 from koboshi.ledger import Ledger, leases, spans
@@ -58,7 +58,7 @@ def untouched(settings: Settings) -> bool:
 
 def test_everything_comes_back(filled: Settings, made: Path, empty: Settings) -> None:
     """Files byte by byte, rows one by one; what is of one machine stays there."""
-    restore(empty, made, Watch())
+    restore(empty, made, unheard)
     assert everything(empty) == everything(filled)
     names = {path.relative_to(empty.state_dir).as_posix() for path in empty.state_dir.rglob("*") if path.is_file()}
     assert not names & {"kafka/.lock", "spans/t/0/.part-dead", "logs/kafka.log", "stack/secrets.json"}
@@ -70,7 +70,7 @@ def test_landing_goes_on_and_who_held_a_lease_before_is_fenced(filled: Settings,
     """I1, I3: one whose lease is in the backup, and one who got its token after the backup was made."""
     later = Ledger(filled.ledger_url)
     zombie = [leases.acquire(later, "land/t/0", "zombie", 0) for _ in range(5)][-1]
-    restore(empty, made, Watch())
+    restore(empty, made, unheard)
     source, ledger = stream(), Ledger(empty.ledger_url)
     for lease in (zombie, leases.Lease("training/run", "us", 1, 0.0)):
         with pytest.raises(Fenced):
@@ -84,15 +84,15 @@ def test_landing_goes_on_and_who_held_a_lease_before_is_fenced(filled: Settings,
 
 def test_it_tells_how_far_it_is(filled: Settings, tmp_path: Path, empty: Settings) -> None:
     for what in (
-        lambda watch: backup_of(filled, tmp_path / "b", watch=watch),
-        lambda watch: restore(empty, tmp_path / "b", watch),
+        lambda emit: backup_of(filled, tmp_path / "b", emit=emit),
+        lambda emit: restore(empty, tmp_path / "b", emit),
     ):
-        said: list[str] = []
-        expected: list[int] = []
-        done: list[int] = []
-        what(Watch(said.append, expected.append, done.append))
-        assert said
-        assert expected == [sum(done)]
+        told: list[Event] = []
+        what(told.append)
+        (began,) = [event for event in told if isinstance(event, BackupBegan | RestoreBegan)]
+        done = sum(event.count for event in told if isinstance(event, BytesCopied))
+        assert round(began.size_mb * 1e6) == done > 0
+        assert f"{done / 1e6:,.1f} MB" in began.sentence
 
 
 class TestDamage:
@@ -102,7 +102,7 @@ class TestDamage:
         for position in [*range(0, len(data), max(1, len(data) // 40)), *range(len(data) - 20, len(data))]:
             bad.write_bytes(data[:position] + bytes([data[position] ^ 0x10]) + data[position + 1 :])
             with pytest.raises(Corrupt, match="bad is damaged, or no backup"):
-                restore(empty, bad, Watch())
+                restore(empty, bad, unheard)
             assert untouched(empty), position
 
     def test_a_file_that_was_cut_short_is_refused(self, made: Path, empty: Settings, tmp_path: Path) -> None:
@@ -110,15 +110,15 @@ class TestDamage:
         for length in [0, 1, 9, *range(20, len(data), len(data) // 20), *range(len(data) - 9, len(data))]:
             bad.write_bytes(data[:length])
             with pytest.raises(Corrupt, match="bad is damaged, or no backup"):
-                restore(empty, bad, Watch())
+                restore(empty, bad, unheard)
             assert untouched(empty), length
 
     def test_what_is_no_backup_is_refused(self, empty: Settings, tmp_path: Path) -> None:
         (tmp_path / "text").write_text("not a backup")
         with pytest.raises(Corrupt, match="or no backup"):
-            restore(empty, tmp_path / "text", Watch())
+            restore(empty, tmp_path / "text", unheard)
         with pytest.raises(BadInput, match="there is no file"):
-            restore(empty, tmp_path / "nothing", Watch())
+            restore(empty, tmp_path / "nothing", unheard)
 
     @pytest.mark.parametrize(
         ("manifest", "said"),
@@ -152,7 +152,7 @@ class TestWhatIsThere:
         (empty.state_dir / name).write_bytes(b"mine")
         before = tree_digest(empty.state_dir)
         with pytest.raises(Conflict, match="is not empty: restore into a new clone, or move it away first"):
-            restore(empty, made, Watch())
+            restore(empty, made, unheard)
         shutil.rmtree(empty.state_dir / "stack")
         (empty.state_dir / ".gitignore").unlink(missing_ok=True)
         assert tree_digest(empty.state_dir) == before
@@ -163,25 +163,25 @@ class TestWhatIsThere:
         ledger = Ledger(empty.ledger_url)
         lease = leases.acquire(ledger, "x", "somebody", 60)
         with pytest.raises(Conflict, match=r"ledger\.db is not empty"):
-            restore(empty, made, Watch())
+            restore(empty, made, unheard)
         with ledger.transaction() as connection:
             leases.check(connection, lease)
             connection.exec_driver_sql("DELETE FROM leases")
         for folder in ("kafka", "mlflow/artifacts", "spans"):
             (empty.state_dir / folder).mkdir(parents=True)
-        restore(empty, made, Watch())
+        restore(empty, made, unheard)
         assert everything(empty) == everything(filled)
 
     def test_a_cut_that_is_in_no_commit_is_left_alone(self, made: Path, empty: Settings) -> None:
         """One that git has is replaced: git shows how they differ."""
         (empty.project / "cut.json").write_text("{}")
         with pytest.raises(Conflict, match=r"cut\.json differs from the backup's and is in no commit"):
-            restore(empty, made, Watch())
+            restore(empty, made, unheard)
         assert (empty.project / "cut.json").read_text() == "{}"
         git = ["git", "-c", "user.name=x", "-c", "user.email=x@localhost"]
         for words in (["init", "-q"], ["add", "cut.json"], ["commit", "-qm", "x"]):
             subprocess.run([*git, *words], cwd=empty.project, check=True)
-        restore(empty, made, Watch())
+        restore(empty, made, unheard)
         assert "transactions" not in (empty.project / "cut.json").read_text() != "{}"
 
     def test_an_existing_file_is_not_overwritten_by_a_backup(
@@ -205,7 +205,7 @@ class TestFormats:
             later.setitem(write_archive.__globals__, "FORMAT_VERSION", 99)
             backup_of(filled, tmp_path / "b")
         with pytest.raises(BadInput, match=r"b has format 99, this koboshi knows 1: upgrade koboshi\.$"):
-            restore(empty, tmp_path / "b", Watch())
+            restore(empty, tmp_path / "b", unheard)
         assert untouched(empty)
 
     def test_a_newer_ledger_in_a_backup_is_refused(self, empty: Settings, tmp_path: Path) -> None:
@@ -216,7 +216,7 @@ class TestFormats:
             later.setattr("koboshi.ledger.tables.FORMAT_VERSION", 99)
             backup_of(settings, tmp_path / "b")
         with pytest.raises(NotConfigured, match=r"has format 99, this koboshi knows .*: upgrade koboshi"):
-            restore(empty, tmp_path / "b", Watch())
+            restore(empty, tmp_path / "b", unheard)
         assert untouched(empty)
 
     def test_names_that_lead_elsewhere_are_refused(self, filled: Settings, empty: Settings, tmp_path: Path) -> None:
@@ -226,7 +226,7 @@ class TestFormats:
             archive = tmp_path / str(number)
             write_archive(archive, header, [Entry(name, filled.project / "koboshi.toml", 1)], lambda _: None)
             with pytest.raises(BadInput, match=r"holds .*(x|secrets\.json|evil\.py)"):
-                restore(empty, archive, Watch())
+                restore(empty, archive, unheard)
             assert untouched(empty)
         assert [is_safe(name) for name in ("state/spans/t/0/1", "a//b", "a/../b", "/a")] == [True, False, False, False]
 
@@ -239,7 +239,7 @@ class TestRoom:
         with pytest.raises(NotConfigured, match=r"the backup may take .* GB, and .* GB are free"):
             backup_of(filled, tmp_path / "b")
         with pytest.raises(NotConfigured, match=r"the backup needs .* GB, and .* GB are free"):
-            restore(empty, made, Watch())
+            restore(empty, made, unheard)
         assert untouched(empty)
         assert [path.name for path in tmp_path.iterdir()] == ["empty"]
 
@@ -263,13 +263,13 @@ class TestInterrupted:
                 patch.setattr(restoring, "_move", stopping)
                 if stop_at < moves:
                     with pytest.raises(KeyboardInterrupt):
-                        restore(settings, made, Watch())
+                        restore(settings, made, unheard)
                     paths = find_paths(settings.project, settings.state_dir)
                     with pytest.raises(NotConfigured, match="a restore was interrupted here"):
                         prepare_paths(paths)
                     assert not Path(settings.ledger_url.removeprefix("sqlite:///")).exists()
             said: list[str] = []
-            restore(settings, made, Watch(say=said.append))
+            restore(settings, made, in_words(said.append))
             assert everything(settings) == everything(filled)
             assert stop_at == moves or said[0] == "finishing the restore that was interrupted here"
 
@@ -282,13 +282,13 @@ class TestInterrupted:
         with monkeypatch.context() as patch:
             patch.setattr(restoring, "_put_in_place", interrupted)
             with pytest.raises(KeyboardInterrupt):
-                restore(empty, made, Watch())
+                restore(empty, made, unheard)
         (empty.state_dir / "spans" / "t").mkdir(parents=True)
         (empty.state_dir / "spans" / "t" / "mine").write_text("mine")
         with pytest.raises(Conflict, match="spans came in the way of the restore"):
-            restore(empty, made, Watch())
+            restore(empty, made, unheard)
         shutil.rmtree(empty.state_dir / "spans")
-        restore(empty, made, Watch())
+        restore(empty, made, unheard)
         assert everything(empty) == everything(filled)
 
     def test_another_disk_is_no_obstacle(self, filled: Settings, made: Path, empty: Settings, monkeypatch) -> None:  # type: ignore[no-untyped-def]
@@ -302,7 +302,7 @@ class TestInterrupted:
 
         with monkeypatch.context() as patch:
             patch.setattr(Path, "rename", rename)
-            restore(empty, made, Watch())
+            restore(empty, made, unheard)
         assert everything(empty) == everything(filled)
 
 
@@ -322,25 +322,27 @@ class TestWhileThingsGoOn:
             backup_of(filled, tmp_path / "b")
         assert not (tmp_path / "b").exists()
         backup_of(filled, tmp_path / "b", with_kafka=False)
-        restore(empty, tmp_path / "b", Watch())
+        restore(empty, tmp_path / "b", unheard)
         expected = {name: value for name, value in everything(filled).items() if not name.startswith("kafka/")}
         assert everything(empty) == expected
 
     @pytest.mark.usefixtures("stack")
     def test_a_restore_needs_the_stack_to_be_down(self, filled: Settings, made: Path) -> None:
         with pytest.raises(Conflict, match="the stack is up"):
-            restore(filled, made, Watch())
+            restore(filled, made, unheard)
 
     def test_what_is_landed_while_a_backup_is_made_does_not_tear_it(self, tmp_path: Path, empty: Settings) -> None:
         """The ledger is copied first: the backup holds every span that its ledger names, and the audit is equal."""
         settings, source = filled_project(tmp_path / "busy"), stream()
 
-        def land_more(_count: int) -> None:
+        def land_more(event: Event) -> None:
+            if not isinstance(event, BytesCopied):
+                return
             source.append("t", 1, 3)
             lander(settings, source).land_topic("t")
 
-        backup_of(settings, tmp_path / "b", watch=Watch(advance=land_more))
-        restore(empty, tmp_path / "b", Watch())
+        backup_of(settings, tmp_path / "b", emit=land_more)
+        restore(empty, tmp_path / "b", unheard)
         ledger = Ledger(empty.ledger_url)
         verdicts = list(audit_topic(MemoryBroker(source), empty.state_dir, spans.committed(ledger, "t")))
         assert [(verdict.outcome, verdict.records) for verdict in verdicts] == [("equal", 25), ("equal", 7)]
@@ -372,8 +374,8 @@ class TestWhileThingsGoOn:
             }
         )
         said: list[str] = []
-        backup_of(elsewhere, tmp_path / "b", watch=Watch(say=said.append))
-        assert said[:2] == [f"{name} runs elsewhere: it is not in the backup" for name in ("kafka", "mlflow")]
+        backup_of(elsewhere, tmp_path / "b", emit=in_words(said.append))
+        assert said[:2] == [f"Not in the backup: {name} (it runs elsewhere)." for name in ("kafka", "mlflow")]
         held = read_header(tmp_path / "b")["pieces"]
         assert held == ["state/journal", "state/outbox", "state/checkpoints", "state/spans", "state/ledger.db"]
 

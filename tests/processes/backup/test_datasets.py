@@ -8,9 +8,9 @@ import pytest
 import yaml
 
 from koboshi.backup import restoring
-from koboshi.backup.making import Watch
 from koboshi.backup.restoring import restore
 from koboshi.errors import Conflict
+from koboshi.events import in_words, unheard
 from koboshi.settings import Settings
 from tests.support.backed_up import backup_of, empty_project, filled_project
 
@@ -84,9 +84,9 @@ def test_a_restore_that_was_killed_at_checking_out_is_finished(
     with monkeypatch.context() as patch:
         patch.setattr(restoring, "_check_out", killed)
         with pytest.raises(KeyboardInterrupt):
-            restore(clone, made, Watch())
+            restore(clone, made, unheard)
     said: list[str] = []
-    restore(clone, made, Watch(said.append))
+    restore(clone, made, in_words(said.append))
     assert said == ["finishing the restore that was interrupted here", "checking out data/one"]
     assert outputs(clone) == outputs(original)
     again = dvc(clone, "repro", "one")
@@ -99,7 +99,7 @@ def test_datasets_that_are_there_are_left_alone(made: Path, tmp_path: Path) -> N
     (clone.project / "data" / "one").mkdir(parents=True)
     (clone.project / "data" / "one" / "cut").write_text("mine")
     with pytest.raises(Conflict, match="data/one is there already: restore into a new clone, or move it away first"):
-        restore(clone, made, Watch())
+        restore(clone, made, unheard)
     assert (clone.project / "data" / "one" / "cut").read_text() == "mine"
     assert not (clone.project / "dvc.lock").exists()
     assert not (clone.state_dir / "dvc").exists()

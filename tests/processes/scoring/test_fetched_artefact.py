@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from koboshi.errors import Corrupt
+from koboshi.events import unheard
 from koboshi.scoring.batch import score
 from tests.support.artefacts import flip_a_byte
 from tests.support.scorings import LocalJobs, place_in, recorded_version, small_order
@@ -21,5 +22,5 @@ def test_an_artefact_with_a_flipped_byte_is_not_used(tmp_path: Path) -> None:
         flip_a_byte(folder / "model.skops")
     order = small_order(tmp_path, dataclasses.replace(version, source=str(source)))
     with pytest.raises(Corrupt, match="the artefact of m version 1 has digest"):
-        score(order, place_in(tmp_path), jobs, Path("score_batch.py"), lambda _line: None)
+        score(order, place_in(tmp_path), jobs, Path("score_batch.py"), unheard)
     assert jobs.submitted == []

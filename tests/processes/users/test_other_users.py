@@ -12,9 +12,10 @@ from typing import Any, NoReturn
 
 import pytest
 
-from koboshi.backup.making import Watch, back_up
+from koboshi.backup.making import back_up
 from koboshi.cli import app
 from koboshi.errors import Conflict, KoboshiError
+from koboshi.events import unheard
 from koboshi.exits import run_and_exit
 from koboshi.files import publish_bytes
 from koboshi.ingest.stray_files import open_ledger
@@ -137,7 +138,7 @@ def test_root_sees_the_stack_of_another_user(project: Path, running: int) -> Non
     assert find_leftovers(find_paths(project, project / ".koboshi")) == {running}
     (project / ".koboshi" / "kafka").mkdir()
     with pytest.raises(Conflict, match="the stack is up, and Kafka's log can be copied only at rest"):
-        back_up(load_settings(project), project / "backup", with_kafka=True, watch=Watch())
+        back_up(load_settings(project), project / "backup", with_kafka=True, emit=unheard)
     assert not (project / "backup").exists()
     assert spans.topics(Ledger(load_settings(project).ledger_url)) == []
 

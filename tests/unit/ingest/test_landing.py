@@ -7,6 +7,7 @@ from copy import copy
 import pytest
 
 from koboshi.errors import BadInput, Conflict, Fenced, LeaseTaken, Unavailable
+from koboshi.events import LandedLate
 from koboshi.files import sha256_of
 from koboshi.ingest import landing
 from koboshi.ingest.audit import audit_topic
@@ -86,18 +87,21 @@ def test_offsets_may_have_holes(lander, stream):
 def told_beginnings(lander):
     """What a landing says of what was gone before it came."""
     told = []
-    dataclasses.replace(lander, began=told.append).land_topic("t")
-    return [(one.partition, one.start, one.origin) for one in told]
+    dataclasses.replace(lander, emit=told.append).land_topic("t")
+    return [(one.partition, one.start, one.sentence) for one in told if isinstance(one, LandedLate)]
 
 
 def test_the_first_landing_says_and_records_what_was_gone_before_it(lander, stream):
     """Once; also where nothing is left to land. What is there is landed."""
     stream.expire("t", 0, 8)
     stream.expire("t", 2, 40)
-    assert told_beginnings(lander) == [(0, 8, "landing"), (2, 40, "landing")]
+    gone = "were gone from the broker before the first landing came."
+    sentences = [f"t/0: offsets 0 to 7 {gone}", f"t/2: offsets 0 to 39 {gone}"]
+    assert told_beginnings(lander) == [(0, 8, sentences[0]), (2, 40, sentences[1])]
     assert told_beginnings(lander) == []
     found = spans.beginnings(lander.ledger, "t")
     assert {number: one.start for number, one in found.items()} == {0: 8, 1: 0, 2: 40}
+    assert {one.origin for one in found.values()} == {"landing"}
     assert ranges(spans.committed(lander.ledger, "t")) == [(0, 8, 18), (0, 18, 25)]
 
 
@@ -141,8 +145,11 @@ def test_a_planned_range_that_was_compacted_meanwhile_is_landed_as_it_is(lander,
 
 def test_landed_spans_are_told(lander):
     told = []
-    landed = dataclasses.replace(lander, landed=told.append).land_topic("t")
-    assert told == landed
+    landed = dataclasses.replace(lander, emit=told.append).land_topic("t")
+    assert [(one.partition, one.start, one.end, one.records) for one in told] == [
+        (span.range.partition, span.range.start, span.range.end, span.records) for span in landed
+    ]
+    assert told[0].sentence == "landed t/0 [0, 10): 10 records"
 
 
 def test_a_topic_made_again_while_a_span_is_read_is_not_landed(lander, stream):
@@ -229,7 +236,7 @@ def test_partitions_that_somebody_else_lands_come_last(lander, stream):
     def other_ends(_landed):
         leases.release(lander.ledger, lease)
 
-    landed = dataclasses.replace(lander, landed=other_ends).land_topic("t")
+    landed = dataclasses.replace(lander, emit=other_ends).land_topic("t")
     assert ranges(landed)[-3:] == [(0, 0, 10), (0, 10, 20), (0, 20, 25)]
     with pytest.raises(Fenced):
         leases.renew(lander.ledger, lease, 1)

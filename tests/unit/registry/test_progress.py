@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from koboshi.errors import Fenced, KoboshiError, LeaseTaken, Permanent, Unavailable
+from koboshi.events import in_words, unheard
 from koboshi.ledger import Ledger
 from koboshi.registry import progress
 from koboshi.registry.progress import telling
@@ -42,14 +43,16 @@ class Told:
 def tell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Told, list[str]], object]:
     monkeypatch.setattr(progress, "FIRST_S", 0.0)
     monkeypatch.setattr(progress, "EVERY_S", 0.0)
-    return lambda told, said: telling(f"sqlite:///{tmp_path / 'ledger.db'}", lambda _ledger: told, said.append)
+    return lambda told, said: telling(
+        f"sqlite:///{tmp_path / 'ledger.db'}", lambda _ledger: told, in_words(said.append)
+    )
 
 
 def test_what_is_away_is_said_once_and_told_later(tell) -> None:
     told, said = Told(AWAY, AWAY, LeaseTaken("somebody tells"), AWAY), []
     with tell(told, said):
         assert told.well.wait(LIMIT_S)
-    assert said == [f"Training goes on, and is told of later: {AWAY}"]
+    assert said == [f"Training goes on, and its progress is recorded later: {AWAY}"]
     assert told.failed == ""
 
 
@@ -88,7 +91,7 @@ def test_a_server_that_is_silent_holds_up_nobody(tmp_path: Path, monkeypatch: py
             asked.set()
             answer.wait(LIMIT_S)
 
-    with telling(f"sqlite:///{tmp_path / 'ledger.db'}", lambda _ledger: Silent(), lambda _line: None):
+    with telling(f"sqlite:///{tmp_path / 'ledger.db'}", lambda _ledger: Silent(), unheard):
         assert asked.wait(LIMIT_S)
     [thread] = [thread for thread in threading.enumerate() if thread.name == "progress"]
     assert thread.daemon
@@ -107,7 +110,7 @@ def test_it_runs_at_low_priority_on_a_ledger_of_its_own(tmp_path: Path, monkeypa
         return Told(Fenced("taken over."))
 
     before = os.getpriority(os.PRIO_PROCESS, 0)
-    with telling(f"sqlite:///{tmp_path / 'ledger.db'}", open_progress, lambda _line: None):
+    with telling(f"sqlite:///{tmp_path / 'ledger.db'}", open_progress, unheard):
         assert opened.wait(LIMIT_S)
     assert found == [(max(before, progress.NICENESS), True)]
     assert os.getpriority(os.PRIO_PROCESS, 0) == before

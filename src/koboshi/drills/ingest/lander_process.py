@@ -13,6 +13,7 @@ from pathlib import Path
 from koboshi.drills.ingest.lander_run import Order
 from koboshi.drills.kit.own_run import die_with_the_drill, stop_myself
 from koboshi.errors import Transient
+from koboshi.events import Event, SpanLanded
 from koboshi.exits import run_and_exit
 from koboshi.formats.records import Records
 from koboshi.formats.span_files import FOLDER
@@ -21,7 +22,7 @@ from koboshi.ingest.landing import Lander
 from koboshi.journal import Journal
 from koboshi.ledger import Ledger, leases, spans
 from koboshi.ledger.database import LedgerConnection
-from koboshi.refs import SpanRange, SpanRef
+from koboshi.refs import SpanRange
 
 PAUSE_S = 0.2
 
@@ -70,7 +71,7 @@ def lander_of(order: Order, source: KafkaSource) -> Lander:
         holder=leases.this_process(),
         span_records=order.span_records,
         lease_s=order.lease_s,
-        landed=Telling(order),
+        emit=Telling(order),
     )
 
 
@@ -81,10 +82,12 @@ class Telling:
         """Nothing is told yet."""
         self._order, self._pauses = order, order.pause == "committed"
 
-    def __call__(self, span: SpanRef) -> None:
+    def __call__(self, event: Event) -> None:
         """Tell of a span."""
-        told = {"partition": span.range.partition, "start": span.range.start, "end": span.range.end}
-        self._order.told.record("landed", records=span.records, **told)
+        if not isinstance(event, SpanLanded):
+            return
+        told = {"partition": event.partition, "start": event.start, "end": event.end}
+        self._order.told.record("landed", records=event.records, **told)
         if self._pauses:
             self._pauses = False
             stop_myself()

@@ -15,7 +15,7 @@ from koboshi.drills.tracking.tracker_witness import TrackerWitness, ghosts
 from koboshi.drills.training.training_checks import ray_has_nodes, ray_is_idle
 from koboshi.drills.training.training_environment import TrainingEnvironment
 from koboshi.errors import Transient, Unavailable
-from koboshi.events import StepDone
+from koboshi.events import StepDone, in_words
 from koboshi.ledger import Ledger
 from koboshi.probes.mlflow_probe import probe_mlflow
 from koboshi.registry.outbox import Outbox
@@ -118,7 +118,7 @@ class TrackerEnvironment(TrainingEnvironment):
         params = {"threads": self.spec.threads}
         units = {name: {"steps": unit.steps} for name, unit in self.spec.units.items()}
         plan = TrainingPlan(self.witness.experiment, self.spec.key, params, units)
-        with telling(self.spec.place.ledger_url, lambda ledger: to_mlflow(ledger, self.uri, plan), self._say):
+        with telling(self.spec.place.ledger_url, lambda ledger: to_mlflow(ledger, self.uri, plan), in_words(self._say)):
             super()._train()
         self.trained_s = time.time()
         from koboshi.registry.mlflow_delivery import deliver, hand_over
@@ -126,11 +126,11 @@ class TrackerEnvironment(TrainingEnvironment):
         outbox = Outbox.of(self.folder)
         with closing(Ledger(self.spec.place.ledger_url)) as ledger:
             record = TrainingRecord(plan.experiment, plan.key, params, self._unit_records(ledger))
-            hand_over(outbox, ledger, self.uri, record, self._say)
+            hand_over(outbox, ledger, self.uri, record, in_words(self._say))
             self.waited.append(self.waiting())
             self._handed_over.set()
             self._back.wait(BACK_WITHIN_S)
-            self._until_it_works(lambda: deliver(outbox, ledger, self.uri, self._say))
+            self._until_it_works(lambda: deliver(outbox, ledger, self.uri, in_words(self._say)))
         self.recorded_s = time.time()
 
     def _until_it_works(self, call: Callable[[], object]) -> None:

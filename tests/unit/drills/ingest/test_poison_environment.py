@@ -53,7 +53,7 @@ class Run:
 
     def __init__(self, topic: Topic, order: Order, stops: bool) -> None:
         ledger = Ledger(f"sqlite:///{order.state_dir}/ledger.db")
-        self.lander = Lander(ledger, topic.stream, Path(order.state_dir), "me", 500, landed=Telling(order))
+        self.lander = Lander(ledger, topic.stream, Path(order.state_dir), "me", 500, emit=Telling(order))
         self.stops = stops
 
     @property
