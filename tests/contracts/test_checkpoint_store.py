@@ -12,8 +12,7 @@ import fsspec
 import pytest
 
 from koboshi.errors import Corrupt, NotConfigured, Unavailable
-from koboshi.training.checkpoints import fsspec_store, store_at
-from koboshi.training.checkpoints.store import CheckpointStore
+from koboshi.training.checkpoints import CheckpointStore, fsspec_store, store_at
 from tests.support.s3_server import S3Server, s3_server
 
 STATE = b"the state after a step" * 50

@@ -22,13 +22,8 @@ class UdpBeats:
         self._socket.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
         self._socket.setblocking(False)
         self._socket.bind((host, 0))
-        self._address = Address(host, self._socket.getsockname()[1], secrets.token_hex(8))
+        self.address = Address(host, self._socket.getsockname()[1], secrets.token_hex(8))
         self._senders: dict[str, tuple[str, int]] = {}
-
-    @property
-    def address(self) -> Address:
-        """Where workers send to."""
-        return self._address
 
     def arrived(self) -> Sequence[Arrival]:
         """All that has arrived since the last call; each beat with the time at which the kernel took it in.
@@ -41,7 +36,7 @@ class UdpBeats:
                 data, ancillary, _, sender = self._socket.recvmsg(_LARGEST, socket.CMSG_SPACE(_TIMESTAMP.size))
             except BlockingIOError:
                 return found
-            if (beat := Beat.from_bytes(data, self._address.secret)) is not None:
+            if (beat := Beat.from_bytes(data, self.address.secret)) is not None:
                 self._senders[beat.worker] = sender
                 found.append(Arrival(beat, time.monotonic() - _age_s(ancillary)))
 
@@ -49,7 +44,7 @@ class UdpBeats:
         """A datagram back to where the worker's newest beat came from."""
         if (sender := self._senders.get(worker)) is not None:
             with contextlib.suppress(OSError):
-                self._socket.sendto(kill_order(worker, self._address.secret), sender)
+                self._socket.sendto(kill_order(worker, self.address.secret), sender)
 
     def close(self) -> None:
         """Listen no more."""

@@ -133,19 +133,12 @@ class Watch:
         judged = (judge_worker(worker, watched, now, self._rhythm) for worker, watched in self._workers.items())
         return [suspicion for suspicion in judged if suspicion]
 
-    def suspicion(self, worker: str, now: float) -> float:
-        """A worker's φ: 0 for one that is not watched, or has not beaten yet."""
+    def seen(self, worker: str, now: float) -> tuple[Beat | None, float | None, float]:
+        """A worker's newest beat, the seconds since then, and φ; for one that has not beaten yet None, None and 0."""
         watched = self._workers.get(worker, Watched())
-        return phi(watched.arrivals, now, self._rhythm) if watched.arrivals else 0.0
-
-    def silence_s(self, worker: str, now: float) -> float | None:
-        """How long ago a worker was heard; None for one that is not watched, or has not beaten yet."""
-        arrivals = self._workers.get(worker, Watched()).arrivals
-        return now - arrivals.last_s if arrivals else None
-
-    def newest(self, worker: str) -> Beat | None:
-        """The newest beat of a worker, to show."""
-        return self._workers.get(worker, Watched()).beat
+        if watched.arrivals is None:
+            return None, None, 0.0
+        return watched.beat, now - watched.arrivals.last_s, phi(watched.arrivals, now, self._rhythm)
 
     def _forgive(self, now: float) -> None:
         for worker, watched in self._workers.items():

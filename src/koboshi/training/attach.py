@@ -6,6 +6,7 @@ one driver commit. So at most one job can commit, and a follower that is killed 
 runs on, and the next call attaches to it.
 """
 
+import contextlib
 import dataclasses
 import time
 from collections.abc import Callable, Mapping
@@ -75,13 +76,9 @@ def final_steps(spec: TrainingSpec, ledger: Ledger) -> Mapping[str, list[Committ
 
 def judge_job(job: JobInfo | None) -> JobVerdict:
     """What an attempt is worth, once it was submitted: a job that Ray has forgotten was lost with the head."""
-    if job is None:
-        return "again"
-    if job.status == "SUCCEEDED":
-        return "succeeded"
-    if job.status in ("FAILED", "STOPPED"):
-        return "stop" if job.exit_code == STOP else "again"
-    return "wait"
+    if job is None or job.status in ("FAILED", "STOPPED"):
+        return "stop" if job is not None and job.exit_code == STOP else "again"
+    return "succeeded" if job.status == "SUCCEEDED" else "wait"
 
 
 def ensure_trained(
@@ -160,8 +157,7 @@ def _complete(spec: TrainingSpec, ledger: Ledger, emit: Sink) -> Mapping[str, li
     units = final_steps(spec, ledger)
     try:
         for committed in (units or {}).values():
-            last = committed[-1].checkpoint
-            verify_state(spec.place.store_url, last)
+            verify_state(spec.place.store_url, committed[-1].checkpoint)
     except Corrupt as error:
         emit(FinalStateBad(run=spec.key, reason=str(error)))
         return None
@@ -170,7 +166,5 @@ def _complete(spec: TrainingSpec, ledger: Ledger, emit: Sink) -> Mapping[str, li
 
 def _close(ledger: Ledger, attempt: Attempt, state: Literal["succeeded", "failed"], detail: str) -> None:
     """Others who follow the same job close it, too; the first word counts, and the ledger's steps count more."""
-    try:
+    with contextlib.suppress(Conflict):
         attempts.close(ledger, attempt, state, detail)
-    except Conflict:
-        return

@@ -5,7 +5,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self, TypeVar, get_origin, get_type_hints
+from typing import Any, ClassVar, Self
 
 from koboshi.documents import load_json
 from koboshi.errors import BadInput
@@ -13,6 +13,7 @@ from koboshi.names import one_part, parts_below
 from koboshi.refs import DatasetRef
 
 FORMAT_VERSION = 2
+STRICT = {"extra": "forbid"}  # how pydantic reads these classes: a name that nobody knows is refused
 MOST_STEPS = 2**31 - 1  # the ledger's column for a step has 32 bits on PostgreSQL
 
 
@@ -25,6 +26,7 @@ class UnitSpec:
     The members of a `gang` do each step together: none begins it before all have committed the one before.
     """
 
+    __pydantic_config__: ClassVar = STRICT
     factory: str
     params: Mapping[str, Any]
     steps: int
@@ -54,6 +56,7 @@ class RunConfig:
     `kept` are kept, as far as they are not older than `kept_s`; but the newest three in any case.
     """
 
+    __pydantic_config__: ClassVar = STRICT
     project: str
     state_dir: str
     ledger_url: str
@@ -91,6 +94,7 @@ class RunConfig:
 class TrainingSpec:
     """What a training job gets. `key` is the digest of all that decides the outcome: see `training_key`."""
 
+    __pydantic_config__: ClassVar = STRICT
     key: str
     table: DatasetRef
     units: Mapping[str, UnitSpec]
@@ -119,14 +123,18 @@ class TrainingSpec:
     @classmethod
     def from_json(cls, text: str) -> Self:
         """The specification that `to_json` wrote. Raises `BadInput` for any other text, and for another format."""
-        fields = _object(text)
-        if (found := fields.pop("format", None)) not in (1, FORMAT_VERSION):
-            raise BadInput(f"the training specification has format {found}, not {FORMAT_VERSION}: submit it again.")
-        if missing := [name for name in ("table", "place", "units") if not isinstance(fields.get(name), dict)]:
-            raise BadInput(f"the training specification has no {', '.join(missing)}: submit it again.")
-        units = {name: made_of(UnitSpec, unit, f"unit {name}") for name, unit in fields["units"].items()}
-        table, place = made_of(DatasetRef, fields["table"], "table"), made_of(RunConfig, fields["place"], "place")
-        return made_of(cls, {**fields, "units": units, "table": table, "place": place}, "the specification")
+        from pydantic import TypeAdapter, ValidationError
+
+        try:
+            fields = load_json(text)
+            if (found := fields.pop("format", None)) not in (1, FORMAT_VERSION):
+                raise BadInput(f"the training specification has format {found}, not {FORMAT_VERSION}: submit it again.")
+            return TypeAdapter(cls).validate_json(json.dumps(fields), strict=True)
+        except ValidationError as error:
+            found = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
+            raise BadInput(f"the training specification does not fit ({found}): submit it again.") from error
+        except (AttributeError, TypeError, ValueError) as error:
+            raise BadInput(f"the training specification is no JSON object ({error}): submit it again.") from error
 
     def job_name(self, attempt: int) -> str:
         """The name of an attempt, the same for everybody who submits it."""
@@ -149,16 +157,6 @@ def specification_file(checkpoints: Path, key: str) -> Path:
     return checkpoints / one_part(key[:16], "the training's key") / "specification.json"
 
 
-def _object(text: str) -> dict[str, Any]:
-    try:
-        fields = load_json(text)
-    except ValueError as error:
-        raise BadInput(f"the training specification is no JSON ({error}): submit it again.") from error
-    if not isinstance(fields, dict):
-        raise BadInput("the training specification is no JSON object: submit it again.")
-    return fields
-
-
 def _inner(unit: UnitSpec) -> Mapping[str, Any]:
     """The unit that a unit is made of, if its parameters name one as `data_parallel` does."""
     inner = unit.params.get("unit")
@@ -177,40 +175,6 @@ def training_key(table: DatasetRef, units: Mapping[str, UnitSpec], **digests: st
         **digests,
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
-
-
-T = TypeVar("T")
-_WORDS: Mapping[type, str] = {str: "a text", int: "a whole number", float: "a number", Mapping: "an object"}
-
-
-def made_of(kind: type[T], fields: Any, what: str) -> T:
-    """`kind(**fields)`; raises `BadInput` for a field that is missing, unknown or of another type than declared."""
-    if not isinstance(fields, dict):
-        raise BadInput(f"{what} is {_shown(fields)}, and an object with the fields of {kind.__name__} is wanted.")
-    declared = {field.name: field for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
-    needed = {name for name, field in declared.items() if field.default is dataclasses.MISSING}
-    if missing := sorted(needed - set(fields)):
-        raise BadInput(f"{what} has no {', '.join(missing)}: a {kind.__name__} needs it.")
-    if unknown := sorted(set(fields) - set(declared)):
-        raise BadInput(f"{what} has {', '.join(unknown)}, which a {kind.__name__} does not know: remove it.")
-    for name, hint in get_type_hints(kind).items():
-        wanted = get_origin(hint) or hint
-        if name in fields and not _fits(fields[name], wanted):
-            word = _WORDS.get(wanted, wanted.__name__)
-            raise BadInput(f"{name} of {what} is {_shown(fields[name])}, and {word} is wanted.")
-    return kind(**fields)
-
-
-def _fits(value: Any, wanted: type) -> bool:
-    """JSON has one kind of number, and true is none."""
-    if isinstance(value, bool):
-        return wanted is bool
-    return isinstance(value, (int, float) if wanted is float else wanted)
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:60]}…"
 
 
 def read_specification(path: Path) -> TrainingSpec:

@@ -121,11 +121,10 @@ def test_each_worker_is_judged_for_itself() -> None:
         arrivals = [beat(now, worker="a"), *([beat(now, worker="b")] if now < 10 else [])]
         told = watch.look(arrivals, now)
     assert [s.worker for s in told] == ["b"]
-    assert watch.suspicion("a", 19.5) < 1 < watch.suspicion("b", 19.5)
+    assert watch.seen("a", 19.5)[-1] < 1 < watch.seen("b", 19.5)[-1]
     watch.remove("b")
     assert watch.look([beat(20.0, worker="a"), beat(20.0, worker="b")], 20.0) == []
-    assert watch.newest("b") is None
-    assert watch.suspicion("b", 99.0) == 0.0
+    assert watch.seen("b", 99.0) == (None, None, 0.0)
 
 
 def test_who_did_not_listen_does_not_blame_the_workers() -> None:
@@ -143,7 +142,7 @@ def test_a_late_old_beat_says_nothing() -> None:
     watch.look([beat(1.0)], 1.0)
     late = dataclasses.replace(beat(0.5, state="X"), at_s=1.5)
     assert watch.look([late], 1.5) == []
-    assert watch.newest("w") == beat(1.0).beat
+    assert watch.seen("w", 1.5)[:2] == (beat(1.0).beat, 0.5)
 
 
 def test_an_order_for_a_worker_that_was_removed_is_nothing() -> None:

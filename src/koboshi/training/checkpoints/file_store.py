@@ -7,7 +7,7 @@ from pathlib import Path
 
 from koboshi.errors import Corrupt, Unavailable
 from koboshi.files import naming_disk_failures, publish, sha256_of
-from koboshi.training.checkpoints.store import REPAIR, StoredFile, Written, checked, quarantined_name
+from koboshi.training.checkpoints import REPAIR, StoredFile, Written, checked, quarantined_name
 
 
 class FolderStore:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from typing import Any
 
@@ -10,7 +10,7 @@ import fsspec
 from fsspec.asyn import AsyncFileSystem, sync
 
 from koboshi.errors import KoboshiError, NotConfigured, Unavailable
-from koboshi.training.checkpoints.store import StoredFile, Written, checked, quarantined_name
+from koboshi.training.checkpoints import StoredFile, Written, checked, quarantined_name
 
 # There a folder is only a part of a name, and the bucket has to be there: we make none by mistake.
 _BUCKETS = frozenset({"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "oss", "oci"})
@@ -67,17 +67,17 @@ class FsspecStore:
 
     def remove(self, path: str) -> None:
         """Remove it; that somebody else did is as good."""
-        with self._naming_failures("remove", path):
-            try:
-                self._ask("rm_file", self._full(path))
-            except FileNotFoundError:
-                return
+        with self._naming_failures("remove", path), suppress(FileNotFoundError):
+            self._ask("rm_file", self._full(path))
 
     def listed(self, folder: str) -> Sequence[StoredFile]:
         """What is below a prefix. A backend that tells no time tells of files that are never old."""
         with self._naming_failures("list", folder):
             found = self._ask("find", self._full(folder), detail=True)
-        return [StoredFile(self._relative(path), _modified_at(about)) for path, about in sorted(found.items())]
+        return [
+            StoredFile(path.removeprefix(f"{self._root}/"), _modified_at(about))
+            for path, about in sorted(found.items())
+        ]
 
     def _replace_other(self, path: str, sha256: str, data: bytes) -> None:
         found = hashlib.sha256(self._ask("cat_file", self._full(path))).hexdigest()
@@ -94,9 +94,6 @@ class FsspecStore:
 
     def _full(self, path: str) -> str:
         return f"{self._root}/{path}"
-
-    def _relative(self, path: str) -> str:
-        return path.removeprefix(f"{self._root}/")
 
     @contextmanager
     def _naming_failures(self, what: str, path: str) -> Iterator[None]:

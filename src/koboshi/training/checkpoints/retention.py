@@ -9,7 +9,7 @@ from koboshi.errors import KoboshiError, Transient
 from koboshi.events import LeftoversRemoved, LeftoversStay, OldCheckpointsStay, Sink
 from koboshi.files import TEMPORARY_PREFIX
 from koboshi.ledger.steps import CommittedStep
-from koboshi.training.checkpoints.store import CheckpointStore, StoredFile
+from koboshi.training.checkpoints import CheckpointStore, StoredFile
 
 LEAST = 3  # newest checkpoints of a unit: a bad one, and the one before it, may still be followed by a good one
 CLOSE_S = 5.0

@@ -1,11 +1,12 @@
 """Acts: gives steps to workers, commits what they have done, and starts again elsewhere what a death interrupted."""
 
+import dataclasses
 import os
 import sys
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
 
 from koboshi import events
@@ -15,7 +16,6 @@ from koboshi.journal import Journal
 from koboshi.ledger import Ledger, steps
 from koboshi.ledger.leases import HeldLease, holding, this_process
 from koboshi.ledger.steps import CommittedStep
-from koboshi.refs import DatasetRef
 from koboshi.sinks import open_sinks
 from koboshi.training.checkpoints import run_folder, store_at
 from koboshi.training.checkpoints.retention import Retention
@@ -98,11 +98,9 @@ class _Driver:
         self._suspected_at: dict[str, float] = {}
 
     def run(self) -> None:
-        self._sweep()
-        try:
+        with closing(self._retention):
+            self._sweep()
             self._run()
-        finally:
-            self._retention.close()
 
     def _sweep(self) -> None:
         """Leftovers of killed workers go, before any worker of ours is at work."""
@@ -151,19 +149,14 @@ class _Driver:
                 self._pool.begin(action.worker, self._step_order(action))
             case Grow():
                 self._pool.grow()
-            case Retire():
-                self._retire(action)
-            case Quarantine(unit, poisoned):
-                step, reason = poisoned.step, poisoned.reason
+            case Retire(worker, unit, reason):
+                self._emit(events.WorkerRetired(run=self._spec.key, unit=unit, worker=worker, reason=reason))
+                self._pool.end(worker)
+            case Quarantine(unit, Poisoned(step, reason)):
                 self._emit(events.UnitQuarantined(run=self._spec.key, unit=unit, step=step, reason=reason))
             case GiveUp():
                 self._emit(events.GivenUp(run=self._spec.key, reason=action.reason))
                 raise Transient(f"{action.reason.rstrip('.')}.")
-
-    def _retire(self, action: Retire) -> None:
-        run, unit, worker = self._spec.key, action.unit, action.worker
-        self._emit(events.WorkerRetired(run=run, unit=unit, worker=worker, reason=action.reason))
-        self._pool.end(action.worker)
 
     def _taken_in(self, event: PoolEvent) -> Input:
         """What a pool's event means for the run, once the ledger knows of it."""
@@ -181,9 +174,9 @@ class _Driver:
     def _durable(self, done: Sequence[StepReturned]) -> list[Row]:
         """What can be committed. A step whose state is not durable is not, before a later one of its unit is."""
         rows = [row for event in done for row in self._uncommitted.done(self._state, event)]
-        for checkpoint, metrics in rows:
+        for checkpoint, _metrics in rows:
             if checkpoint.path:
-                self._resumption.goes_on_from(checkpoint, metrics)
+                self._resumption.goes_on_from(checkpoint)
         return rows
 
     def _commit(self, rows: Sequence[Row]) -> None:
@@ -230,12 +223,8 @@ class _Driver:
         worker, reason, alive = event.worker, event.reason, isinstance(event, StepRaised)
         run, unit = self._spec.key, self._state.at.get(worker, "")
         step = self._state.units[unit].next if unit else 0
-        if isinstance(event, StepRaised):
-            self._emit(events.StepFailed(run=run, unit=unit, step=step, worker=worker, reason=reason))
-        else:
-            self._emit(
-                events.WorkerDied(run=run, unit=unit, step=step, worker=worker, reason=reason, cause=event.cause)
-            )
+        lost, cause = (events.WorkerDied, event.cause) if isinstance(event, WorkerGone) else (events.StepFailed, "")
+        self._emit(lost(run=run, unit=unit, step=step, worker=worker, reason=reason, cause=cause))
         if not unit:
             return Lost(worker, reason)
         self._suspected_at.setdefault(unit, time.monotonic())
@@ -249,12 +238,11 @@ class _Driver:
 
     def _step_order(self, order: Order) -> StepOrder:
         spec, place = self._spec, self._spec.place
-        table = DatasetRef(str(Path(place.project) / spec.table.path), spec.table.manifest_sha256)
         return StepOrder(
             run_key=spec.key,
             unit=order.unit,
             spec=spec.units[order.unit],
-            table=table,
+            table=dataclasses.replace(spec.table, path=str(Path(place.project) / spec.table.path)),
             step=order.step,
             resume=self._resumption.checkpoint(order.unit),
             peers=self._resumption.peers(order.unit, order.step),
@@ -265,13 +253,12 @@ class _Driver:
 
 def _partial(poisoned: Mapping[str, Poisoned], units: int) -> Permanent | Transient:
     """How a run ends that could not do all: 75 if every unit that is missing may fare better later, 65 otherwise."""
-    told = "; ".join(f"{name} was quarantined, {_told(reason)}" for name, reason in poisoned.items())
+    told = "; ".join(
+        f"{name} was quarantined, step {one.step} came to nothing each time, last because {one.reason.rstrip('.')}"
+        for name, one in poisoned.items()
+    )
     later = all(reason.again for reason in poisoned.values())
     return (Transient if later else Permanent)(f"{units - len(poisoned)} of {units} units are trained: {told}.")
-
-
-def _told(poisoned: Poisoned) -> str:
-    return f"step {poisoned.step} came to nothing each time, last because {poisoned.reason.rstrip('.')}"
 
 
 def run_job(open_pool: OpenPool) -> None:
@@ -280,8 +267,7 @@ def run_job(open_pool: OpenPool) -> None:
     A driver that was fenced ends with 75, not 65: *it* may commit nothing more, but the training goes on under the
     driver that took over, and whoever follows this job should look there.
     """
-    spec = TrainingSpec.from_json(Path(sys.argv[1]).read_text())
-    name = sys.argv[2]
+    spec, name = TrainingSpec.from_json(Path(sys.argv[1]).read_text()), sys.argv[2]
     ledger, emit = Ledger(spec.place.ledger_url), to_all(Journal(spec.place.journal).emit, open_sinks())
     emit(events.JobBegan(run=spec.key, job=name, pid=os.getpid()))
     try:

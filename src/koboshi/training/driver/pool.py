@@ -106,17 +106,12 @@ class SupervisedPool:
     """
 
     def __init__(self, pool: Pool, beats: Beats, watch: Watch, now: Callable[[], float] = time.monotonic) -> None:
-        self._pool, self._beats, self._watch, self._now = pool, beats, watch, now
+        self._pool, self.places, self._beats, self._watch, self._now = pool, pool.places, beats, watch, now
         self._longest_s: dict[str, float] = {}
         self._at: dict[str, str] = {}
         self._ended: set[str] = set()
         self._gone_since: dict[str, float] = {}
         self._ready: dict[str, WorkerWarm] = {}
-
-    @property
-    def places(self) -> int:
-        """As the pool's."""
-        return self._pool.places
 
     def grow(self) -> None:
         """Start a worker; it is watched from its first beat on."""
@@ -139,11 +134,9 @@ class SupervisedPool:
 
     def seen(self) -> list[WorkerSnapshot]:
         """What is known of each warm worker just now, for people to look at."""
-        now, watch = self._now(), self._watch
+        now = self._now()
         return [
-            WorkerSnapshot(
-                name, ready.pid, ready.node, watch.newest(name), watch.silence_s(name, now), watch.suspicion(name, now)
-            )
+            WorkerSnapshot(name, ready.pid, ready.node, *self._watch.seen(name, now))
             for name, ready in self._ready.items()
         ]
 

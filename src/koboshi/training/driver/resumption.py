@@ -1,6 +1,5 @@
 """From where each unit of a run can go on: its newest committed step that verifies, and, in a gang, those of all."""
 
-import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 
@@ -26,7 +25,7 @@ class Resumption:
         self._spec, self._ledger, self._held, self._emit = spec, ledger, held, emit
         self.gangs = gangs_of(spec.units)
         self._states = CommittedStates(self.gangs)
-        self._good: dict[str, CommittedStep | None] = {}
+        self._good: dict[str, CheckpointRef | None] = {}
         for unit in spec.units:
             if unit not in self._good:
                 self.look_again(unit)
@@ -34,20 +33,19 @@ class Resumption:
     def done(self, unit: str) -> int:
         """How many steps of a unit are committed and verify."""
         good = self._good[unit]
-        return good.checkpoint.step if good else 0
+        return good.step if good else 0
 
     def checkpoint(self, unit: str) -> CheckpointRef | None:
         """The state that a unit goes on from, unless it stands before its first step."""
-        good = self._good[unit]
-        return good.checkpoint if good else None
+        return self._good[unit]
 
     def peers(self, unit: str, step: int) -> tuple[CheckpointRef, ...]:
         """The states of all members of a unit's gang that this step of it begins with."""
         return self._states.before(unit, step)
 
-    def goes_on_from(self, checkpoint: CheckpointRef, metrics: Mapping[str, float]) -> None:
+    def goes_on_from(self, checkpoint: CheckpointRef) -> None:
         """A step of a unit is durable; it is being committed."""
-        self._good[checkpoint.unit] = CommittedStep(checkpoint, metrics, time.time())
+        self._good[checkpoint.unit] = checkpoint
         self._states.committed(checkpoint)
 
     def look_again(self, unit: str) -> dict[str, int]:
@@ -68,7 +66,7 @@ class Resumption:
             except Corrupt as error:
                 self._quarantine(step.checkpoint, str(error))
             else:
-                self._good[unit] = step
+                self._good[unit] = step.checkpoint
                 break
         return self.done(unit)
 

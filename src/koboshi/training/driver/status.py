@@ -5,7 +5,7 @@ import dataclasses
 import json
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -77,8 +77,11 @@ class RunStatus:
     @classmethod
     def of(cls, key: str, job: str, state: RunState, seen: Iterable[WorkerSnapshot], at_s: float) -> Self:
         """A run that has ended has no workers any more."""
-        workers = () if state.finished else tuple(_worker(state, one) for one in seen)
-        return cls(key, job, at_s, 0 if state.finished else state.starting, _units(state), workers)
+        at_work = set(state.at.values())
+        units = {name: _unit(state, name, at_work) for name in state.units}
+        if state.finished:
+            return cls(key, job, at_s, 0, units, ())
+        return cls(key, job, at_s, state.starting, units, tuple(_worker(state, one) for one in seen))
 
     def to_json(self) -> str:
         """One JSON document."""
@@ -98,22 +101,15 @@ class RunStatus:
             raise BadInput(f"a training's status cannot be read ({error}).") from error
 
 
-def _units(state: RunState) -> dict[str, UnitStatus]:
-    at_work = set(state.at.values())
-    return {name: _unit(state, name, at_work) for name in state.units}
-
-
-def _unit(state: RunState, name: str, at_work: set[str]) -> UnitStatus:
+def _unit(state: RunState, name: str, at_work: Collection[str]) -> UnitStatus:
     unit, poisoned = state.units[name], state.poisoned.get(name)
-    place: Place = "waiting"
-    if poisoned:
-        place = "quarantined"
-    elif unit.done == unit.total:
-        place = "done"
-    elif name in at_work:
-        place = "at work"
-    elif name in state.held:
-        place = "held"
+    places: dict[Place, bool] = {
+        "quarantined": poisoned is not None,
+        "done": unit.done == unit.total,
+        "at work": name in at_work,
+        "held": name in state.held,
+    }
+    place: Place = next((place for place, there in places.items() if there), "waiting")
     reason = f"step {poisoned.step}: {poisoned.reason}" if poisoned else ""
     return UnitStatus(unit.total, unit.done, unit.ahead, place, unit.recovering, reason)
 

@@ -59,6 +59,9 @@ class StepResult:
     trouble: str = ""
 
 
+def _untold(_doing: Doing) -> None: ...
+
+
 class UnitWorker:
     """Keeps the unit that it worked on last, so that an unbroken run never reads its checkpoints back."""
 
@@ -66,7 +69,7 @@ class UnitWorker:
         self, factories: Iterable[str], name: str = "", beats: Address | None = None, interval_s: float = 0.5
     ) -> None:
         """Beat from now on, if somebody listens; be warm: all that a process does once is done before it is needed."""
-        self._companion = Companion(name, beats, interval_s) if beats else None
+        self._tell = Companion(name, beats, interval_s).tell if beats else _untold
         for module in sorted({factory.partition(":")[0] for factory in factories}):
             warm_up(module)
         self._unit: Unit | None = None
@@ -106,18 +109,13 @@ class UnitWorker:
             raise Unavailable(f"step {order.step} of {order.unit} has no checkpoint: {saved.trouble}")
         return saved
 
-    def _tell(self, doing: Doing) -> None:
-        if self._companion is not None:
-            self._companion.tell(doing)
-
     def _continued(self, order: StepOrder) -> Unit:
         """The unit as it stands before the step: at hand from the step before, or taken up from the checkpoint."""
         unit = self._unit
         if unit is None or self._done != (order.run_key, order.unit, order.step - 1):
             unit = self._taken_up(order)
         if order.peers:
-            states = [read_checkpoint(order.store, peer) for peer in order.peers]
-            cast(GangUnit, unit).join(states)
+            cast(GangUnit, unit).join([read_checkpoint(order.store, peer) for peer in order.peers])
         return unit
 
     def _taken_up(self, order: StepOrder) -> Unit:

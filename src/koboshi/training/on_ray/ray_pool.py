@@ -53,8 +53,8 @@ def on_ray(spec: TrainingSpec, job: str, emit: Sink) -> Iterator["RayPool"]:
         _wait_for_nodes(spec.key, emit)
         with contextlib.closing(RayPool(spec, job)) as pool:
             if pool.places < spec.place.actors:
-                wanted, places = spec.place.actors, pool.places
-                emit(ClusterTooSmall(run=spec.key, wanted=wanted, threads=spec.threads, places=places))
+                wanted = spec.place.actors
+                emit(ClusterTooSmall(run=spec.key, wanted=wanted, threads=spec.threads, places=pool.places))
             yield pool
     except RayError as error:  # a step's own errors are the driver's; this one is of the cluster
         raise Unavailable(f"Ray broke off ({_gist(error)}): see `koboshi status`.") from error
@@ -74,18 +74,14 @@ class RayPool:
         """Ray is initialised, and has nodes."""
         self._job, self._factories, self._started = job, spec.factories, 0
         self._env = {"env_vars": dict.fromkeys(MATHS_THREADS, str(spec.threads))}
-        self._places = max(1, int(sum(node["Resources"]["CPU"] for node in _nodes()) // spec.threads))
+        # As many as the nodes have CPUs for at the beginning, at least one.
+        self.places = max(1, int(sum(node["Resources"]["CPU"] for node in _nodes()) // spec.threads))
         self._actors: dict[str, Any] = {}
         self._nodes: dict[str, str] = {}
         self._ended: list[Any] = []  # a handle that is dropped would be the actor's end in Ray's records
         self._waiting: dict[Any, str] = {}
         self._warm_by: dict[Any, float] = {}
         self.beats = UdpBeats(ray.util.get_node_ip_address())
-
-    @property
-    def places(self) -> int:
-        """As many as the nodes had CPUs for at the beginning, at least one."""
-        return self._places
 
     def grow(self) -> None:
         """Start a worker on the next node."""

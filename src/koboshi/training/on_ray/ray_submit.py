@@ -55,7 +55,9 @@ class RayJobs:
         answer = self._request("GET", f"/api/jobs/{name}")
         if answer.status_code == 404:
             return None
-        job = self._read(answer)
+        if not answer.is_success:
+            raise Unavailable(f"Ray's jobs API at {self.url} answered {answer.status_code}: {_last_line(answer)}.")
+        job = answer.json()
         return JobInfo(job["status"], job.get("driver_exit_code"), job.get("message") or "")
 
     def log(self, name: str) -> str:
@@ -68,8 +70,9 @@ class RayJobs:
             with client(self.url, timeout=self.timeout_s, headers=self._headers(), follow_redirects=True) as ray:
                 answer = ray.request(method, self.url + path, json=body)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            message = f"Ray's jobs API at {self.url} does not answer ({type(error).__name__}): see `koboshi status`."
-            raise Unavailable(message) from error
+            raise Unavailable(
+                f"Ray's jobs API at {self.url} does not answer ({type(error).__name__}): see `koboshi status`."
+            ) from error
         if answer.status_code in (401, 403):
             raise NotConfigured(f"Ray at {self.url} refused the token: set ray.token_path to the cluster's token file.")
         return answer
@@ -83,11 +86,6 @@ class RayJobs:
             raise NotConfigured(
                 f"Ray's token {self.token_path} cannot be read: start Ray with `koboshi up`."
             ) from error
-
-    def _read(self, answer: httpx.Response) -> Any:
-        if not answer.is_success:
-            raise Unavailable(f"Ray's jobs API at {self.url} answered {answer.status_code}: {_last_line(answer)}.")
-        return answer.json()
 
 
 def submission(spec: TrainingSpec, job: Path | None = None) -> Submission:

@@ -26,14 +26,13 @@ class Observer:
     def keys(self) -> list[str]:
         """All trainings that ledger or journal know, in the order in which they were heard of last."""
         self._read_journal()
-        at: defaultdict[str, float] = defaultdict(float)
-        for key, log in self._logs.items():
-            at[key] = log.last_at
-        for attempt in attempts.recorded(self._ledger):
-            at[attempt.key] = max(at[attempt.key], attempt.opened_at)
-        for unit in steps.progress(self._ledger):
-            at[unit.run_key] = max(at[unit.run_key], unit.last_at)
-        return sorted(at, key=lambda key: at[key])
+        heard = [
+            *((log.last_at, key) for key, log in self._logs.items()),
+            *((attempt.opened_at, attempt.key) for attempt in attempts.recorded(self._ledger)),
+            *((unit.last_at, unit.run_key) for unit in steps.progress(self._ledger)),
+        ]
+        last = {key: at for at, key in sorted(heard)}
+        return sorted(last, key=lambda key: last[key])
 
     def beginnings(self) -> set[tuple[str, str]]:
         """Each beginning of a training that ledger or journal know: its key, and the job's name."""

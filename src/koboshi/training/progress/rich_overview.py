@@ -8,7 +8,6 @@ from rich.table import Table
 from rich.text import Text
 
 from koboshi.rich_tables import fitted
-from koboshi.training.driver.status import WorkerStatus
 from koboshi.training.on_ray import actor_name
 from koboshi.training.progress.overview import Overview, UnitLine
 
@@ -41,16 +40,17 @@ def picture(seen: Overview, units: int = 20, told: int = 8) -> RenderableType:
 
 def heading(seen: Overview) -> Text:
     """Three lines: how it stands, when it began, and what was done."""
-    until = seen.ended_at or seen.now
-    text = Text.assemble("training ", (seen.name, "bold"), "  ")
-    text.append(seen.outcome, COLOURS[seen.outcome])
-    text.append(f" after {lasted(until - seen.began_at)}" if seen.ended else f" for {lasted(until - seen.began_at)}")
-    if seen.shown_s is not None and seen.shown_s > STALE_S:
-        text.append(f"  (its driver was heard {seen.shown_s:.0f} s ago)", "yellow")
-    text.append(f"\nbegan {began(seen)}\n{counted(seen)}\n")
-    if seen.said:
-        text.append(f"{seen.said}\n", "dim")
-    return text
+    is_stale = seen.shown_s is not None and seen.shown_s > STALE_S
+    return Text.assemble(
+        "training ",
+        (seen.name, "bold"),
+        "  ",
+        (seen.outcome, COLOURS[seen.outcome]),
+        f" {'after' if seen.ended else 'for'} {lasted((seen.ended_at or seen.now) - seen.began_at)}",
+        (f"  (its driver was heard {seen.shown_s:.0f} s ago)" if is_stale else "", "yellow"),
+        f"\nbegan {began(seen)}\n{counted(seen)}\n",
+        (f"{seen.said}\n" if seen.said else "", "dim"),
+    )
 
 
 def named(seen: Overview) -> str:
@@ -150,26 +150,21 @@ def _place(unit: UnitLine, job: str) -> Text:
 def _workers(seen: Overview) -> RenderableType:
     table = _table("worker", "node", ("pid", True), "state", "at", ("cpu", True), ("beat", True), ("φ", True))
     for worker in seen.workers:
-        table.add_row(*_worker(worker, seen.job))
+        at = f"{worker.unit} {worker.step}" if worker.unit else "warm spare"
+        phase = f", {worker.phase}" if worker.unit and worker.phase not in ("", "step") else ""
+        table.add_row(
+            short(worker.name, seen.job),
+            worker.node,
+            f"{worker.pid}",
+            STATES.get(worker.state, worker.state),
+            at + phase,
+            f"{worker.cpu_s:,.1f} s",
+            "" if worker.silence_s is None else f"{worker.silence_s:.1f} s",
+            f"{worker.phi:.1f}",
+        )
     if seen.starting:
         table.add_row(Text(f"{seen.starting} starting", "dim"))
     return fitted(table)
-
-
-def _worker(worker: WorkerStatus, job: str) -> tuple[str, ...]:
-    at = f"{worker.unit} {worker.step}" if worker.unit else "warm spare"
-    phase = f", {worker.phase}" if worker.unit and worker.phase not in ("", "step") else ""
-    beat = "" if worker.silence_s is None else f"{worker.silence_s:.1f} s"
-    return (
-        short(worker.name, job),
-        worker.node,
-        f"{worker.pid}",
-        STATES.get(worker.state, worker.state),
-        at + phase,
-        f"{worker.cpu_s:,.1f} s",
-        beat,
-        f"{worker.phi:.1f}",
-    )
 
 
 def _told(seen: Overview, most: int) -> RenderableType:

@@ -11,9 +11,9 @@ from koboshi.errors import DiskFailed
 from koboshi.events import in_words
 from koboshi.ledger.steps import CommittedStep
 from koboshi.refs import CheckpointRef
+from koboshi.training.checkpoints import StoredFile
 from koboshi.training.checkpoints.file_store import FolderStore
 from koboshi.training.checkpoints.retention import GRACE_S, LEAST, Retention, orphans, to_drop
-from koboshi.training.checkpoints.store import StoredFile
 
 NAME = "{:04d}-{:016x}.v1.ckpt"
 HOUR_S = 3_600.0
