@@ -4,7 +4,7 @@ import dataclasses
 import statistics
 from collections.abc import Iterator, Sequence
 
-from koboshi.heartbeat.phi_accrual import Arrivals, Rhythm, suspicious
+from koboshi.heartbeat.watch import Arrivals, Rhythm, suspicious
 
 PRECISION_S = 0.001
 NEVER_S = 60.0

@@ -438,8 +438,10 @@ def watching_steps(ledger: Ledger, key: str, _prepared: Any) -> str:
         counted = len(steps.committed_of_run(ledger, key)), len(steps.paths(ledger, key))
         if any(count % 2 for count in counted) or not len(seen) <= counted[0] <= counted[1]:
             return f"saw {counted} after {len(seen)}"
-        far = [one.done for one in steps.progress(ledger) if one.run_key == key]
+        last = steps.last_committed_at(ledger).get(key)
         newest = [step.checkpoint.step for step in steps.newest_of_run(ledger, key).values()]
+        by_time = {step.committed_at: step.checkpoint.step for step in steps.committed_of_run(ledger, key)}
+        far = [] if last is None else [by_time[last]]
         if not [len(seen)] * bool(seen) <= far <= newest or any(step % 2 for step in far + newest):
             return f"saw {far} and {newest} after {len(seen)}"
     return "saw pairs"
@@ -663,7 +665,7 @@ RACES = {
         ("steps.quarantine", "steps.commit"), (quarantining, doing_again), quarantined_then_done, two_steps
     ),
     "one commits pairs, one looks": Race(
-        ("steps.committed", "steps.committed_of_run", "steps.paths", "steps.progress", "steps.newest_of_run"),
+        ("steps.committed", "steps.committed_of_run", "steps.paths", "steps.last_committed_at", "steps.newest_of_run"),
         (committing_in_pairs, watching_steps),
         both("went on", "saw pairs"),
         held,

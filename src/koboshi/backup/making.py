@@ -19,12 +19,13 @@ from koboshi.backup.pieces import (
     Piece,
     carried_names,
     changed_files,
+    check_room,
     commit_of,
     files_below,
     pieces,
 )
 from koboshi.backup.pyarrow_archive import Entry, write_archive
-from koboshi.errors import BadInput, Conflict, Corrupt, NotConfigured
+from koboshi.errors import BadInput, Conflict, Corrupt
 from koboshi.events import BackupBegan, BackupLacks, BytesCopied, Sink
 from koboshi.files import TEMPORARY_PREFIX, Published, naming_disk_failures, publish
 from koboshi.ingest.stray_files import open_ledger
@@ -61,9 +62,14 @@ def _back_up(settings: Settings, target: Path, emit: Sink, *, with_kafka: bool) 
                 "or leave the log out with --without-kafka."
             )
         with _copies(settings, chosen) as (copies, entries):
-            entries += [entry for piece in chosen if not piece.is_database for entry in _entries(piece)]
+            entries += [
+                _entry(f"{piece.name}/{path.relative_to(piece.path).as_posix()}", path)
+                for piece in chosen
+                if not piece.is_database
+                for path in files_below(piece.path)
+            ]
             total = sum(entry.size for entry in entries)
-            _check_room(target, total)
+            check_room(target.parent, total, "make room, or name a file on another disk")  # if nothing compresses
             emit(BackupBegan(files=len(entries), size_mb=total / 1e6))
             return publish(
                 target.parent,
@@ -112,25 +118,11 @@ def _copies(settings: Settings, chosen: Sequence[Piece]) -> Iterator[tuple[Path,
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _entries(piece: Piece) -> list[Entry]:
-    return [_entry(f"{piece.name}/{path.relative_to(piece.path).as_posix()}", path) for path in files_below(piece.path)]
-
-
 def _entry(name: str, path: Path) -> Entry:
     try:
         return Entry(name, path, path.stat().st_size)
     except FileNotFoundError:
         return Entry(name, path, 0)
-
-
-def _check_room(target: Path, total: int) -> None:
-    """Worst case: nothing can be compressed."""
-    free = shutil.disk_usage(target.parent).free
-    if free < total:
-        raise NotConfigured(
-            f"the backup may take {total / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free in {target.parent}: "
-            "make room, or name a file on another disk."
-        )
 
 
 def _write(

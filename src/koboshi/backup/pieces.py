@@ -1,6 +1,7 @@
 """What belongs to a backup, and where it is on this machine. Secrets, logs and Airflow's history do not."""
 
 import dataclasses
+import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 
 from koboshi.datasets import dvc_cache
 from koboshi.documents import load_mapping
-from koboshi.errors import BadInput
+from koboshi.errors import BadInput, NotConfigured
 from koboshi.files import TEMPORARY_PREFIX
 from koboshi.names import parts_below
 from koboshi.orchestration.dvc_stage import cache_of
@@ -48,14 +49,9 @@ def pieces(settings: Settings) -> tuple[Piece, ...]:
     ]
     if (settings.project / ".dvc").is_dir():
         found.append(Piece(CACHE, cache_of(settings.project)))
-    if (ledger := ledger_file(settings.ledger_url)) is not None:
-        found.append(Piece(LEDGER, ledger, is_database=True))
+    if settings.ledger_url.startswith("sqlite:///"):  # a server has tools of its own
+        found.append(Piece(LEDGER, Path(settings.ledger_url.removeprefix("sqlite:///")), is_database=True))
     return tuple(found)
-
-
-def ledger_file(ledger_url: str) -> Path | None:
-    """The file of a ledger in SQLite; None when it is on a server, which has tools of its own."""
-    return Path(ledger_url.removeprefix("sqlite:///")) if ledger_url.startswith("sqlite:///") else None
 
 
 def files_below(folder: Path) -> Iterator[Path]:
@@ -63,6 +59,15 @@ def files_below(folder: Path) -> Iterator[Path]:
     for path in sorted(folder.rglob("*")):
         if path.is_file() and path.name not in _IGNORED and not path.name.startswith(TEMPORARY_PREFIX):
             yield path
+
+
+def check_room(folder: Path, needed_bytes: int, remedy: str) -> None:
+    """Raise `NotConfigured` where a folder's disk has less room than a backup, or what is in it, may take."""
+    free = shutil.disk_usage(folder).free
+    if free < needed_bytes:
+        raise NotConfigured(
+            f"the backup may take {needed_bytes / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free in {folder}: {remedy}."
+        )
 
 
 def carried_names(project: Path) -> list[str]:

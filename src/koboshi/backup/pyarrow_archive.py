@@ -64,10 +64,10 @@ def read_header(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise BadInput(f"there is no file {path}: name a file that `koboshi backup` has written.")
     _check_seal(path)
-    first = next(_members(path), None)
+    first, chunks = next(_members(path), (None, iter(())))
     if first is None or first.name != HEADER:
         raise _damaged(path, f"it does not begin with {HEADER}")
-    header = _parsed(path, first)
+    header = _parsed(path, HEADER, chunks)
     if header.get("format", 0) > FORMAT_VERSION:
         raise BadInput(f"{path} has format {header['format']}, this koboshi knows {FORMAT_VERSION}: upgrade koboshi.")
     return header
@@ -80,15 +80,15 @@ def unpack(path: Path, folder: Path, admits: Callable[[str], bool], advance: Adv
     """
     found: dict[str, str] = {}
     manifest: dict[str, Any] | None = None
-    for member in _members(path):
+    for member, chunks in _members(path):
         if manifest is not None:
             raise _damaged(path, f"something follows {MANIFEST}")
         if member.name == MANIFEST:
-            manifest = _parsed(path, member)
+            manifest = _parsed(path, member.name, chunks)
         elif member.name == HEADER:
-            found[HEADER] = hashlib.sha256(b"".join(member.chunks)).hexdigest()
+            found[HEADER] = hashlib.sha256(b"".join(chunks)).hexdigest()
         elif is_safe(member.name) and admits(member.name):
-            found[member.name] = _write(member, folder / member.name, advance)
+            found[member.name] = _write(member.mode, chunks, folder / member.name, advance)
         else:
             raise BadInput(f"{path} holds {member.name}, which this koboshi does not know: upgrade koboshi.")
     _compare(path, found, manifest)
@@ -103,13 +103,6 @@ def _check_seal(path: Path) -> None:
             left -= len(data)
         if file.read() != _SEAL + found.digest():
             raise _damaged(path, "its seal does not fit")
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Member:
-    name: str
-    mode: int
-    chunks: Iterator[bytes]
 
 
 class _Hashed(io.RawIOBase):
@@ -142,14 +135,14 @@ def _add_bytes(tar: tarfile.TarFile, name: str, data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def _members(path: Path) -> Iterator[_Member]:
+def _members(path: Path) -> Iterator[tuple[tarfile.TarInfo, Iterator[bytes]]]:
     """The entries, one after another; each has to be read before the next. At last the file is read to its end."""
     with _naming_damage(path), open_reading(path) as stream, tarfile.open(fileobj=stream, mode="r|") as tar:
         for info in tar:
             file = tar.extractfile(info)
             if file is None:
                 raise tarfile.TarError(f"{info.name} is no file")
-            yield _Member(info.name, info.mode, _chunks(path, file))
+            yield info, _chunks(path, file)
         while data := stream.read(CHUNK):
             if data.strip(b"\0"):
                 raise tarfile.TarError("something follows the archive")
@@ -161,16 +154,16 @@ def _chunks(path: Path, file: IO[bytes]) -> Iterator[bytes]:
             yield data
 
 
-def _write(member: _Member, target: Path, advance: Advance) -> str:
+def _write(mode: int, chunks: Iterator[bytes], target: Path, advance: Advance) -> str:
     sha256 = hashlib.sha256()
     with naming_disk_failures(target.parent):
         target.parent.mkdir(parents=True, exist_ok=True)
         with target.open("xb") as file:
-            for data in member.chunks:
+            for data in chunks:
                 file.write(data)
                 sha256.update(data)
                 advance(len(data))
-        target.chmod(member.mode)
+        target.chmod(mode)
     return sha256.hexdigest()
 
 
@@ -199,11 +192,11 @@ def _damaged(path: Path, how: str) -> Corrupt:
     )
 
 
-def _parsed(path: Path, member: _Member) -> dict[str, Any]:
+def _parsed(path: Path, name: str, chunks: Iterator[bytes]) -> dict[str, Any]:
     try:
-        parsed = load_json(b"".join(member.chunks))
+        parsed = load_json(b"".join(chunks))
         if not isinstance(parsed, dict):
-            raise ValueError(f"{member.name} is no object")
+            raise ValueError(f"{name} is no object")
     except ValueError as error:
         raise _damaged(path, str(error)) from error
     return parsed

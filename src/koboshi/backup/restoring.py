@@ -6,12 +6,22 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from koboshi.backup.pieces import LEDGER, PROJECT, Piece, carried_names, changed_files, commit_of, is_cached, pieces
+from koboshi.backup.pieces import (
+    LEDGER,
+    PROJECT,
+    Piece,
+    carried_names,
+    changed_files,
+    check_room,
+    commit_of,
+    is_cached,
+    pieces,
+)
 from koboshi.backup.pyarrow_archive import read_header, unpack
 from koboshi.datasets import dvc_cache
 from koboshi.errors import BadInput, Conflict, NotConfigured, Permanent
@@ -60,7 +70,8 @@ def _stage(settings: Settings, file: Path, staging: Path, emit: Sink) -> None:
             f"the backup holds {min(homeless)}, and this project has no place for it: look at ledger_url and .dvc."
         )
     _refuse_occupied(piece for piece in ours if piece.name in header["pieces"])
-    _check_room((settings.state_dir, settings.project), header["bytes"] + header["cache_bytes"])
+    for folder in (settings.state_dir, settings.project):
+        check_room(folder, header["bytes"] + header["cache_bytes"], "make room")
     made_at = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(header["made_at"]))
     emit(RestoreBegan(size_mb=header["bytes"] / 1e6, made_at=made_at))
     known = (*ours, Piece(PROJECT, settings.project))
@@ -102,33 +113,19 @@ def _is_vacant(piece: Piece) -> bool:
     return not piece.path.exists()
 
 
-def _check_room(folders: Sequence[Path], total: int) -> None:
-    for folder in folders:
-        free = shutil.disk_usage(folder).free
-        if free < total:
-            raise NotConfigured(
-                f"the backup needs {total / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free in {folder}: make room."
-            )
-
-
 def _check_project(project: Path, staged: Path) -> None:
     """Files of the project are replaced only where git has them as they are; data that is there is left alone."""
     names = [path.relative_to(staged).as_posix() for path in staged.rglob("*") if path.is_file()]
     if strange := sorted(set(names).difference(carried_names(project))):
         raise BadInput(f"the backup holds {strange[0]}, which is no output of the project: it is not restored.")
     for name in names:
-        if _differs(project / name, staged / name) and changed_files(project, [name]) != []:
-            raise Conflict(
-                f"{project / name} differs from the backup's and is in no commit: commit it or move it away."
-            )
+        here, there = project / name, staged / name
+        if here.exists() and here.read_bytes() != there.read_bytes() and changed_files(project, [name]) != []:
+            raise Conflict(f"{here} differs from the backup's and is in no commit: commit it or move it away.")
     for output in dvc_cache.outputs(staged):
         path = _at(project, staged, output.path)
         if path.exists() and path.relative_to(project).as_posix() not in names:
             raise Conflict(f"{path} is there already: restore into a new clone, or move it away first.")
-
-
-def _differs(path: Path, staged: Path) -> bool:
-    return path.exists() and path.read_bytes() != staged.read_bytes()
 
 
 def _at(project: Path, staged: Path, path: Path) -> Path:

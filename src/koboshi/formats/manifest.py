@@ -52,11 +52,7 @@ def seal(folder: Path) -> str:
     return publish_bytes(folder / FILE, _text(files)).sha256
 
 
-def _no_source(_path: Path) -> str:
-    return ""
-
-
-def open_verified(folder: Path, source_of: Callable[[Path], str] = _no_source) -> Dataset:
+def open_verified(folder: Path, source_of: Callable[[Path], str] = lambda _path: "") -> Dataset:
     """Open a dataset, all of whose bytes are checked first.
 
     Raises `BadInput` where there is none, `Corrupt` when a file is changed, missing or not in the manifest: it names

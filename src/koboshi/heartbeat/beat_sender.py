@@ -21,7 +21,6 @@ import sys
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Self
 
 from koboshi.heartbeat.beat import DEAD, Address, Beat, Doing, is_kill_order
 
@@ -53,7 +52,7 @@ class Companion:
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, bufsize=0)
         if process.stdin is not None:
             os.set_blocking(process.stdin.fileno(), False)
-        _wrote(process, self._order.to_json())
+        _wrote(process, json.dumps(dataclasses.astuple(self._order)))
         return process
 
 
@@ -72,22 +71,15 @@ _CHUNK = 65_536
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Order:
-    """For whom to beat, where to, and how often."""
+    """For whom to beat, where to, and how often.
+
+    It is the first line of the pipe: in the command line, everybody on the machine could read the secret.
+    """
 
     worker: str
     pid: int
     address: Address
     interval_s: float
-
-    def to_json(self) -> str:
-        """The first line of the pipe: in the command line, everybody on the machine could read the secret."""
-        return json.dumps(dataclasses.asdict(self))
-
-    @classmethod
-    def from_json(cls, text: str) -> Self:
-        """The order that `to_json` wrote."""
-        fields = json.loads(text)
-        return cls(**{**fields, "address": Address(**fields["address"])})
 
 
 def main() -> None:
@@ -96,7 +88,8 @@ def main() -> None:
     pipe = _Lines(sys.stdin.fileno())
     if not (lines := pipe.read()):
         return
-    order = Order.from_json(lines[0])
+    worker, pid, address, interval_s = json.loads(lines[0])
+    order = Order(worker, pid, Address(*address), interval_s)
     process = os.pidfd_open(order.pid)
     if os.getppid() != order.pid:
         return

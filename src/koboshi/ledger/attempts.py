@@ -15,11 +15,17 @@ State = Literal["open", "succeeded", "failed"]
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Attempt:
-    """The newest attempt at the job `key`; `number` counts from 1."""
+    """An attempt at the job `key`; `number` counts from 1.
+
+    As `recorded` gives it, `detail` says how it ended, and times are seconds since 1970.
+    """
 
     key: str
     number: int
     state: State
+    detail: str = ""
+    opened_at: float = 0.0
+    closed_at: float | None = None
 
 
 def claim(ledger: Ledger, key: str) -> Attempt:
@@ -40,32 +46,15 @@ def claim(ledger: Ledger, key: str) -> Attempt:
         return Attempt(key, number, "open")
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Recorded:
-    """An attempt as it stands in the ledger, for people: `detail` says how it ended. Times are seconds since 1970."""
-
-    key: str
-    number: int
-    state: State
-    detail: str
-    opened_at: float
-    closed_at: float | None
-
-
-def recorded(ledger: Ledger, key: str | None = None) -> list[Recorded]:
+def recorded(ledger: Ledger, key: str | None = None) -> list[Attempt]:
     """All attempts at a job, or at all jobs, by key and number."""
     query = sa.select(attempts).order_by(attempts.c.key, attempts.c.number)
-    with ledger.snapshot() as connection:
-        rows = connection.execute(query if key is None else query.where(attempts.c.key == key)).all()
-    return [Recorded(row.key, row.number, row.state, row.detail, row.opened_at, row.closed_at) for row in rows]
+    return [Attempt(*row) for row in ledger.rows(query if key is None else query.where(attempts.c.key == key))]
 
 
 def is_known(ledger: Ledger, key: str) -> bool:
     """Whether there ever was an attempt at this job."""
-    with ledger.snapshot() as connection:
-        return (
-            connection.execute(sa.select(attempts.c.number).where(attempts.c.key == key).limit(1)).first() is not None
-        )
+    return bool(ledger.rows(sa.select(attempts.c.number).where(attempts.c.key == key).limit(1)))
 
 
 def close(ledger: Ledger, attempt: Attempt, state: Literal["succeeded", "failed"], detail: str = "") -> None:

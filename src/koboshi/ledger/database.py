@@ -11,8 +11,8 @@ import importlib
 import time
 import weakref
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import Protocol, cast
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, Protocol, cast
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DatabaseError, OperationalError
@@ -36,11 +36,9 @@ class Dialect(Protocol):
 
     def open_engine(self, url: sa.URL, busy_timeout_s: int) -> sa.Engine:
         """An engine whose transactions begin as said above, durable once they are committed."""
-        ...
 
     def named(self, error: DatabaseError, url: sa.URL) -> KoboshiError | None:
         """What the database could not do, as one of our errors; None where it is nothing of its own."""
-        ...
 
 
 def _dialect(backend: str) -> Dialect:
@@ -65,17 +63,18 @@ class Ledger:
         with self.transaction() as connection:
             bring_up_to_date(connection)
 
-    @contextmanager
-    def transaction(self) -> Iterator[LedgerConnection]:
+    def transaction(self) -> AbstractContextManager[LedgerConnection]:
         """A writing transaction: serialised against all others, durable once the block ends, undone if it raises."""
-        with self._begin(self._writing) as connection:
-            yield connection
+        return self._begin(self._writing)
 
-    @contextmanager
-    def snapshot(self) -> Iterator[LedgerConnection]:
+    def snapshot(self) -> AbstractContextManager[LedgerConnection]:
         """A reading transaction: one consistent state, never in the way of a writer."""
-        with self._begin(self._reading) as connection:
-            yield connection
+        return self._begin(self._reading)
+
+    def rows(self, query: sa.Select[Any]) -> Sequence[Any]:
+        """What one query finds, in a snapshot of its own."""
+        with self.snapshot() as connection:
+            return connection.execute(query).all()
 
     @property
     def url(self) -> sa.URL:

@@ -46,9 +46,7 @@ def last_done(ledger: Ledger, slot: str) -> Intent | None:
 def served(ledger: Ledger, slot: str) -> list[int]:
     """Every version that the slot's alias has pointed at, the newest move first; moves by hand are among them."""
     query = sa.select(intents.c.wanted).where(intents.c.slot == slot, intents.c.state == "done")
-    with ledger.snapshot() as connection:
-        moves = connection.execute(query.order_by(intents.c.id.desc())).scalars().all()
-    return list(dict.fromkeys(moves))
+    return list(dict.fromkeys(row.wanted for row in ledger.rows(query.order_by(intents.c.id.desc()))))
 
 
 def settle(ledger: Ledger, intent: Intent, state: Literal["done", "taken back"], detail: str = "") -> None:
@@ -63,6 +61,4 @@ def settle(ledger: Ledger, intent: Intent, state: Literal["done", "taken back"],
 
 def _newest(ledger: Ledger, slot: str, state: str) -> Intent | None:
     query = sa.select(intents).where(intents.c.slot == slot, intents.c.state == state).order_by(intents.c.id.desc())
-    with ledger.snapshot() as connection:
-        row = connection.execute(query.limit(1)).one_or_none()
-    return None if row is None else Intent(row.id, row.slot, row.expected, row.wanted)
+    return next((Intent(row.id, row.slot, row.expected, row.wanted) for row in ledger.rows(query.limit(1))), None)

@@ -118,9 +118,8 @@ def release(ledger: Ledger, lease: Lease) -> None:
 
 def is_held(ledger: Ledger, name: str) -> bool:
     """Whether somebody holds a lease just now, as far as one can tell."""
-    with ledger.snapshot() as connection:
-        row = connection.execute(sa.select(leases).where(leases.c.name == name)).one_or_none()
-    return row is not None and row.expires_at > time.time() and not is_dead(row.holder)
+    found = ledger.rows(sa.select(leases).where(leases.c.name == name))
+    return any(row.expires_at > time.time() and not is_dead(row.holder) for row in found)
 
 
 def check(connection: LedgerConnection, lease: Lease) -> None:

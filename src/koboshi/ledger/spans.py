@@ -6,7 +6,7 @@ its landing began.
 
 import dataclasses
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -109,8 +109,7 @@ def frontier(ledger: Ledger, topic: str, partition: int) -> Frontier:
 def paths(ledger: Ledger, topic: str, partition: int) -> set[str]:
     """All files of a partition that a committed row names."""
     query = sa.select(spans.c.path).where(*_of(topic, partition), spans.c.state == "committed")
-    with ledger.snapshot() as connection:
-        return set(connection.scalars(query))
+    return {row.path for row in ledger.rows(query)}
 
 
 def planned(ledger: Ledger, topic: str) -> list[SpanRange]:
@@ -129,28 +128,23 @@ def committed(ledger: Ledger, topic: str) -> list[SpanRef]:
 def beginnings(ledger: Ledger, topic: str) -> dict[int, Beginning]:
     """Where the landing of each partition of a topic began, as far as there was one."""
     query = sa.select(tables.beginnings).where(tables.beginnings.c.topic == topic)
-    with ledger.snapshot() as connection:
-        rows = connection.execute(query.order_by(tables.beginnings.c.partition)).all()
+    rows = ledger.rows(query.order_by(tables.beginnings.c.partition))
     return {row.partition: Beginning(row.topic, row.topic_id, row.partition, row.start, row.origin) for row in rows}
 
 
 def topics(ledger: Ledger) -> list[str]:
     """The names of all topics that were ever planned."""
-    with ledger.snapshot() as connection:
-        return list(connection.execute(sa.select(spans.c.topic).distinct().order_by(spans.c.topic)).scalars())
+    return [row.topic for row in ledger.rows(sa.select(spans.c.topic).distinct().order_by(spans.c.topic))]
 
 
 def knows_partition(ledger: Ledger, topic: str, partition: int) -> bool:
     """Whether a range of the partition was ever planned."""
-    query = sa.select(spans.c.topic).where(*_of(topic, partition)).limit(1)
-    with ledger.snapshot() as connection:
-        return connection.execute(query).one_or_none() is not None
+    return bool(ledger.rows(sa.select(spans.c.topic).where(*_of(topic, partition)).limit(1)))
 
 
-def _rows(ledger: Ledger, topic: str, state: str) -> list[sa.Row[Any]]:
+def _rows(ledger: Ledger, topic: str, state: str) -> Sequence[sa.Row[Any]]:
     query = sa.select(spans).where(spans.c.topic == topic, spans.c.state == state)
-    with ledger.snapshot() as connection:
-        return list(connection.execute(query.order_by(spans.c.partition, spans.c.start)))
+    return ledger.rows(query.order_by(spans.c.partition, spans.c.start))
 
 
 def _range(row: sa.Row[Any]) -> SpanRange:

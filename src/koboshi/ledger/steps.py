@@ -82,29 +82,10 @@ def committed_of_run(ledger: Ledger, run_key: str) -> list[CommittedStep]:
     return _found(ledger, query.order_by(steps.c.step, steps.c.unit))
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a unit is: `done` is its newest committed step; times are seconds since 1970."""
-
-    run_key: str
-    unit: str
-    done: int
-    first_at: float
-    last_at: float
-
-
-def progress(ledger: Ledger) -> list[Progress]:
-    """How far each unit of each run is, as far as it has committed steps; computed by the database."""
-    committed_at = steps.c.committed_at
-    query = (
-        sa.select(steps.c.run_key, steps.c.unit, sa.func.max(steps.c.step), sa.func.min(committed_at))
-        .add_columns(sa.func.max(committed_at))
-        .where(steps.c.quarantined.is_(None))
-        .group_by(steps.c.run_key, steps.c.unit)
-        .order_by(steps.c.run_key, steps.c.unit)
-    )
-    with ledger.snapshot() as connection:
-        return [Progress(*row) for row in connection.execute(query)]
+def last_committed_at(ledger: Ledger) -> dict[str, float]:
+    """When each run has committed its newest step that counts, in seconds since 1970; computed by the database."""
+    newest = sa.select(steps.c.run_key, sa.func.max(steps.c.committed_at)).where(steps.c.quarantined.is_(None))
+    return dict(map(tuple, ledger.rows(newest.group_by(steps.c.run_key))))
 
 
 def newest_of_run(ledger: Ledger, run_key: str) -> dict[str, CommittedStep]:
@@ -117,16 +98,13 @@ def newest_of_run(ledger: Ledger, run_key: str) -> dict[str, CommittedStep]:
 
 
 def _found(ledger: Ledger, query: sa.Select[Any]) -> list[CommittedStep]:
-    with ledger.snapshot() as connection:
-        rows = connection.execute(query).all()
     return [
         CommittedStep(CheckpointRef(r.run_key, r.unit, r.step, r.path, r.sha256), r.metrics, r.committed_at)
-        for r in rows
+        for r in ledger.rows(query)
     ]
 
 
 def paths(ledger: Ledger, run_key: str) -> set[str]:
     """All files of a run that a row names, also those that were quarantined."""
     query = sa.select(steps.c.path).where(steps.c.run_key == run_key, steps.c.path != "")
-    with ledger.snapshot() as connection:
-        return set(connection.scalars(query))
+    return {row.path for row in ledger.rows(query)}

@@ -2,8 +2,9 @@
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 import requests
 from mlflow import MlflowClient
@@ -33,6 +34,8 @@ _NO_ADDRESS = (
     requests.exceptions.MissingSchema,
 )
 _asking_once = threading.RLock()
+
+T = TypeVar("T")
 
 
 def connect(tracking_uri: str) -> MlflowClient:
@@ -80,6 +83,16 @@ def answering(tracking_uri: str) -> Iterator[None]:
         raise _meant(tracking_uri, error) from error
 
 
+def if_there(ask: Callable[[], T]) -> T | None:
+    """What MLflow answers, or None where it does not have, or no longer has, what is asked for."""
+    try:
+        return ask()
+    except MlflowException as error:
+        if error.error_code in NOT_THERE:
+            return None
+        raise
+
+
 def _meant(uri: str, error: Exception) -> KoboshiError:
     """MLflow's error in koboshi's words; whatever is neither of the moment nor of an address is a refusal."""
     if isinstance(error, _NO_ADDRESS):
@@ -97,12 +110,10 @@ def _meant(uri: str, error: Exception) -> KoboshiError:
 
 def _is_transient(error: BaseException | None) -> bool:
     """Whether MLflow did not answer, also where its client tells that as a refusal ("you may not have access")."""
-    if error is None:
-        return False
-    if isinstance(error, requests.RequestException) and (status := _status(error)) is not None:
-        return status >= 500 or status in _LATER
-    silent = isinstance(error, requests.RequestException)
-    return silent or getattr(error, "error_code", None) in _TRANSIENT or _is_transient(error.__cause__)
+    if isinstance(error, requests.RequestException):
+        status = _status(error)
+        return status is None or status >= 500 or status in _LATER
+    return error is not None and (getattr(error, "error_code", None) in _TRANSIENT or _is_transient(error.__cause__))
 
 
 def _status(error: BaseException) -> int | None:

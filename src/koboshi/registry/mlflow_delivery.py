@@ -7,8 +7,8 @@ next one catches up.
 
 import uuid
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 
 from mlflow import MlflowClient
 from mlflow.entities import Run
@@ -20,7 +20,7 @@ from koboshi.ledger.leases import HeldLease, holding, is_held, this_process
 from koboshi.registry import mlflow_lookup
 from koboshi.registry.mlflow_connection import answering, connect
 from koboshi.registry.mlflow_lookup import FAILED, FINISHED, KEY_TAG, RUNNING, ExperimentDeleted
-from koboshi.registry.mlflow_runs import child_tags, parent_tags, record_training
+from koboshi.registry.mlflow_runs import TrainingRuns, child_tags, parent_tags, record_training
 from koboshi.registry.outbox import REFUSED, Outbox
 from koboshi.registry.progress import StepRecord, TrainingPlan, TrainingRecord
 
@@ -55,8 +55,7 @@ def hand_over(outbox: Outbox, ledger: Ledger, tracking_uri: str | None, training
             raise NotConfigured("it has no address")
         with delivering(ledger, TURN_S) as held:
             _deliver(outbox, held, tracking_uri, emit)
-            given = (training.experiment, training.key, training.params, training.units)
-            runs = record_training(tracking_uri, *given, between=held.keep)
+            runs = _recorded(tracking_uri, training, held)
             _close_abandoned(tracking_uri, training.experiment, ledger)
     except (Transient, Fenced, NotConfigured) as error:
         outbox.add(training)
@@ -69,11 +68,9 @@ def hand_over(outbox: Outbox, ledger: Ledger, tracking_uri: str | None, training
     return True
 
 
-@contextmanager
-def delivering(ledger: Ledger, wait_s: float) -> Iterator[HeldLease]:
+def delivering(ledger: Ledger, wait_s: float) -> AbstractContextManager[HeldLease]:
     """Be the one who writes to MLflow. Raises `LeaseTaken` when somebody else is for longer than `wait_s`."""
-    with holding(ledger, LEASE, f"{uuid.uuid4().hex[:8]}.{this_process()}", LEASE_S, wait_s) as held:
-        yield held
+    return holding(ledger, LEASE, f"{uuid.uuid4().hex[:8]}.{this_process()}", LEASE_S, wait_s)
 
 
 def _deliver(outbox: Outbox, held: HeldLease, tracking_uri: str, emit: Sink) -> int:
@@ -82,7 +79,7 @@ def _deliver(outbox: Outbox, held: HeldLease, tracking_uri: str, emit: Sink) -> 
         held.keep()
         try:
             kept = outbox.read(entry)
-            record_training(tracking_uri, kept.experiment, kept.key, kept.params, kept.units, between=held.keep)
+            _recorded(tracking_uri, kept, held)
         except ExperimentDeleted as error:
             emit(RecordWaits(run=entry.key, entry=entry.path.name, reason=str(error)))
             continue
@@ -95,6 +92,10 @@ def _deliver(outbox: Outbox, held: HeldLease, tracking_uri: str, emit: Sink) -> 
         delivered += 1
         emit(RecordDelivered(run=entry.key, units=len(kept.units)))
     return delivered
+
+
+def _recorded(tracking_uri: str, one: TrainingRecord, held: HeldLease) -> TrainingRuns:
+    return record_training(tracking_uri, one.experiment, one.key, one.params, one.units, between=held.keep)
 
 
 def _close_abandoned(tracking_uri: str, experiment: str, ledger: Ledger) -> None:

@@ -6,11 +6,10 @@ from pathlib import Path
 
 from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion, RegisteredModel
-from mlflow.exceptions import MlflowException
 
 from koboshi.errors import Conflict
 from koboshi.refs import ModelRef
-from koboshi.registry.mlflow_connection import NOT_THERE, answering, connect
+from koboshi.registry.mlflow_connection import answering, connect, if_there
 from koboshi.registry.mlflow_lookup import KEY_TAG, UNIT_TAG, made_once
 from koboshi.registry.mlflow_model import check_digest, download
 from koboshi.registry.mlflow_runs import SHA256_TAG, recorded_model
@@ -36,10 +35,13 @@ class MlflowRegistry:
         if found := self.find(key, unit):
             return found, False
         model = recorded_model(self.tracking_uri, experiment, key, unit)
-        self._verify_artefact(model.source, model.sha256, f"run {model.run_id} ({unit})")
+        with tempfile.TemporaryDirectory(prefix="koboshi-model-") as folder:
+            local = download(self.tracking_uri, model.source, Path(folder))
+            check_digest(local, model.sha256, f"run {model.run_id} ({unit})")
         tags = {KEY_TAG: key, UNIT_TAG: unit, SHA256_TAG: model.sha256}
         with answering(self.tracking_uri):
-            self._ensure_model()
+            if self._model() is None:
+                made_once(lambda: self._client.create_registered_model(self.name), self._model)
             make = partial(self._client.create_model_version, self.name, model.source, model.run_id, tags=tags)
             made_once(partial(make, model_id=model.model_id, await_creation_for=0), lambda: self.find(key, unit))
         registered = self.find(key, unit)
@@ -64,12 +66,7 @@ class MlflowRegistry:
     def version(self, number: int) -> ModelRef | None:
         """A version's handle, or None when it was deleted."""
         with answering(self.tracking_uri):
-            try:
-                return _handle(self._client.get_model_version(self.name, str(number)))
-            except MlflowException as error:
-                if error.error_code in NOT_THERE:
-                    return None
-                raise
+            return if_there(lambda: _handle(self._client.get_model_version(self.name, str(number))))
 
     def source(self, ref: ModelRef) -> str:
         """Where a version's artefact lies."""
@@ -87,21 +84,8 @@ class MlflowRegistry:
         with answering(self.tracking_uri):
             self._client.set_registered_model_alias(self.name, alias, str(version))
 
-    def _verify_artefact(self, source: str, sha256: str, what: str) -> None:
-        with tempfile.TemporaryDirectory(prefix="koboshi-model-") as folder:
-            check_digest(download(self.tracking_uri, source, Path(folder)), sha256, what)
-
-    def _ensure_model(self) -> None:
-        if self._model() is None:
-            made_once(lambda: self._client.create_registered_model(self.name), self._model)
-
     def _model(self) -> RegisteredModel | None:
-        try:
-            return self._client.get_registered_model(self.name)
-        except MlflowException as error:
-            if error.error_code in NOT_THERE:
-                return None
-            raise
+        return if_there(lambda: self._client.get_registered_model(self.name))
 
 
 def _handle(version: ModelVersion) -> ModelRef:

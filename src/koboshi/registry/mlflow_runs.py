@@ -15,13 +15,12 @@ from typing import Any
 
 from mlflow import MlflowClient
 from mlflow.entities import LoggedModel, LoggedModelOutput, LoggedModelStatus, Metric, Run
-from mlflow.exceptions import MlflowException
 from mlflow.models import Model
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME, MLFLOW_RUN_NOTE
 
 from koboshi.errors import Conflict
 from koboshi.registry import mlflow_lookup
-from koboshi.registry.mlflow_connection import NOT_THERE, answering, connect
+from koboshi.registry.mlflow_connection import answering, connect, if_there
 from koboshi.registry.mlflow_lookup import FINISHED, KEY_TAG, UNIT_TAG
 from koboshi.registry.mlflow_model import write_model
 from koboshi.registry.progress import UnitRecord
@@ -161,14 +160,8 @@ def _record_unit(client: MlflowClient, experiment: str, parent: Run, key: str, u
 
 def _model_of(client: MlflowClient, run: Run) -> LoggedModel | None:
     """The model that a complete run names, or None where somebody has deleted the model, or the tag."""
-    if (model_id := run.data.tags.get(MODEL_TAG)) is None:
-        return None
-    try:
-        return client.get_logged_model(model_id)
-    except MlflowException as error:
-        if error.error_code in NOT_THERE:
-            return None
-        raise
+    model_id = run.data.tags.get(MODEL_TAG)
+    return if_there(lambda: client.get_logged_model(model_id)) if model_id else None
 
 
 def _record_model(client: MlflowClient, experiment: str, run: Run, key: str, unit: UnitRecord) -> LoggedModel:

@@ -124,14 +124,9 @@ class Outbox:
 def _write(path: Path, training: TrainingRecord) -> None:
     """The same training gives the same bytes, and so the same name, at any time."""
     units = [_described(number, unit) for number, unit in enumerate(training.units)]
-    described = {
-        "experiment": training.experiment,
-        "key": training.key,
-        "params": _words(training.params),
-        "units": units,
-    }
+    record = {"experiment": training.experiment, "key": training.key, "params": _words(training.params), "units": units}
     with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr(_member(RECORD), json.dumps(described, indent=1))
+        archive.writestr(_member(RECORD), json.dumps(record, indent=1))
         for unit, told in zip(training.units, units, strict=True):
             with archive.open(_member(told["model"]), "w", force_zip64=True) as file:
                 pickle.dump((unit.model, unit.example), file, protocol=pickle.HIGHEST_PROTOCOL)

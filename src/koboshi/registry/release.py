@@ -120,9 +120,7 @@ class Scores:
         that model again.
         """
         known = self._known()
-        if sha256 in known:
-            return known[sha256]
-        return self.keep(sha256, measured())
+        return known[sha256] if sha256 in known else self.keep(sha256, measured())
 
     def keep(self, sha256: str, score: float) -> float:
         """Write a score down, and return it."""
@@ -150,15 +148,12 @@ class Aliases(Protocol):
 
     def aliased(self, alias: str) -> int | None:
         """The version that the alias points at, or None."""
-        ...
 
     def point(self, alias: str, version: int) -> None:
         """Let the alias point at a version."""
-        ...
 
     def version(self, number: int) -> ModelRef | None:
         """The version, or None when it is gone."""
-        ...
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -198,12 +193,11 @@ def release(ledger: Ledger, aliases: Aliases, slot: str, expected: int | None, w
         state = _settle(ledger, aliases, slot)
         if state.version == wanted:
             return state
-        if state.version != expected:
-            raise _moved(slot, expected)
-        how = _drive(ledger, aliases, slot, open_intent(ledger, name, expected, wanted))
-        if how != "done":
-            raise _moved(slot, expected)
-        return SlotState(wanted, state.repaired)
+        if state.version == expected:
+            intent = open_intent(ledger, name, expected, wanted)
+            if _drive(ledger, aliases, slot, intent) == "done":
+                return SlotState(wanted, state.repaired)
+        raise Transient(f"slot {slot} does not serve version {expected} any more: compare with what it serves now.")
 
 
 def _settle(ledger: Ledger, aliases: Aliases, slot: str) -> SlotState:
@@ -237,10 +231,6 @@ def _releasing(ledger: Ledger, name: str) -> AbstractContextManager[HeldLease]:
     """One release of a slot at a time."""
     holder = f"{uuid.uuid4().hex[:8]}.{this_process()}"
     return holding(ledger, f"release {name}", holder, LEASE_S)
-
-
-def _moved(slot: str, expected: int | None) -> Transient:
-    return Transient(f"slot {slot} does not serve version {expected} any more: compare with what it serves now.")
 
 
 def _name(aliases: Aliases, slot: str) -> str:

@@ -1,7 +1,6 @@
 """A dataset scored by a registered model on Ray, in one call."""
 
 import dataclasses
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -65,7 +64,7 @@ def score(order: Order, place: RunConfig, jobs: Jobs, job: Path, emit: Sink) -> 
     result = ensure_trained(spec, jobs, ledger, submission(spec, job), emit)
     if not result.trained:
         emit(PartitionsScored(run=key))
-    _publish(order, _described(order, dataset, key, plan), spec, result)
+    _publish(order, _described(order, dataset, key, plan), place.store_url, result)
     emit(ScoresPublished(run=key, to=str(order.to), rows=rows, dataset=str(order.dataset), version=version))
 
 
@@ -95,18 +94,17 @@ def _described(order: Order, dataset: Dataset, key: str, plan: list[Partition]) 
     }
 
 
-def _publish(order: Order, description: dict[str, Any], spec: TrainingSpec, result: TrainingResult) -> None:
+def _publish(order: Order, description: dict[str, Any], store: str, result: TrainingResult) -> None:
     """Whoever wanted the same at the same time may have published it meanwhile, or is just at it."""
     for attempt in stamina.retry_context(on=LeaseTaken, attempts=None, timeout=PUBLISHING_S, wait_max=1.0):
         with attempt:
             if not holds(order.to, description["key"]):
-                publish(order.to, description, _parts(spec, result))
-
-
-def _parts(spec: TrainingSpec, result: TrainingResult) -> Iterator[tuple[str, bytes]]:
-    """One after the other, each verified: a partition that was changed meanwhile is not published."""
-    for name, steps in result.units.items():
-        yield name, read_checkpoint(spec.place.store_url, steps[-1].checkpoint)
+                publish(
+                    order.to,
+                    description,
+                    # One after the other, each verified: a partition that was changed meanwhile is not published.
+                    ((name, read_checkpoint(store, steps[-1].checkpoint)) for name, steps in result.units.items()),
+                )
 
 
 def find_version(registry: "MlflowRegistry", number: int | None, slot: str, cache: Path) -> Version:

@@ -54,7 +54,8 @@ def scored_partition(
         scored = rows.select(keep).with_columns(_predictions(answers))
     except Exception as error:
         where = f"{partition.name} (rows {partition.start:,} to {partition.start + partition.rows:,} of {path})"
-        raise BadInput(f"{where} cannot be scored: {type(error).__name__}: {_first_line(error)}.") from error
+        reason = (str(error) or "no reason given").splitlines()[0].rstrip(".")
+        raise BadInput(f"{where} cannot be scored: {type(error).__name__}: {reason}.") from error
     return _parquet(scored), {"rows": float(scored.height)}
 
 
@@ -96,7 +97,3 @@ def _parquet(table: pl.DataFrame) -> bytes:
         path = Path(folder) / "part.parquet"
         write_table(table, path)
         return path.read_bytes()
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error) or "no reason given").splitlines()[0].rstrip(".")

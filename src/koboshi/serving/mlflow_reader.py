@@ -66,12 +66,8 @@ class MlflowReader:
             self.look()  # raises Unavailable where the whole server is away, which says nothing of the artefact
             reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
             raise Corrupt(f"the artefact of version {seen.ref.version} cannot be downloaded: {reason}")
-        return _model_folder(folder)
-
-
-def _model_folder(folder: Path) -> Path:
-    """MLflow puts a download into a folder of the source's own name."""
-    return next((path.parent for path in folder.rglob("MLmodel")), folder)
+        # MLflow puts a download into a folder of the source's own name.
+        return next((path.parent for path in folder.rglob("MLmodel")), folder)
 
 
 def _aliased(version: dict[str, Any]) -> Aliased:

@@ -19,9 +19,9 @@ REPLICA_HEADER = "x-koboshi-replica"
 VERSION_HEADER = "x-koboshi-model-version"
 DIGEST_HEADER = "x-koboshi-model-digest"
 FORMATS = ("dataframe_split", "dataframe_records", "inputs", "instances")
-WHOLE = frozenset({"integer", "long"})
+WHOLE = {"integer": 31, "long": 63}  # with their bits, beside the one of the sign
 REAL = frozenset({"float", "double"})
-TYPES = WHOLE | REAL | {"boolean", "string"}
+TYPES = {*WHOLE, *REAL, "boolean", "string"}
 
 Columns = dict[str, list[Any]]
 
@@ -118,7 +118,11 @@ def _value(column: Column, value: Any, at: int) -> Any:
     try:
         if column.type in REAL and (value is None or isinstance(value, int | float)):
             return float("nan") if value is None else float(value)
-        if column.type in WHOLE and isinstance(value, int) and -(2 ** _bits(column)) <= value < 2 ** _bits(column):
+        if (
+            column.type in WHOLE
+            and isinstance(value, int)
+            and -(2 ** WHOLE[column.type]) <= value < 2 ** WHOLE[column.type]
+        ):
             return int(value)
         if column.type == "boolean" and isinstance(value, bool):
             return value
@@ -127,7 +131,3 @@ def _value(column: Column, value: Any, at: int) -> Any:
     except OverflowError:
         pass
     raise BadRequest(f"column {column.name}, row {at}: {json.dumps(value)[:60]} does not fit type {column.type}.")
-
-
-def _bits(column: Column) -> int:
-    return 31 if column.type == "integer" else 63

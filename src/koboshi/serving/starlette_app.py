@@ -39,14 +39,16 @@ class ScoringApp:
         self.draining = False
         # Readiness predicts in the same threads as everybody: stuck predictions must turn it red.
         self._threads = ThreadPoolExecutor(SCORING_THREADS, thread_name_prefix="score")
-        routes = [
-            Route("/invocations", self._invocations, methods=["POST"]),
-            Route("/ping", self._ping),
-            Route("/health", self._health),
-            Route("/version", self._version),
-        ]
         handlers: dict[Any, Any] = {HTTPException: self._http_error, Exception: self._unexpected}
-        self.asgi = Starlette(routes=routes, exception_handlers=handlers)
+        self.asgi = Starlette(
+            routes=[
+                Route("/invocations", self._invocations, methods=["POST"]),
+                Route("/ping", self._ping),
+                Route("/health", self._health),
+                Route("/version", self._version),
+            ],
+            exception_handlers=handlers,
+        )
 
     async def _invocations(self, request: Request) -> Response:
         serving = self.replica.serving

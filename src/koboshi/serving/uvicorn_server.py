@@ -77,10 +77,7 @@ class _DrainingServer(uvicorn.Server):
             return
         self._app.draining = True
         log.info("signal %d: draining", sig)
-        asyncio.get_running_loop().call_later(DRAIN_S, self._stop)
-
-    def _stop(self) -> None:
-        self.should_exit = True
+        asyncio.get_running_loop().call_later(DRAIN_S, setattr, self, "should_exit", True)
 
 
 async def _run(server: uvicorn.Server, replica: Replica, listener: socket.socket) -> None:

@@ -47,7 +47,10 @@ def data_parallel(unit: UnitSpec, shares: int, name: str = "model") -> dict[str,
     `unit`: a ready-made one, or any whose factory returns a `SklearnUnit`. Raises `BadInput` for what cannot be split.
     """
     width = len(str(shares - 1))
-    numbered = {f"{name}/{number:0{width}d}": _params(unit, number, shares) for number in range(shares)}
+    whole = {"factory": unit.factory, "params": dict(unit.params)}
+    numbered: dict[str, dict[str, Any]] = {
+        f"{name}/{number:0{width}d}": {"unit": whole, "number": number, "of": shares} for number in range(shares)
+    }
     if not numbered:
         raise BadInput(f"a model cannot have {shares} shares: give it one or more.")
     gang = name if {isinstance(share(**params), Averaging) for params in numbered.values()} == {True} else ""
@@ -65,11 +68,8 @@ def share(unit: Mapping[str, Any], number: int, of: int) -> "Share":
     if not isinstance(recipe, EpochsByPartialFit | TreesByWarmStart):
         raise BadInput(f"a {type(recipe).__name__} cannot be split among workers: take a recipe of sklearn_recipes.")
     refuse_what_cannot_be_split(recipe.estimator, recipe.params)
-    if recipe.estimator in MEANS:
-        return Averaging(inner, number, of)
-    if recipe.estimator in FORESTS:
-        return Growing(inner, number, of)
-    return Share(inner, number, of)
+    kind = Averaging if recipe.estimator in MEANS else Growing if recipe.estimator in FORESTS else Share
+    return kind(inner, number, of)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -177,10 +177,6 @@ def _in_order(states: Sequence[bytes]) -> list[ShareState]:
             f"shares are merged after the same step, and these are after {sorted(told)}: train them to the end."
         )
     return found
-
-
-def _params(unit: UnitSpec, number: int, of: int) -> dict[str, Any]:
-    return {"unit": {"factory": unit.factory, "params": dict(unit.params)}, "number": number, "of": of}
 
 
 def _every(rows: Rows, first: int, stride: int) -> Rows:

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from koboshi.errors import BadInput
 from koboshi.files import verified_bytes, verify
+from koboshi.names import resolve
 from koboshi.refs import DatasetRef
-from koboshi.training.unit import imported
 
 Labels: TypeAlias = NDArray[Any]
 MANIFEST = "manifest.json"  # a dataset's list of files and their SHA-256, written by whoever made the dataset
@@ -49,7 +49,9 @@ def views(table: DatasetRef, rows: Mapping[str, Any]) -> Views:
     """
     given = dict(rows)
     try:
-        loaded = imported(given.pop("loader"))(table, **given) if "loader" in given else read_rows(table, **given)
+        loaded = (
+            resolve(given.pop("loader"), "function")(table, **given) if "loader" in given else read_rows(table, **given)
+        )
     except TypeError as error:
         raise BadInput(f"rows does not fit: {error}.") from error
     return loaded if isinstance(loaded, Views) else Views(loaded, loaded)

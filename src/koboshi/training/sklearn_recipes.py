@@ -130,17 +130,14 @@ class EpochsByPartialFit:
         """Some epochs more. `classes`: all that there are, where these rows may lack some."""
         learner = model[-1] if self._scale else model
         features = model[0].transform(rows.features) if self._scale else rows.features
-        known = (
-            {"classes": self._classes_of(rows.labels if classes is None else classes)} if is_classifier(learner) else {}
-        )
+        all_classes = np.unique(rows.labels if classes is None else classes) if self._classes is None else self._classes
+        known = {"classes": np.asarray(all_classes)} if is_classifier(learner) else {}
         for epoch in range((number - 1) * self._epochs_a_step, number * self._epochs_a_step):
             order = np.random.default_rng([self._order_seed, epoch]).permutation(len(rows.labels))
             size = self._rows_a_batch or len(order)
             for batch in (order[at : at + size] for at in range(0, len(order), size)):
-                learner.partial_fit(_take(features, batch), rows.labels[batch], **known)
-
-    def _classes_of(self, labels: Labels) -> Any:
-        return np.unique(labels) if self._classes is None else np.array(self._classes)
+                some = features.iloc[batch] if hasattr(features, "iloc") else features[batch]
+                learner.partial_fit(some, rows.labels[batch], **known)
 
 
 def _refuse_inexact(estimator: str, given: Params, model: Any) -> None:
@@ -174,7 +171,3 @@ def _made(estimator: str, make: Callable[..., Any], params: Params) -> Any:
 def _at_least_one(name: str, value: int) -> None:
     if value < 1:
         raise BadInput(f"{name} is {value}, and has to be at least 1.")
-
-
-def _take(features: Any, at: Any) -> Any:
-    return features.iloc[at] if hasattr(features, "iloc") else features[at]

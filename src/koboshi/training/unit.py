@@ -42,7 +42,7 @@ class GangUnit(Unit, Protocol):
 
 def make_unit(factory: str, params: Mapping[str, Any]) -> Unit:
     """Import `package.module:name` and call it with the parameters."""
-    unit: Unit = imported(factory, "unit factory")(**params)
+    unit: Unit = resolve(factory, "unit factory")(**params)
     return unit
 
 
@@ -52,12 +52,4 @@ def warm_up(module: str) -> None:
     There belongs what each process does once, and would do in the first step after a recovery: imports that a library
     puts off, a compiler, a device. It decides nothing; a unit that was not warmed up is the same, later.
     """
-    getattr(importlib.import_module(module), "warm_up", _nothing)()
-
-
-def _nothing() -> None: ...
-
-
-def imported(path: str, what: str = "function") -> Any:
-    """What `package.module:name` names; raises `BadInput` when there is no such thing."""
-    return resolve(path, what)
+    getattr(importlib.import_module(module), "warm_up", lambda: None)()

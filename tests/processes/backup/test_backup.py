@@ -238,7 +238,7 @@ class TestRoom:
         monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(1, 1, 1000))
         with pytest.raises(NotConfigured, match=r"the backup may take .* GB, and .* GB are free"):
             backup_of(filled, tmp_path / "b")
-        with pytest.raises(NotConfigured, match=r"the backup needs .* GB, and .* GB are free"):
+        with pytest.raises(NotConfigured, match=r"the backup may take .* GB, and .* GB are free in .*: make room\."):
             restore(empty, made, unheard)
         assert untouched(empty)
         assert [path.name for path in tmp_path.iterdir()] == ["empty"]

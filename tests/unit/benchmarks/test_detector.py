@@ -7,7 +7,7 @@ import pytest
 from benchmarks.detector.__main__ import curves, judged
 from benchmarks.detector.curve import patience_s, point
 from koboshi.heartbeat import Rhythm
-from koboshi.heartbeat.phi_accrual import Arrivals, suspicious
+from koboshi.heartbeat.watch import Arrivals, suspicious
 
 STEADY = [0.5 * number for number in range(100)]
 WITH_A_GAP = [*STEADY, *(at + STEADY[-1] + 3.0 for at in STEADY)]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from koboshi.heartbeat.phi_accrual import Arrivals, Rhythm, phi, suspicious
+from koboshi.heartbeat.watch import Arrivals, Rhythm, phi, suspicious
 
 RHYTHM = Rhythm()
 JITTER_S = 1.0  # a beat may be late by two intervals and never be suspected

@@ -69,15 +69,12 @@ class CheckpointWriter:
         self._wait(0.0 if self._slow else PATIENCE_S)
         if self._flight is None and time.monotonic() >= self._not_before:
             self._begin(dump, write)
-            if not self._takes_longer_than(worth_s):
+            if len(self._latest_s) < JUDGED_BY or min(self._latest_s) <= worth_s:
                 self._wait(0.0 if self._slow else PATIENCE_S)
         if last:
             self._insist(step, dump, write)
         news, self._news = self._news, None
         return Saved(news, self.at_risk(step), self._trouble if self.at_risk(step) else "")
-
-    def _takes_longer_than(self, limit_s: float) -> bool:
-        return len(self._latest_s) == JUDGED_BY and min(self._latest_s) > limit_s
 
     def _insist(self, step: int, dump: Callable[[], bytes], write: Callable[[bytes], CheckpointRef]) -> None:
         until = time.monotonic() + LAST_PATIENCE_S

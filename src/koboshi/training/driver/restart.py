@@ -117,7 +117,8 @@ def _moved(state: RunState, worker: str, name: str) -> Decided:
 def _interrupted(state: RunState, event: Interrupted, name: str) -> Decided:
     """The unit comes first among those that wait, or is quarantined; a worker without memory left is not used again."""
     before = state.units[name]
-    bad_state = event.done < before.done or event.fell or not _gang_is_ready(state, name)
+    too_early = any(state.units[member].done < before.done for member in state.gangs.get(name, ()))
+    bad_state = event.done < before.done or event.fell or too_early
     kind = "" if bad_state else event.kind  # what it was to go on from was bad, not the step
     of_memory = kind == "memory"
     unit = UnitState(
@@ -136,11 +137,6 @@ def _interrupted(state: RunState, event: Interrupted, name: str) -> Decided:
         poisoned = (Quarantine(name, evidence),)
     state, placing = placed(state, name, *event.fell)
     return state, (*actions, *poisoned, *placing)
-
-
-def _gang_is_ready(state: RunState, name: str) -> bool:
-    """Whether all members of a unit's gang have done what its next step begins with."""
-    return all(state.units[member].done >= state.units[name].done for member in state.gangs.get(name, ()))
 
 
 def _give_out(state: RunState) -> Decided:

@@ -29,7 +29,7 @@ class Observer:
         heard = [
             *((log.last_at, key) for key, log in self._logs.items()),
             *((attempt.opened_at, attempt.key) for attempt in attempts.recorded(self._ledger)),
-            *((unit.last_at, unit.run_key) for unit in steps.progress(self._ledger)),
+            *((at, key) for key, at in steps.last_committed_at(self._ledger).items()),
         ]
         last = {key: at for at, key in sorted(heard)}
         return sorted(last, key=lambda key: last[key])
@@ -107,5 +107,5 @@ def recoveries(journal: Journal, run_key: str) -> dict[str, list[str]]:
     return told
 
 
-def _job(attempt: attempts.Recorded) -> str:
+def _job(attempt: attempts.Attempt) -> str:
     return f"{attempt.key[:16]}-{attempt.number}"

@@ -21,7 +21,7 @@ from koboshi.events import (
     WorkerReady,
 )
 from koboshi.journal import Entry
-from koboshi.ledger.attempts import Recorded
+from koboshi.ledger.attempts import Attempt
 from koboshi.ledger.steps import CommittedStep
 from koboshi.training.driver.status import RunStatus, WorkerStatus
 
@@ -98,7 +98,7 @@ class Snapshot:
     """
 
     key: str
-    attempts: Sequence[Recorded]
+    attempts: Sequence[Attempt]
     newest: Mapping[str, CommittedStep]
     totals: Mapping[str, int]
     log: EventLog

@@ -10,16 +10,17 @@ import hashlib
 import json
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import Any, Self
 
+from koboshi.names import resolve
 from koboshi.refs import DatasetRef
 from koboshi.training.spec import UnitSpec
 from koboshi.training.testing.diagnosis import Run, Step
 from koboshi.training.testing.normal_form import normal_form
-from koboshi.training.unit import Unit, imported, make_unit
+from koboshi.training.unit import Unit, make_unit
 
 _READ = ("time", "monotonic", "perf_counter", "process_time", "thread_time")
 _BROKEN_DOWN = ("localtime", "gmtime", "ctime")
@@ -146,8 +147,9 @@ class _Running:
         unit = self._taken_up()
         for number in range(self._run.after + 1, self._order.spec.steps + 1):
             self._doing = f"step {number} is done"
-            metrics = unit.step(number + self._run.shift)
-            self._steps.append(Step(_exactly(metrics), self._form(unit, number)))
+            told = unit.step(number + self._run.shift)
+            metrics = {name: float(value).hex() for name, value in told.items()}  # to the last bit, and fit for JSON
+            self._steps.append(Step(metrics, self._form(unit, number)))
 
     def _taken_up(self) -> Unit:
         unit = make_unit(self._order.spec.factory, self._order.spec.params)
@@ -167,16 +169,11 @@ class _Running:
             self._state(number).write_bytes(state)
         self._doing = f"the state after step {number} is compared"
         predict, params = self._order.predict, self._order.spec.params
-        value = imported(predict)(state, self._order.table, params) if predict else state
+        value = resolve(predict, "function")(state, self._order.table, params) if predict else state
         return hashlib.sha256(normal_form(value)).hexdigest()
 
     def _state(self, number: int) -> Path:
         return Path(self._order.states) / f"{number}.state"
-
-
-def _exactly(metrics: Mapping[str, float]) -> Mapping[str, str]:
-    """Metrics to the last bit, and fit for JSON."""
-    return {name: float(value).hex() for name, value in metrics.items()}
 
 
 def read_runs(text: str) -> Sequence[Run]:

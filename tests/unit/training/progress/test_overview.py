@@ -8,7 +8,7 @@ import pytest
 
 from koboshi.events import read_event
 from koboshi.journal import Entry
-from koboshi.ledger.attempts import Recorded, State
+from koboshi.ledger.attempts import Attempt, State
 from koboshi.ledger.steps import CommittedStep
 from koboshi.refs import CheckpointRef
 from koboshi.training.driver.status import RunStatus, UnitStatus, WorkerStatus
@@ -33,8 +33,8 @@ def told(*events: Entry) -> EventLog:
     return logs[KEY]
 
 
-def attempt(state: State, closed_at: float | None = None, number: int = 1) -> Recorded:
-    return Recorded(KEY, number, state, "the last words", NOW - 40, closed_at)
+def attempt(state: State, closed_at: float | None = None, number: int = 1) -> Attempt:
+    return Attempt(KEY, number, state, "the last words", NOW - 40, closed_at)
 
 
 def step(unit: str, number: int, at: float = NOW - 15) -> CommittedStep:
