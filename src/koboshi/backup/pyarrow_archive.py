@@ -53,9 +53,8 @@ def write_archive(path: Path, header: Mapping[str, Any], entries: Iterable[Entry
             except EOFError as error:
                 raise Unavailable(f"{entry.path} was cut while it was copied: try again.") from error
         _add_bytes(tar, MANIFEST, _json({"files": digests}))
-    seal = _SEAL + bytes.fromhex(sha256_of(path))
     with path.open("ab") as file:
-        file.write(seal)
+        file.write(_SEAL + bytes.fromhex(sha256_of(path)))
     return digests
 
 

@@ -24,5 +24,4 @@ def write_days(table: pl.DataFrame, time_column: str, folder: Path) -> None:
 
 def read_tables(paths: Iterable[Path], schema: pl.Schema) -> pl.DataFrame:
     """The rows of several files, one after the other; an empty table of `schema` when there are none."""
-    tables = [pl.read_parquet(path) for path in paths]
-    return pl.concat([schema.to_frame(), *tables], rechunk=True)
+    return pl.concat([schema.to_frame(), *map(pl.read_parquet, paths)], rechunk=True)

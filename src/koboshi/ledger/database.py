@@ -128,8 +128,7 @@ def put_back(ledger: Ledger, landed: Sequence[SpanRef]) -> None:
     with ledger.transaction() as connection:
         if not _is_empty(connection):
             raise Conflict("the ledger has rows, and is not overwritten: move it away first if it is of no use.")
-        times = {"planned_at": now, "committed_at": now}
-        connection.execute(spans.insert(), [{**_row(span), **times} for span in landed])
+        connection.execute(spans.insert(), [{**_row(span), "planned_at": now, "committed_at": now} for span in landed])
         connection.execute(beginnings.insert(), [{**one.as_json(), "recorded_at": now} for one in first_starts(landed)])
         _fence_all(connection)
 

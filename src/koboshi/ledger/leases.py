@@ -118,8 +118,10 @@ def release(ledger: Ledger, lease: Lease) -> None:
 
 def is_held(ledger: Ledger, name: str) -> bool:
     """Whether somebody holds a lease just now, as far as one can tell."""
-    found = ledger.rows(sa.select(leases).where(leases.c.name == name))
-    return any(row.expires_at > time.time() and not is_dead(row.holder) for row in found)
+    return any(
+        row.expires_at > time.time() and not is_dead(row.holder)
+        for row in ledger.rows(sa.select(leases).where(leases.c.name == name))
+    )
 
 
 def check(connection: LedgerConnection, lease: Lease) -> None:

@@ -128,8 +128,10 @@ def committed(ledger: Ledger, topic: str) -> list[SpanRef]:
 def beginnings(ledger: Ledger, topic: str) -> dict[int, Beginning]:
     """Where the landing of each partition of a topic began, as far as there was one."""
     query = sa.select(tables.beginnings).where(tables.beginnings.c.topic == topic)
-    rows = ledger.rows(query.order_by(tables.beginnings.c.partition))
-    return {row.partition: Beginning(row.topic, row.topic_id, row.partition, row.start, row.origin) for row in rows}
+    return {
+        row.partition: Beginning(row.topic, row.topic_id, row.partition, row.start, row.origin)
+        for row in ledger.rows(query.order_by(tables.beginnings.c.partition))
+    }
 
 
 def topics(ledger: Ledger) -> list[str]:

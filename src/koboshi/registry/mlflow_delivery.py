@@ -63,8 +63,7 @@ def hand_over(outbox: Outbox, ledger: Ledger, tracking_uri: str | None, training
         reason = f"{why} ({str(error).rstrip('.')})"
         emit(RecordPostponed(run=training.key, reason=reason, waiting=len(outbox.entries())))
         return False
-    told = TrainingRecorded(run=training.key, experiment=training.experiment, record=runs.parent, units=len(runs.units))
-    emit(told)
+    emit(TrainingRecorded(run=training.key, experiment=training.experiment, record=runs.parent, units=len(runs.units)))
     return True
 
 

@@ -80,8 +80,7 @@ class Outbox:
 
     def refused(self) -> Mapping[str, str]:
         """What was quarantined, by name, and why."""
-        reasons = sorted((self.folder / REFUSED).glob("*.txt"))
-        return {path.stem: path.read_text().strip() for path in reasons}
+        return {path.stem: path.read_text().strip() for path in sorted((self.folder / REFUSED).glob("*.txt"))}
 
     def read(self, entry: Entry) -> TrainingRecord:
         """The training that was put here.

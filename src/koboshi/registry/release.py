@@ -124,8 +124,7 @@ class Scores:
 
     def keep(self, sha256: str, score: float) -> float:
         """Write a score down, and return it."""
-        content = {"format": FORMAT, "scores": {**self._known(), sha256: score}}
-        publish_bytes(self._file, json.dumps(content).encode())
+        publish_bytes(self._file, json.dumps({"format": FORMAT, "scores": {**self._known(), sha256: score}}).encode())
         return score
 
     def _known(self) -> dict[str, float]:
@@ -204,8 +203,7 @@ def _settle(ledger: Ledger, aliases: Aliases, slot: str) -> SlotState:
     name = _name(aliases, slot)
     repaired = []
     if intent := opened(ledger, name):
-        how = _drive(ledger, aliases, slot, intent)
-        repaired.append(f"interrupted release of version {intent.wanted}: {how}")
+        repaired.append(f"interrupted release of version {intent.wanted}: {_drive(ledger, aliases, slot, intent)}")
     alias, last = aliases.aliased(slot), last_done(ledger, name)
     if by_hand := moved_by_hand(last, alias):
         repaired.append(by_hand)

@@ -106,8 +106,7 @@ class Share:
     def dump(self) -> bytes:
         """The share's model after its newest step, before anything is merged."""
         rows = len(self._views.learn.labels)
-        state = ShareState(self._model, self._number, self._of, self._step, rows)
-        return pickle.dumps(state, protocol=5)
+        return pickle.dumps(ShareState(self._model, self._number, self._of, self._step, rows), protocol=5)
 
     def load(self, state: bytes) -> None:
         """Take up this share where nobody waits for the others."""

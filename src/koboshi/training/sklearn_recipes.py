@@ -91,8 +91,7 @@ class TreesByWarmStart:
         seeds.randint(_SEEDS_END, size=first)
         grown = self._kind.make(**{**self.params, "warm_start": False, "n_estimators": count, "random_state": seeds})
         grown.fit(rows.features, rows.labels)
-        before = getattr(model, "estimators_", [])
-        vars(model).update(vars(grown), estimators_=[*before, *grown.estimators_])
+        vars(model).update(vars(grown), estimators_=[*getattr(model, "estimators_", []), *grown.estimators_])
         model.set_params(**{**self.params, "n_estimators": len(model.estimators_)})
 
 

@@ -52,8 +52,7 @@ class SklearnUnit:
 
 def warm_up() -> None:
     """Have scikit-learn and pandas import what they put off until they first see a data frame."""
-    table = pd.DataFrame({"x": [0.0, 1.0], "y": [0, 1]}).to_parquet()
-    frame = pd.read_parquet(io.BytesIO(table))
+    frame = pd.read_parquet(io.BytesIO(pd.DataFrame({"x": [0.0, 1.0], "y": [0, 1]}).to_parquet()))
     rows = Rows(frame[["x"]], frame["y"].to_numpy())
     recipe = EpochsByPartialFit("SGDClassifier", {"random_state": 0})
     model = recipe.fresh(rows)

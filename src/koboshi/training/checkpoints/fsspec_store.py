@@ -88,8 +88,7 @@ class FsspecStore:
     def _ask(self, call: str, *words: Any, **options: Any) -> Any:
         """Call the backend, for at most `SILENCE_S` if it is an asynchronous one; others have limits of their own."""
         if isinstance(self._storage, AsyncFileSystem):
-            coroutine = getattr(self._storage, f"_{call}")
-            return sync(self._storage.loop, coroutine, *words, timeout=SILENCE_S, **options)
+            return sync(self._storage.loop, getattr(self._storage, f"_{call}"), *words, timeout=SILENCE_S, **options)
         return getattr(self._storage, call)(*words, **options)
 
     def _full(self, path: str) -> str:

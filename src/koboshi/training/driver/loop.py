@@ -93,8 +93,7 @@ class _Driver:
         units = {name: UnitState(unit.steps, self._resumption.done(name)) for name, unit in spec.units.items()}
         self._state = RunState.of(min(spec.place.actors, pool.places), units, self._resumption.gangs)
         self._uncommitted, self._paused = Uncommitted(spec.key), set[str]()
-        store = store_at(spec.place.store_url)
-        self._retention = Retention(store, spec.place.kept, spec.place.kept_s, emit, spec.key)
+        self._retention = Retention(store_at(spec.place.store_url), spec.place.kept, spec.place.kept_s, emit, spec.key)
         self._suspected_at: dict[str, float] = {}
 
     def run(self) -> None:

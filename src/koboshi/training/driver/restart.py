@@ -173,16 +173,15 @@ def placed(state: RunState, *names: str) -> Decided:
     gang = state.gangs.get(names[0])
     if gang is not None:
         return _gang_placed(state, gang, names)
-    waiting = tuple(name for name in names if _has_work(state, name))
-    return dataclasses.replace(state, waiting=(*waiting, *state.waiting)), ()
+    waiting = (*(name for name in names if _has_work(state, name)), *state.waiting)
+    return dataclasses.replace(state, waiting=waiting), ()
 
 
 def fallen(state: RunState, fell: Mapping[str, int]) -> Decided:
     """Members that have to go back; who is at a step that comes too early now is ended, for it may not be committed."""
     actions: list[Action] = []
     for name, done in fell.items():
-        unit = dataclasses.replace(state.units[name], done=done, recovering=True)
-        state = state.with_unit(name, unit)
+        state = state.with_unit(name, dataclasses.replace(state.units[name], done=done, recovering=True))
         for worker in [worker for worker, at in state.at.items() if at == name]:
             state = state.without(worker)
             actions.append(Retire(worker, name, f"the state after step {done + 1} is bad, on which its step was built"))
@@ -206,9 +205,9 @@ def _gang_placed(state: RunState, gang: tuple[str, ...], names: tuple[str, ...])
 
 def _all_quarantined(state: RunState, lost: str, free: list[str]) -> Decided:
     """Without one of its members a gang cannot go on."""
-    again = state.poisoned[lost].again
     more = {
-        name: Poisoned(state.units[name].done + 1, f"it needs {lost}, which is quarantined", again) for name in free
+        name: Poisoned(state.units[name].done + 1, f"it needs {lost}, which is quarantined", state.poisoned[lost].again)
+        for name in free
     }
     state = dataclasses.replace(
         state,

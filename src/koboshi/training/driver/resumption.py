@@ -171,10 +171,9 @@ class Uncommitted:
         waiting[state.units[unit].next] = event.result.metrics
         if durable is None:
             return []
-        ready = sorted(step for step in waiting if step <= durable.step)
         return [
             (durable if step == durable.step else CheckpointRef(self._run_key, unit, step), waiting.pop(step))
-            for step in ready
+            for step in sorted(step for step in waiting if step <= durable.step)
         ]
 
     def forget(self, unit: str) -> None:

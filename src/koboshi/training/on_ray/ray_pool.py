@@ -103,8 +103,7 @@ class RayPool:
     def begin(self, worker: str, order: StepOrder) -> None:
         """Call `run_step` on the actor; one that has ended meanwhile is left to what is told of its end."""
         if (actor := self._actors.get(worker)) is not None:
-            call = actor.run_step.options(name=step_name(order.unit, order.step))
-            self._waiting[call.remote(order)] = worker
+            self._waiting[actor.run_step.options(name=step_name(order.unit, order.step)).remote(order)] = worker
 
     def end(self, worker: str) -> None:
         """Have Ray kill the actor; what it was called for is not waited for any more."""

@@ -176,15 +176,15 @@ def overview(snapshot: Snapshot) -> Overview:
     """The picture of a training."""
     log, shown = snapshot.log, _shown(snapshot)
     outcome, said = _outcome(snapshot)
-    opened = [attempt.opened_at for attempt in snapshot.attempts]
-    began = min(filter(None, [log.began_at, *opened, *_committed(snapshot)]), default=snapshot.now)
+    closed = [attempt.closed_at for attempt in snapshot.attempts if attempt.closed_at]
+    began = min(filter(None, [log.began_at, *_signs(snapshot)]), default=snapshot.now)
     return Overview(
         key=snapshot.key,
         job=log.job or (f"{snapshot.key[:16]}-{snapshot.attempts[-1].number}" if snapshot.attempts else ""),
         outcome=outcome,
         said=said,
         began_at=began,
-        ended_at=None if outcome in ("running", "starting") else _last_at(snapshot),
+        ended_at=None if outcome in ("running", "starting") else max([last_sign_at(snapshot), *closed]),
         attempts=max(len(snapshot.attempts), len(log.jobs)),
         units=_units(snapshot, shown, outcome),
         workers=shown.workers if shown else (),
@@ -197,8 +197,7 @@ def overview(snapshot: Snapshot) -> Overview:
 
 def last_sign_at(snapshot: Snapshot) -> float:
     """When something of a training was heard last."""
-    opened = [attempt.opened_at for attempt in snapshot.attempts]
-    return max([snapshot.log.last_at, *opened, *_committed(snapshot)])
+    return max([snapshot.log.last_at, *_signs(snapshot)])
 
 
 def _outcome(snapshot: Snapshot) -> tuple[TrainingOutcome, str]:
@@ -263,10 +262,7 @@ def _unit(snapshot: Snapshot, shown: RunStatus | None, outcome: TrainingOutcome,
     )
 
 
-def _committed(snapshot: Snapshot) -> list[float]:
-    return [step.committed_at for step in snapshot.newest.values()]
-
-
-def _last_at(snapshot: Snapshot) -> float:
-    closed = [attempt.closed_at for attempt in snapshot.attempts if attempt.closed_at]
-    return max([last_sign_at(snapshot), *closed])
+def _signs(snapshot: Snapshot) -> list[float]:
+    """When attempts were opened, and steps committed."""
+    opened = [attempt.opened_at for attempt in snapshot.attempts]
+    return [*opened, *(step.committed_at for step in snapshot.newest.values())]

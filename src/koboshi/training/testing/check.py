@@ -132,8 +132,9 @@ def _everything_else(laboratory: Laboratory, elsewhere: Conditions) -> tuple[Run
     The latest break comes first: a run touches only steps after its own break, so that what it leaves behind in the
     process (a cache, a class attribute) can never stand in for what an earlier break has lost.
     """
-    breaks = range(laboratory.spec.steps - 1, 0, -1)
-    return tuple(laboratory.runs(elsewhere, *map(RunOrder, breaks), RunOrder(dumps=False)))
+    return tuple(
+        laboratory.runs(elsewhere, *map(RunOrder, range(laboratory.spec.steps - 1, 0, -1)), RunOrder(dumps=False))
+    )
 
 
 def _outcomes(laboratory: Laboratory, here: Conditions, elsewhere: Conditions, straight: Run) -> Outcomes:
