@@ -13,6 +13,7 @@ import os
 import re
 import socket
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,6 +32,11 @@ _DEAD = "ZX"
 def this_process() -> str:
     """The name under which this process holds leases."""
     return f"{socket.gethostname()}:{os.getpid()}:{_start(os.getpid())}@{_machine()}"
+
+
+def new_holder() -> str:
+    """A name for this process under which it has never held a lease: two of its threads cannot share one."""
+    return f"{uuid.uuid4().hex[:8]}.{this_process()}"
 
 
 def is_dead(holder: str) -> bool:

@@ -83,6 +83,14 @@ def answering(tracking_uri: str) -> Iterator[None]:
         raise _meant(tracking_uri, error) from error
 
 
+@contextmanager
+def asking(tracking_uri: str) -> Iterator[MlflowClient]:
+    """A client of this server, whose errors are koboshi's: see `connect` and `answering`."""
+    client = connect(tracking_uri)
+    with answering(tracking_uri):
+        yield client
+
+
 def if_there(ask: Callable[[], T]) -> T | None:
     """What MLflow answers, or None where it does not have, or no longer has, what is asked for."""
     try:

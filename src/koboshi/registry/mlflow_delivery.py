@@ -5,7 +5,6 @@ and its finished record says all of it again: so nothing is lost when MLflow is 
 next one catches up.
 """
 
-import uuid
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -16,9 +15,9 @@ from mlflow.entities import Run
 from koboshi.errors import Conflict, Corrupt, Fenced, NotConfigured, Transient
 from koboshi.events import RecordDelivered, RecordPostponed, RecordQuarantined, RecordWaits, Sink, TrainingRecorded
 from koboshi.ledger import Ledger, attempts, steps
-from koboshi.ledger.leases import HeldLease, holding, is_held, this_process
+from koboshi.ledger.leases import HeldLease, holding, is_held, new_holder
 from koboshi.registry import mlflow_lookup
-from koboshi.registry.mlflow_connection import answering, connect
+from koboshi.registry.mlflow_connection import asking
 from koboshi.registry.mlflow_lookup import FAILED, FINISHED, KEY_TAG, RUNNING, ExperimentDeleted
 from koboshi.registry.mlflow_runs import TrainingRuns, child_tags, parent_tags, record_training
 from koboshi.registry.outbox import REFUSED, Outbox
@@ -69,7 +68,7 @@ def hand_over(outbox: Outbox, ledger: Ledger, tracking_uri: str | None, training
 
 def delivering(ledger: Ledger, wait_s: float) -> AbstractContextManager[HeldLease]:
     """Be the one who writes to MLflow. Raises `LeaseTaken` when somebody else is for longer than `wait_s`."""
-    return holding(ledger, LEASE, f"{uuid.uuid4().hex[:8]}.{this_process()}", LEASE_S, wait_s)
+    return holding(ledger, LEASE, new_holder(), LEASE_S, wait_s)
 
 
 def _deliver(outbox: Outbox, held: HeldLease, tracking_uri: str, emit: Sink) -> int:
@@ -103,8 +102,7 @@ def _close_abandoned(tracking_uri: str, experiment: str, ledger: Ledger) -> None
     def is_abandoned(key: str) -> bool:
         return attempts.is_known(ledger, key) and not is_held(ledger, f"training/{key}")
 
-    client = connect(tracking_uri)
-    with answering(tracking_uri):
+    with asking(tracking_uri) as client:
         mlflow_lookup.close_abandoned(client, mlflow_lookup.experiment_id(client, experiment), is_abandoned)
 
 
@@ -143,16 +141,14 @@ class MlflowProgress:
 
     def fail(self, reason: str) -> None:
         """The training cannot be completed: its runs say so. Does nothing where it has none."""
-        client = connect(self._uri)
-        with delivering(self._ledger, TURN_S), answering(self._uri):
+        with delivering(self._ledger, TURN_S), asking(self._uri) as client:
             where = mlflow_lookup.experiment_id(client, self._plan.experiment)
             for run in mlflow_lookup.search_runs(client, where, f"tags.`{KEY_TAG}` = '{self._plan.key}'"):
                 if run.info.status != FINISHED:
                     mlflow_lookup.close_run(client, run, FAILED, reason)
 
     def _write(self, keep: Callable[[], None]) -> None:
-        client = connect(self._uri)
-        with answering(self._uri):
+        with asking(self._uri) as client:
             if not self._runs:
                 self._begin(client, keep)
             for unit, new in self._new().items():

@@ -20,7 +20,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME, MLFL
 
 from koboshi.errors import Conflict
 from koboshi.registry import mlflow_lookup
-from koboshi.registry.mlflow_connection import answering, connect, if_there
+from koboshi.registry.mlflow_connection import asking, if_there
 from koboshi.registry.mlflow_lookup import FINISHED, KEY_TAG, UNIT_TAG
 from koboshi.registry.mlflow_model import write_model
 from koboshi.registry.progress import UnitRecord
@@ -64,8 +64,7 @@ def record_training(
     What a person has deleted is restored or made again. `between` is called before each unit. Raises `Unavailable`
     (try again), `NotConfigured` (the experiment was deleted) and `Conflict` (MLflow refuses).
     """
-    client = connect(tracking_uri)
-    with answering(tracking_uri):
+    with asking(tracking_uri) as client:
         where = mlflow_lookup.experiment_id(client, experiment)
         times = [step.at_s for unit in units for step in unit.steps]
         parent = mlflow_lookup.the_run(client, where, parent_tags(key), min(times, default=0.0))
@@ -80,15 +79,14 @@ def record_training(
 
 def find_run(tracking_uri: str, experiment: str, key: str, unit: str | None = None) -> str | None:
     """The id of the run that counts for a key (and a unit; without it the parent), or None."""
-    with answering(tracking_uri):
-        run = mlflow_lookup.find_run(connect(tracking_uri), experiment, key, unit)
+    with asking(tracking_uri) as client:
+        run = mlflow_lookup.find_run(client, experiment, key, unit)
     return run.info.run_id if run else None
 
 
 def recorded_model(tracking_uri: str, experiment: str, key: str, unit: str) -> RecordedModel:
     """The model of a unit whose record is complete. Raises `Conflict` where it is not, and says how it becomes so."""
-    client = connect(tracking_uri)
-    with answering(tracking_uri):
+    with asking(tracking_uri) as client:
         run = mlflow_lookup.find_run(client, experiment, key, unit)
         if run is None or run.info.status != FINISHED:
             raise mlflow_lookup.no_run(client, experiment, key, unit)
@@ -114,8 +112,7 @@ def log_evaluation(
     Key: `key`, `unit` and the metric's or figure's name. The same numbers again change nothing: their time is the
     run's own end. Raises `Conflict` when that unit was never recorded.
     """
-    client = connect(tracking_uri)
-    with answering(tracking_uri):
+    with asking(tracking_uri) as client:
         run = mlflow_lookup.find_run(client, experiment, key, unit)
         if run is None:
             raise mlflow_lookup.no_run(client, experiment, key, unit)

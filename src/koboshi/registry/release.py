@@ -6,7 +6,6 @@
 import dataclasses
 import hashlib
 import json
-import uuid
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -16,7 +15,7 @@ from koboshi.errors import Conflict, Transient
 from koboshi.files import publish_bytes
 from koboshi.ledger import Ledger
 from koboshi.ledger.intents import Intent, last_done, open_intent, opened, served, settle
-from koboshi.ledger.leases import HeldLease, holding, this_process
+from koboshi.ledger.leases import HeldLease, holding, new_holder
 from koboshi.refs import ModelRef
 
 PromotionOutcome = Literal["promote", "keep", "refuse"]
@@ -227,8 +226,7 @@ def _drive(ledger: Ledger, aliases: Aliases, slot: str, intent: Intent) -> str:
 
 def _releasing(ledger: Ledger, name: str) -> AbstractContextManager[HeldLease]:
     """One release of a slot at a time."""
-    holder = f"{uuid.uuid4().hex[:8]}.{this_process()}"
-    return holding(ledger, f"release {name}", holder, LEASE_S)
+    return holding(ledger, f"release {name}", new_holder(), LEASE_S)
 
 
 def _name(aliases: Aliases, slot: str) -> str:

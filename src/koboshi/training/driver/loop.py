@@ -4,7 +4,6 @@ import dataclasses
 import os
 import sys
 import time
-import uuid
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, closing
 from pathlib import Path
@@ -14,7 +13,7 @@ from koboshi.errors import Fenced, LeaseTaken, Permanent, Transient
 from koboshi.events import Sink, to_all
 from koboshi.journal import Journal
 from koboshi.ledger import Ledger, steps
-from koboshi.ledger.leases import HeldLease, holding, this_process
+from koboshi.ledger.leases import HeldLease, holding, new_holder
 from koboshi.ledger.steps import CommittedStep
 from koboshi.sinks import open_sinks
 from koboshi.training.checkpoints import run_folder, store_at
@@ -72,8 +71,7 @@ def train(
     `Permanent` when a unit was quarantined, `Transient` when no worker starts, or a unit may fare better later. `show`
     is called before each wait for the workers, and has to be cheap.
     """
-    holder = f"{uuid.uuid4().hex[:8]}.{this_process()}"
-    with holding(ledger, f"training/{spec.key}", holder, spec.place.lease_s, TAKEOVER_S) as held:
+    with holding(ledger, f"training/{spec.key}", new_holder(), spec.place.lease_s, TAKEOVER_S) as held:
         _Driver(spec, pool, ledger, emit, held, show).run()
 
 
