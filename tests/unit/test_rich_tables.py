@@ -79,7 +79,7 @@ def training() -> Overview:
     worker = actor_name(job, 12)
     units = [UnitLine(name, 1_234_567, 7_654_321, "at work", worker, 12, 345, measured, "")]
     at = ("R", "first_byte", 1_234_567.8, 1_234.5, 12.5)
-    workers = [WorkerStatus(worker, 4_194_303, "10.123.45.67", name, 1_234_568, *at)]
+    workers = [WorkerStatus(worker, 4_194_303, "10.123.45.67", *at, unit=name, step=1_234_568)]
     told = [LoggedEvent(1, 1_795_500_000.0, "1,234,567 steps of a-unit were done again")]
     times = (1_795_500_000.0, None, 123)
     return Overview("0" * 64, job, "running", "", *times, units, workers, 0, 1_234.0, told, 1_795_600_000.0)

@@ -9,7 +9,7 @@ from koboshi.errors import Corrupt, Permanent, Transient
 from koboshi.heartbeat import Beats, Suspicion, Watch, progress_limit_s
 from koboshi.heartbeat.beat import DEAD
 from koboshi.training.driver.run_state import Kind
-from koboshi.training.driver.status import WorkerSnapshot
+from koboshi.training.driver.status import WorkerStatus
 from koboshi.training.driver.worker import StepOrder, StepResult
 
 # What is wrong in the code is wrong the next time, too.
@@ -132,11 +132,11 @@ class SupervisedPool:
         self._beats.kill(worker)
         self._pool.end(worker)
 
-    def seen(self) -> list[WorkerSnapshot]:
+    def seen(self) -> list[WorkerStatus]:
         """What is known of each warm worker just now, for people to look at."""
         now = self._now()
         return [
-            WorkerSnapshot(name, ready.pid, ready.node, *self._watch.seen(name, now))
+            WorkerStatus.of(name, ready.pid, ready.node, *self._watch.seen(name, now))
             for name, ready in self._ready.items()
         ]
 

@@ -21,18 +21,6 @@ Place = Literal["done", "at work", "waiting", "held", "quarantined"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class WorkerSnapshot:
-    """What a driver knows of a warm worker: its newest beat, how long that is ago, and φ; none before the first."""
-
-    worker: str
-    pid: int
-    node: str
-    beat: Beat | None
-    silence_s: float | None
-    phi: float
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
 class UnitStatus:
     """A unit: `done` steps are committed, `at_risk` more are in its worker's memory alone."""
 
@@ -46,7 +34,7 @@ class UnitStatus:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class WorkerStatus:
-    """A worker, and the step that it was given (no unit: a warm spare).
+    """A warm worker, and the step that it was given (no unit: a warm spare).
 
     `state` is the kernel's letter for its process and `phase` what it says itself, both empty before its first beat.
     """
@@ -54,13 +42,19 @@ class WorkerStatus:
     name: str
     pid: int
     node: str
-    unit: str
-    step: int
     state: str
     phase: str
     cpu_s: float
     silence_s: float | None
     phi: float
+    unit: str = ""
+    step: int = 0
+
+    @classmethod
+    def of(cls, name: str, pid: int, node: str, beat: Beat | None, silence_s: float | None, phi: float) -> Self:
+        """A worker by its newest beat, how long that is ago, and φ; none before the first."""
+        said = (beat.state, beat.doing.phase, beat.cpu_s) if beat else ("", "", 0.0)
+        return cls(name, pid, node, *said, silence_s, phi)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -75,7 +69,7 @@ class RunStatus:
     workers: tuple[WorkerStatus, ...]
 
     @classmethod
-    def of(cls, key: str, job: str, state: RunState, seen: Iterable[WorkerSnapshot], at_s: float) -> Self:
+    def of(cls, key: str, job: str, state: RunState, seen: Iterable[WorkerStatus], at_s: float) -> Self:
         """A run that has ended has no workers any more."""
         at_work = set(state.at.values())
         units = {name: _unit(state, name, at_work) for name in state.units}
@@ -114,11 +108,9 @@ def _unit(state: RunState, name: str, at_work: Collection[str]) -> UnitStatus:
     return UnitStatus(unit.total, unit.done, unit.ahead, place, unit.recovering, reason)
 
 
-def _worker(state: RunState, seen: WorkerSnapshot) -> WorkerStatus:
-    unit, beat = state.at.get(seen.worker, ""), seen.beat
-    step = state.units[unit].next if unit else 0
-    said = (beat.state, beat.doing.phase, beat.cpu_s) if beat else ("", "", 0.0)
-    return WorkerStatus(seen.worker, seen.pid, seen.node, unit, step, *said, seen.silence_s, seen.phi)
+def _worker(state: RunState, seen: WorkerStatus) -> WorkerStatus:
+    unit = state.at.get(seen.name, "")
+    return dataclasses.replace(seen, unit=unit, step=state.units[unit].next if unit else 0)
 
 
 EVERY_S = 1.0
@@ -141,7 +133,7 @@ class StatusFile:
         path: Path,
         key: str,
         job: str,
-        seen: Callable[[], Iterable[WorkerSnapshot]],
+        seen: Callable[[], Iterable[WorkerStatus]],
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         """`seen` tells of the workers, whenever it is asked."""

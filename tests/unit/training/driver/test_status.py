@@ -9,7 +9,7 @@ from koboshi.heartbeat import Beat
 from koboshi.heartbeat.beat import Doing
 from koboshi.training.driver.loop import train
 from koboshi.training.driver.run_state import Poisoned, RunState, UnitState
-from koboshi.training.driver.status import RunStatus, StatusFile, WorkerSnapshot, read_status, status_path
+from koboshi.training.driver.status import RunStatus, StatusFile, WorkerStatus, read_status, status_path
 from tests.support.local_pool import LocalPool
 from tests.support.trainings import chain_spec, journal_of, ledger_of
 
@@ -31,7 +31,7 @@ STATE = RunState(
     held=frozenset({"member"}),
 )
 BEAT = Beat("w-1", Doing("busy", 6, "checkpoint"), "R", 2.5, 7.0)
-SEEN = (WorkerSnapshot("w-1", 11, "north", BEAT, 0.25, 0.75), WorkerSnapshot("w-2", 12, "south", None, None, 0.0))
+SEEN = (WorkerStatus.of("w-1", 11, "north", BEAT, 0.25, 0.75), WorkerStatus.of("w-2", 12, "south", None, None, 0.0))
 
 
 def test_each_unit_is_in_its_place_and_each_worker_at_its_step() -> None:
@@ -72,7 +72,7 @@ def test_what_is_no_status_is_refused_with_a_sentence(text: str) -> None:
 def test_it_is_written_once_a_second_and_at_the_end(tmp_path: Path) -> None:
     path, asked, now = status_path(tmp_path, KEY), list[float](), 0.0
 
-    def seen() -> tuple[WorkerSnapshot, ...]:
+    def seen() -> tuple[WorkerStatus, ...]:
         asked.append(now)
         return SEEN
 

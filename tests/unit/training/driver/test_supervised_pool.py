@@ -139,12 +139,11 @@ def test_one_that_was_ended_and_beats_again_is_killed_then(world: World) -> None
 
 def test_what_was_seen_of_a_worker_is_told_until_it_is_gone(world: World) -> None:
     (seen,) = world.pool.seen()
-    assert (seen.worker, seen.pid, seen.node, seen.beat, seen.silence_s, seen.phi) == ("one", 1, "here", None, None, 0)
+    assert (seen.name, seen.pid, seen.node, seen.state, seen.silence_s, seen.phi) == ("one", 1, "here", "", None, 0)
     world.begin()
     world.events(3.0, beating="R")
     (seen,) = world.pool.seen()
-    assert seen.beat is not None
-    assert (seen.beat.state, seen.beat.doing.unit) == ("R", "a")
+    assert (seen.state, seen.phase) == ("R", "step")
     assert seen.silence_s == pytest.approx(0.5)
     world.beats.now += 1.5
     (later,) = world.pool.seen()

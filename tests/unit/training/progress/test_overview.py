@@ -57,7 +57,7 @@ def snapshot(**facts: Any) -> Snapshot:
 
 def status(job: str = JOB, recovering: bool = False) -> RunStatus:
     units = {"a": UnitStatus(3, 2, 1, "at work", recovering), "b": UnitStatus(1, 0, 0, "held")}
-    worker = WorkerStatus("w-1", 7, "n", "a", 4, "R", "step", 1.0, 0.1, 0.0)
+    worker = WorkerStatus("w-1", 7, "n", "R", "step", 1.0, 0.1, 0.0, unit="a", step=4)
     return RunStatus(KEY, job, NOW - 0.5, 1, units, (worker,))
 
 

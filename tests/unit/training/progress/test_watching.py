@@ -24,7 +24,7 @@ from koboshi.training.driver import status as status_file
 from koboshi.training.driver.loop import run_job, train
 from koboshi.training.driver.pool import Pool, SupervisedPool
 from koboshi.training.driver.run_state import RunState
-from koboshi.training.driver.status import RunStatus, StatusFile, WorkerSnapshot, read_status, status_path
+from koboshi.training.driver.status import RunStatus, StatusFile, WorkerStatus, read_status, status_path
 from koboshi.training.on_ray import actor_name
 from koboshi.training.on_ray.ray_submit import submission
 from koboshi.training.progress import watching
@@ -57,8 +57,8 @@ def watched(spec: TrainingSpec, deaths: list[tuple[str, int, str]], attempt: int
     pool, looker, seen = LocalPool(deaths), Observer(Path(spec.place.state_dir), ledger_of(spec)), list[Overview]()
     job, folder = spec.job_name(attempt), Path(spec.place.state_dir)
 
-    def workers() -> list[WorkerSnapshot]:
-        return [WorkerSnapshot(name, 10 + n, "a-node", None, None, 0.0) for n, name in enumerate(pool.workers)]
+    def workers() -> list[WorkerStatus]:
+        return [WorkerStatus.of(name, 10 + n, "a-node", None, None, 0.0) for n, name in enumerate(pool.workers)]
 
     def show(state: RunState) -> None:
         StatusFile(status_path(folder, spec.key), spec.key, job, workers).show(state)
