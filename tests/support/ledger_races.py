@@ -665,7 +665,14 @@ RACES = {
         ("steps.quarantine", "steps.commit"), (quarantining, doing_again), quarantined_then_done, two_steps
     ),
     "one commits pairs, one looks": Race(
-        ("steps.committed", "steps.committed_of_run", "steps.paths", "steps.last_committed_at", "steps.newest_of_run"),
+        (
+            "Ledger.rows",
+            "steps.committed",
+            "steps.committed_of_run",
+            "steps.paths",
+            "steps.last_committed_at",
+            "steps.newest_of_run",
+        ),
         (committing_in_pairs, watching_steps),
         both("went on", "saw pairs"),
         held,
