@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from koboshi.ledger import Ledger, attempts
-from koboshi.stack.ports import is_free
+from koboshi.stack.topology import is_free
 from tests.support.running_stack import REPOSITORY, RunningStack
 
 BLOCK = re.compile(r"^```python\n# (\S+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

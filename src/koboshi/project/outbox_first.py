@@ -3,9 +3,9 @@
 from contextlib import closing
 
 from koboshi.ledger import Ledger
-from koboshi.project.training_stage import say
 from koboshi.registry.outbox import Outbox
 from koboshi.settings import Settings
+from koboshi.sinks.terminal import to_terminal
 
 
 def deliver_first(settings: Settings, tracking_uri: str) -> None:
@@ -16,4 +16,4 @@ def deliver_first(settings: Settings, tracking_uri: str) -> None:
     from koboshi.registry.mlflow_delivery import deliver
 
     with closing(Ledger(settings.ledger_url)) as ledger:
-        deliver(outbox, ledger, tracking_uri, say)
+        deliver(outbox, ledger, tracking_uri, to_terminal)

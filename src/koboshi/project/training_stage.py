@@ -93,7 +93,7 @@ def _shown_in_mlflow(settings: Settings, spec: TrainingSpec) -> AbstractContextM
         return nullcontext()
     units = {name: _flat(unit) for name, unit in spec.units.items()}
     plan = TrainingPlan(settings.serving.model, spec.key, {"threads": spec.threads}, units)
-    return telling(settings.ledger_url, lambda ledger: to_mlflow(ledger, uri, plan), say)
+    return telling(settings.ledger_url, lambda ledger: to_mlflow(ledger, uri, plan), to_terminal)
 
 
 def _units(
@@ -114,7 +114,7 @@ def _record(settings: Settings, spec: TrainingSpec, units: list[UnitRecord]) -> 
 
     record = TrainingRecord(settings.serving.model, spec.key, {"threads": spec.threads}, units)
     with closing(Ledger(settings.ledger_url)) as ledger:
-        hand_over(Outbox.of(settings.state_dir), ledger, settings.mlflow.tracking_uri, record, say)
+        hand_over(Outbox.of(settings.state_dir), ledger, settings.mlflow.tracking_uri, record, to_terminal)
 
 
 def _flat(unit: UnitSpec) -> dict[str, Any]:
