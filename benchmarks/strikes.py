@@ -8,7 +8,7 @@ from collections.abc import Callable
 from benchmarks.contender import POLL_S, Run
 from benchmarks.ensured import AttainedRun
 from benchmarks.timeline import Begun, Cost, cost, in_hand, step_s
-from koboshi.drills.drill import Strike
+from koboshi.drills.drill import Injection
 from koboshi.drills.kit.faults import kill, resume, stop
 from koboshi.drills.kit.parts import kill_part
 from koboshi.errors import Unavailable
@@ -38,15 +38,15 @@ class Recovery:
 
 
 AnyRun = Run | AttainedRun
-Fault = Callable[[AnyRun, random.Random, Begun], tuple[Strike | None, set[int]]]
+Fault = Callable[[AnyRun, random.Random, Begun], tuple[Injection | None, set[int]]]
 
 
-def kill_worker(_run: AnyRun, _rng: random.Random, worker: Begun) -> tuple[Strike | None, set[int]]:
+def kill_worker(_run: AnyRun, _rng: random.Random, worker: Begun) -> tuple[Injection | None, set[int]]:
     """SIGKILL to the worker that is at the step."""
     return kill("worker", [worker.pid]), {worker.pid}
 
 
-def kill_worker_and_spare(run: AnyRun, rng: random.Random, worker: Begun) -> tuple[Strike | None, set[int]]:
+def kill_worker_and_spare(run: AnyRun, rng: random.Random, worker: Begun) -> tuple[Injection | None, set[int]]:
     """SIGKILL to the worker, and to those that could take over, less than two seconds later."""
     spares = set(run.warm()) - {worker.pid}
     kill("worker", [worker.pid])
@@ -54,7 +54,7 @@ def kill_worker_and_spare(run: AnyRun, rng: random.Random, worker: Begun) -> tup
     return kill("spare", sorted(spares)), {worker.pid, *spares}
 
 
-def stop_worker(_run: AnyRun, _rng: random.Random, worker: Begun) -> tuple[Strike | None, set[int]]:
+def stop_worker(_run: AnyRun, _rng: random.Random, worker: Begun) -> tuple[Injection | None, set[int]]:
     """SIGSTOP: it holds its step and says nothing more."""
     return stop("worker", [worker.pid]), {worker.pid}
 
@@ -62,7 +62,7 @@ def stop_worker(_run: AnyRun, _rng: random.Random, worker: Begun) -> tuple[Strik
 def node_killer(settings: Settings) -> Fault:
     """SIGKILL to every process of the node that is at the step."""
 
-    def kill_node(run: AnyRun, _rng: random.Random, worker: Begun) -> tuple[Strike | None, set[int]]:
+    def kill_node(run: AnyRun, _rng: random.Random, worker: Begun) -> tuple[Injection | None, set[int]]:
         nodes = run.warm()
         node = nodes[worker.pid]
         there = {pid for pid, name in nodes.items() if name == node}
@@ -74,7 +74,7 @@ def node_killer(settings: Settings) -> Fault:
 def head_killer(settings: Settings) -> Fault:
     """SIGKILL to every process of the head: the job's driver is one of them."""
 
-    def kill_head(run: AnyRun, _rng: random.Random, _worker: Begun) -> tuple[Strike | None, set[int]]:
+    def kill_head(run: AnyRun, _rng: random.Random, _worker: Begun) -> tuple[Injection | None, set[int]]:
         there = set(run.warm())
         return kill_part(settings, HEAD), there
 
@@ -128,7 +128,7 @@ def _at_a_step(run: AnyRun) -> Begun | None:
             return None
 
 
-def _paid(run: AnyRun, unit: str, sent: Strike, struck: set[int]) -> Cost | None:
+def _paid(run: AnyRun, unit: str, sent: Injection, struck: set[int]) -> Cost | None:
     deadline = time.monotonic() + RECOVERED_WITHIN_S
     while time.monotonic() < deadline:
         if (found := cost(run.begun(unit), run.committed(unit), sent.at_s, struck)) is not None:

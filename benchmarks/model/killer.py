@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from benchmarks.ensured import AttainedRun
 from benchmarks.timeline import Begun, Cost, cost
-from koboshi.drills.drill import Strike
+from koboshi.drills.drill import Injection
 from koboshi.drills.kit.faults import kill_while
 from koboshi.training.on_ray import step_name
 
@@ -35,10 +35,10 @@ class Killer:
 
     def __init__(self, run: AttainedRun, every_s: float, rng: random.Random, say: Say) -> None:
         self._run, self._every_s, self._rng, self._say = run, every_s, rng, say
-        self._sent: list[tuple[Begun, Strike]] = []
+        self._sent: list[tuple[Begun, Injection]] = []
 
     def until_over(self) -> None:
-        """Strike on time; where nobody is in the middle of a step then, as soon as somebody is."""
+        """Injection on time; where nobody is in the middle of a step then, as soon as somebody is."""
         due = self._first_step_s() + self._every_s
         while not self._run.over:
             if time.time() < due:
@@ -77,7 +77,7 @@ class Killer:
         self._say(f"  kill {len(self._sent)}: {strike}")
         return True
 
-    def _accounted(self, begun: Begun, strike: Strike) -> Killed:
+    def _accounted(self, begun: Begun, strike: Injection) -> Killed:
         paid: Cost | None = cost(self._run.begun(begun.unit), self._run.committed(begun.unit), strike.at_s, {begun.pid})
         after_s, redone = (paid.committed_s, paid.redone) if paid else (None, 0)
         return Killed(begun.unit, begun.step, begun.pid, strike.at_s, strike.detail, after_s, redone)

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from benchmarks.ensured import AttainedRun
 from benchmarks.nemesis.schedule import DRIVER, FLIP, KILL, NODE, STOP, Fault
 from benchmarks.timeline import Begun, Cost, cost
-from koboshi.drills.drill import Strike
+from koboshi.drills.drill import Injection
 from koboshi.drills.kit.faults import flip_byte, kill, resume, stop
 from koboshi.drills.kit.parts import kill_part, why_not_healthy
 from koboshi.events import JobBegan
@@ -64,7 +64,7 @@ class Striker:
         after_s, redone = (paid.committed_s, paid.redone) if paid else (None, 0)
         return Struck(fault.number, fault.kind, target, strike.at_s, after_s, redone)
 
-    def _send(self, kind: str, unit: str, begun: Begun) -> tuple[Strike | None, set[int]]:
+    def _send(self, kind: str, unit: str, begun: Begun) -> tuple[Injection | None, set[int]]:
         if kind == KILL:
             return kill("worker", [begun.pid]), {begun.pid}
         if kind == STOP:
@@ -78,7 +78,7 @@ class Striker:
         there = nodes.get(begun.pid)
         return (kill_part(self._settings, there) if there else None), {p for p, node in nodes.items() if node == there}
 
-    def _flip(self, unit: str, pid: int) -> Strike | None:
+    def _flip(self, unit: str, pid: int) -> Injection | None:
         """The newest committed checkpoint rots, and the worker that does not need it dies: the next one reads it."""
         if (newest := self._newest(unit)) is None:
             return None
@@ -109,7 +109,7 @@ class Striker:
             time.sleep(POLL_S)
         return None
 
-    def _recovered(self, units: Collection[str], strike: Strike, struck: Collection[int]) -> Cost | None:
+    def _recovered(self, units: Collection[str], strike: Injection, struck: Collection[int]) -> Cost | None:
         """Until another process has done a step of a unit that was struck; None when there was none left to do."""
         deadline = time.monotonic() + RECOVERED_WITHIN_S
         while time.monotonic() < deadline:

@@ -532,3 +532,61 @@ class LandedLate(Event, name="landed late", says="{topic}/{partition}: {gone}.")
     partition: int
     start: int
     gone: str
+
+
+class DrillBegan(Event, name="drill began", says="{drill}: {claim}"):
+    """A drill begins."""
+
+    drill: str
+    claim: str
+
+
+class SteadyState(Event, name="steady state", says="steady state: {found}"):
+    """A check of the steady state, before anything is injected."""
+
+    check: str
+    holds: bool
+    found: str
+
+
+class FaultInjected(Event, name="fault injected"):
+    """A fault was injected into `target`; `took` if it was seen to have taken. The times are as in `Injection`."""
+
+    fault: str
+    target: str
+    at_s: float
+    at_monotonic: float
+    took: bool
+    pid: int | None = None
+    detail: str = ""
+
+    @property
+    def sentence(self) -> str:
+        """What was injected into what."""
+        done = f"{self.fault} to {self.target}" + (f" (pid {self.pid})" if self.pid else "")
+        return f"{done}, {self.detail}" if self.detail else done
+
+
+class DrillNote(Event, name="drill note", says="{note}"):
+    """What a drill's own work has come to, for people."""
+
+    note: str
+
+
+class DrillJudged(Event, name="drill judged", says="{drill} is {verdict}"):
+    """A drill has its verdict: proved, refuted or unknown."""
+
+    drill: str
+    verdict: str
+
+
+class RunKept(Event, name="run kept", says="the files of the refuted run are in {folder}"):
+    """The files of a run stay, to be looked at."""
+
+    folder: str
+
+
+class CleanupFailed(Event, name="cleanup failed", says="cleanup failed: {reason}"):
+    """A drill has left something behind; its verdict stands."""
+
+    reason: str

@@ -12,7 +12,7 @@ StackOf = Callable[..., RunningStack]
 
 @pytest.fixture
 def on_kafka(stack_of: StackOf, monkeypatch: pytest.MonkeyPatch) -> RunningStack:
-    """A stack whose landers can be struck."""
+    """A stack whose landers can be killed."""
     running = stack_of("kafka")
     monkeypatch.syspath_prepend(running.project)
     return running
@@ -20,7 +20,7 @@ def on_kafka(stack_of: StackOf, monkeypatch: pytest.MonkeyPatch) -> RunningStack
 
 @pytest.fixture
 def on_ray(stack_of: StackOf, monkeypatch: pytest.MonkeyPatch) -> RunningStack:
-    """A stack whose trainings can be struck."""
+    """A stack whose trainings can be disturbed."""
     running = stack_of("ray")
     monkeypatch.syspath_prepend(running.project)
     return running

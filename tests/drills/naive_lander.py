@@ -1,7 +1,7 @@
 """The lander that everybody writes first: it subscribes, lets the client commit by itself, names files by uuid.
 
 Its files appear whole, it starts again when it hears nothing, and it tells and pauses as the drill's own lander does:
-the drill strikes it at the same moments, and nothing but its way of keeping its place is to blame for what comes out.
+the drill kills it at the same moments, and only its way of keeping its place is to blame for what comes out.
 """
 
 import io

@@ -17,8 +17,8 @@ def test_replicas_that_verify_nothing_are_refuted_for_that_reason(stack_of: Call
     """The false version answers; no request fails all the same, and the good one is taken in the end."""
     serve = (sys.executable, str(Path(__file__).with_name("credulous_replica.py")))
     report = controlled(DRILL, stack_of("mlflow"), serve=serve, patience_s=15)
-    assert report.verdict == "refuted"
+    assert report.outcome.verdict == "refuted"
     assert failed(report) == {"bad_versions_are_refused", "bad_versions_never_answer", "all_right"}
-    assert any(reason.endswith(" predictions came from version 3") for reason in report.reasons)
-    assert any("replica-1 did not refuse version 2 because of its bytes" in reason for reason in report.reasons)
-    assert report.measures["lost"] == 0
+    assert any(reason.endswith(" predictions came from version 3") for reason in report.outcome.reasons)
+    assert any("replica-1 did not refuse version 2 because of its bytes" in reason for reason in report.outcome.reasons)
+    assert report.outcome.evidence.measures["lost"] == 0

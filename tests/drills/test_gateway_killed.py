@@ -24,11 +24,11 @@ def test_clients_that_ask_once_are_refuted_for_that_reason(served: RunningStack)
     """What was due while nobody listened is lost; the gateway is back all the same."""
     report = controlled(DRILL, served, load=Load, requests=500)
     assert " requests failed (" in refuted_only_by(report, "all_answered")
-    assert report.measures["lost"] > 0
-    assert report.measures["wrong"] == 0
+    assert report.outcome.evidence.measures["lost"] > 0
+    assert report.outcome.evidence.measures["wrong"] == 0
 
 
 def test_a_gateway_that_nobody_starts_again_is_refuted_for_that_reason(served: RunningStack) -> None:
     """A process of the drill's own, with the stack's configuration and without a supervisor."""
     report = controlled(DRILL, served, within_s=20, gateway=own_gateway)
-    assert refuted_only_by(report, "load_ended") == "0 predictions came after the strike, of at least 2,000"
+    assert refuted_only_by(report, "load_ended") == "0 predictions came after the injection, of at least 2,000"

@@ -18,8 +18,8 @@ DECODING = LanderKind((str(Path(__file__).with_name("decoding_lander.py")),), na
 def test_a_lander_that_decodes_is_refuted_for_that_reason(on_kafka: RunningStack) -> None:
     """What it leaves out is lost for good: it is neither landed, nor among the dead letters."""
     report = controlled(DRILL, on_kafka, lander=DECODING)
-    assert report.verdict == "refuted"
-    landed, counted = report.reasons
+    assert report.outcome.verdict == "refuted"
+    landed, counted = report.outcome.reasons
     assert re.search(r"partition \d: offset \d+ is missing", landed)
     assert re.search(r"offset \d+ \(undecodable\) is 0 dead letters, not 1", counted)
-    assert {"kafka_works", "landing_ended", "refused_at_the_door", "bystanders_untouched"} <= held(report)
+    assert {"kafka_works", "landing_ended", "refused_at_the_door", "invariant_state_kept"} <= held(report)

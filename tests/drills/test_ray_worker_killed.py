@@ -26,13 +26,13 @@ def test_a_killed_worker_is_survived_and_that_is_proved(on_ray: RunningStack) ->
 
 
 def test_a_pool_that_forgets_the_checkpoint_is_refuted_for_that_reason(on_ray: RunningStack) -> None:
-    """The struck candidate lacks its lost steps, and only its predictions tell: all other checks hold."""
+    """The killed candidate lacks its lost steps, and only its predictions tell: all other checks hold."""
     report = controlled(DRILL, on_ray, job=Path(__file__).with_name("forgetful_job.py"))
-    assert report.verdict == "refuted", report.outcome["findings"]
-    (reason,) = report.reasons
+    assert report.outcome.verdict == "refuted", report.outcome.findings
+    (reason,) = report.outcome.reasons
     assert reason.startswith("forest: predictions differ from the undisturbed control's in ")
     assert ";" not in reason
-    assert finding(report, "struck_once")["holds"]
+    assert finding(report, "killed_once")["holds"]
     assert finding(report, "went_on_from_the_committed_step")["holds"]
     (*_, kept) = saved(on_ray.settings.state_dir / "drills", DRILL.name)
-    assert kept.verdict == "refuted"
+    assert kept.outcome.verdict == "refuted"

@@ -29,5 +29,5 @@ def test_a_gateway_that_does_not_try_again_is_refuted_for_that_reason(served: Ru
     said = refuted_only_by(report, "all_answered")
     assert " requests failed (" in said
     assert "503: " in said
-    assert report.measures["lost"] > 0
-    assert report.measures["wrong"] == 0
+    assert report.outcome.evidence.measures["lost"] > 0
+    assert report.outcome.evidence.measures["wrong"] == 0

@@ -18,4 +18,4 @@ def test_a_gateway_that_only_waits_is_refuted_for_that_reason(served: RunningSta
     gateway = partial(own_gateway, render=render_without_retries)
     report = controlled(DRILL, served, gateway=gateway, requests=2_500)
     assert "504: " in refuted_only_by(report, "all_answered")
-    assert report.measures["wrong"] == 0
+    assert report.outcome.evidence.measures["wrong"] == 0

@@ -16,11 +16,11 @@ JOB = Path(__file__).with_name("unwatched_job.py")
 def test_a_pool_that_hears_no_beats_waits_for_a_stopped_worker(on_ray: RunningStack) -> None:
     """Refuted, since the training has not ended; once the worker is let go on it ends, and Ray is idle again."""
     report = controlled(ray_worker_stopped.DRILL, on_ray, within_s=30, job=JOB)
-    assert report.verdict == "refuted"
-    assert report.reasons == ["the training had not ended after 30 s"]
+    assert report.outcome.verdict == "refuted"
+    assert report.outcome.reasons == ["the training had not ended after 30 s"]
 
 
 def test_a_pool_that_hears_no_beats_waits_for_a_hung_worker(on_ray: RunningStack) -> None:
     report = controlled(ray_worker_hung.DRILL, on_ray, within_s=60, job=JOB)
-    assert report.verdict == "refuted"
-    assert report.reasons == ["the training had not ended after 60 s"]
+    assert report.outcome.verdict == "refuted"
+    assert report.outcome.reasons == ["the training had not ended after 60 s"]

@@ -40,8 +40,8 @@ def reports(stack_of: Callable[..., RunningStack]) -> tuple[Report, Report]:
 def test_a_killed_task_is_tried_again_and_attaches(reports: tuple[Report, Report]) -> None:
     """I6: one digest, one job, one model, whatever became of who asked for it."""
     report, _ = reports
-    assert report.verdict == "proved", report.reasons
-    assert report.measures["tries"] >= 2  # on a busy machine Airflow may lose one more
+    assert report.outcome.verdict == "proved", report.outcome.reasons
+    assert report.outcome.evidence.measures["tries"] >= 2  # on a busy machine Airflow may lose one more
 
 
 def test_a_task_that_submits_under_a_random_name_is_refuted(reports: tuple[Report, Report]) -> None:

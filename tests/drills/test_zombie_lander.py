@@ -17,8 +17,8 @@ UNGUARDED = LanderKind((str(Path(__file__).with_name("unguarded_lander.py")),), 
 
 def test_a_lander_that_trusts_itself_is_refuted_for_that_reason(on_kafka: RunningStack) -> None:
     report = controlled(DRILL, on_kafka, lander=UNGUARDED)
-    assert report.verdict == "refuted"
-    (reason,) = report.reasons
+    assert report.outcome.verdict == "refuted"
+    (reason,) = report.outcome.reasons
     assert re.fullmatch(r"partition 0: \[3000, 6000\) was committed under token 2, after token 3 .*", reason)
-    (strike,) = report.outcome["strikes"]
-    assert strike["took"]
+    (injection,) = report.outcome.injections
+    assert injection.took

@@ -10,7 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 from koboshi.datasets.pinning import pin
-from koboshi.drills.drill import DrillOutcome, Event, Evidence, Finding, Series, Strike
+from koboshi.drills.drill import DrillOutcome, Event, Evidence, Finding, Injection, Series
 from koboshi.drills.report import Report, save
 from koboshi.formats import cut
 from koboshi.formats.manifest import seal
@@ -59,15 +59,15 @@ def _training_record() -> TrainingRecord:
 
 
 def _drill_report() -> Report:
-    strike = Strike("SIGKILL", "forest, step 6", 1_795_500_000.5, 99.5, True, 4711, "1.25 s of work into it")
+    injection = Injection("SIGKILL", "forest, step 6", 1_795_500_000.5, 99.5, True, 4711, "1.25 s of work into it")
     evidence = Evidence(
         {"detected_after_s": 0.04, "recovered_after_s": 0.31, "redone": 1.0},
         [Event(1_795_500_000.5, "fault", "SIGKILL to forest, step 6")],
         [Series("steps done", "steps", [(1_795_500_000.0, 5.0), (1_795_500_001.0, 6.0)])],
     )
-    outcome = DrillOutcome("proved", [Finding("finished", True, "the training ended in 20.1 s")], [strike], evidence)
+    outcome = DrillOutcome("proved", [Finding("finished", True, "the training ended in 20.1 s")], [injection], evidence)
     claim, fault = "A trainer killed at step 6 resumes.", "SIGKILL of the actor"
-    told = ("training", 1_795_500_000.0, 20.5, outcome.as_json(), {"cpus": 2}, {"ray": "2.60.0"})
+    told = ("training", 1_795_500_000.0, 20.5, outcome, {"cpus": 2}, {"ray": "2.60.0"})
     return Report("ray-worker-killed", claim, fault, *told)
 
 

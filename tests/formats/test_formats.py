@@ -140,9 +140,9 @@ def _format(kept: Path) -> int:
 def test_a_drills_journal_is_read(name: str) -> None:
     """Format 1 knew one strike, and measures of other names."""
     report = drill_report(KEPT / "drills" / name)
-    assert (report.drill, report.verdict, report.took_s) == ("ray-worker-killed", "proved", 20.5)
-    assert report.measures == {"detected_after_s": 0.04, "recovered_after_s": 0.31, "redone": 1.0}
-    assert [(strike["pid"], strike["took"]) for strike in report.outcome["strikes"]] == [(4711, True)]
+    assert (report.drill, report.outcome.verdict, report.took_s) == ("ray-worker-killed", "proved", 20.5)
+    assert report.outcome.evidence.measures == {"detected_after_s": 0.04, "recovered_after_s": 0.31, "redone": 1.0}
+    assert [(found.pid, found.took) for found in report.outcome.injections] == [(4711, True)]
 
 
 @pytest.mark.parametrize("entry", Outbox(KEPT / "outbox").entries(), ids=lambda entry: entry.path.name[-7:-4])

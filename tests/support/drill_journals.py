@@ -5,19 +5,19 @@ import json
 import math
 from pathlib import Path
 
-from koboshi.drills.drill import Drill, DrillOutcome, Event, Evidence, Finding, Series, Strike
+from koboshi.drills.drill import Drill, DrillOutcome, Event, Evidence, Finding, Injection, Series
 from koboshi.drills.report import make_report, save
 
 BEGAN_S = 1_795_500_000.0
-UNTOUCHED = Finding("bystanders_untouched", True, "your data is unchanged: 18 fingerprints")
+UNTOUCHED = Finding("invariant_state_kept", True, "your data is unchanged: 18 fingerprints")
 
 
 def _drill(name: str, layer: str, fault: str, claim: str) -> Drill:
     return Drill(name, claim, fault, layer, None, (), None, 60, ())
 
 
-def _struck(after_s: float, fault: str, target: str, pid: int | None = None, detail: str = "") -> Strike:
-    return Strike(fault, target, BEGAN_S + after_s, 100 + after_s, took=True, pid=pid, detail=detail)
+def _injected(after_s: float, fault: str, target: str, pid: int | None = None, detail: str = "") -> Injection:
+    return Injection(fault, target, BEGAN_S + after_s, 100 + after_s, took=True, pid=pid, detail=detail)
 
 
 def _at(after_s: float, kind: str, said: str) -> Event:
@@ -47,7 +47,7 @@ REPLICA = (
             Finding("share_is_back", True, "replica-2 answered 33.1 % of the last 3,000 requests"),
             UNTOUCHED,
         ],
-        [_struck(20, "SIGKILL", "replica-2", 20417, "while it held 11 requests")],
+        [_injected(20, "SIGKILL", "replica-2", 20417, "while it held 11 requests")],
         Evidence(
             {
                 "detected_after_s": 0.21,
@@ -82,14 +82,14 @@ WORKER = (
         "proved",
         [
             Finding("ray_has_nodes", True, "2 Ray nodes with CPUs are alive"),
-            Finding("training_ended", True, "the training ended 6.6 s after the strike"),
-            Finding("struck_once", True, "workers that died: koboshi-c8ef2fc4b406d5e2-1-1 (pid 10661)"),
+            Finding("training_ended", True, "the training ended 6.6 s after the injection"),
+            Finding("killed_once", True, "workers that died: koboshi-c8ef2fc4b406d5e2-1-1 (pid 10661)"),
             Finding(
                 "predictions_equal_the_control", True, "forest, boosting: predictions equal the control's bit for bit"
             ),
             UNTOUCHED,
         ],
-        [_struck(12.4, "SIGKILL", "ray::UnitWorker.forest/step-4", 10661, "0.11 s of work into it")],
+        [_injected(12.4, "SIGKILL", "ray::UnitWorker.forest/step-4", 10661, "0.11 s of work into it")],
         Evidence(
             {"detected_after_s": 0.04, "recovered_after_s": 0.97, "redone": 1.0},
             [
@@ -113,14 +113,14 @@ ZOMBIE = (
         "refuted",
         [
             Finding("stream_is_there", True, "2 partitions with 4,000 records"),
-            Finding("landing_ended", True, "the second lander reached the end 3.1 s after the strike"),
+            Finding("landing_ended", True, "the second lander reached the end 3.1 s after the injection"),
             Finding("zombie_committed_nothing", False, "offset 812 of partition 1 is in two committed spans"),
             Finding("audit_equal", False, "4,188 records landed, the broker has 4,000"),
             UNTOUCHED,
         ],
         [
-            _struck(4.0, "SIGSTOP", "the first lander", 8112),
-            _struck(9.5, "SIGCONT", "the first lander", 8112, "5.50 s later, 2.50 s past its lease"),
+            _injected(4.0, "SIGSTOP", "the first lander", 8112),
+            _injected(9.5, "SIGCONT", "the first lander", 8112, "5.50 s later, 2.50 s past its lease"),
         ],
         Evidence(
             {"detected_after_s": 3.02, "recovered_after_s": 3.4, "lost": 0, "doubled": 188, "redone": 2},
@@ -154,7 +154,14 @@ FORMAT_1 = {
     "outcome": {
         "verdict": "proved",
         "findings": [{"check": "audit_equal", "holds": True, "said": "4,000 records, all as the broker has them"}],
-        "strike": {"pid": 7, "doing": "landing", "cpu_s": 0.1, "at_s": BEGAN_S + 2, "at_monotonic": 2.0, "gone": True},
+        "strike": {
+            "pid": 7,
+            "doing": "landing",
+            "cpu_s": 0.1,
+            "at_s": BEGAN_S + 2,
+            "at_monotonic": 2.0,
+            "gone": True,
+        },
         "measures": {"recovered_after_s": 1.5},
     },
 }

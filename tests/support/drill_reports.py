@@ -30,26 +30,26 @@ def controlled(drill: Drill[Any], running: RunningStack, within_s: float | None 
 
 
 def finding(report: Report, check: str) -> dict[str, object]:
-    (found,) = [finding for finding in report.outcome["findings"] if finding["check"] == check]
-    return dict(found)
+    (found,) = [finding for finding in report.outcome.findings if finding.check == check]
+    return dataclasses.asdict(found)
 
 
 def held(report: Report) -> set[str]:
     """The checks that hold."""
-    return {finding["check"] for finding in report.outcome["findings"] if finding["holds"]}
+    return {finding.check for finding in report.outcome.findings if finding.holds}
 
 
 def failed(report: Report) -> set[str]:
     """The checks that do not hold."""
-    return {finding["check"] for finding in report.outcome["findings"]} - held(report)
+    return {finding.check for finding in report.outcome.findings} - held(report)
 
 
 def refuted_by(report: Report, *checks: str) -> list[str]:
     """What refutes, in the order of the checks, which are these and no others."""
-    assert report.verdict == "refuted", report.outcome["findings"]
-    wrong = [finding for finding in report.outcome["findings"] if not finding["holds"]]
-    assert [finding["check"] for finding in wrong] == list(checks), wrong
-    return [str(finding["said"]) for finding in wrong]
+    assert report.outcome.verdict == "refuted", report.outcome.findings
+    wrong = [finding for finding in report.outcome.findings if not finding.holds]
+    assert [finding.check for finding in wrong] == list(checks), wrong
+    return [str(finding.said) for finding in wrong]
 
 
 def refuted_only_by(report: Report, check: str) -> str:

@@ -18,7 +18,7 @@ from rich.text import Text
 
 from koboshi import rich_tables
 from koboshi.cli.ingest_verbs import partitions_table
-from koboshi.drills.drill import DrillOutcome, Evidence, Finding, Strike
+from koboshi.drills.drill import DrillOutcome, Evidence, Finding, Injection
 from koboshi.drills.report import Report, as_table
 from koboshi.drills.run import overview
 from koboshi.ingest.audit import PartitionVerdict
@@ -57,11 +57,13 @@ def stack_status() -> RenderableType:
 
 
 def drill_reports() -> list[Report]:
-    strike = Strike("SIGKILL", "forest, step 1234567", 1_795_500_000.5, 99.5, True, 4_194_303, "1,234.25 s into it")
+    injection = Injection(
+        "SIGKILL", "forest, step 1234567", 1_795_500_000.5, 99.5, True, 4_194_303, "1,234.25 s into it"
+    )
     findings = [Finding("finished", True, f"[/x] 1,234,567 records are in {PATH}")]
     measures = {"detected_after_s": 1_234_567.25, "recovered_after_s": 7_654_321.5, "lost": BIG, "doubled": BIG + 1}
-    outcome = DrillOutcome("proved", findings, [strike], Evidence(measures, [], []))
-    told = ("training", 1_795_500_000.0, 123_456.0, outcome.as_json(), {}, {})
+    outcome = DrillOutcome("proved", findings, [injection], Evidence(measures, [], []))
+    told = ("training", 1_795_500_000.0, 123_456.0, outcome, {}, {})
     return [Report("network-cut-training", "A trainer resumes.", "SIGKILL", *told)]
 
 

@@ -30,7 +30,7 @@ def list_drills(as_json: AsJson = False) -> None:
         return
     for drill in all_drills().values():
         report = last.get(drill.name)
-        verdict = f"{report.verdict} in {report.took_s:.0f} s" if report else "not run here yet"
+        verdict = f"{report.outcome.verdict} in {report.took_s:.0f} s" if report else "not run here yet"
         typer.echo(f"{drill.name}  ({verdict})\n    {drill.claim}\n    fault: {drill.fault}")
 
 
@@ -127,7 +127,9 @@ def _conclude(reports: "list[Report]") -> None:
         ("unknown", Transient, "neither proved nor refuted"),
     ):
         told = [
-            f"{report.drill} is {means}: {'; '.join(report.reasons)}" for report in reports if report.verdict == verdict
+            f"{report.drill} is {means}: {'; '.join(report.outcome.reasons)}"
+            for report in reports
+            if report.outcome.verdict == verdict
         ]
         if told:
             raise kind(f"{'. '.join(told)}. See `koboshi status` and `koboshi drill show`.")

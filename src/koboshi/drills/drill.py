@@ -3,14 +3,17 @@
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import wraps
-from typing import Any, Generic, Literal, Protocol, TypeVar, get_args
+from typing import Annotated, Generic, Literal, Protocol, TypeVar, get_args
+
+from pydantic import Field
 
 from koboshi.errors import KoboshiError
+from koboshi.events import CleanupFailed, DrillJudged, FaultInjected, Sink, SteadyState
 from koboshi.settings import Settings
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Strike:
+class Injection:
     """One fault: what was done (`fault`) to what (`target`), when, and whether it was seen to have taken.
 
     `at_s` is the wall clock (seconds since 1970), `at_monotonic` the machine's monotonic clock. `took` is seen by other
@@ -25,9 +28,12 @@ class Strike:
     pid: int | None = None
     detail: str = ""
 
+    def event(self) -> FaultInjected:
+        """As it is told to sinks."""
+        return FaultInjected(**dataclasses.asdict(self))
+
     def __str__(self) -> str:
-        struck = f"{self.fault} to {self.target}" + (f" (pid {self.pid})" if self.pid else "")
-        return f"{struck}, {self.detail}" if self.detail else struck
+        return str(self.event())
 
 
 EventKind = Literal["fault", "suspicion", "recovery", "note"]
@@ -82,13 +88,12 @@ class Evidence:
 DrillVerdict = Literal["proved", "refuted", "unknown"]
 Layer = Literal["stream", "ingest", "datasets", "training", "orchestration", "tracking", "serving"]
 LAYERS: tuple[Layer, ...] = get_args(Layer)
-Say = Callable[[str], None]
 
 
 class Environment(Protocol):
-    """What a drill works on: something of its own that runs while it is struck.
+    """What a drill works on: something of its own, which runs while the fault is injected.
 
-    It is made with the settings and a way to say what goes on; making it starts nothing and touches nothing.
+    It is made with the settings and a sink for what goes on; making it starts nothing and touches nothing.
     """
 
     def begin(self) -> None:
@@ -97,7 +102,7 @@ class Environment(Protocol):
     def finish(self, limit_s: float) -> Finding:
         """Wait for the end of the work; a failure, or no end in time, is a finding that does not hold."""
 
-    def evidence(self, strikes: Sequence[Strike]) -> Evidence:
+    def evidence(self, injections: Sequence[Injection]) -> Evidence:
         """What was measured and when things happened, once all is over."""
 
     def close(self, *, keep_files: bool) -> None:
@@ -114,7 +119,7 @@ EnvironmentT = TypeVar("EnvironmentT", bound=Environment)
 class Drill(Generic[EnvironmentT]):
     """A claim and how it is put to the test.
 
-    `environment` makes what the drill works on; `strike` injects the faults and returns those that were sent: `faults`
+    `environment` makes what the drill works on; `inject` injects the faults and returns those that were sent: `faults`
     in all, or fewer, or None in the place of one, when it found no moment. Each check of `verdict` looks at the result
     independently.
     """
@@ -123,21 +128,24 @@ class Drill(Generic[EnvironmentT]):
     claim: str
     fault: str
     layer: Layer
-    environment: Callable[[Settings, Say], EnvironmentT]
+    environment: Callable[[Settings, Sink], EnvironmentT]
     steady: Sequence[Callable[[EnvironmentT], Finding]]
-    strike: Callable[[EnvironmentT], Sequence[Strike | None]]
+    inject: Callable[[EnvironmentT], Sequence[Injection | None]]
     within_s: float
-    verdict: Sequence[Callable[[EnvironmentT, Sequence[Strike]], Finding]]
+    verdict: Sequence[Callable[[EnvironmentT, Sequence[Injection]], Finding]]
     faults: int = 1
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class DrillOutcome:
-    """What a drill came to: `proved` only when every fault struck and every finding holds."""
+    """What a drill came to: `proved` only when every fault was injected and every finding holds.
+
+    Journals keep the injections under the name that they had first.
+    """
 
     verdict: DrillVerdict
     findings: Sequence[Finding]
-    strikes: Sequence[Strike] = ()
+    injections: Annotated[Sequence[Injection], Field(alias="strikes")] = ()
     evidence: Evidence = dataclasses.field(default_factory=Evidence)
 
     @property
@@ -145,17 +153,13 @@ class DrillOutcome:
         """Why it is not proved."""
         return [finding.said for finding in self.findings if not finding.holds]
 
-    def as_json(self) -> dict[str, Any]:
-        """All of it, as JSON values."""
-        return dataclasses.asdict(self)
-
 
 def of(part: str, check: Callable[..., Finding]) -> Callable[..., Finding]:
     """The same check of a part of the environment, which is an environment itself."""
 
     @wraps(check)
-    def asked(environment: Environment, *strikes: Sequence[Strike]) -> Finding:
-        return check(getattr(environment, part), *strikes)
+    def asked(environment: Environment, *injections: Sequence[Injection]) -> Finding:
+        return check(getattr(environment, part), *injections)
 
     return asked
 
@@ -163,83 +167,77 @@ def of(part: str, check: Callable[..., Finding]) -> Callable[..., Finding]:
 def run_drill(
     drill: Drill[EnvironmentT],
     environment: EnvironmentT,
-    bystanders: Callable[[], Mapping[str, str]],
-    say: Callable[[str], None],
+    invariant_state: Callable[[], Mapping[str, str]],
+    emit: Sink,
 ) -> DrillOutcome:
-    """Run a drill: `unknown` when the steady state was not there or a fault could not strike, so nothing was tested.
+    """Run a drill: `unknown` when the steady state was not there or a fault could not be injected: nothing was tested.
 
-    `bystanders` are fingerprints of what belongs to the user: a change between beginning and end refutes. The
+    `invariant_state` gives fingerprints of what belongs to the user: a change between beginning and end refutes. The
     environment is closed in any case, its files are kept when the drill is refuted. Under an interruption: nothing of
     the user's was touched, since the environment is the drill's own.
     """
     keep_files = False
     try:
-        outcome = _perform(drill, environment, bystanders, say)
+        outcome = _perform(drill, environment, invariant_state, emit)
         keep_files = outcome.verdict == "refuted"
+        emit(DrillJudged(drill=drill.name, verdict=outcome.verdict))
         return outcome
     finally:
-        _close(environment, keep_files, say)
-
-
-def _close(environment: Environment, keep_files: bool, say: Say) -> None:
-    """What cannot be cleared up is told: what was found out is worth more."""
-    try:
-        environment.close(keep_files=keep_files)
-    except KoboshiError as error:
-        say(f"cleanup failed: {error}")
+        try:
+            environment.close(keep_files=keep_files)
+        except KoboshiError as error:  # what was found out is worth more
+            emit(CleanupFailed(reason=str(error)))
 
 
 def _perform(
     drill: Drill[EnvironmentT],
     environment: EnvironmentT,
-    bystanders: Callable[[], Mapping[str, str]],
-    say: Callable[[str], None],
+    invariant_state: Callable[[], Mapping[str, str]],
+    emit: Sink,
 ) -> DrillOutcome:
-    steady = [_ask(check.__name__, lambda check=check: check(environment)) for check in drill.steady]  # type: ignore[misc]
-    for finding in steady:
-        say(f"steady state: {finding.said}")
-    if not all(finding.holds for finding in steady):
-        return DrillOutcome("unknown", steady)
-    before = bystanders()
+    findings = [_ask(check, environment) for check in drill.steady]
+    for finding in findings:
+        emit(SteadyState(check=finding.check, holds=finding.holds, found=finding.said))
+    if not all(finding.holds for finding in findings):
+        return DrillOutcome("unknown", findings)
+    before = invariant_state()
     try:
         environment.begin()
     except KoboshiError as error:
-        return DrillOutcome(
-            "unknown", [*steady, Finding("begun", False, f"the drill's own work did not begin: {error}")]
-        )
-    strikes = [strike for strike in drill.strike(environment) if strike]
-    for strike in strikes:
-        say(str(strike))
-    ended = environment.finish(drill.within_s)
-    if len(strikes) < drill.faults:
-        said = f"{len(strikes)} of {drill.faults} faults found their moment to strike"
-        return DrillOutcome("unknown", [*steady, ended, Finding("strike", False, said)], strikes)
-    findings = [ended]
-    if ended.holds:
-        findings += [_ask(c.__name__, lambda c=c: c(environment, strikes)) for c in drill.verdict]  # type: ignore[misc]
-    findings.append(_untouched(before, bystanders()))
+        begun = Finding("begun", False, f"the drill's own work did not begin: {error}")
+        return DrillOutcome("unknown", [*findings, begun])
+    injections = [injection for injection in drill.inject(environment) if injection]
+    for injection in injections:
+        emit(injection.event())
+    findings.append(environment.finish(drill.within_s))
+    if len(injections) < drill.faults:
+        said = f"{len(injections)} of {drill.faults} faults found their moment"
+        return DrillOutcome("unknown", [*findings, Finding("injection", False, said)], injections)
+    if findings[-1].holds:
+        findings += [_ask(check, environment, injections) for check in drill.verdict]
+    findings.append(_unchanged(before, invariant_state()))
     verdict: DrillVerdict = "proved" if all(finding.holds for finding in findings) else "refuted"
-    return DrillOutcome(verdict, [*steady, *findings], strikes, _evidence(environment, strikes))
+    return DrillOutcome(verdict, findings, injections, _evidence(environment, injections))
 
 
-def _ask(check: str, question: Callable[[], Finding]) -> Finding:
+def _ask(check: Callable[..., Finding], *about: object) -> Finding:
     """A check that cannot be made does not hold."""
     try:
-        return question()
+        return check(*about)
     except KoboshiError as error:
-        return Finding(check, False, str(error))
+        return Finding(check.__name__, False, str(error))
 
 
-def _evidence(environment: Environment, strikes: Sequence[Strike]) -> Evidence:
+def _evidence(environment: Environment, injections: Sequence[Injection]) -> Evidence:
     """What cannot be measured is left out: the verdict does not depend on it."""
     try:
-        return environment.evidence(strikes)
+        return environment.evidence(injections)
     except KoboshiError:
         return Evidence()
 
 
-def _untouched(before: Mapping[str, str], after: Mapping[str, str]) -> Finding:
+def _unchanged(before: Mapping[str, str], after: Mapping[str, str]) -> Finding:
     changed = sorted(name for name, digest in before.items() if after.get(name) != digest)
     kept = f"your data is unchanged: {len(before)} fingerprint{'' if len(before) == 1 else 's'}"
-    said = f"{', '.join(changed)} changed during the drill" if changed else kept
-    return Finding("bystanders_untouched", not changed, said)
+    wrong = [f"{', '.join(changed)} changed during the drill"] if changed else []
+    return Finding.unless("invariant_state_kept", wrong, kept)

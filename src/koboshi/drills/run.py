@@ -9,8 +9,9 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.table import Table
 
-from koboshi.drills.drill import Drill, Say, run_drill
+from koboshi.drills.drill import Drill, run_drill
 from koboshi.drills.report import COLOURS, Report, make_report, measured, save
+from koboshi.events import DrillBegan, Sink, in_words
 from koboshi.files import tree_digest
 from koboshi.ledger import Ledger, spans
 from koboshi.rich_tables import fitted
@@ -45,10 +46,10 @@ def _champion(settings: Settings) -> dict[str, str]:
     return {slot: str(MlflowRegistry(settings.mlflow.tracking_uri, settings.serving.model).aliased(slot))}
 
 
-def perform(drill: Drill[Any], settings: Settings, say: Say) -> tuple[Report, Path]:
+def perform(drill: Drill[Any], settings: Settings, emit: Sink) -> tuple[Report, Path]:
     """Run a drill and save its report; returns both. The files of its run stay when it is refuted, to be looked at."""
     at_s = time.time()
-    outcome = run_drill(drill, drill.environment(settings, say), lambda: fingerprints(settings), say)
+    outcome = run_drill(drill, drill.environment(settings, emit), lambda: fingerprints(settings), emit)
     report = make_report(drill, outcome, at_s, settings.project)
     return report, save(settings.state_dir / "drills", report)
 
@@ -61,15 +62,16 @@ def perform_all(drills: Sequence[Drill[Any]], settings: Settings, console: Conso
     done: list[tuple[Report, Path]] = []
     with Live(console=console, auto_refresh=False, transient=True) as live:
 
-        def say(line: str) -> None:
+        def show(line: str) -> None:
             if console.is_terminal:
                 live.update(overview(drills, [report for report, _ in done], line), refresh=True)
             else:
                 console.print(line, style="dim", markup=False, highlight=False, soft_wrap=True)
 
+        emit = in_words(show)
         for drill in drills:
-            say(f"{drill.name}: {drill.claim}")
-            done.append(perform(drill, settings, say))
+            emit(DrillBegan(drill=drill.name, claim=drill.claim))
+            done.append(perform(drill, settings, emit))
     return done
 
 
@@ -88,6 +90,6 @@ def overview(drills: Sequence[Drill[Any]], reports: Sequence[Report], line: str 
 
 
 def _row(report: Report) -> list[str]:
-    colour = COLOURS[report.verdict]
-    figures = [measured(name, report.measures[name]) if name in report.measures else "·" for name in COLUMNS]
-    return [report.drill, f"[{colour}]{report.verdict}[/]", *figures, f"{report.took_s:.0f} s"]
+    verdict, measures = report.outcome.verdict, report.outcome.evidence.measures
+    figures = [measured(name, measures[name]) if name in measures else "·" for name in COLUMNS]
+    return [report.drill, f"[{COLOURS[verdict]}]{verdict}[/]", *figures, f"{report.took_s:.0f} s"]

@@ -19,7 +19,7 @@ class Workload(Protocol):
     """Named by the setting `drills.workload`. Steps should take some tenths of a second: a kill needs a middle."""
 
     def prepare(self, project: Path, folder: Path) -> Mapping[str, UnitSpec]:
-        """Write a sealed dataset into `folder` and say what to train on it; the first unit is the one to be struck."""
+        """Write a sealed dataset into `folder` and say what to train on it; the first unit is the victim."""
 
     def predict(self, state: bytes, folder: Path) -> NDArray[np.float64]:
         """What a unit's final state predicts for rows of that dataset."""

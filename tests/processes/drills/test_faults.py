@@ -59,9 +59,9 @@ def test_a_cut_network_is_silent_and_gives_all_back_when_it_heals(echo: int) -> 
         assert near.recv(100) == b"before"
         sender = threading.Thread(target=lambda: proxy.is_cut.wait(60) and near.sendall(b"meanwhile"))
         sender.start()
-        strike = proxy.strike("echo", 60)
+        injection = proxy.inject("echo", 60)
         sender.join()
-        assert (strike.took, strike.detail) == (True, "9 bytes swallowed")
+        assert (injection.took, injection.detail) == (True, "9 bytes swallowed")
         near.settimeout(0.2)
         with pytest.raises(TimeoutError):
             near.recv(100)
@@ -72,7 +72,7 @@ def test_a_cut_network_is_silent_and_gives_all_back_when_it_heals(echo: int) -> 
 
 def test_a_cut_that_swallows_nothing_did_not_take(echo: int) -> None:
     with TcpProxy("127.0.0.1", echo).running() as proxy:
-        assert not proxy.strike("echo", 0.05).took
+        assert not proxy.inject("echo", 0.05).took
 
 
 def test_connections_end_with_either_end_and_with_the_proxy(echo: int) -> None:
@@ -104,8 +104,8 @@ def test_a_flipped_byte_shows_in_the_digest_and_nowhere_else(tmp_path: Path) -> 
     path.write_bytes(b"abc")
     path.chmod(0o444)
     before = path.stat()
-    strike = flip_byte(path, "object")
-    assert strike.took
+    injection = flip_byte(path, "object")
+    assert injection.took
     assert path.read_bytes() == bytes([0x61, 0x62 ^ 0xFF, 0x63])
     after = path.stat()
     assert (after.st_size, after.st_mode, after.st_mtime_ns) == (before.st_size, before.st_mode, before.st_mtime_ns)

@@ -1,4 +1,4 @@
-"""A fault strikes a real process, in the middle of what it does, once, and proves it."""
+"""A fault gets into a real process, in the middle of what it does, once, and proves it."""
 
 import signal
 import subprocess
@@ -27,22 +27,22 @@ def busy() -> Iterator[subprocess.Popen[bytes]]:
 
 
 def test_kills_the_process_that_does_it_and_sees_it_gone(busy: subprocess.Popen[bytes]) -> None:
-    strike = kill_while(title(BUSY), lambda: [busy.pid], lambda: False)
-    assert strike is not None
-    assert (strike.pid, strike.target, strike.took) == (busy.pid, title(BUSY), True)
-    assert strike.detail.endswith("s of work into it")
+    injection = kill_while(title(BUSY), lambda: [busy.pid], lambda: False)
+    assert injection is not None
+    assert (injection.pid, injection.target, injection.took) == (busy.pid, title(BUSY), True)
+    assert injection.detail.endswith("s of work into it")
     assert busy.wait(60) == -signal.SIGKILL
 
 
 def test_leaves_others_alone(busy: subprocess.Popen[bytes]) -> None:
-    """A pid that does something else, or is no process at all, is not struck."""
+    """A pid that does something else, or is no process at all, gets no signal."""
     asked = iter((False, False, True))
     assert kill_while("ray::something", lambda: [busy.pid, 2**22 + 1], lambda: next(asked)) is None
     assert busy.poll() is None
 
 
-def test_does_not_strike_when_it_is_over_before_the_middle() -> None:
-    """What ends before it has worked long enough was not struck in its middle."""
+def test_does_not_inject_when_it_is_over_before_the_middle() -> None:
+    """What ends before it has worked long enough was not caught in its middle."""
     process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     asked = iter([[process.pid], []])
 
@@ -60,9 +60,9 @@ def test_does_not_strike_when_it_is_over_before_the_middle() -> None:
 
 def test_stops_and_lets_go_on(busy: subprocess.Popen[bytes]) -> None:
     """The kernel says that it is stopped; a stopped process is not gone."""
-    strike = stop("worker", [busy.pid])
-    assert strike is not None
-    assert (strike.fault, strike.took, strike.pid) == ("SIGSTOP", True, busy.pid)
+    injection = stop("worker", [busy.pid])
+    assert injection is not None
+    assert (injection.fault, injection.took, injection.pid) == ("SIGSTOP", True, busy.pid)
     resume([busy.pid])
     assert psutil.Process(busy.pid).status() != psutil.STATUS_STOPPED
     killed = kill("worker", [busy.pid])
@@ -70,7 +70,7 @@ def test_stops_and_lets_go_on(busy: subprocess.Popen[bytes]) -> None:
     assert killed.took
 
 
-def test_nobody_there_is_no_strike() -> None:
+def test_nobody_there_is_no_injection() -> None:
     assert kill("worker", [2**22 + 1]) is None
     assert stop("worker", []) is None
 

@@ -9,11 +9,11 @@ from benchmarks.nemesis import striker
 from benchmarks.nemesis.schedule import Fault
 from benchmarks.nemesis.striker import Striker
 from benchmarks.timeline import Begun, Committed
-from koboshi.drills.drill import Strike
+from koboshi.drills.drill import Injection
 from koboshi.events import JobBegan
 
 DRIVER_PID, OLD, NEW = 9, 1, 2
-STRIKE = Strike("SIGKILL", "driver", at_s=10.0, at_monotonic=10.0, took=True, pid=DRIVER_PID)
+STRIKE = Injection("SIGKILL", "driver", at_s=10.0, at_monotonic=10.0, took=True, pid=DRIVER_PID)
 
 
 class Run:

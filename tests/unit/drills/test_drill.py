@@ -1,4 +1,4 @@
-"""What a drill concludes: proved only when the steady state was there, the fault struck, and every check holds."""
+"""What a drill concludes: proved only when the steady state was there, the fault injected, and every check holds."""
 
 import ast
 import dataclasses
@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from koboshi.drills import catalogue
-from koboshi.drills.drill import LAYERS, Drill, DrillOutcome, Environment, Evidence, Finding, Say, Strike, run_drill
+from koboshi.drills.drill import LAYERS, Drill, DrillOutcome, Environment, Evidence, Finding, Injection, run_drill
 from koboshi.errors import Unavailable
+from koboshi.events import CleanupFailed, DrillJudged, Event, Sink, SteadyState
 from koboshi.settings import Settings
 
-STRIKE = Strike("SIGKILL", "working", 100.0, 10.0, took=True, pid=7, detail="0.20 s of work into it")
+INJECTION = Injection("SIGKILL", "working", 100.0, 10.0, took=True, pid=7, detail="0.20 s of work into it")
 
 
 class Toy:
@@ -32,13 +33,13 @@ class Toy:
     def finish(self, limit_s: float) -> Finding:
         return Finding("ended", self.ends, f"it {'ended' if self.ends else 'hung'} within {limit_s:.0f} s")
 
-    def evidence(self, strikes: Sequence[Strike]) -> Evidence:
-        return Evidence({"detected_after_s": strikes[0].at_monotonic})
+    def evidence(self, injections: Sequence[Injection]) -> Evidence:
+        return Evidence({"detected_after_s": injections[0].at_monotonic})
 
     def close(self, *, keep_files: bool) -> None:
         self.closed.append(keep_files)
 
-    def bystanders(self) -> Mapping[str, str]:
+    def invariant_state(self) -> Mapping[str, str]:
         return {"dataset": "other" if self.begun and self.spills else "same"}
 
 
@@ -57,10 +58,10 @@ def away(*_: object) -> Finding:
 def drill(
     *,
     steady: Callable[..., Finding] = good,
-    strikes: Sequence[Strike] = (STRIKE,),
+    injections: Sequence[Injection] = (INJECTION,),
     verdict: tuple[Callable[..., Finding], ...] = (good,),
 ) -> Drill[Toy]:
-    def environment(_settings: Settings, _say: Say) -> Toy:
+    def environment(_settings: Settings, _emit: Sink) -> Toy:
         return Toy()
 
     return Drill(
@@ -70,24 +71,29 @@ def drill(
         "ingest",
         environment,
         (steady,),
-        lambda _environment: strikes,
+        lambda _environment: injections,
         9,
         verdict,
     )
 
 
-def run(tried: Drill[Toy], environment: Toy, say: Say = lambda _line: None) -> DrillOutcome:
-    return run_drill(tried, environment, environment.bystanders, say)
+def run(tried: Drill[Toy], environment: Toy, emit: Sink = lambda _event: None) -> DrillOutcome:
+    return run_drill(tried, environment, environment.invariant_state, emit)
 
 
 def test_proved_when_everything_holds() -> None:
-    said: list[str] = []
+    told: list[Event] = []
     environment = Toy()
-    outcome = run(drill(), environment, said.append)
+    outcome = run(drill(), environment, told.append)
     assert outcome.verdict == "proved"
     assert outcome.reasons == []
     assert outcome.evidence.measures == {"detected_after_s": 10.0}
-    assert said == ["steady state: all is well", "SIGKILL to working (pid 7), 0.20 s of work into it"]
+    assert told == [
+        SteadyState(check="good", holds=True, found="all is well"),
+        INJECTION.event(),
+        DrillJudged(drill="toy", verdict="proved"),
+    ]
+    assert str(told[1]) == str(INJECTION) == "SIGKILL to working (pid 7), 0.20 s of work into it"
     assert environment.closed == [False]
 
 
@@ -101,7 +107,7 @@ def test_unknown_and_nothing_touched_without_the_steady_state(steady: Callable[.
 
 
 def test_unknown_when_its_own_work_cannot_begin() -> None:
-    """Nothing was struck; what was begun half way is closed."""
+    """Nothing was injected; what was begun half way is closed."""
     environment = Toy(begins=False)
     outcome = run(drill(), environment)
     assert outcome.verdict == "unknown"
@@ -110,12 +116,12 @@ def test_unknown_when_its_own_work_cannot_begin() -> None:
 
 
 @pytest.mark.parametrize("faults", [1, 2])
-def test_unknown_when_a_fault_could_not_strike(faults: int) -> None:
+def test_unknown_when_a_fault_could_not_be_injected(faults: int) -> None:
     """Nothing was tested, so nothing is proved and nothing refuted, however well it ended."""
-    tried = dataclasses.replace(drill(strikes=[STRIKE] * (faults - 1)), faults=faults)
+    tried = dataclasses.replace(drill(injections=[INJECTION] * (faults - 1)), faults=faults)
     outcome = run(tried, Toy())
     assert outcome.verdict == "unknown"
-    assert outcome.reasons == [f"{faults - 1} of {faults} faults found their moment to strike"]
+    assert outcome.reasons == [f"{faults - 1} of {faults} faults found their moment"]
 
 
 @pytest.mark.parametrize(
@@ -132,7 +138,7 @@ def test_refuted_by_one_check_that_does_not_hold(verdict: tuple[Callable[..., Fi
 
 def test_a_time_that_cannot_be_measured_changes_no_verdict() -> None:
     class Mute(Toy):
-        def evidence(self, strikes: Sequence[Strike]) -> Evidence:  # noqa: ARG002
+        def evidence(self, injections: Sequence[Injection]) -> Evidence:  # noqa: ARG002
             raise Unavailable("Ray does not answer")
 
     outcome = run(drill(), Mute())
@@ -158,18 +164,18 @@ def test_an_environment_that_cannot_be_cleared_up_costs_no_verdict() -> None:
         def close(self, *, keep_files: bool) -> None:  # noqa: ARG002
             raise Unavailable("Kafka does not answer")
 
-    said: list[str] = []
-    assert run(drill(), Sticky(), said.append).verdict == "proved"
-    assert said[-1] == "cleanup failed: Kafka does not answer"
+    told: list[Event] = []
+    assert run(drill(), Sticky(), told.append).verdict == "proved"
+    assert told[-1] == CleanupFailed(reason="Kafka does not answer")
 
 
 def test_closed_when_it_is_interrupted() -> None:
-    def interrupted(_environment: Toy) -> Sequence[Strike]:
+    def interrupted(_environment: Toy) -> Sequence[Injection]:
         raise KeyboardInterrupt
 
     environment = Toy()
     with pytest.raises(KeyboardInterrupt):
-        run(dataclasses.replace(drill(), strike=interrupted), environment)
+        run(dataclasses.replace(drill(), inject=interrupted), environment)
     assert environment.closed == [False]
 
 
@@ -194,7 +200,7 @@ def test_drills_are_listed_along_the_way_of_the_data() -> None:
 
 
 def test_drills_are_short() -> None:
-    """A drill is one thing to read: claim, strike, environment and checks, and no more than can be read at once."""
+    """A drill is one thing to read: claim, injection, environment and checks, and no more than can be read at once."""
     for path in drill_files().values():
         assert len(path.read_text().splitlines()) < 300, path.name
 
@@ -209,7 +215,7 @@ def test_a_drill_uses_nothing_of_another_drill() -> None:
 
 def test_environments_inherit_one_level_at_most() -> None:
     """A drill's own environment may inherit a shared one, which inherits none: to read one, two files are enough."""
-    modules = [sys.modules[drill.strike.__module__] for drill in catalogue.all_drills().values()]
+    modules = [sys.modules[drill.inject.__module__] for drill in catalogue.all_drills().values()]
     found = {kind for module in modules for kind in vars(module).values() if isinstance(kind, type)}
     environments = {kind for kind in found if {"begin", "finish", "evidence", "close"} <= set(dir(kind))} - {
         Environment

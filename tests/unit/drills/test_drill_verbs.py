@@ -120,7 +120,7 @@ def test_a_workload_that_is_not_there_is_named(target: str | None) -> None:
         load_workload(target)
 
 
-def test_bystanders_are_datasets_and_spans(project: Settings) -> None:
+def test_invariant_state_is_datasets_and_spans(project: Settings) -> None:
     """Another byte in a dataset shows, a span that comes meanwhile does not change the others."""
     data = project.project / "data" / "features"
     data.mkdir(parents=True)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from koboshi.cli.drill_verbs import app
-from koboshi.drills.drill import DrillOutcome, Event, Evidence, Finding, Series, Strike
+from koboshi.drills.drill import DrillOutcome, Event, Evidence, Finding, Injection, Series
 from koboshi.drills.page import overview, scale
 from koboshi.drills.page.overview import Journal, gather, open_journal
 from koboshi.drills.page.render import prose, publish_page, render
@@ -164,7 +164,7 @@ def test_the_clock_starts_at_the_first_fault() -> None:
 def test_without_a_fault_the_clock_starts_at_the_begin() -> None:
     outcome = DrillOutcome("unknown", [], (), Evidence({}, [Event(BEGAN_S + 2, "note", "n")]))
     story = tell(outcome, BEGAN_S)
-    assert not story.struck
+    assert not story.injected
     assert story.moments == [Moment(2, "note", "n")]
 
 
@@ -201,7 +201,7 @@ def test_no_more_than_one_moment_is_no_chart(moments: list[Moment]) -> None:
 def test_what_was_only_measured_has_its_moment_too() -> None:
     """Journals of format 1 have measures and no events."""
     outcome = DrillOutcome(
-        "proved", [], [Strike("SIGKILL", "x", BEGAN_S, 0.0, took=True)], Evidence({"recovered_after_s": 2})
+        "proved", [], [Injection("SIGKILL", "x", BEGAN_S, 0.0, took=True)], Evidence({"recovered_after_s": 2})
     )
     assert tell(outcome, BEGAN_S).moments[1:] == [Moment(2, "recovery", "the first good work")]
 
@@ -338,8 +338,8 @@ def test_the_page_tells_each_drill(journals: list[Journal]) -> None:
     text = " ".join(Outline(render(journals)).text.split())
     for journal in journals:
         told = [journal.report.drill, journal.report.claim, journal.report.fault, journal.name, journal.sha256]
-        told += [finding.said.replace("`", "") for finding in journal.outcome.findings]
-        told += [str(strike) for strike in journal.outcome.strikes]
+        told += [finding.said.replace("`", "") for finding in journal.report.outcome.findings]
+        told += [str(injection) for injection in journal.report.outcome.injections]
         assert not [words for words in told if words not in text]
     assert text.count("Refuted, because") == 1
     assert text.count("Unknown, because") == 1
@@ -372,12 +372,12 @@ def test_what_a_journal_says_stays_text(tmp_path: Path, evil: str) -> None:
         told[name] = evil
     told["machine"] = {evil: evil}
     told["versions"] = {evil: evil}
-    struck = {**told["outcome"]["strikes"][0], "fault": evil, "target": evil, "detail": evil}
+    killed = {**told["outcome"]["strikes"][0], "fault": evil, "target": evil, "detail": evil}
     events = [{"at_s": BEGAN_S, "kind": kind, "said": evil} for kind in ("note", "suspicion", "recovery")]
     told["outcome"] = {
         "verdict": "refuted",
         "findings": [{"check": evil, "holds": False, "said": evil}],
-        "strikes": [struck],
+        "strikes": [killed],
         "evidence": {
             "measures": {evil: 1.0},
             "events": events,
@@ -403,8 +403,8 @@ def test_a_journal_with_numbers_that_are_none_still_gives_a_page(tmp_path: Path)
         [Event(1e300, "recovery", "far"), Event(nan, "note", "never")],
         [Series("s", "u", [(nan, 1), (BEGAN_S, inf)]), Series("empty", "u", []), Series("lone", "u", [(BEGAN_S, 1)])],
     )
-    strike = Strike("SIGKILL", "x", BEGAN_S, 0.0, took=False)
-    page = render([open_journal(save_journal(tmp_path, drill, DrillOutcome("unknown", [], [strike], evidence)))])
+    injection = Injection("SIGKILL", "x", BEGAN_S, 0.0, took=False)
+    page = render([open_journal(save_journal(tmp_path, drill, DrillOutcome("unknown", [], [injection], evidence)))])
     drawn = "".join(re.findall(r"<svg.*?</svg>", page, re.DOTALL))
     assert "nan" not in re.sub(r"<(desc|title).*?</\1>", "", drawn, flags=re.DOTALL).lower()
     assert "not seen to have taken" in page

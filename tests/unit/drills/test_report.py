@@ -8,15 +8,15 @@ import pytest
 from rich.console import Console
 
 from koboshi.drills.catalogue import named
-from koboshi.drills.drill import DrillOutcome, Event, Evidence, Finding, Series, Strike
+from koboshi.drills.drill import DrillOutcome, Event, Evidence, Finding, Injection, Series
 from koboshi.drills.report import Report, as_table, make_report, measured, newest, read, save, saved
 from koboshi.drills.training.ray_worker_killed import DRILL
 from koboshi.errors import BadInput
 
 OUTCOME = DrillOutcome(
     "refuted",
-    [Finding("struck_once", True, "pid 7"), Finding("same_models", False, "forest: predictions differ")],
-    [Strike("SIGKILL", "ray::step", 100.0, 10.0, took=True, pid=7, detail="0.25 s of work into it")],
+    [Finding("killed_once", True, "pid 7"), Finding("same_models", False, "forest: predictions differ")],
+    [Injection("SIGKILL", "ray::step", 100.0, 10.0, took=True, pid=7, detail="0.25 s of work into it")],
     Evidence(
         {"detected_after_s": 0.04, "recovered_after_s": 0.5, "redone": 1.0},
         [Event(100.04, "suspicion", "worker died")],
@@ -34,8 +34,8 @@ def test_saved_and_read_back(report: Report, tmp_path: Path) -> None:
     path = save(tmp_path, report)
     assert path.name == "20231114T221320-250.json"
     (found,) = saved(tmp_path, DRILL.name)
-    assert found.as_json() == json.loads(path.read_text())
-    assert found.reasons == ["forest: predictions differ"]
+    assert json.loads(json.dumps(found.as_json())) == json.loads(path.read_text())
+    assert found.outcome.reasons == ["forest: predictions differ"]
     assert list(saved(tmp_path, "another")) == []
 
 
@@ -70,15 +70,15 @@ def test_the_catalogue() -> None:
 
 
 def test_a_journal_of_format_1_is_still_read(tmp_path: Path) -> None:
-    """One strike and its measures, as they were written before drills knew other faults."""
-    strike = {"pid": 7, "doing": "ray::a", "cpu_s": 0.1, "at_s": 1.0, "at_monotonic": 2.0, "gone": True}
-    outcome = {"verdict": "proved", "findings": [], "strike": strike, "measures": {"steps_redone": 1.0}}
+    """One injection and its measures, as they were written before drills knew other faults."""
+    injection = {"pid": 7, "doing": "ray::a", "cpu_s": 0.1, "at_s": 1.0, "at_monotonic": 2.0, "gone": True}
+    outcome = {"verdict": "proved", "findings": [], "strike": injection, "measures": {"steps_redone": 1.0}}
     old = {"format": 1, "drill": "d", "claim": "c", "fault": "f", "at_s": 1.0, "took_s": 2.0, "outcome": outcome}
     path = tmp_path / "old.json"
     path.write_text(json.dumps(old))
     report = read(path)
-    assert report.measures == {"redone": 1.0}
-    assert report.outcome["strikes"][0]["target"] == "ray::a"
+    assert report.outcome.evidence.measures == {"redone": 1.0}
+    assert report.outcome.injections[0].target == "ray::a"
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"format": 2}', "\x00", "[" * 100_000])

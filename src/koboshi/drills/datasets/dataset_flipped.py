@@ -7,15 +7,16 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from koboshi.drills.datasets.small_stages import NUMBERS, RESULT, TABLE, TOTAL, table_numbers
-from koboshi.drills.drill import Drill, Event, EventKind, Evidence, Finding, Strike
+from koboshi.drills.drill import Drill, Event, EventKind, Evidence, Finding, Injection
 from koboshi.drills.kit.confluent_topic import OwnTopic
 from koboshi.drills.kit.faults import flip_byte
 from koboshi.drills.kit.own_run import leave, new_run_folder
 from koboshi.errors import Permanent, Unavailable
+from koboshi.events import Sink
 from koboshi.exits import EXIT_FILE_VARIABLE
 from koboshi.files import tree_digest
 from koboshi.orchestration.workspaces import Workspace
@@ -44,9 +45,9 @@ class Told:
 class DatasetEnvironment:
     """Whole numbers are landed, pinned, made into a table by one stage and read by another, all by the usual ways."""
 
-    def __init__(self, settings: Settings, say: Callable[[str], None], reader: Sequence[str] = READER) -> None:
+    def __init__(self, settings: Settings, emit: Sink, reader: Sequence[str] = READER) -> None:
         """Nothing is done yet; `reader` are the arguments for Python of the stage that reads the table."""
-        self.settings, self._say, self._reader = settings, say, tuple(reader)
+        self.settings, self.emit, self._reader = settings, emit, tuple(reader)
         self.folder = new_run_folder(settings)
         self.project, self.state_dir = self.folder / "project", self.folder / "state"
         self.told: dict[str, Told] = {}
@@ -79,15 +80,15 @@ class DatasetEnvironment:
         md5 = hashlib.md5(table, usedforsecurity=False).hexdigest()
         return self.folder / "cache" / "files" / "md5" / md5[:2] / md5[2:]
 
-    def rot_object(self) -> Strike:
+    def rot_object(self) -> Injection:
         """A byte of DVC's cache rots."""
-        self.struck_object = self.object
-        return flip_byte(self.struck_object, f"the object of {NUMBERS}/{TABLE} in DVC's cache")
+        self.flipped_object = self.object
+        return flip_byte(self.flipped_object, f"the object of {NUMBERS}/{TABLE} in DVC's cache")
 
-    def rot_span(self) -> Strike:
+    def rot_span(self) -> Injection:
         """A byte of a landed span rots."""
-        self.struck_span = self.landed.files()[0]
-        return flip_byte(self.struck_span, f"the landed span {self.struck_span.name}")
+        self.flipped_span = self.landed.files()[0]
+        return flip_byte(self.flipped_span, f"the landed span {self.flipped_span.name}")
 
     def finish(self, limit_s: float) -> Finding:
         """Take the table from the cache and read it, repair, make it again from the span, land that again, go on."""
@@ -120,12 +121,12 @@ class DatasetEnvironment:
         """What it should have published, from what was sent."""
         return json.dumps({"count": RECORDS, "sum": sum(range(RECORDS))})
 
-    def evidence(self, strikes: Sequence[Strike]) -> Evidence:
+    def evidence(self, injections: Sequence[Injection]) -> Evidence:
         """The commands' own ends, and the numbers of the final table against those that were sent."""
-        struck, found = strikes[0].at_s, table_numbers(self.project / "data" / NUMBERS / TABLE)
+        injected_s, found = injections[0].at_s, table_numbers(self.project / "data" / NUMBERS / TABLE)
         measures = {
-            "detected_after_s": self.told["read"].at_s - struck,
-            "recovered_after_s": self.told["repro"].at_s - struck,
+            "detected_after_s": self.told["read"].at_s - injected_s,
+            "recovered_after_s": self.told["repro"].at_s - injected_s,
             "lost": float(len(set(range(RECORDS)).difference(found))),
             "doubled": float(len(found) - len(set(found))),
             "redone": float(len(self.mended)),
@@ -135,7 +136,7 @@ class DatasetEnvironment:
 
     def close(self, *, keep_files: bool) -> None:
         """Delete the topic, and the folder unless it is to be looked at."""
-        leave(self.folder, keep_files=keep_files, say=self._say)
+        leave(self.folder, keep_files=keep_files, emit=self.emit)
         if self._topic is not None:
             self._topic.delete()
 
@@ -192,31 +193,31 @@ def kafka_answers(environment: DatasetEnvironment) -> Finding:
     return Finding("kafka_answers", health.ok, f"Kafka: {health.detail}")
 
 
-def rotten_object_is_refused(environment: DatasetEnvironment, strikes: Sequence[Strike]) -> Finding:
+def rotten_object_is_refused(environment: DatasetEnvironment, injections: Sequence[Injection]) -> Finding:
     """DVC hands the changed bytes out and says nothing; whoever reads them refuses, and names file and object."""
     read = environment.told["read"]
     if read.code == 0:
         said = f"the flipped byte reached the reader: total {environment.read_total}, not {environment.right_total}"
         return Finding("rotten_object_is_refused", False, said)
-    named = f"{NUMBERS}/{TABLE}" in read.said and str(environment.struck_object) in read.said
+    named = f"{NUMBERS}/{TABLE}" in read.said and str(environment.flipped_object) in read.said
     untouched = environment.read_total == environment.right_total
-    holds = read.code == REFUSED and named and untouched and strikes[0].took
+    holds = read.code == REFUSED and named and untouched and injections[0].took
     said = f"dvc checkout ended with {environment.told['checkout'].code}, the reader with {read.code}"
     said += "" if untouched else f", and it published {environment.read_total}"
     return Finding("rotten_object_is_refused", holds, f"{said}; it {'named' if named else 'did not name'} the object")
 
 
-def rotten_span_is_refused(environment: DatasetEnvironment, strikes: Sequence[Strike]) -> Finding:
+def rotten_span_is_refused(environment: DatasetEnvironment, injections: Sequence[Injection]) -> Finding:
     """The stage that reads the span refuses it by name, and the audit calls it broken."""
-    made, name = environment.told["make"], environment.struck_span.name
+    made, name = environment.told["make"], environment.flipped_span.name
     audited = [said for said in environment.audits["broken"] if said.startswith("broken") and name in said]
-    holds = made.code == REFUSED and name in made.said and len(audited) == 1 and strikes[-1].took
+    holds = made.code == REFUSED and name in made.said and len(audited) == 1 and injections[-1].took
     told = "named" if name in made.said else "did not name"
     said = f"the stage ended with {made.code} and {told} the span; the audit found {len(audited)} broken"
     return Finding("rotten_span_is_refused", holds, said)
 
 
-def all_is_as_before(environment: DatasetEnvironment, _strikes: Sequence[Strike]) -> Finding:
+def all_is_as_before(environment: DatasetEnvironment, _injections: Sequence[Injection]) -> Finding:
     """Repaired: spans and datasets have their bytes again, the total is right, the audit calls the spans equal."""
     after = environment.digests()
     wrong = sorted(
@@ -229,7 +230,7 @@ def all_is_as_before(environment: DatasetEnvironment, _strikes: Sequence[Strike]
     return Finding("all_is_as_before", not wrong, said)
 
 
-def flip_two_bytes(environment: DatasetEnvironment) -> list[Strike]:
+def flip_two_bytes(environment: DatasetEnvironment) -> list[Injection]:
     """One where DVC keeps the table, one where the lander put the records that it is made of."""
     return [environment.rot_object(), environment.rot_span()]
 
@@ -242,7 +243,7 @@ DRILL: Drill[DatasetEnvironment] = Drill(
     layer="datasets",
     environment=DatasetEnvironment,
     steady=(kafka_answers,),
-    strike=flip_two_bytes,
+    inject=flip_two_bytes,
     within_s=180,
     verdict=(rotten_object_is_refused, rotten_span_is_refused, all_is_as_before),
     faults=2,

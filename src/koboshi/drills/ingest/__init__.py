@@ -1,1 +1,1 @@
-"""Drills of the landing: the lander, the broker and the network between them are struck."""
+"""Drills of the landing: faults in the lander, the broker and the network between them."""

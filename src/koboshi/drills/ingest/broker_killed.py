@@ -1,6 +1,6 @@
 """broker-killed: SIGKILL of Kafka while records are produced and landed."""
 
-from koboshi.drills.drill import Drill, Finding, Strike
+from koboshi.drills.drill import Drill, Finding, Injection
 from koboshi.drills.ingest.following_environment import (
     FollowingEnvironment,
     acknowledged_is_landed,
@@ -17,7 +17,7 @@ def kafka_is_ours(environment: FollowingEnvironment) -> Finding:
     return Finding("kafka_is_ours", True, f"Kafka is process {main} of this stack")
 
 
-def kill_kafka(environment: FollowingEnvironment) -> list[Strike | None]:
+def kill_kafka(environment: FollowingEnvironment) -> list[Injection | None]:
     """SIGKILL to the broker."""
     return [kill("Kafka", processes_of(environment.settings, "kafka"))]
 
@@ -30,7 +30,7 @@ DRILL: Drill[FollowingEnvironment] = Drill(
     layer="stream",
     environment=FollowingEnvironment,
     steady=(kafka_is_ours, kafka_works),
-    strike=kill_kafka,
+    inject=kill_kafka,
     within_s=180,
     verdict=(broker_kept_its_word, acknowledged_is_landed, landed_equals_the_broker),
 )

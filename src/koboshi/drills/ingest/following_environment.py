@@ -7,11 +7,12 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Protocol
 
-from koboshi.drills.drill import Event, Evidence, Finding, Strike
+from koboshi.drills.drill import Event, Evidence, Finding, Injection
 from koboshi.drills.ingest import confluent_producer as producer
 from koboshi.drills.ingest.lander_run import KOBOSHI, LanderKind, Order, told_in
 from koboshi.drills.ingest.topic_environment import Told, TopicEnvironment, landed_per_second, redone
 from koboshi.errors import Unavailable
+from koboshi.events import DrillNote, Sink
 from koboshi.ingest.confluent_audit import ConfluentBroker
 from koboshi.ingest.parquet_audit import read_records
 from koboshi.journal import Journal
@@ -48,25 +49,25 @@ class Direct:
         return self._servers
 
     def heal(self) -> None:
-        """There is nothing to heal: what was struck comes back by itself."""
+        """There is nothing to heal: the target comes back by itself."""
 
     def close(self) -> None:
         """There is nothing to take away."""
 
 
 class FollowingEnvironment(TopicEnvironment):
-    """What is struck stands between the two (Kafka, or the way to it), and comes back by itself or by `heal`."""
+    """The target of the fault is between the two (Kafka, or the way to it), and comes back by itself or by `heal`."""
 
     def __init__(
         self,
         settings: Settings,
-        say: Callable[[str], None],
+        emit: Sink,
         lander: LanderKind = KOBOSHI,
         patience_s: float = 20.0,
         way: Callable[[Settings], Way] = Direct,
     ) -> None:
         """Nothing is done yet; the lander gives up a try when it hears nothing for `patience_s`."""
-        super().__init__(settings, say, lander, partitions=PARTITIONS)
+        super().__init__(settings, emit, lander, partitions=PARTITIONS)
         self._patience_s = patience_s
         self.way: Any = way(settings)
         self._producer: Any = None
@@ -95,7 +96,7 @@ class FollowingEnvironment(TopicEnvironment):
         if not self.wait_for(lambda: self.landed_records() >= WARM_RECORDS, WARM_WITHIN_S):
             complaints = [str(t["reason"]) for t in self.told() if is_complaint(t)] or [self.lander.last_words()]
             raise Unavailable(f"no steady landing after {WARM_WITHIN_S:.0f} s: {complaints[-1]}")
-        self.say(f"{RATE:,} records a second are produced and landed")
+        self.emit(DrillNote(note=f"{RATE:,} records a second are produced and landed"))
 
     def heal(self) -> None:
         """End a fault that does not end by itself."""
@@ -106,7 +107,7 @@ class FollowingEnvironment(TopicEnvironment):
         self.heal()
         goal = self.landed_records() + MORE_RECORDS
         if not self.wait_for(lambda: self.landed_records() >= goal, limit_s):
-            return Finding("landing_ended", False, f"no steady landing {limit_s:.0f} s after the strike")
+            return Finding("landing_ended", False, f"no steady landing {limit_s:.0f} s after the injection")
         (self.sent / producer.OVER).touch()
         if self._producer.wait(ENDS_WITHIN_S) != 0:
             return Finding("landing_ended", False, "the producer could not send everything")
@@ -125,15 +126,15 @@ class FollowingEnvironment(TopicEnvironment):
         """How many records it says it has landed."""
         return sum(t["records"] for t in self.told() if t["event"] == "landed")
 
-    def evidence(self, strikes: Sequence[Strike]) -> Evidence:
+    def evidence(self, injections: Sequence[Injection]) -> Evidence:
         """First complaint of lander or producer; recovery is the end of the longest silence of the landing."""
-        told, strike, tally = self.told(), strikes[0], self.tally()
+        told, injection, tally = self.told(), injections[0], self.tally()
         lost = list(Journal(self.sent / producer.JOURNAL).events())
-        complaints = [t for t in (*told, *lost) if is_complaint(t) and t["monotonic"] > strike.at_monotonic]
+        complaints = [t for t in (*told, *lost) if is_complaint(t) and t["monotonic"] > injection.at_monotonic]
         suspected = min(complaints, key=lambda t: t["monotonic"], default=None)
-        back = longest_silence(told, strike.at_monotonic)
+        back = longest_silence(told, injection.at_monotonic)
         moments = {"detected_after_s": suspected, "recovered_after_s": back}
-        after = {name: t["monotonic"] - strike.at_monotonic for name, t in moments.items() if t is not None}
+        after = {name: t["monotonic"] - injection.at_monotonic for name, t in moments.items() if t is not None}
         measures = {"lost": float(tally.lost), "doubled": float(tally.twice), "redone": float(redone(told))}
         return Evidence({**after, **measures}, list(_events(complaints, back)), [landed_per_second(told)])
 
@@ -174,7 +175,7 @@ def _events(complaints: Sequence[Told], back: Told | None) -> Iterator[Event]:
         yield Event(back["at"], "recovery", f"records are landed again, from offset {back['start']:,}")
 
 
-def broker_kept_its_word(environment: FollowingEnvironment, _strikes: Sequence[Strike]) -> Finding:
+def broker_kept_its_word(environment: FollowingEnvironment, _injections: Sequence[Injection]) -> Finding:
     """Kafka itself: what it acknowledged is on it, once, where it said; nothing is that nobody sent."""
     places = dict(_on_the_broker(environment))
     word = producer.acknowledged(environment.sent)
@@ -183,7 +184,7 @@ def broker_kept_its_word(environment: FollowingEnvironment, _strikes: Sequence[S
     return _found("broker_kept_its_word", "broker", environment, wrong)
 
 
-def acknowledged_is_landed(environment: FollowingEnvironment, _strikes: Sequence[Strike]) -> Finding:
+def acknowledged_is_landed(environment: FollowingEnvironment, _injections: Sequence[Injection]) -> Finding:
     """Ours: what was acknowledged is landed, once; nothing is that nobody sent."""
     files = environment.counted(environment.state_dir)
     landed = Counter(producer.number_of(record[3] or b"") for file in files for record in read_records(file))

@@ -1,4 +1,4 @@
-"""A lander in a process of its own, to be struck: `python -m koboshi.drills.ingest.lander_process ORDER`.
+"""A lander in a process of its own, as the target of faults: `python -m koboshi.drills.ingest.lander_process ORDER`.
 
 It is put together as `koboshi ingest run` does it, from the same parts and without a switch in any of them; what it
 does besides, telling and pausing, is added from outside, through what the lander is given.

@@ -1,15 +1,16 @@
-"""The environment of the landing drills: landers are struck, and an undisturbed one lands the same beside them."""
+"""The environment of the landing drills: faults in landers, while an undisturbed one lands the same beside them."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 from random import Random
 
-from koboshi.drills.drill import Event, Evidence, Finding, Strike
+from koboshi.drills.drill import Event, Evidence, Finding, Injection
 from koboshi.drills.ingest.lander_run import KOBOSHI, LanderKind, LanderRun, Order, Pause, is_whole, told_in
 from koboshi.drills.ingest.topic_environment import Told, TopicEnvironment, landed_per_second, redone
 from koboshi.drills.kit.landed import Tally
+from koboshi.events import DrillNote, Sink
 from koboshi.files import sha256_of
 from koboshi.formats.span_files import FOLDER
 from koboshi.ledger import Ledger, leases, spans
@@ -18,26 +19,26 @@ from koboshi.settings import Settings
 
 PARTITIONS, RECORDS, PLANNED_RECORDS = 2, 18_000, 3_000
 OTHER_SPAN_RECORDS = 2_000  # what a lander would plan, if there were no plan yet
-VALUE_BYTES = 1_500  # of chance, written in hex: files large enough to be struck in the middle
+VALUE_BYTES = 1_500  # of chance, written in hex: files large enough to be killed in the middle of
 LEASE_S = 30.0
 
 
 class LandingEnvironment(TopicEnvironment):
-    """Two state folders: one whose landers are struck, and one whose lander lands the same undisturbed."""
+    """Two state folders: one whose landers get the faults, and one whose lander lands the same undisturbed."""
 
     def __init__(
         self,
         settings: Settings,
-        say: Callable[[str], None],
+        emit: Sink,
         lander: LanderKind = KOBOSHI,
         *,
         first_pause: Pause = "",
         first_lease_s: float = LEASE_S,
     ) -> None:
         """Nothing is done yet; what begins with `first_` is ordered of the first lander."""
-        super().__init__(settings, say, lander, partitions=PARTITIONS)
+        super().__init__(settings, emit, lander, partitions=PARTITIONS)
         self.first_lease_s, self._first_pause = first_lease_s, first_pause
-        self.struck: list[str] = []
+        self.killed_at: list[str] = []
 
     @property
     def control_dir(self) -> Path:
@@ -48,7 +49,7 @@ class LandingEnvironment(TopicEnvironment):
         """Fill the topic, write the same plan into both folders, and start the control and the first lander."""
         self.make_topic()
         self.topic.fill(_records())
-        self.say(f"{RECORDS:,} records are in {self.topic.name}")
+        self.emit(DrillNote(note=f"{RECORDS:,} records are in {self.topic.name}"))
         for state_dir in (self.state_dir, self.control_dir):
             self._write_plan(state_dir)
         self.control = self.start_lander(self._order(self.control_dir, ""))
@@ -67,7 +68,7 @@ class LandingEnvironment(TopicEnvironment):
         return [path for path in self._files() if path.name.startswith(".") and not is_whole(path)]
 
     def finish(self, limit_s: float) -> Finding:
-        """Start a lander that nobody strikes, and wait until it has landed the rest, and the control everything."""
+        """Start a lander without a fault, and wait until it has landed the rest, and the control everything."""
         began, last = time.monotonic(), self.next_lander()
         for who, run in (("last", last), ("undisturbed", self.control)):
             code = run.ended(limit_s)
@@ -77,9 +78,9 @@ class LandingEnvironment(TopicEnvironment):
         said = f"the last lander had landed the rest {time.monotonic() - began:.1f} s after its start"
         return Finding("landing_ended", True, said)
 
-    def evidence(self, strikes: Sequence[Strike]) -> Evidence:
+    def evidence(self, injections: Sequence[Injection]) -> Evidence:
         """From what the landers told on the way, and from the files and the broker."""
-        return landing_evidence(list(told_in(self.state_dir).events()), strikes, self.tally())
+        return landing_evidence(list(told_in(self.state_dir).events()), injections, self.tally())
 
     def _files(self) -> Iterator[Path]:
         return (self.state_dir / FOLDER / self.topic.name).glob("*/*")
@@ -105,7 +106,7 @@ def _records() -> Iterator[tuple[int, bytes | None, bytes | None]]:
         yield number % PARTITIONS, b"%d" % number, chance.randbytes(VALUE_BYTES).hex().encode()
 
 
-def files_equal_the_controls(environment: LandingEnvironment, _strikes: Sequence[Strike]) -> Finding:
+def files_equal_the_controls(environment: LandingEnvironment, _injections: Sequence[Injection]) -> Finding:
     """The files that count have the names and the bytes of those that the undisturbed lander made of the same plan."""
     ours, control = (
         _digests(environment.counted(folder), folder) for folder in (environment.state_dir, environment.control_dir)
@@ -121,25 +122,25 @@ def _digests(files: Sequence[Path], folder: Path) -> dict[str, str]:
     return {path.relative_to(folder).as_posix(): sha256_of(path) for path in files}
 
 
-def landing_evidence(told: Sequence[Told], strikes: Sequence[Strike], tally: Tally) -> Evidence:
-    """Times are those after the last strike, which no other one disturbs. A range that was read again was redone."""
+def landing_evidence(told: Sequence[Told], injections: Sequence[Injection], tally: Tally) -> Evidence:
+    """Times are those after the last injection, which no other one disturbs. A range that was read again was redone."""
     measures = {"lost": float(tally.lost), "doubled": float(tally.twice), "redone": float(redone(told))}
     for name, event in (("detected_after_s", "reading"), ("recovered_after_s", "landed")):
-        if strikes and (after := _after(told, event, strikes[-1])) is not None:
+        if injections and (after := _after(told, event, injections[-1])) is not None:
             measures[name] = after
-    return Evidence(measures, list(_events(told, strikes)), [landed_per_second(told)])
+    return Evidence(measures, list(_events(told, injections)), [landed_per_second(told)])
 
 
-def _after(told: Iterable[Told], event: str, strike: Strike) -> float | None:
-    moments = (t["monotonic"] for t in told if t["event"] == event and t["monotonic"] > strike.at_monotonic)
+def _after(told: Iterable[Told], event: str, injection: Injection) -> float | None:
+    moments = (t["monotonic"] for t in told if t["event"] == event and t["monotonic"] > injection.at_monotonic)
     first = min(moments, default=None)
-    return None if first is None else first - strike.at_monotonic
+    return None if first is None else first - injection.at_monotonic
 
 
-def _events(told: Sequence[Told], strikes: Sequence[Strike]) -> Iterator[Event]:
-    """For each strike the next lander's first reading and first commit; and each time that one had to try again."""
-    for strike in strikes:
-        later = [t for t in told if t["monotonic"] > strike.at_monotonic]
+def _events(told: Sequence[Told], injections: Sequence[Injection]) -> Iterator[Event]:
+    """For each injection the next lander's first reading and first commit; and each time that one had to try again."""
+    for injection in injections:
+        later = [t for t in told if t["monotonic"] > injection.at_monotonic]
         if found := next((t for t in later if t["event"] == "reading"), None):
             yield Event(found["at"], "suspicion", f"another lander takes over: it reads {_named(found)}")
         if found := next((t for t in later if t["event"] == "landed"), None):

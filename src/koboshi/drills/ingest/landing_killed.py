@@ -3,7 +3,7 @@
 import time
 from collections.abc import Sequence
 
-from koboshi.drills.drill import Drill, Finding, Strike
+from koboshi.drills.drill import Drill, Finding, Injection
 from koboshi.drills.ingest.lander_run import LanderRun, told_in
 from koboshi.drills.ingest.landing_environment import LandingEnvironment, files_equal_the_controls
 from koboshi.drills.kit.faults import kill, resume, stop
@@ -13,7 +13,7 @@ IN_A_FILE, BEFORE_THE_ROW, AFTER_THE_ROW = "in a file", "between a file and its 
 MOMENT_S = 0.001
 
 
-def kill_in_a_file(environment: LandingEnvironment, lander: LanderRun) -> Strike | None:
+def kill_in_a_file(environment: LandingEnvironment, lander: LanderRun) -> Injection | None:
     """SIGKILL while a file has its beginning and not its end.
 
     It is stopped (SIGSTOP) at the first sight of a file, and let run for a moment at a time until that has its
@@ -30,16 +30,16 @@ def kill_in_a_file(environment: LandingEnvironment, lander: LanderRun) -> Strike
     return None
 
 
-def kill_when_it_pauses(environment: LandingEnvironment, lander: LanderRun, where: str) -> Strike | None:
+def kill_when_it_pauses(environment: LandingEnvironment, lander: LanderRun, where: str) -> Injection | None:
     """SIGKILL once it has stopped itself at the moment that it was ordered to; None when it did not."""
     return _kill(environment, lander, where) if lander.stopped() else None
 
 
-def struck_where_it_hurts(environment: LandingEnvironment, strikes: Sequence[Strike]) -> Finding:
-    """Each strike took, and what was left behind shows where it was: a torn file, one without a row, none."""
+def killed_where_it_hurts(environment: LandingEnvironment, injections: Sequence[Injection]) -> Finding:
+    """Each injection took, and what was left behind shows where it was: a torn file, one without a row, none."""
     wanted = [IN_A_FILE, BEFORE_THE_ROW, AFTER_THE_ROW]
-    holds = environment.struck == wanted and all(strike.took for strike in strikes)
-    return Finding("struck_where_it_hurts", holds, f"three landers were killed: {'; '.join(environment.struck)}")
+    holds = environment.killed_at == wanted and all(injection.took for injection in injections)
+    return Finding("killed_where_it_hurts", holds, f"three landers were killed: {'; '.join(environment.killed_at)}")
 
 
 def where_it_was(environment: LandingEnvironment) -> str:
@@ -55,21 +55,21 @@ def where_it_was(environment: LandingEnvironment) -> str:
     return IN_A_FILE if any(path.stat().st_mtime > since for path in environment.torn_files()) else "while it read"
 
 
-def _kill(environment: LandingEnvironment, lander: LanderRun, detail: str) -> Strike | None:
-    strike = kill("lander", [lander.pid], detail)
+def _kill(environment: LandingEnvironment, lander: LanderRun, detail: str) -> Injection | None:
+    injection = kill("lander", [lander.pid], detail)
     lander.ended(10)
-    environment.struck.append(where_it_was(environment))
-    return strike
+    environment.killed_at.append(where_it_was(environment))
+    return injection
 
 
-def kill_three_landers(environment: LandingEnvironment) -> list[Strike]:
+def kill_three_landers(environment: LandingEnvironment) -> list[Injection]:
     """Each lander takes over from the one that was killed before it."""
-    strikes = [kill_in_a_file(environment, environment.first)]
-    if strikes[-1]:
-        strikes.append(kill_when_it_pauses(environment, environment.next_lander("renamed"), BEFORE_THE_ROW))
-    if strikes[-1]:
-        strikes.append(kill_when_it_pauses(environment, environment.next_lander("committed"), AFTER_THE_ROW))
-    return [strike for strike in strikes if strike]
+    injections = [kill_in_a_file(environment, environment.first)]
+    if injections[-1]:
+        injections.append(kill_when_it_pauses(environment, environment.next_lander("renamed"), BEFORE_THE_ROW))
+    if injections[-1]:
+        injections.append(kill_when_it_pauses(environment, environment.next_lander("committed"), AFTER_THE_ROW))
+    return [injection for injection in injections if injection]
 
 
 DRILL: Drill[LandingEnvironment] = Drill(
@@ -80,8 +80,8 @@ DRILL: Drill[LandingEnvironment] = Drill(
     layer="ingest",
     environment=LandingEnvironment,
     steady=(kafka_works,),
-    strike=kill_three_landers,
+    inject=kill_three_landers,
     within_s=120,
-    verdict=(struck_where_it_hurts, landed_equals_the_broker, files_equal_the_controls),
+    verdict=(killed_where_it_hurts, landed_equals_the_broker, files_equal_the_controls),
     faults=3,
 )

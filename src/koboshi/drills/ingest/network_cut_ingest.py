@@ -4,7 +4,7 @@ import time
 from collections.abc import Sequence
 from functools import partial
 
-from koboshi.drills.drill import Drill, Finding, Strike
+from koboshi.drills.drill import Drill, Finding, Injection
 from koboshi.drills.ingest.following_environment import FollowingEnvironment, acknowledged_is_landed
 from koboshi.drills.kit.landed import kafka_works, landed_equals_the_broker
 from koboshi.drills.kit.tcp_proxy import TcpProxy
@@ -56,7 +56,7 @@ class Detour:
             self._proxy.close()
 
 
-def cut_the_network(environment: FollowingEnvironment) -> list[Strike]:
+def cut_the_network(environment: FollowingEnvironment) -> list[Injection]:
     """Fall silent in the middle of a range, and wait until the lander gives up a try.
 
     A black hole, not a reset: connections stay open, and nothing comes through any more. Only a cut that is longer than
@@ -64,15 +64,15 @@ def cut_the_network(environment: FollowingEnvironment) -> list[Strike]:
     """
     way: Detour = environment.way
     environment.wait_for(lambda: environment.told()[-1]["event"] == "reading", READS_WITHIN_S, look_s=0.0)
-    strike = way.proxy.strike("lander and Kafka", SWALLOWED_WITHIN_S)
-    while way.gave_up_after_s is None and time.monotonic() < strike.at_monotonic + GIVES_UP_WITHIN_S:
+    injection = way.proxy.inject("lander and Kafka", SWALLOWED_WITHIN_S)
+    while way.gave_up_after_s is None and time.monotonic() < injection.at_monotonic + GIVES_UP_WITHIN_S:
         time.sleep(0.1)
-        gave_up = (t["monotonic"] - strike.at_monotonic for t in environment.told() if t["event"] == "again")
+        gave_up = (t["monotonic"] - injection.at_monotonic for t in environment.told() if t["event"] == "again")
         way.gave_up_after_s = min((after_s for after_s in gave_up if after_s > 0), default=None)
-    return [strike]
+    return [injection]
 
 
-def gave_up_in_time(environment: FollowingEnvironment, _strikes: Sequence[Strike]) -> Finding:
+def gave_up_in_time(environment: FollowingEnvironment, _injections: Sequence[Injection]) -> Finding:
     """No wait for ever: while the network was silent the lander gave up a try, and began another one."""
     after_s = environment.way.gave_up_after_s
     said = f"the lander waited without an end: {GIVES_UP_WITHIN_S:.0f} s of silence and no word"
@@ -89,7 +89,7 @@ DRILL: Drill[FollowingEnvironment] = Drill(
     layer="ingest",
     environment=partial(FollowingEnvironment, patience_s=PATIENCE_S, way=Detour),
     steady=(kafka_works,),
-    strike=cut_the_network,
+    inject=cut_the_network,
     within_s=180,
     verdict=(gave_up_in_time, acknowledged_is_landed, landed_equals_the_broker),
 )

@@ -2,17 +2,18 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 
 from koboshi.datasets import span_records
 from koboshi.datasets.pinning import pin
-from koboshi.drills.drill import Drill, Event, Evidence, Finding, Strike
+from koboshi.drills.drill import Drill, Event, Evidence, Finding, Injection
 from koboshi.drills.ingest.lander_run import KOBOSHI, LanderKind, Order, told_in
 from koboshi.drills.ingest.topic_environment import TopicEnvironment, landed_per_second, redone
 from koboshi.drills.kit.confluent_topic import Sent
 from koboshi.drills.kit.landed import kafka_works, landed_equals_the_broker
 from koboshi.drills.workload import SOUND, Decoded, MeantRecord, load_stream_workload
+from koboshi.events import Sink
 from koboshi.ledger import Ledger
 from koboshi.settings import Settings
 
@@ -25,10 +26,10 @@ LOOK_S, ENDS_WITHIN_S = 0.1, 120.0
 class PoisonEnvironment(TopicEnvironment):
     """The topic takes records that are larger than what the lander fetches at once, and refuses still larger ones."""
 
-    def __init__(self, settings: Settings, say: Callable[[str], None], lander: LanderKind = KOBOSHI) -> None:
+    def __init__(self, settings: Settings, emit: Sink, lander: LanderKind = KOBOSHI) -> None:
         """Nothing is done yet."""
         limit = {"max.message.bytes": str(TOPIC_TAKES_BYTES)}
-        super().__init__(settings, say, lander, partitions=PARTITIONS, topic_settings=limit)
+        super().__init__(settings, emit, lander, partitions=PARTITIONS, topic_settings=limit)
         self._workload = load_stream_workload(settings.drills.stream)
         self.placed: list[tuple[MeantRecord, Sent]] = []
         self.refused: Sent | None = None
@@ -45,9 +46,9 @@ class PoisonEnvironment(TopicEnvironment):
         order = Order(self.bootstrap_servers, self.topic.name, state_dir, SPAN_RECORDS, until=over)
         self.lander = self.start_lander(order)
 
-    def poison(self) -> list[Strike]:
-        """Send each kind of poison; one strike for each, which took if the broker has all of its records."""
-        return [self._strike(kind, list(records)) for kind, records in groupby(self._poison, lambda r: r.kind)]
+    def poison(self) -> list[Injection]:
+        """Send each kind of poison; one injection for each, which took if the broker has all of its records."""
+        return [self._inject(kind, list(records)) for kind, records in groupby(self._poison, lambda r: r.kind)]
 
     def finish(self, limit_s: float) -> Finding:
         """Send one that is too large for the topic, and sound records again; wait until all are landed."""
@@ -77,9 +78,9 @@ class PoisonEnvironment(TopicEnvironment):
         finally:
             ledger.close()
 
-    def evidence(self, strikes: Sequence[Strike]) -> Evidence:
+    def evidence(self, injections: Sequence[Injection]) -> Evidence:
         """Recovered: the first records landed after the last poison."""
-        told, tally, last = list(told_in(self.state_dir).events()), self.tally(), strikes[-1]
+        told, tally, last = list(told_in(self.state_dir).events()), self.tally(), injections[-1]
         after = next((t for t in told if t["event"] == "landed" and t["monotonic"] > last.at_monotonic), None)
         measures = {"lost": float(tally.lost), "doubled": float(tally.twice), "redone": float(redone(told))}
         if after is None:
@@ -94,31 +95,31 @@ class PoisonEnvironment(TopicEnvironment):
         self.placed += zip(records, sent, strict=True)
         return sent
 
-    def _strike(self, kind: str, records: Sequence[MeantRecord]) -> Strike:
+    def _inject(self, kind: str, records: Sequence[MeantRecord]) -> Injection:
         at_s, at_monotonic = time.time(), time.monotonic()
         sent = self._send(records)
         took = not any(one.refused for one in sent)
         detail = f"{len(sent)} {kind}, the first at offset {sent[0].offset} of partition {sent[0].partition}"
-        return Strike("poison", "the topic", at_s, at_monotonic, took, None, detail)
+        return Injection("poison", "the topic", at_s, at_monotonic, took, None, detail)
 
 
 Place = tuple[int, int]
 NAMED = 3
 
 
-def refused_at_the_door(environment: PoisonEnvironment, _strikes: Sequence[Strike]) -> Finding:
+def refused_at_the_door(environment: PoisonEnvironment, _injections: Sequence[Injection]) -> Finding:
     """What is larger than the topic takes never gets in, and its producer is told."""
     why = environment.refused.refused if environment.refused else ""
     said = f"a record of {TOO_LARGE_BYTES:,} bytes was {f'refused at the producer ({why})' if why else 'taken'}"
     return Finding("refused_at_the_door", bool(why), said)
 
 
-def each_counted_once(environment: PoisonEnvironment, strikes: Sequence[Strike]) -> Finding:
+def each_counted_once(environment: PoisonEnvironment, injections: Sequence[Injection]) -> Finding:
     """Each poisoned record is one dead letter or one duplicate, and every sound one is a row."""
     meant = {(sent.partition, sent.offset): record for record, sent in environment.placed if not sent.refused}
     decoded = environment.decoded()
     wrong = list(miscounted(meant, decoded))
-    if not all(strike.took for strike in strikes):
+    if not all(injection.took for injection in injections):
         wrong.append("the broker did not take all poison")
     counts = f"{len(decoded.rows):,} rows, {decoded.duplicates} duplicates, {len(decoded.dead_letters)} dead letters"
     more = [f"and {len(wrong) - NAMED} more"] if len(wrong) > NAMED else []
@@ -147,8 +148,8 @@ def miscounted(meant: Mapping[Place, MeantRecord], decoded: Decoded) -> Iterator
             return
 
 
-def poison_the_stream(environment: PoisonEnvironment) -> list[Strike]:
-    """Undecodable, of a wrong schema, oversized, and said again: one strike for each kind."""
+def poison_the_stream(environment: PoisonEnvironment) -> list[Injection]:
+    """Undecodable, of a wrong schema, oversized, and said again: one injection for each kind."""
     return environment.poison()
 
 
@@ -160,7 +161,7 @@ DRILL: Drill[PoisonEnvironment] = Drill(
     layer="ingest",
     environment=PoisonEnvironment,
     steady=(kafka_works,),
-    strike=poison_the_stream,
+    inject=poison_the_stream,
     within_s=120,
     verdict=(refused_at_the_door, landed_equals_the_broker, each_counted_once),
     faults=4,

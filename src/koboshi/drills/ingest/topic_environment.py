@@ -1,7 +1,7 @@
 """What the drills of the ingest share: a topic and a folder of its own, landers, and what their journal tells."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from koboshi.drills.kit.confluent_topic import OwnTopic
 from koboshi.drills.kit.landed import Tally, tally
 from koboshi.drills.kit.own_run import leave, new_run_folder
 from koboshi.errors import Unavailable
+from koboshi.events import CleanupFailed, Sink
 from koboshi.settings import Settings, required
 
 Told = Mapping[str, Any]
@@ -39,14 +40,14 @@ class TopicEnvironment:
     def __init__(
         self,
         settings: Settings,
-        say: Callable[[str], None],
+        emit: Sink,
         lander: LanderKind = KOBOSHI,
         *,
         partitions: int = 2,
         topic_settings: Mapping[str, str] | None = None,
     ) -> None:
         """`lander` is what is put to the test."""
-        self.settings, self.say, self.kind = settings, say, lander
+        self.settings, self.emit, self.kind = settings, emit, lander
         self.folder = new_run_folder(settings)
         self.bootstrap_servers = required(settings.kafka.bootstrap_servers, "Kafka")
         self.topic = OwnTopic(self.bootstrap_servers, f"drill-{self.folder.name}", partitions, topic_settings or {})
@@ -91,5 +92,5 @@ class TopicEnvironment:
         try:
             self.topic.delete()
         except Unavailable as error:  # what was found out is worth more than a clean broker
-            self.say(str(error))
-        leave(self.folder, keep_files=keep_files, say=self.say)
+            self.emit(CleanupFailed(reason=str(error)))
+        leave(self.folder, keep_files=keep_files, emit=self.emit)

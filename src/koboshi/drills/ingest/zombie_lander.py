@@ -7,7 +7,7 @@ from contextlib import closing
 from functools import partial
 from pathlib import Path
 
-from koboshi.drills.drill import Drill, Finding, Strike
+from koboshi.drills.drill import Drill, Finding, Injection
 from koboshi.drills.ingest.landing_environment import LandingEnvironment, files_equal_the_controls
 from koboshi.drills.kit.faults import resume, stop
 from koboshi.drills.kit.landed import kafka_works, landed_equals_the_broker
@@ -16,7 +16,7 @@ from koboshi.errors import Fenced
 Row = tuple[int, int, int, int]
 
 
-def zombie_committed_nothing(environment: LandingEnvironment, _strikes: Sequence[Strike]) -> Finding:
+def zombie_committed_nothing(environment: LandingEnvironment, _injections: Sequence[Injection]) -> Finding:
     """I3: tokens never go back in the order of the commits, and the zombie was refused when it went on (65)."""
     rows, code = committed_rows(environment.state_dir / "ledger.db", environment.topic.name), environment.first.ended(0)
     wrong = token_gone_back(rows)
@@ -49,11 +49,11 @@ def token_gone_back(rows: Sequence[Row]) -> str:
 LEASE_S, ENDS_WITHIN_S = 1.0, 60.0
 
 
-def stop_past_its_lease(environment: LandingEnvironment) -> list[Strike]:
+def stop_past_its_lease(environment: LandingEnvironment) -> list[Injection]:
     """Stopped right before its commit; let go on when the next one has committed that very span and stands still."""
     zombie = environment.first
-    strike = stop("lander", [zombie.pid], "its file in place, its row not written") if zombie.stopped() else None
-    if strike is None:
+    injection = stop("lander", [zombie.pid], "its file in place, its row not written") if zombie.stopped() else None
+    if injection is None:
         return []
     time.sleep(environment.first_lease_s)
     other = environment.next_lander("committed")
@@ -63,7 +63,7 @@ def stop_past_its_lease(environment: LandingEnvironment) -> list[Strike]:
     zombie.ended(ENDS_WITHIN_S)
     resume([other.pid])
     other.ended(ENDS_WITHIN_S)
-    return [strike]
+    return [injection]
 
 
 DRILL: Drill[LandingEnvironment] = Drill(
@@ -73,7 +73,7 @@ DRILL: Drill[LandingEnvironment] = Drill(
     layer="ingest",
     environment=partial(LandingEnvironment, first_pause="renamed", first_lease_s=LEASE_S),
     steady=(kafka_works,),
-    strike=stop_past_its_lease,
+    inject=stop_past_its_lease,
     within_s=120,
     verdict=(zombie_committed_nothing, landed_equals_the_broker, files_equal_the_controls),
 )

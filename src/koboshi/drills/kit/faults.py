@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 
-from koboshi.drills.drill import Strike
+from koboshi.drills.drill import Injection
 from koboshi.files import sha256_of
 
 POLL_S = 0.01
@@ -20,7 +20,7 @@ TAKEN_WITHIN_S = 10.0
 
 def kill_while(
     doing: str, pids: Callable[[], Collection[int]], over: Callable[[], bool], cpu_s: float = 0.1
-) -> Strike | None:
+) -> Injection | None:
     """Kill the first of some processes whose title is `doing`, in the middle of it: see `caught_in_the_middle`."""
     caught = caught_in_the_middle(doing, pids, over, cpu_s)
     return _send(signal.SIGKILL, [caught.process], doing, str(caught)) if caught else None
@@ -42,7 +42,7 @@ def caught_in_the_middle(
 ) -> Caught | None:
     """The first of some processes whose title is `doing`, once it has worked at it for `cpu_s` of processor time.
 
-    So a strike that follows is in the middle: after the beginning, and (the title is read again at the last moment)
+    So an injection that follows is in the middle: after the beginning, and (the title is read again at the last moment)
     before the end. None when it is `over` first, or when what it does was done sooner than that.
     """
     process = _find(doing, pids, over)
@@ -54,12 +54,12 @@ def caught_in_the_middle(
     return Caught(process, worked) if _title(process) == doing else None
 
 
-def kill(target: str, pids: Collection[int], detail: str = "") -> Strike | None:
+def kill(target: str, pids: Collection[int], detail: str = "") -> Injection | None:
     """SIGKILL to all the processes of one thing, the first being its main one; None when none of them is alive."""
     return _send(signal.SIGKILL, _alive(pids), target, detail)
 
 
-def stop(target: str, pids: Collection[int], detail: str = "") -> Strike | None:
+def stop(target: str, pids: Collection[int], detail: str = "") -> Injection | None:
     """SIGSTOP to all the processes of one thing; None when none of them is alive. `resume` lets them go on."""
     return _send(signal.SIGSTOP, _alive(pids), target, detail)
 
@@ -70,14 +70,14 @@ def resume(pids: Collection[int]) -> None:
         os.kill(process.pid, signal.SIGCONT)
 
 
-def _send(number: signal.Signals, processes: Collection[psutil.Process], target: str, detail: str) -> Strike | None:
+def _send(number: signal.Signals, processes: Collection[psutil.Process], target: str, detail: str) -> Injection | None:
     """`took` is what the kernel says of each process afterwards."""
     at_s, at_monotonic = time.time(), time.monotonic()
     sent = [process for process in processes if _signalled(process, number)]
     if not sent:
         return None
     took = all(_seen(process, number) for process in sent)
-    return Strike(number.name, target, at_s, at_monotonic, took, sent[0].pid, detail)
+    return Injection(number.name, target, at_s, at_monotonic, took, sent[0].pid, detail)
 
 
 def _signalled(process: psutil.Process, number: signal.Signals) -> bool:
@@ -144,7 +144,7 @@ def _cpu_s(process: psutil.Process) -> float:
     return float(times.user + times.system)
 
 
-def flip_byte(path: Path, target: str) -> Strike:
+def flip_byte(path: Path, target: str) -> Injection:
     """Invert the middle byte of a file in place, past its read-only mode; its size and times stay as they are.
 
     `took` when the file's SHA-256 differs afterwards.
@@ -159,6 +159,6 @@ def flip_byte(path: Path, target: str) -> Strike:
         file.write(bytes([byte[0] ^ 0xFF]))
     path.chmod(state.st_mode)
     os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
-    return Strike(
+    return Injection(
         "flipped byte", target, at_s, at_monotonic, sha256_of(path) != before, None, f"byte {state.st_size // 2}"
     )

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from koboshi.drills.drill import Finding, Strike
+from koboshi.drills.drill import Finding, Injection
 from koboshi.drills.kit.confluent_topic import OwnTopic
 from koboshi.ingest.audit import audit_topic
 from koboshi.ingest.confluent_audit import ConfluentBroker
@@ -91,7 +91,7 @@ def kafka_works(environment: UsesKafka) -> Finding:
     return Finding("kafka_works", health.ok, f"Kafka: {health.detail}")
 
 
-def landed_equals_the_broker(environment: Landing, _strikes: Sequence[Strike]) -> Finding:
+def landed_equals_the_broker(environment: Landing, _injections: Sequence[Injection]) -> Finding:
     """Each offset is in exactly one file that counts; and the audit finds every record equal."""
     wrong, records = list(environment.tally().wrong()) or _audited(environment), environment.tally().records
     well = f"audit: equal in every partition, {records:,} records, each landed once"

@@ -19,7 +19,7 @@ import pandas as pd
 from mlflow import MlflowClient
 from sklearn.linear_model import SGDClassifier
 
-from koboshi.drills.drill import Strike
+from koboshi.drills.drill import Injection
 from koboshi.drills.kit.aiohttp_load import Questions
 from koboshi.drills.kit.faults import flip_byte
 from koboshi.errors import BadInput, KoboshiError
@@ -104,14 +104,14 @@ class OwnVersions:
         self.registry.point(slot, version)
         return self.registry.aliased(slot) == version
 
-    def corrupt(self, slot: str, version: int) -> Strike:
+    def corrupt(self, slot: str, version: int) -> Injection:
         """A byte of the artefact rots, and the version is set."""
         flipped = flip_byte(self._folder(version) / MODEL_FILE, f"the artefact of version {version}")
         at_s, at_monotonic, set_by_hand = time.time(), time.monotonic(), self.point(slot, version)
         detail = f"{flipped.detail}, then set as {slot}"
-        return Strike(flipped.fault, flipped.target, at_s, at_monotonic, flipped.took and set_by_hand, None, detail)
+        return Injection(flipped.fault, flipped.target, at_s, at_monotonic, flipped.took and set_by_hand, None, detail)
 
-    def falsify(self, slot: str, version: int, by: int) -> Strike:
+    def falsify(self, slot: str, version: int, by: int) -> Injection:
         """Another version's model under this one's example, digest and all in order, and the version is set."""
         folder, before = self._folder(version), self._ref_digest(version)
         shutil.copyfile(self._folder(by) / MODEL_FILE, folder / MODEL_FILE)
@@ -121,7 +121,7 @@ class OwnVersions:
         at_s, at_monotonic, set_by_hand = time.time(), time.monotonic(), self.point(slot, version)
         took = set_by_hand and self._ref_digest(version) == digest != before
         detail = f"it has the model of version {by}, then set as {slot}"
-        return Strike("model that answers otherwise", f"version {version}", at_s, at_monotonic, took, None, detail)
+        return Injection("model that answers otherwise", f"version {version}", at_s, at_monotonic, took, None, detail)
 
     def remove(self) -> None:
         """Take model, experiment and artefacts out of MLflow again."""

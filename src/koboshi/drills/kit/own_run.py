@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 
-from koboshi.drills.drill import Say
+from koboshi.events import RunKept, Sink
 from koboshi.settings import Settings
 
 
@@ -23,10 +23,10 @@ def new_run_folder(settings: Settings) -> Path:
     return settings.state_dir / "drills" / "runs" / uuid.uuid4().hex[:12]
 
 
-def leave(folder: Path, *, keep_files: bool, say: Say) -> None:
-    """Remove the folder, or say where it is."""
+def leave(folder: Path, *, keep_files: bool, emit: Sink) -> None:
+    """Remove the folder, or tell where it is."""
     if keep_files:
-        say(f"the files of the refuted run are in {folder}")
+        emit(RunKept(folder=str(folder)))
     else:
         shutil.rmtree(folder, ignore_errors=True)
 

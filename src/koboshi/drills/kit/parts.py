@@ -1,10 +1,10 @@
-"""A part of the stack as the thing to be struck: all its processes die at once, and it comes back by itself."""
+"""A part of the stack as the target of a fault: all its processes die at once, and it comes back by itself."""
 
 import time
 from contextlib import suppress
 from xmlrpc.client import Fault
 
-from koboshi.drills.drill import Finding, Strike
+from koboshi.drills.drill import Finding, Injection
 from koboshi.drills.kit.faults import kill
 from koboshi.errors import KoboshiError, Unavailable
 from koboshi.settings import Settings
@@ -17,7 +17,7 @@ HELD_WITHIN_S = 60.0
 WHOLE_WITHIN_S = 150.0  # so long a cluster may take to do real work on every node again
 
 
-def kill_part(settings: Settings, part: str, detail: str = "") -> Strike | None:
+def kill_part(settings: Settings, part: str, detail: str = "") -> Injection | None:
     """SIGKILL to every process of a part, as a crash of its machine would end them.
 
     Raises `BadInput` for a part that this stack does not have, `Unavailable` when it does not run.
@@ -50,8 +50,8 @@ def processes_of(settings: Settings, part: str) -> tuple[int, ...]:
 
 
 def is_ours(settings: Settings, *parts: str) -> bool:
-    """Whether these parts run in this project's own stack: what runs elsewhere is not struck."""
-    return set(parts) <= set(known_parts(_paths(settings)))
+    """Whether these parts run in this project's own stack: nothing is injected into what runs elsewhere."""
+    return set(parts) <= set(known_parts(_places(settings)))
 
 
 def why_not_healthy(settings: Settings, group: str, within_s: float) -> str | None:
@@ -66,7 +66,7 @@ def why_not_healthy(settings: Settings, group: str, within_s: float) -> str | No
 
 
 def and_healthy(ended: Finding, settings: Settings, group: str, within_s: float, well: str) -> Finding:
-    """How the drill's own work ended, once the struck group has done real work again; it holds only if both are so."""
+    """How the drill's own work ended, once the killed group has done real work again; it holds only if both are so."""
     missing = why_not_healthy(settings, group, within_s)
     return Finding(ended.check, ended.holds and missing is None, f"{ended.said}; {missing or well}")
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from koboshi.drills.drill import Strike
+from koboshi.drills.drill import Injection
 
 CHUNK = 65_536
 
@@ -61,13 +61,13 @@ class TcpProxy:
         """Forward again, what was held first."""
         self._loop.call_soon_threadsafe(self._open.set)
 
-    def strike(self, target: str, swallowed_within_s: float) -> Strike:
+    def inject(self, target: str, swallowed_within_s: float) -> Injection:
         """Cut, and wait until something was swallowed: only then did the cut take."""
         at_s, at_monotonic = time.time(), time.monotonic()
         self.cut()
         while self.held == 0 and time.monotonic() < at_monotonic + swallowed_within_s:
             time.sleep(0.01)
-        return Strike("network cut", target, at_s, at_monotonic, self.held > 0, None, f"{self.held} bytes swallowed")
+        return Injection("network cut", target, at_s, at_monotonic, self.held > 0, None, f"{self.held} bytes swallowed")
 
     async def _serve(self) -> asyncio.Server:
         return await asyncio.start_server(self._accept, "127.0.0.1", self.listen)

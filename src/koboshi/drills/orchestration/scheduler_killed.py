@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from koboshi.drills.drill import Drill, Evidence, Finding, Series, Strike, of
+from koboshi.drills.drill import Drill, Evidence, Finding, Injection, Series, of
 from koboshi.drills.kit.confluent_topic import OwnTopic
 from koboshi.drills.kit.faults import kill
 from koboshi.drills.kit.landed import Tally, kafka_works, landed_equals_the_broker, tally
@@ -20,6 +20,7 @@ from koboshi.drills.orchestration.task_environment import (
 )
 from koboshi.drills.orchestration.train_stage import STAGE
 from koboshi.drills.training.training_checks import ray_has_nodes, ray_is_idle
+from koboshi.events import DrillNote, Sink
 from koboshi.formats.span_files import FOLDER
 from koboshi.ledger import Ledger, spans
 from koboshi.orchestration.airflow_client import Run
@@ -28,7 +29,7 @@ from koboshi.settings import Settings, required
 SCHEDULER = "airflow-scheduler"
 # A landing whose scheduler is dead goes on until its supervisor notices: it must not be over by then, on any machine.
 PARTITIONS, RECORDS, SPAN_RECORDS = 2, 80_000, 100
-STRUCK_SPANS = 10  # of 800: there is something to go on from, and most is still to come
+LANDED_SPANS = 10  # of 800: there is something to go on from, and most is still to come
 MOMENT_WITHIN_S = 120.0
 LOOK_S = 0.02
 
@@ -39,13 +40,13 @@ class SchedulerEnvironment:
     def __init__(
         self,
         settings: Settings,
-        say: Callable[[str], None],
+        emit: Sink,
         job: Path | None = None,
         stage: Sequence[str] = STAGE_COMMAND,
     ) -> None:
         """Nothing is done yet."""
-        self.settings, self._say = settings, say
-        self.task = TaskEnvironment(settings, say, job, stage)
+        self.settings, self.emit = settings, emit
+        self.task = TaskEnvironment(settings, emit, job, stage)
         self.landing = Run("drill_ingest", self.task.run.run_id)
         self.topic = OwnTopic(required(settings.kafka.bootstrap_servers, "Kafka"), self.landing.run_id, PARTITIONS)
         self.task.beside = (self.landing,)
@@ -69,16 +70,16 @@ class SchedulerEnvironment:
         """Fill the topic, and have both runs begun."""
         self.topic.make()
         self.topic.fill(_records())
-        self._say(f"{RECORDS:,} records are in {self.topic.name}")
+        self.emit(DrillNote(note=f"{RECORDS:,} records are in {self.topic.name}"))
         self.task.begin()
 
-    def kill_the_scheduler_twice(self) -> list[Strike]:
+    def kill_the_scheduler_twice(self) -> list[Injection]:
         """SIGKILL to the scheduler's process: in the middle of the landing, then in the middle of the training."""
         task = self.task
-        first = self._strike_when(self._lands, f"with {STRUCK_SPANS} of {RECORDS // SPAN_RECORDS} spans landed")
-        if not task.struck(first) or not task.hold():
-            return task.strikes
-        return task.struck(self._strike_when(self._runs_again, f"during {task.victim}'s step {task.step}"))
+        first = self._inject_when(self._lands, f"with {LANDED_SPANS} of {RECORDS // SPAN_RECORDS} spans landed")
+        if not task.injected(first) or not task.hold():
+            return task.injections
+        return task.injected(self._inject_when(self._runs_again, f"during {task.victim}'s step {task.step}"))
 
     def tally(self) -> Tally:
         """Which offsets the counted files have, compared with the broker's."""
@@ -92,9 +93,9 @@ class SchedulerEnvironment:
         ended = self.task.finish(limit_s)
         return and_healthy(ended, self.settings, "airflow", MOMENT_WITHIN_S, "Airflow is well again")
 
-    def evidence(self, strikes: Sequence[Strike]) -> Evidence:
+    def evidence(self, injections: Sequence[Injection]) -> Evidence:
         """As of a killed task; and how the spans were landed, by the times of their files."""
-        told, counted = self.task.evidence(strikes), self.tally()
+        told, counted = self.task.evidence(injections), self.tally()
         times = sorted(path.stat().st_mtime for path in self._spans.glob("*/*.parquet"))
         points = [(at_s, float(number)) for number, at_s in enumerate(times, 1)]
         measures = {"lost": told.measures["lost"] + counted.lost, "doubled": told.measures["doubled"] + counted.twice}
@@ -107,7 +108,7 @@ class SchedulerEnvironment:
         self.topic.delete()
         shutil.rmtree(self._spans, ignore_errors=True)
 
-    def _strike_when(self, moment: Callable[[], bool], detail: str) -> Strike | None:
+    def _inject_when(self, moment: Callable[[], bool], detail: str) -> Injection | None:
         deadline = time.monotonic() + MOMENT_WITHIN_S
         while not moment():
             if self.task.over or time.monotonic() > deadline:
@@ -116,12 +117,12 @@ class SchedulerEnvironment:
         return kill(SCHEDULER, processes_of(self.settings, SCHEDULER)[:1], detail)
 
     def _lands(self) -> bool:
-        return sum(1 for _ in self._spans.glob("*/[0-9]*.parquet")) >= STRUCK_SPANS
+        return sum(1 for _ in self._spans.glob("*/[0-9]*.parquet")) >= LANDED_SPANS
 
     def _runs_again(self) -> bool:
-        """The training's task runs, in a process that was begun after the first strike."""
+        """The training's task runs, in a process that was begun after the first injection."""
         time.sleep(ASK_S)
-        later = begun_after(self.task.airflow.tries(self.task.run, STAGE), self.task.strikes[0])
+        later = begun_after(self.task.airflow.tries(self.task.run, STAGE), self.task.injections[0])
         return bool(later) and later[-1].state == "running"
 
 
@@ -130,18 +131,18 @@ def _records() -> Iterator[tuple[int, bytes | None, bytes | None]]:
         yield number % PARTITIONS, b"%d" % number, b'{"number": %d}' % number
 
 
-def both_tasks_were_interrupted(environment: SchedulerEnvironment, strikes: Sequence[Strike]) -> Finding:
+def both_tasks_were_interrupted(environment: SchedulerEnvironment, injections: Sequence[Injection]) -> Finding:
     """The scheduler died each time, and both the landing and the training were tried again, and succeeded."""
     task = environment.task
     tries = {"land": task.airflow.tries(environment.landing, "land"), STAGE: task.airflow.tries(task.run, STAGE)}
     told = "; ".join(f"{name}: {', '.join(str(one.state) for one in of)}" for name, of in tries.items())
     again = all(len(of) > 1 and of[-1].state == "success" for of in tries.values())
-    pids = {strike.pid for strike in strikes}
-    holds = again and all(strike.took for strike in strikes) and len(pids) == len(strikes)
+    pids = {injection.pid for injection in injections}
+    holds = again and all(injection.took for injection in injections) and len(pids) == len(injections)
     return Finding("both_tasks_were_interrupted", holds, f"tries of {told}")
 
 
-def trained_once(environment: SchedulerEnvironment, _strikes: Sequence[Strike]) -> Finding:
+def trained_once(environment: SchedulerEnvironment, _injections: Sequence[Injection]) -> Finding:
     """Ray had one job of this training, however often its task was tried."""
     jobs = environment.task.ray.jobs(environment.task.folder)
     told = ", ".join(f"{job.name} {job.status}" for job in jobs) or "none"
@@ -157,7 +158,7 @@ DRILL: Drill[SchedulerEnvironment] = Drill(
     layer="orchestration",
     environment=SchedulerEnvironment,
     steady=(of("task", airflow_is_ours_and_well), kafka_works, of("task", ray_has_nodes), of("task", ray_is_idle)),
-    strike=SchedulerEnvironment.kill_the_scheduler_twice,
+    inject=SchedulerEnvironment.kill_the_scheduler_twice,
     within_s=420,
     verdict=(
         both_tasks_were_interrupted,

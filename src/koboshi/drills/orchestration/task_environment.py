@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -10,13 +10,14 @@ from typing import Any
 
 import psutil
 
-from koboshi.drills.drill import Event, EventKind, Evidence, Finding, Strike
+from koboshi.drills.drill import Event, EventKind, Evidence, Finding, Injection
 from koboshi.drills.kit.faults import kill, resume, stop
 from koboshi.drills.kit.parts import is_ours
 from koboshi.drills.orchestration.train_stage import SPECIFICATION, STAGE, make_workspace
 from koboshi.drills.training.training_environment import TrainingEnvironment
 from koboshi.drills.training.witnesses import written_more_than_once
 from koboshi.errors import KoboshiError, Permanent
+from koboshi.events import CleanupFailed, DrillNote, Sink
 from koboshi.orchestration.airflow_client import AirflowClient, Run, TaskState, Try, connect
 from koboshi.probes.airflow_probe import probe_airflow
 from koboshi.refs import DatasetRef
@@ -43,17 +44,17 @@ class TaskEnvironment(TrainingEnvironment):
     def __init__(
         self,
         settings: Settings,
-        say: Callable[[str], None],
+        emit: Sink,
         job: Path | None = None,
         stage: Sequence[str] = STAGE_COMMAND,
     ) -> None:
         """Nothing is done yet; `stage` is the command of the workspace's stage, to which the job's script is added."""
-        super().__init__(settings, say, job)
+        super().__init__(settings, emit, job)
         self.run = Run(DAG, f"drill-{self.folder.name}")
         self.changes: list[tuple[float, TaskState]] = []
         self._stage = (*stage, str(self._job))
         self._held: list[int] = []
-        self.strikes: list[Strike] = []
+        self.injections: list[Injection] = []
         self.beside: Sequence[Run] = ()  # runs of other DAGs in the same workspace
         self.ingest: Mapping[str, Any] = {}  # the settings of the workspace's ingest
         self._airflow: AirflowClient | None = None
@@ -66,7 +67,7 @@ class TaskEnvironment(TrainingEnvironment):
             self._airflow = self._connected()
         return self._airflow
 
-    def kill_the_task(self) -> list[Strike]:
+    def kill_the_task(self) -> list[Injection]:
         """SIGKILL to the task's supervisor and to the task, while Ray is in the middle of a step of its job."""
         if not self.hold():
             return []
@@ -75,12 +76,12 @@ class TaskEnvironment(TrainingEnvironment):
         if pid is None or supervisor is None:
             return []
         detail = f"during {self.victim}'s step {self.step}"
-        return self.struck(kill("the task's supervisor and its process", [supervisor, pid], detail))
+        return self.injected(kill("the task's supervisor and its process", [supervisor, pid], detail))
 
-    def struck(self, strike: Strike | None) -> list[Strike]:
-        """Note a strike, if there was one; returns all so far."""
-        self.strikes += [strike] if strike else []
-        return self.strikes
+    def injected(self, injection: Injection | None) -> list[Injection]:
+        """Note an injection, if there was one; returns all so far."""
+        self.injections += [injection] if injection else []
+        return self.injections
 
     def hold(self) -> bool:
         """Keep the job where it is, in the middle of a step; False when the training was over first."""
@@ -90,31 +91,31 @@ class TaskEnvironment(TrainingEnvironment):
         return stop("the job's driver", self._held) is not None
 
     def finish(self, limit_s: float) -> Finding:
-        """Let the driver go on once a try that began after the strike follows a job, then wait for the run's end."""
-        struck = time.monotonic()
-        deadline = struck + limit_s
+        """Let the driver go on once a try that began after the injection follows a job, then wait for the run's end."""
+        begun = time.monotonic()
+        deadline = begun + limit_s
         while not self.over and not self.is_followed() and time.monotonic() < deadline:
             time.sleep(ASK_S)
         resume(self._held)
-        return self._await_end(limit_s, struck)
+        return self._await_end(limit_s, begun)
 
     def is_followed(self) -> bool:
-        """Whether a try that began after the strike runs, and has told the name of a job."""
-        later = begun_after(self.airflow.tries(self.run, STAGE), self.strikes[-1])
+        """Whether a try that began after the injection runs, and has told the name of a job."""
+        later = begun_after(self.airflow.tries(self.run, STAGE), self.injections[-1])
         if not later or later[-1].state != "running":
             return False
         return any(f"job {self.spec.key[:16]}" in line for line in self.airflow.log(self.run, STAGE, later[-1].number))
 
-    def evidence(self, strikes: Sequence[Strike]) -> Evidence:
+    def evidence(self, injections: Sequence[Injection]) -> Evidence:
         """Suspicion is Airflow's, when it lets a task be tried again; recovery is when one runs again."""
-        told, again = super().evidence(strikes), tried_again(self.changes, strikes[0])
+        told, again = super().evidence(injections), tried_again(self.changes, injections[0])
         running = [(at, task) for at, task in again if task.state == "running"]
         events = [
             Event(at, KINDS.get(t.state, "note"), f"Airflow: {t.task_id} {t.state}, try {t.try_number}")
             for at, t in self.changes
         ]
         measured = (("detected_after_s", again), ("recovered_after_s", running))
-        times = {name: changes[0][0] - strikes[0].at_s for name, changes in measured if changes}
+        times = {name: changes[0][0] - injections[0].at_s for name, changes in measured if changes}
         tries = len(self.airflow.tries(self.run, STAGE))
         return Evidence({**told.measures, **times, "tries": float(tries)}, [*told.events, *events], told.series)
 
@@ -133,7 +134,7 @@ class TaskEnvironment(TrainingEnvironment):
             try:
                 self.airflow.forget(run)
             except KoboshiError as error:
-                self._say(f"{run.dag_id} {run.run_id} stays in Airflow: {error}")
+                self.emit(CleanupFailed(reason=f"{run.dag_id} {run.run_id} stays in Airflow: {error}"))
 
     def _train(self) -> None:
         """All runs, side by side; the first that is not green is the failure."""
@@ -166,7 +167,7 @@ class TaskEnvironment(TrainingEnvironment):
     def _changed(self, task: TaskState) -> None:
         self.changes.append((time.time(), task))
         if task.state is not None:
-            self._say(f"{task.task_id} {task.state}, try {task.try_number}")
+            self.emit(DrillNote(note=f"{task.task_id} {task.state}, try {task.try_number}"))
 
     def _chosen(self, units: Mapping[str, UnitSpec], table: DatasetRef) -> Mapping[str, UnitSpec]:
         return dict(list(super()._chosen(units, table).items())[:1])
@@ -175,23 +176,23 @@ class TaskEnvironment(TrainingEnvironment):
         return units
 
 
-def begun_after(tries: Sequence[Try], strike: Strike) -> list[Try]:
-    """Those that began after a strike: one before it may have been lost without it, when the machine is busy."""
-    return [one for one in tries if one.began_s is not None and one.began_s > strike.at_s]
+def begun_after(tries: Sequence[Try], injection: Injection) -> list[Try]:
+    """Those that began after an injection: one before it may have been lost without it, when the machine is busy."""
+    return [one for one in tries if one.began_s is not None and one.began_s > injection.at_s]
 
 
-def tried_again(changes: Sequence[tuple[float, TaskState]], strike: Strike) -> list[tuple[float, TaskState]]:
-    """What was seen after a strike of the tasks that ran then, from when their try was over, oldest first.
+def tried_again(changes: Sequence[tuple[float, TaskState]], injection: Injection) -> list[tuple[float, TaskState]]:
+    """What was seen after an injection of the tasks that ran then, from when their try was over, oldest first.
 
     Airflow may be quicker than who looks, so not each state is seen: that a later try is told of says it as well.
     """
     in_order = sorted(changes, key=lambda change: change[0])
-    struck = {task.task_id: task for at, task in in_order if at <= strike.at_s}
-    tries = {name: task.try_number for name, task in struck.items() if task.state == "running"}
+    then = {task.task_id: task for at, task in in_order if at <= injection.at_s}
+    tries = {name: task.try_number for name, task in then.items() if task.state == "running"}
     return [
         (at, task)
         for at, task in in_order
-        if at > strike.at_s and task.task_id in tries
+        if at > injection.at_s and task.task_id in tries
         if task.state == "up_for_retry" or task.try_number > tries[task.task_id]
     ]
 
@@ -216,20 +217,20 @@ def airflow_is_ours_and_well(environment: TaskEnvironment) -> Finding:
     return Finding("airflow_is_ours_and_well", health.ok, f"Airflow: {health.detail}")
 
 
-def task_was_tried_again(environment: TaskEnvironment, strikes: Sequence[Strike]) -> Finding:
-    """The struck processes are gone; by Airflow's count no try before the strike succeeded, and one after it did."""
+def task_was_tried_again(environment: TaskEnvironment, injections: Sequence[Injection]) -> Finding:
+    """The killed processes are gone; by Airflow's count no try before the injection succeeded, and one after it did."""
     tries = environment.airflow.tries(environment.run, STAGE)
     states = [str(one.state) for one in tries]
-    later = [str(one.state) for one in begun_after(tries, strikes[-1])]
+    later = [str(one.state) for one in begun_after(tries, injections[-1])]
     again = states[-1:] == later[-1:] == ["success"] and "success" not in states[: len(states) - len(later)]
-    holds = all(strike.took for strike in strikes) and len(later) < len(states) and again
+    holds = all(injection.took for injection in injections) and len(later) < len(states) and again
     return Finding("task_was_tried_again", holds, f"tries of {STAGE}: {', '.join(states) or 'none'}")
 
 
-def retry_attached(environment: TaskEnvironment, strikes: Sequence[Strike]) -> Finding:
+def retry_attached(environment: TaskEnvironment, injections: Sequence[Injection]) -> Finding:
     """Ray had one job of this training, and it was running when the task was tried again."""
     jobs, tries = environment.ray.jobs(environment.folder), environment.airflow.tries(environment.run, STAGE)
-    again_s = next((one.began_s for one in begun_after(tries, strikes[-1]) if one.began_s), 0.0)
+    again_s = next((one.began_s for one in begun_after(tries, injections[-1]) if one.began_s), 0.0)
     told = ", ".join(f"{job.name} {job.status}" for job in jobs) or "none"
     if len(jobs) != 1 or jobs[0].status != "SUCCEEDED":
         return Finding("retry_attached", False, f"Ray ran {len(jobs)} jobs for one training: {told}")
@@ -240,7 +241,7 @@ def retry_attached(environment: TaskEnvironment, strikes: Sequence[Strike]) -> F
     return Finding("retry_attached", running, said)
 
 
-def every_step_was_done_once(environment: TaskEnvironment, _strikes: Sequence[Strike]) -> Finding:
+def every_step_was_done_once(environment: TaskEnvironment, _injections: Sequence[Injection]) -> Finding:
     """Each step's file was written once, as the drill saw it, and there is one final model."""
     files = environment.files.written()
     wrong = [f"{step} is nowhere" for step in environment.missing_steps()]

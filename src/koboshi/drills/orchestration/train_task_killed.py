@@ -18,7 +18,7 @@ DRILL: Drill[TaskEnvironment] = Drill(
     layer="orchestration",
     environment=TaskEnvironment,
     steady=(airflow_is_ours_and_well, ray_has_nodes, ray_is_idle),
-    strike=TaskEnvironment.kill_the_task,
+    inject=TaskEnvironment.kill_the_task,
     within_s=300,
     verdict=(task_was_tried_again, retry_attached, every_step_was_done_once),
 )

@@ -12,35 +12,25 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter
-
-from koboshi.drills.drill import LAYERS, DrillOutcome
-from koboshi.drills.report import Report, parsed
+from koboshi.drills.drill import LAYERS
+from koboshi.drills.report import Report, contents, parsed
 from koboshi.errors import BadInput
-
-_OUTCOME = TypeAdapter(DrillOutcome)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Journal:
-    """A journal's file and what it tells. `outcome` is the report's, in the types that it was written from."""
+    """A journal's file and what it tells."""
 
     name: str
     sha256: str
     text: str
     report: Report
-    outcome: DrillOutcome
 
 
 def open_journal(path: Path) -> Journal:
     """Read one file; raises `BadInput` when it cannot be read, is no journal, or is of a newer format."""
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise BadInput(f"{path} cannot be read ({error.strerror}): name a journal of a drill.") from error
-    report = parsed(data, path)
-    outcome = _OUTCOME.validate_python(report.outcome)
-    return Journal(path.name, hashlib.sha256(data).hexdigest(), data.decode(), report, outcome)
+    data = contents(path)
+    return Journal(path.name, hashlib.sha256(data).hexdigest(), data.decode(), parsed(data, path))
 
 
 def gather(paths: Sequence[Path]) -> list[Journal]:
@@ -92,14 +82,14 @@ class Totals:
 
 def totals(journals: Sequence[Journal]) -> Totals:
     """Verdicts and losses over all journals."""
-    verdicts = [journal.outcome.verdict for journal in journals]
+    verdicts = [journal.report.outcome.verdict for journal in journals]
     return Totals(
         proved=verdicts.count("proved"),
         refuted=verdicts.count("refuted"),
         unknown=verdicts.count("unknown"),
         lost=_sum(journals, "lost"),
         doubled=_sum(journals, "doubled"),
-        mispredicted=_sum([j for j in journals if "wrong" in j.outcome.evidence.measures], "lost", "wrong"),
+        mispredicted=_sum([j for j in journals if "wrong" in j.report.outcome.evidence.measures], "lost", "wrong"),
     )
 
 
@@ -141,6 +131,6 @@ def _place(layer: str) -> tuple[int, str]:
 
 
 def _sum(journals: Sequence[Journal], *names: str) -> float | None:
-    every = [journal.outcome.evidence.measures for journal in journals]
+    every = [journal.report.outcome.evidence.measures for journal in journals]
     found = [measures[name] for measures in every for name in names if name in measures]
     return sum(found) if found else None

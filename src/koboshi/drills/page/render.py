@@ -63,10 +63,10 @@ def render(journals: Sequence[Journal]) -> str:
 
 
 def _shown(journal: Journal) -> dict[str, Any]:
-    story = tell(journal.outcome, journal.report.at_s)
+    story = tell(journal.report.outcome, journal.report.at_s)
     charts = [("wide", timeline(story, WIDE)), ("narrow", timeline(story, NARROW))]
     told = [moment for moment in story.moments if moment.kind in ("suspicion", "recovery")]
-    measures = journal.outcome.evidence.measures
+    measures = journal.report.outcome.evidence.measures
     ordered = {name: measures[name] for name in (*COLUMNS, *measures) if name in measures}
     return {"journal": journal, "story": story, "charts": charts, "told": told, "measures": ordered}
 

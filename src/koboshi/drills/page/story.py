@@ -32,9 +32,9 @@ class Line:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Story:
-    """Moments and lines in the order of time. Where no fault was sent, `struck` is false and 0 the drill's begin."""
+    """Moments and lines in the order of time. Where no fault was sent, `injected` is false and 0 the drill's begin."""
 
-    struck: bool
+    injected: bool
     moments: Sequence[Moment]
     lines: Sequence[Line]
 
@@ -45,9 +45,9 @@ class Story:
 
 def tell(outcome: DrillOutcome, began_s: float) -> Story:
     """The story of an outcome; what has no place on a clock is left out, and the journal itself still shows it."""
-    origin = min((strike.at_s for strike in outcome.strikes), default=began_s)
+    origin = min((injection.at_s for injection in outcome.injections), default=began_s)
     events = outcome.evidence.events
-    happened = [(strike.at_s - origin, "fault", str(strike)) for strike in outcome.strikes]
+    happened = [(injection.at_s - origin, "fault", str(injection)) for injection in outcome.injections]
     happened += [
         (event.at_s - origin, event.kind, event.said) for event in events if event.kind != "fault" or not happened
     ]
@@ -60,4 +60,4 @@ def tell(outcome: DrillOutcome, began_s: float) -> Story:
         for series in outcome.evidence.series
     ]
     ordered = sorted(moments, key=lambda moment: moment.after_s)
-    return Story(bool(outcome.strikes), ordered, [line for line in lines if line.points])
+    return Story(bool(outcome.injections), ordered, [line for line in lines if line.points])

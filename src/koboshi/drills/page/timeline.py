@@ -160,7 +160,7 @@ def timeline(story: Story, width: int) -> Timeline | None:
         outage=outage(story, time),
         panels=panels,
         ticks=places,
-        axis=f"{caption} after the {'first fault' if story.struck else 'begin'}",
+        axis=f"{caption} after the {'first fault' if story.injected else 'begin'}",
     )
 
 

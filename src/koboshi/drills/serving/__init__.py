@@ -1,1 +1,1 @@
-"""Drills of serving: replicas, versions, the gateway and the network to a replica are struck under load."""
+"""Drills of serving: faults in replicas, versions, the gateway and the network to a replica, under load."""

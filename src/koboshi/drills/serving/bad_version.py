@@ -3,16 +3,17 @@
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from koboshi.drills.drill import Drill, Event, Evidence, Finding, Strike
+from koboshi.drills.drill import Drill, Event, Evidence, Finding, Injection
 from koboshi.drills.kit.aiohttp_load import OK, Questions, per_second
 from koboshi.drills.kit.own_run import OwnProcess, free_port
 from koboshi.drills.serving.envoy_gateway import own_gateway
 from koboshi.drills.serving.load_environment import LoadEnvironment, all_answered, all_right, wait_until
 from koboshi.errors import Unavailable
+from koboshi.events import DrillNote, Sink
 from koboshi.probes.http_json import call
 from koboshi.probes.mlflow_probe import probe_mlflow
 from koboshi.settings import SLOT, Settings, required
@@ -29,12 +30,12 @@ class ReleaseEnvironment(LoadEnvironment):
     def __init__(
         self,
         settings: Settings,
-        say: Callable[[str], None],
+        emit: Sink,
         serve: Sequence[str] = KOBOSHI_SERVE,
         patience_s: float = LOOKED_AT_WITHIN_S,
     ) -> None:
         """Nothing is done yet; `serve` is the command that becomes a replica, which has `patience_s` for a version."""
-        super().__init__(settings, say, own_gateway, REQUESTS, RATE)
+        super().__init__(settings, emit, own_gateway, REQUESTS, RATE)
         self.ports = {"replica-1": free_port(), "replica-2": free_port()}
         self._patience_s = patience_s
         self._serve, self._replicas = tuple(serve), list[OwnProcess]()
@@ -64,17 +65,17 @@ class ReleaseEnvironment(LoadEnvironment):
         self.versions.make([CORRUPT, FALSE, GOOD])
         self.begin_load(self.ports, self._questions)
 
-    def corrupt(self) -> Strike:
+    def corrupt(self) -> Injection:
         """The first fault; returns when each replica has looked at the version."""
-        strike = self.versions.corrupt(SLOT, CORRUPT)
+        injection = self.versions.corrupt(SLOT, CORRUPT)
         self._await_opinion(CORRUPT)
-        return strike
+        return injection
 
-    def falsify(self) -> Strike:
+    def falsify(self) -> Injection:
         """The second fault; returns when each replica has looked at the version."""
-        strike = self.versions.falsify(SLOT, FALSE, by=GOOD)
+        injection = self.versions.falsify(SLOT, FALSE, by=GOOD)
         self._await_opinion(FALSE)
-        return strike
+        return injection
 
     def finish(self, limit_s: float) -> Finding:
         """Set the good version, and ask on until each replica has taken it and all requests are made."""
@@ -102,9 +103,9 @@ class ReleaseEnvironment(LoadEnvironment):
         """The replicas whose logs say that a version is refused."""
         return [r.name for r in self._replicas if any(f"version {version} is refused" in line for line in r.told())]
 
-    def evidence(self, strikes: Sequence[Strike]) -> Evidence:
+    def evidence(self, injections: Sequence[Injection]) -> Evidence:
         """From the answers, and from what the replicas said of themselves meanwhile."""
-        first = strikes[0].at_s
+        first = injections[0].at_s
         refused = min((at for at, _, said in self.seen if said.get("refused")), default=None)
         good = min((a.at_s for a in self.answers if a.version == str(GOOD)), default=None)
         times = {"detected_after_s": refused, "recovered_after_s": good}
@@ -142,7 +143,7 @@ class ReleaseEnvironment(LoadEnvironment):
         try:
             wait_until(lambda: all(self._knows(name, version) for name in self.ports), self._patience_s, "no opinion")
         except Unavailable:
-            self.say(f"not every replica has said what it makes of version {version}")
+            self.emit(DrillNote(note=f"not every replica has said what it makes of version {version}"))
 
     def _knows(self, name: str, version: int) -> bool:
         said = self._last(name)
@@ -187,9 +188,12 @@ def registry_answers(environment: ReleaseEnvironment) -> Finding:
     return Finding("registry_answers", here, said)
 
 
-def bad_versions_are_refused(environment: ReleaseEnvironment, strikes: Sequence[Strike]) -> Finding:
+def bad_versions_are_refused(environment: ReleaseEnvironment, injections: Sequence[Injection]) -> Finding:
     """Each replica refuses each bad version for its own reason, and says so in `/version` and in its log."""
-    missing = [*(str(strike) + " did not take" for strike in strikes if not strike.took), *_missing(environment)]
+    missing = [
+        *(str(injection) + " did not take" for injection in injections if not injection.took),
+        *_missing(environment),
+    ]
     return Finding.unless(
         "bad_versions_are_refused",
         missing,
@@ -207,7 +211,7 @@ def _missing(environment: ReleaseEnvironment) -> Iterator[str]:
                 yield f"{name} refused version {version}, its log does not say so"
 
 
-def bad_versions_never_answer(environment: ReleaseEnvironment, _strikes: Sequence[Strike]) -> Finding:
+def bad_versions_never_answer(environment: ReleaseEnvironment, _injections: Sequence[Injection]) -> Finding:
     """No prediction names a bad version."""
     bad = [a for a in environment.answers if a.status == OK and a.version in {str(CORRUPT), str(FALSE)}]
     named = ", ".join(sorted({answer.version for answer in bad}))
@@ -215,7 +219,7 @@ def bad_versions_never_answer(environment: ReleaseEnvironment, _strikes: Sequenc
     return Finding("bad_versions_never_answer", not bad, said)
 
 
-def good_version_is_taken(environment: ReleaseEnvironment, _strikes: Sequence[Strike]) -> Finding:
+def good_version_is_taken(environment: ReleaseEnvironment, _injections: Sequence[Injection]) -> Finding:
     """In the end every replica serves the good version, and it answers."""
     answered = sum(answer.version == str(GOOD) for answer in environment.answers)
     holds = environment.serve(GOOD) and answered > 0
@@ -223,7 +227,7 @@ def good_version_is_taken(environment: ReleaseEnvironment, _strikes: Sequence[St
     return Finding("good_version_is_taken", holds, said)
 
 
-def set_bad_versions(environment: ReleaseEnvironment) -> list[Strike]:
+def set_bad_versions(environment: ReleaseEnvironment) -> list[Injection]:
     """One after the other, each until every replica has looked at it."""
     return [environment.corrupt(), environment.falsify()]
 
@@ -236,7 +240,7 @@ DRILL: Drill[ReleaseEnvironment] = Drill(
     layer="serving",
     environment=ReleaseEnvironment,
     steady=(registry_answers,),
-    strike=set_bad_versions,
+    inject=set_bad_versions,
     within_s=180,
     verdict=(bad_versions_are_refused, bad_versions_never_answer, all_answered, all_right, good_version_is_taken),
     faults=2,

@@ -6,12 +6,13 @@ from collections.abc import Callable, Sequence
 
 import aiohttp
 
-from koboshi.drills.drill import Drill, Event, Evidence, Finding, Strike
+from koboshi.drills.drill import Drill, Event, Evidence, Finding, Injection
 from koboshi.drills.kit.aiohttp_load import OK, Answer, Load, Questions, per_second
 from koboshi.drills.kit.faults import kill
 from koboshi.drills.serving import load_environment
 from koboshi.drills.serving.envoy_gateway import MakeGateway, stack_gateway
 from koboshi.drills.serving.load_environment import LOOK_S, RATE, LoadEnvironment
+from koboshi.events import Sink
 from koboshi.settings import Settings
 
 REQUESTS = 2_000
@@ -46,13 +47,13 @@ class GatewayEnvironment(LoadEnvironment):
     def __init__(
         self,
         settings: Settings,
-        say: Callable[[str], None],
+        emit: Sink,
         gateway: MakeGateway = stack_gateway,
         requests: int = REQUESTS,
         load: Callable[[str, Questions, float], Load] = RetryingLoad,
     ) -> None:
-        """Nothing is done yet; `requests` are to be answered after the strike."""
-        super().__init__(settings, say, gateway, requests, RATE, load)
+        """Nothing is done yet; `requests` are to be answered after the injection."""
+        super().__init__(settings, emit, gateway, requests, RATE, load)
         self.killed: Sequence[int] = ()
 
     @property
@@ -66,26 +67,26 @@ class GatewayEnvironment(LoadEnvironment):
         after = self.refused[-1:] or [0.0]
         return min((answer.at_s for answer in self.answers if _good(answer) and answer.at_s > after[0]), default=None)
 
-    def kill_the_gateway(self) -> list[Strike | None]:
+    def kill_the_gateway(self) -> list[Injection | None]:
         """SIGKILL to the gateway, in the middle of the load."""
         self.killed = tuple(self.gateway.pids())
         return [kill("the gateway", self.killed)]
 
     def finish(self, limit_s: float) -> Finding:
-        """Go on until enough was answered after the strike, or the time is over."""
+        """Go on until enough was answered after the injection, or the time is over."""
         begun_s, deadline = time.time(), time.monotonic() + limit_s
         while (made := self._answered_since(begun_s)) < self.requests and time.monotonic() < deadline:
             time.sleep(LOOK_S)
         self.end_load()
-        said = f"{made:,} predictions came after the strike, of at least {self.requests:,}"
+        said = f"{made:,} predictions came after the injection, of at least {self.requests:,}"
         return Finding("load_ended", made >= self.requests, said)
 
-    def evidence(self, strikes: Sequence[Strike]) -> Evidence:
+    def evidence(self, injections: Sequence[Injection]) -> Evidence:
         """From what the clients saw: their first try that came to nothing, and the first prediction after the last."""
         refused, back_s = self.refused[:1], self.back_s()
         events = [Event(at, "suspicion", "a client's connection is lost") for at in refused]
         events += [Event(back_s, "recovery", "the gateway answers again")] if refused and back_s else []
-        measures = {MEASURED[event.kind]: event.at_s - strikes[0].at_s for event in events} | self.load_measures()
+        measures = {MEASURED[event.kind]: event.at_s - injections[0].at_s for event in events} | self.load_measures()
         measures["redone"] = float(len(self.refused))
         return Evidence(measures, events, per_second(self.answers, lambda answer: answer.replica))
 
@@ -97,19 +98,19 @@ def _good(answer: Answer) -> bool:
     return answer.status == OK
 
 
-def gateway_was_away(environment: GatewayEnvironment, strikes: Sequence[Strike]) -> Finding:
+def gateway_was_away(environment: GatewayEnvironment, injections: Sequence[Injection]) -> Finding:
     """The fault was felt: the killed processes are gone, and the clients' tries were refused or lost."""
-    refused, holds = len(environment.refused), strikes[0].took and len(environment.refused) > 0
-    return Finding("gateway_was_away", holds, f"process {strikes[0].pid} is gone; {refused:,} tries came to nothing")
+    refused, holds = len(environment.refused), injections[0].took and len(environment.refused) > 0
+    return Finding("gateway_was_away", holds, f"process {injections[0].pid} is gone; {refused:,} tries came to nothing")
 
 
-def endpoint_is_back(environment: GatewayEnvironment, strikes: Sequence[Strike]) -> Finding:
+def endpoint_is_back(environment: GatewayEnvironment, injections: Sequence[Injection]) -> Finding:
     """Other processes listen, and answer again within the time that is allowed."""
     now, back_s = tuple(environment.gateway.pids()), environment.back_s()
     if back_s is None or not now or set(now) & set(environment.killed):
         return Finding("endpoint_is_back", False, f"the gateway's processes: {', '.join(map(str, now)) or 'none'}")
-    after_s = back_s - strikes[0].at_s
-    said = f"process {now[0]} answered {after_s:.1f} s after the strike, of at most {BACK_WITHIN_S:.0f} s"
+    after_s = back_s - injections[0].at_s
+    said = f"process {now[0]} answered {after_s:.1f} s after the injection, of at most {BACK_WITHIN_S:.0f} s"
     return Finding("endpoint_is_back", after_s <= BACK_WITHIN_S, said)
 
 
@@ -121,7 +122,7 @@ DRILL: Drill[GatewayEnvironment] = Drill(
     layer="serving",
     environment=GatewayEnvironment,
     steady=(load_environment.champion_is_served, load_environment.gateway_has_all_replicas),
-    strike=GatewayEnvironment.kill_the_gateway,
+    inject=GatewayEnvironment.kill_the_gateway,
     within_s=120,
     verdict=(gateway_was_away, endpoint_is_back, load_environment.all_answered, load_environment.all_right),
 )

@@ -4,11 +4,12 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from koboshi.drills.drill import Finding, Strike
+from koboshi.drills.drill import Finding, Injection
 from koboshi.drills.kit.aiohttp_load import OK, Answer, Load, Questions, failures, percentile_ms
 from koboshi.drills.kit.own_run import leave, new_run_folder
 from koboshi.drills.serving.envoy_gateway import Gateway, MakeGateway, stack_gateway
 from koboshi.errors import BadInput, Unavailable
+from koboshi.events import DrillNote, Sink
 from koboshi.probes.http_json import call
 from koboshi.settings import Settings, required
 from koboshi.stack.lifecycle import known_parts
@@ -30,14 +31,14 @@ class LoadEnvironment:
     def __init__(
         self,
         settings: Settings,
-        say: Callable[[str], None],
+        emit: Sink,
         gateway: MakeGateway = stack_gateway,
         requests: int = REQUESTS,
         rate: float = RATE,
         load: Callable[[str, Questions, float], Load] = Load,
     ) -> None:
-        """Nothing is done yet; `requests` are made after the strike, at least, and `rate` a second, by `load`."""
-        self.settings, self.say = settings, say
+        """Nothing is done yet; `requests` are made after the injection, at least, and `rate` a second, by `load`."""
+        self.settings, self.emit = settings, emit
         self.requests, self._rate, self._make_gateway, self._make_load = requests, rate, gateway, load
         self.folder = new_run_folder(settings)
         self._gateway: Gateway | None = None
@@ -90,7 +91,7 @@ class LoadEnvironment:
         load = self._load = self._make_load(gateway.url, questions, self._rate)
         load.start()
         wait_until(lambda: _is_warm(load, routes), READY_WITHIN_S, "not every replica answers")
-        self.say(f"{load.settle(WARM // 2):.0f} predictions a second are asked for")
+        self.emit(DrillNote(note=f"{load.settle(WARM // 2):.0f} predictions a second are asked for"))
 
     def end_load(self) -> None:
         """Ask nothing more; what is under way is answered."""
@@ -117,7 +118,7 @@ class LoadEnvironment:
         self.end_load()
         if self._gateway:
             self._gateway.close()
-        leave(self.folder, keep_files=keep_files, say=self.say)
+        leave(self.folder, keep_files=keep_files, emit=self.emit)
 
 
 def _has_all(gateway: Gateway, ports: Collection[int]) -> bool:
@@ -171,7 +172,7 @@ def gateway_has_all_replicas(environment: LoadEnvironment) -> Finding:
     return Finding("gateway_has_all_replicas", healthy == len(environment.replicas), f"the gateway sends to {healthy}")
 
 
-def all_answered(environment: LoadEnvironment, _strikes: Sequence[Strike]) -> Finding:
+def all_answered(environment: LoadEnvironment, _injections: Sequence[Injection]) -> Finding:
     """Not one request failed."""
     answers, failed = environment.answers, failures(environment.answers)
     if failed:
@@ -181,7 +182,7 @@ def all_answered(environment: LoadEnvironment, _strikes: Sequence[Strike]) -> Fi
     return Finding("all_answered", True, f"all of {len(answers):,} requests were answered, the slowest in {slowest} ms")
 
 
-def all_right(environment: LoadEnvironment, _strikes: Sequence[Strike]) -> Finding:
+def all_right(environment: LoadEnvironment, _injections: Sequence[Injection]) -> Finding:
     """Every prediction is what the version that its header names predicts, and that version is the champion."""
     given = [answer for answer in environment.answers if answer.status == OK]
     wrong = [answer for answer in given if not answer.right]

@@ -2,18 +2,18 @@
 
 from functools import partial
 
-from koboshi.drills.drill import Drill, Strike
+from koboshi.drills.drill import Drill, Injection
 from koboshi.drills.serving import load_environment
 from koboshi.drills.serving.envoy_gateway import own_gateway
-from koboshi.drills.serving.replica_environment import ServingEnvironment, share_is_back, struck_replica_fell_silent
+from koboshi.drills.serving.replica_environment import ServingEnvironment, share_is_back, victim_fell_silent
 
 SWALLOWED_WITHIN_S = 10.0
 
 
-def cut_the_network(environment: ServingEnvironment) -> list[Strike]:
+def cut_the_network(environment: ServingEnvironment) -> list[Injection]:
     """A black hole, not a reset: bytes go in and none come out, until the others have answered for a while."""
     environment.heals_by(environment.proxy.heal)
-    return [environment.proxy.strike(f"the way to {environment.victim}", SWALLOWED_WITHIN_S)]
+    return [environment.proxy.inject(f"the way to {environment.victim}", SWALLOWED_WITHIN_S)]
 
 
 DRILL: Drill[ServingEnvironment] = Drill(
@@ -24,7 +24,7 @@ DRILL: Drill[ServingEnvironment] = Drill(
     layer="serving",
     environment=partial(ServingEnvironment, gateway=own_gateway, through_proxy=True),
     steady=(load_environment.champion_is_served, load_environment.gateway_has_all_replicas),
-    strike=cut_the_network,
+    inject=cut_the_network,
     within_s=240,
-    verdict=(struck_replica_fell_silent, load_environment.all_answered, load_environment.all_right, share_is_back),
+    verdict=(victim_fell_silent, load_environment.all_answered, load_environment.all_right, share_is_back),
 )

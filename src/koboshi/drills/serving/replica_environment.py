@@ -1,14 +1,15 @@
-"""The environment of the replica drills: a steady load on the champion, by the gateway, while a replica is struck."""
+"""The environment of the replica drills: a steady load on the champion, by the gateway, while a replica has a fault."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
 
-from koboshi.drills.drill import Event, Evidence, Finding, Strike
+from koboshi.drills.drill import Event, Evidence, Finding, Injection
 from koboshi.drills.kit.aiohttp_load import OK, per_second, share, silence
 from koboshi.drills.kit.tcp_proxy import TcpProxy
 from koboshi.drills.serving.envoy_gateway import MakeGateway, Watch, stack_gateway
 from koboshi.drills.serving.load_environment import LOOK_S, REQUESTS, LoadEnvironment
 from koboshi.errors import BadInput
+from koboshi.events import Sink
 from koboshi.settings import Settings
 
 LAST, HELD = 500, 1_500
@@ -20,14 +21,14 @@ class ServingEnvironment(LoadEnvironment):
     def __init__(
         self,
         settings: Settings,
-        say: Callable[[str], None],
+        emit: Sink,
         gateway: MakeGateway = stack_gateway,
         requests: int = REQUESTS,
         *,
         through_proxy: bool = False,
     ) -> None:
-        """Nothing is done yet; a gateway of the drill's own may reach the struck replica `through_proxy`."""
-        super().__init__(settings, say, gateway, requests)
+        """Nothing is done yet; a gateway of the drill's own may reach the victim `through_proxy`."""
+        super().__init__(settings, emit, gateway, requests)
         self._through_proxy = through_proxy
         self._proxy: TcpProxy | None = None
         self._watch: Watch | None = None
@@ -37,14 +38,14 @@ class ServingEnvironment(LoadEnvironment):
 
     @property
     def proxy(self) -> TcpProxy:
-        """What stands between the gateway and the struck replica."""
+        """What stands between the gateway and the victim."""
         if self._proxy is None:
             raise BadInput("the drill's own work has not begun.")
         return self._proxy
 
     @property
     def victim(self) -> str:
-        """The replica that is struck."""
+        """The replica that gets the fault."""
         return list(self.replicas)[1]
 
     def heals_by(self, heal: Callable[[], None]) -> None:
@@ -63,7 +64,7 @@ class ServingEnvironment(LoadEnvironment):
         self._watch = Watch(self.gateway, routes[self.victim])
 
     def finish(self, limit_s: float) -> Finding:
-        """Go on until all requests are made and the struck replica has its share again, or the time is over."""
+        """Go on until all requests are made and the victim has its share again, or the time is over."""
         begun, deadline, before = time.time(), time.monotonic() + limit_s, len(self.answers)
         while time.monotonic() < deadline:
             made = len(self.answers) - before
@@ -75,7 +76,7 @@ class ServingEnvironment(LoadEnvironment):
             time.sleep(LOOK_S)
         self.end_load()
         made, took_s = len(self.answers) - before, time.time() - begun
-        said = f"{made:,} requests in {took_s:.0f} s of load after the strike ({made / took_s:.0f}/s)"
+        said = f"{made:,} requests in {took_s:.0f} s of load after the injection ({made / took_s:.0f}/s)"
         return Finding("load_ended", made >= self.requests, f"{said}, of at least {self.requests:,}")
 
     def heal(self) -> None:
@@ -90,13 +91,13 @@ class ServingEnvironment(LoadEnvironment):
         """What each replica would get of an even load."""
         return 1 / len(self.replicas)
 
-    def evidence(self, strikes: Sequence[Strike]) -> Evidence:
+    def evidence(self, injections: Sequence[Injection]) -> Evidence:
         """From the answers as the client got them, and from what the gateway's own counters showed meanwhile."""
-        answers, strike = self.answers, strikes[0]
-        trouble = self._watch.first_trouble(strike.at_s) if self._watch else None
-        quiet = silence(answers, self.victim, strike.at_s)
+        answers, injection = self.answers, injections[0]
+        trouble = self._watch.first_trouble(injection.at_s) if self._watch else None
+        quiet = silence(answers, self.victim, injection.at_s)
         times = {"detected_after_s": trouble, "recovered_after_s": quiet[1] if quiet else None}
-        after = {name: at - strike.at_s for name, at in times.items() if at is not None}
+        after = {name: at - injection.at_s for name, at in times.items() if at is not None}
         series = per_second(answers, lambda answer: answer.replica)
         return Evidence({**after, **self.load_measures()}, list(self._events(trouble, quiet)), series)
 
@@ -120,25 +121,25 @@ class ServingEnvironment(LoadEnvironment):
             yield Event(quiet[1], "recovery", f"{self.victim} answers again")
 
 
-MISSED = 100  # so many predictions the others must have given while the struck one was silent
+MISSED = 100  # so many predictions the others must have given while the victim was silent
 
 
-def struck_replica_fell_silent(environment: ServingEnvironment, strikes: Sequence[Strike]) -> Finding:
-    """The fault was felt: from the strike on the struck replica gave no prediction, while the others gave many."""
-    (strike,) = strikes
-    quiet = silence(environment.answers, environment.victim, strike.at_s)
+def victim_fell_silent(environment: ServingEnvironment, injections: Sequence[Injection]) -> Finding:
+    """The fault was felt: from the injection on the victim gave no prediction, while the others gave many."""
+    (injection,) = injections
+    quiet = silence(environment.answers, environment.victim, injection.at_s)
     if quiet is None:
-        said = f"{environment.victim} did not answer before the strike, or never again after it"
-        return Finding("struck_replica_fell_silent", False, said)
+        said = f"{environment.victim} did not answer before the injection, or never again after it"
+        return Finding("victim_fell_silent", False, said)
     begun, ended = quiet
     others = sum(begun < answer.at_s < ended and answer.status == OK for answer in environment.answers)
-    holds = others >= MISSED and strike.took
-    said = f"{environment.victim} was silent from {begun - strike.at_s:+.2f} s to {ended - strike.at_s:+.2f} s"
-    return Finding("struck_replica_fell_silent", holds, f"{said} of the strike, the others gave {others:,} predictions")
+    holds = others >= MISSED and injection.took
+    said = f"{environment.victim} was silent from {begun - injection.at_s:+.2f} s to {ended - injection.at_s:+.2f} s"
+    return Finding("victim_fell_silent", holds, f"{said} of the injection, the others gave {others:,} predictions")
 
 
-def share_is_back(environment: ServingEnvironment, _strikes: Sequence[Strike]) -> Finding:
-    """In the end the struck replica takes at least half of its fair part of the load."""
+def share_is_back(environment: ServingEnvironment, _injections: Sequence[Injection]) -> Finding:
+    """In the end the victim takes at least half of its fair part of the load."""
     last, fair = environment.final_share, environment.fair_share
     said = f"{environment.victim} gave {last:.0%} of the last {LAST} answers (an even share is {fair:.0%})"
     return Finding("share_is_back", last >= fair / 2, said)

@@ -1,12 +1,12 @@
 """replica-killed: SIGKILL of a replica under a steady load of predictions."""
 
-from koboshi.drills.drill import Drill, Strike
+from koboshi.drills.drill import Drill, Injection
 from koboshi.drills.kit.parts import kill_part
 from koboshi.drills.serving import load_environment
-from koboshi.drills.serving.replica_environment import ServingEnvironment, share_is_back, struck_replica_fell_silent
+from koboshi.drills.serving.replica_environment import ServingEnvironment, share_is_back, victim_fell_silent
 
 
-def kill_a_replica(environment: ServingEnvironment) -> list[Strike | None]:
+def kill_a_replica(environment: ServingEnvironment) -> list[Injection | None]:
     """SIGKILL to all processes of one replica, in the middle of the load."""
     return [kill_part(environment.settings, environment.victim)]
 
@@ -19,7 +19,7 @@ DRILL: Drill[ServingEnvironment] = Drill(
     layer="serving",
     environment=ServingEnvironment,
     steady=(load_environment.champion_is_served, load_environment.gateway_has_all_replicas),
-    strike=kill_a_replica,
+    inject=kill_a_replica,
     within_s=240,
-    verdict=(struck_replica_fell_silent, load_environment.all_answered, load_environment.all_right, share_is_back),
+    verdict=(victim_fell_silent, load_environment.all_answered, load_environment.all_right, share_is_back),
 )

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
-from koboshi.drills.drill import Drill, Event, Evidence, Finding, Strike, of
+from koboshi.drills.drill import Drill, Event, Evidence, Finding, Injection, of
 from koboshi.drills.kit.aiohttp_load import OK, per_second
 from koboshi.drills.kit.parts import hold_down, is_ours, kill_part, let_up, why_not_healthy
 from koboshi.drills.serving import load_environment
@@ -15,7 +15,7 @@ from koboshi.drills.tracking.tracker_witness import TrackerWitness, ghosts
 from koboshi.drills.training.training_checks import ray_has_nodes, ray_is_idle
 from koboshi.drills.training.training_environment import TrainingEnvironment
 from koboshi.errors import Transient, Unavailable
-from koboshi.events import StepDone, in_words
+from koboshi.events import CleanupFailed, DrillNote, Sink, StepDone
 from koboshi.ledger import Ledger
 from koboshi.probes.mlflow_probe import probe_mlflow
 from koboshi.registry.outbox import Outbox
@@ -41,10 +41,10 @@ class TrackerEnvironment(TrainingEnvironment):
     back, that is delivered as Airflow tries a task again: after `Transient`, from the beginning.
     """
 
-    def __init__(self, settings: Settings, say: Callable[[str], None], job: Path | None = None) -> None:
+    def __init__(self, settings: Settings, emit: Sink, job: Path | None = None) -> None:
         """Nothing is done yet."""
-        super().__init__(settings, say, job)
-        self.serving = load_environment.LoadEnvironment(settings, say, requests=0, rate=RATE)
+        super().__init__(settings, emit, job)
+        self.serving = load_environment.LoadEnvironment(settings, emit, requests=0, rate=RATE)
         self.uri = required(settings.mlflow.tracking_uri, "MLflow")
         self.witness = TrackerWitness(self.uri, f"drill-{self.folder.name}")
         self.refusals: list[float] = []
@@ -58,7 +58,7 @@ class TrackerEnvironment(TrainingEnvironment):
         self.serving.begin()
         super().begin()
 
-    def kill_the_tracker_twice(self) -> list[Strike]:
+    def kill_the_tracker_twice(self) -> list[Injection]:
         """SIGKILL to MLflow: in a step, to stay away beyond the training's end; again while the record is delivered."""
         if self.catch() is None:
             return []
@@ -92,9 +92,9 @@ class TrackerEnvironment(TrainingEnvironment):
         good = [answer.at_s for answer in self.serving.answers if answer.status == OK]
         return sum(begun <= at <= ended for at in good for begun, ended in self.downs)
 
-    def evidence(self, strikes: Sequence[Strike]) -> Evidence:
-        """Suspicion is the first refusal after the second strike, recovery the end of the record."""
-        told, second_s = super().evidence(strikes), strikes[-1].at_s
+    def evidence(self, injections: Sequence[Injection]) -> Evidence:
+        """Suspicion is the first refusal after the second injection, recovery the end of the record."""
+        told, second_s = super().evidence(injections), injections[-1].at_s
         refused = [at for at in self.refusals if at > second_s]
         times = {"recovered_after_s": self.recorded_s - second_s}
         times |= {"detected_after_s": refused[0] - second_s} if refused else {}
@@ -112,13 +112,13 @@ class TrackerEnvironment(TrainingEnvironment):
             try:
                 self.witness.remove()
             except Unavailable as error:
-                self._say(f"experiment {self.witness.experiment} stays in MLflow: {error}")
+                self.emit(CleanupFailed(reason=f"experiment {self.witness.experiment} stays in MLflow: {error}"))
 
     def _train(self) -> None:
         params = {"threads": self.spec.threads}
         units = {name: {"steps": unit.steps} for name, unit in self.spec.units.items()}
         plan = TrainingPlan(self.witness.experiment, self.spec.key, params, units)
-        with telling(self.spec.place.ledger_url, lambda ledger: to_mlflow(ledger, self.uri, plan), in_words(self._say)):
+        with telling(self.spec.place.ledger_url, lambda ledger: to_mlflow(ledger, self.uri, plan), self.emit):
             super()._train()
         self.trained_s = time.time()
         from koboshi.registry.mlflow_delivery import deliver, hand_over
@@ -126,12 +126,15 @@ class TrackerEnvironment(TrainingEnvironment):
         outbox = Outbox.of(self.folder)
         with closing(Ledger(self.spec.place.ledger_url)) as ledger:
             record = TrainingRecord(plan.experiment, plan.key, params, self._unit_records(ledger))
-            hand_over(outbox, ledger, self.uri, record, in_words(self._say))
+            hand_over(outbox, ledger, self.uri, record, self.emit)
             self.waited.append(self.waiting())
             self._handed_over.set()
             self._back.wait(BACK_WITHIN_S)
-            self._until_it_works(lambda: deliver(outbox, ledger, self.uri, in_words(self._say)))
+            self._until_it_works(lambda: deliver(outbox, ledger, self.uri, self.emit))
         self.recorded_s = time.time()
+
+    def _note(self, line: str) -> None:
+        self.emit(DrillNote(note=line))
 
     def _until_it_works(self, call: Callable[[], object]) -> None:
         deadline = time.monotonic() + RECORDED_WITHIN_S
@@ -140,7 +143,7 @@ class TrackerEnvironment(TrainingEnvironment):
                 call()
             except Transient as error:
                 self.refusals.append(time.time())
-                self._say(str(error))
+                self._note(str(error))
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(AGAIN_AFTER_S)
@@ -170,11 +173,11 @@ class TrackerEnvironment(TrainingEnvironment):
             time.sleep(LOOK_S)
         return False
 
-    def _wait_until_back(self, strike: Strike) -> None:
+    def _wait_until_back(self, injection: Injection) -> None:
         why = why_not_healthy(self.settings, TRACKER, BACK_WITHIN_S)
-        self.downs.append((strike.at_s, time.time()))
+        self.downs.append((injection.at_s, time.time()))
         if why:
-            self._say(why)
+            self._note(why)
 
     def _events(self) -> Iterator[Event]:
         for begun, ended in self.downs:
@@ -201,33 +204,36 @@ def mlflow_is_ours_and_well(environment: TrackerEnvironment) -> Finding:
     return Finding("mlflow_is_ours_and_well", health.ok, f"MLflow: {health.detail}")
 
 
-def all_answered(environment: TrackerEnvironment, strikes: Sequence[Strike]) -> Finding:
+def all_answered(environment: TrackerEnvironment, injections: Sequence[Injection]) -> Finding:
     """Not one request failed, and many were answered while MLflow was away."""
-    found, while_down = load_environment.all_answered(environment.serving, strikes), environment.answered_while_down()
+    found, while_down = (
+        load_environment.all_answered(environment.serving, injections),
+        environment.answered_while_down(),
+    )
     said = f"{found.said}; {while_down:,} of them while MLflow was away"
     return Finding(found.check, found.holds and while_down >= ANSWERS, said)
 
 
-def tracker_died_twice(environment: TrackerEnvironment, strikes: Sequence[Strike]) -> Finding:
+def tracker_died_twice(environment: TrackerEnvironment, injections: Sequence[Injection]) -> Finding:
     """Two processes of MLflow are gone. Where it is back within its client's patience, no delivery is refused."""
-    pids = {strike.pid for strike in strikes}
-    holds = all(strike.took for strike in strikes) and len(pids) == len(strikes)
+    pids = {injection.pid for injection in injections}
+    holds = all(injection.took for injection in injections) and len(pids) == len(injections)
     refused = f"the delivery had to be tried again {len(environment.refusals)} times"
     said = f"processes {', '.join(map(str, sorted(pids, key=str)))} are gone; {refused}"
     return Finding("tracker_died_twice", holds, said)
 
 
-def it_waited_in_the_outbox(environment: TrackerEnvironment, _strikes: Sequence[Strike]) -> Finding:
+def it_waited_in_the_outbox(environment: TrackerEnvironment, _injections: Sequence[Injection]) -> Finding:
     """The training ended while MLflow was away, and its record was a file on disk until MLflow had it."""
-    (struck, back), *_ = [*environment.downs, (0.0, 0.0)]
+    (killed, back), *_ = [*environment.downs, (0.0, 0.0)]
     early = back - environment.trained_s
-    holds = struck < environment.trained_s < back and environment.waited == [1] and environment.waiting() == 0
+    holds = killed < environment.trained_s < back and environment.waited == [1] and environment.waiting() == 0
     waited = f"{sum(environment.waited)} entries waited in the outbox then, {environment.waiting()} are there now"
     said = f"the training ended {early:.1f} s before MLflow was back; {waited}"
     return Finding("it_waited_in_the_outbox", holds, said)
 
 
-def one_run_each_and_no_ghost(environment: TrackerEnvironment, _strikes: Sequence[Strike]) -> Finding:
+def one_run_each_and_no_ghost(environment: TrackerEnvironment, _injections: Sequence[Injection]) -> Finding:
     """One parent, one child of it for each unit, all finished, each with one model that is ready; and nothing else."""
     wrong = list(ghosts(environment.witness, environment.spec.key, environment.units))
     return Finding.unless(
@@ -237,7 +243,7 @@ def one_run_each_and_no_ghost(environment: TrackerEnvironment, _strikes: Sequenc
     )
 
 
-def every_metric_is_there(environment: TrackerEnvironment, _strikes: Sequence[Strike]) -> Finding:
+def every_metric_is_there(environment: TrackerEnvironment, _injections: Sequence[Injection]) -> Finding:
     """In finished runs each step's metrics are there once, with the values in the job's own journal."""
     told = _told_by_the_job(environment)
     wrong, values = [], 0
@@ -277,7 +283,7 @@ DRILL: Drill[TrackerEnvironment] = Drill(
     layer="tracking",
     environment=TrackerEnvironment,
     steady=(mlflow_is_ours_and_well, of("serving", load_environment.champion_is_served), ray_has_nodes, ray_is_idle),
-    strike=TrackerEnvironment.kill_the_tracker_twice,
+    inject=TrackerEnvironment.kill_the_tracker_twice,
     within_s=300,
     verdict=(
         tracker_died_twice,

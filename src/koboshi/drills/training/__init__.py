@@ -1,1 +1,1 @@
-"""Drills of training: workers, nodes, the head and the driver are struck, checkpoints rot."""
+"""Drills of training: faults in workers, nodes, the head, the driver and checkpoints."""

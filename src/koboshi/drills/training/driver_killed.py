@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from koboshi.drills.drill import Drill, Evidence, Finding, Strike
+from koboshi.drills.drill import Drill, Evidence, Finding, Injection
 from koboshi.drills.kit.faults import kill
 from koboshi.drills.training.training_checks import predictions_equal_the_control, ray_has_nodes, ray_is_idle
 from koboshi.drills.training.training_environment import TrainingEnvironment, next_attempt_evidence
@@ -11,32 +11,32 @@ from koboshi.drills.training.training_environment import TrainingEnvironment, ne
 class DriverEnvironment(TrainingEnvironment):
     """A training whose driver is killed: the next attempt goes on, and the cluster remembers the first one."""
 
-    def kill_the_driver(self) -> list[Strike | None]:
+    def kill_the_driver(self) -> list[Injection | None]:
         """SIGKILL to the job's driver while the victim's middle step is done."""
         if self.catch() is None:
             return []
         return [kill("the job's driver", self.drivers(), f"in the middle of {self.victim}'s step {self.step}")]
 
-    def evidence(self, strikes: Sequence[Strike]) -> Evidence:
+    def evidence(self, injections: Sequence[Injection]) -> Evidence:
         """As of the next attempt."""
-        return next_attempt_evidence(self, super().evidence(strikes), strikes)
+        return next_attempt_evidence(self, super().evidence(injections), injections)
 
 
-def next_attempt_took_over(environment: DriverEnvironment, strikes: Sequence[Strike]) -> Finding:
+def next_attempt_took_over(environment: DriverEnvironment, injections: Sequence[Injection]) -> Finding:
     """The driver's process is gone, and Ray had two jobs of this training: the first failed, the second succeeded."""
     jobs = sorted((job.name, job.status) for job in environment.ray.jobs(environment.folder))
     wanted = [(environment.spec.job_name(1), "FAILED"), (environment.spec.job_name(2), "SUCCEEDED")]
     said = "jobs: " + ", ".join(f"{name} {status}" for name, status in jobs)
-    return Finding("next_attempt_took_over", strikes[0].took and jobs == wanted, said)
+    return Finding("next_attempt_took_over", injections[0].took and jobs == wanted, said)
 
 
-def no_step_on_file_was_done_again(environment: DriverEnvironment, strikes: Sequence[Strike]) -> Finding:
+def no_step_on_file_was_done_again(environment: DriverEnvironment, injections: Sequence[Injection]) -> Finding:
     """By the files that the drill has watched: it went on from where it had been."""
-    kept = sum(max(0, highest - 1) for highest in environment.files.reached(strikes[0].at_s).values())
+    kept = sum(max(0, highest - 1) for highest in environment.files.reached(injections[0].at_s).values())
     wrong = [f"{step} is nowhere" for step in environment.missing_steps()]
-    wrong += [f"{step} was done again" for step in environment.done_again(strikes)]
+    wrong += [f"{step} was done again" for step in environment.done_again(injections)]
     if not kept:
-        wrong.append("nothing had been committed when the fault struck")
+        wrong.append("nothing had been committed when the fault was injected")
     return Finding.unless(
         "no_step_on_file_was_done_again", wrong, f"none of the {kept} steps that were committed before was done again"
     )
@@ -50,7 +50,7 @@ DRILL: Drill[DriverEnvironment] = Drill(
     layer="training",
     environment=DriverEnvironment,
     steady=(ray_has_nodes, ray_is_idle),
-    strike=DriverEnvironment.kill_the_driver,
+    inject=DriverEnvironment.kill_the_driver,
     within_s=180,
     verdict=(next_attempt_took_over, no_step_on_file_was_done_again, predictions_equal_the_control),
 )

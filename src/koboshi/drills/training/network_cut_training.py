@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
-from koboshi.drills.drill import Drill, Event, Evidence, Finding, Strike
+from koboshi.drills.drill import Drill, Event, Evidence, Finding, Injection
 from koboshi.drills.kit.faults import caught_in_the_middle, look_until
 from koboshi.drills.kit.parts import WHOLE_WITHIN_S, and_healthy
 from koboshi.drills.kit.tcp_proxy import TcpProxy
@@ -20,7 +20,7 @@ from koboshi.drills.training.ray_own_node import OwnRayNode
 from koboshi.drills.training.training_environment import TrainingEnvironment
 from koboshi.drills.training.witnesses import ENDED_BY_POOL, counts
 from koboshi.errors import Unavailable
-from koboshi.events import JobSaid, NoAnswer
+from koboshi.events import JobSaid, NoAnswer, Sink
 from koboshi.ledger import Ledger
 from koboshi.refs import DatasetRef
 from koboshi.settings import Settings, required
@@ -46,18 +46,18 @@ class CutTrainingEnvironment(TrainingEnvironment):
     def __init__(
         self,
         settings: Settings,
-        say: Callable[[str], None],
+        emit: Sink,
         job: Path | None = None,
         jobs: Callable[[str, Path | None, float], Jobs] = RayJobs,
     ) -> None:
         """Nothing is done yet; `jobs` makes the follower's way to Ray's jobs."""
-        super().__init__(settings, say, job)
+        super().__init__(settings, emit, job)
         self._make_jobs = jobs
         self._head = _proxy(required(settings.ray.address, "Ray"))
         self._api = _proxy(required(settings.ray.jobs_url, "Ray").rpartition("/")[2])
         self._node: OwnRayNode | None = None
         self._started = False
-        self._struck_s, self._healed_s = 0.0, 0.0
+        self._injected_s, self._healed_s = 0.0, 0.0
         self.swallowed = (0, 0)
 
     def begin(self) -> None:
@@ -70,52 +70,52 @@ class CutTrainingEnvironment(TrainingEnvironment):
         self._join(self._node)
         super().begin()
 
-    def cut(self) -> list[Strike]:
+    def cut(self) -> list[Injection]:
         """Fall silent, in the middle of a step on the drill's own node."""
         there = self.node_id
         while not self.over:
             asked = time.monotonic()
             known = [a.pid for a in self.actors() if a.node == there and a.state == "ALIVE"]
             if self._any_in_the_middle(known, look_until(asked, time.monotonic())):
-                self._struck_s = time.time()
+                self._injected_s = time.time()
                 return [
-                    self._head.strike(f"{NODE}, the driver and the head", SWALLOWED_WITHIN_S),
-                    self._api.strike("the follower and the jobs API", SWALLOWED_WITHIN_S),
+                    self._head.inject(f"{NODE}, the driver and the head", SWALLOWED_WITHIN_S),
+                    self._api.inject("the follower and the jobs API", SWALLOWED_WITHIN_S),
                 ]
         return []
 
     def finish(self, limit_s: float) -> Finding:
         """Heal after a while, wait for the training's end, and until every node runs tasks."""
-        struck = time.monotonic()
-        while stays_silent(time.monotonic() - struck, noticed=self._complaint(time.time()) is not None):
+        begun = time.monotonic()
+        while stays_silent(time.monotonic() - begun, noticed=self._complaint(time.time()) is not None):
             time.sleep(ASK_S)
         self._heal()
-        ended = self._await_end(limit_s, struck)
+        ended = self._await_end(limit_s, begun)
         return and_healthy(ended, self.settings, "ray", WHOLE_WITHIN_S, "Ray runs tasks on every node")
 
-    def noticed_s(self, strikes: Sequence[Strike]) -> float | None:
+    def noticed_s(self, injections: Sequence[Injection]) -> float | None:
         """When the follower said that it had no answer, if it did before the network was back."""
-        return self._complaint(self._healed_s) if strikes else None
+        return self._complaint(self._healed_s) if injections else None
 
     def _complaint(self, before_s: float) -> float | None:
-        said = (at for at, event in self.heard if self._struck_s < at < before_s and isinstance(event, NoAnswer))
+        said = (at for at, event in self.heard if self._injected_s < at < before_s and isinstance(event, NoAnswer))
         return next(said, None)
 
     @property
     def silent_s(self) -> float:
         """How long the network was silent."""
-        return self._healed_s - self._struck_s
+        return self._healed_s - self._injected_s
 
-    def done_while_silent(self, strikes: Sequence[Strike]) -> int:
+    def done_while_silent(self, injections: Sequence[Injection]) -> int:
         """How many steps were done during the cut."""
-        return sum(strikes[0].at_s < file.at_s < self._healed_s for file in self.files.written())
+        return sum(injections[0].at_s < file.at_s < self._healed_s for file in self.files.written())
 
-    def evidence(self, strikes: Sequence[Strike]) -> Evidence:
+    def evidence(self, injections: Sequence[Injection]) -> Evidence:
         """Suspicion is the follower's; recovery is its first word after the network was back."""
-        told, noticed = super().evidence(strikes), self.noticed_s(strikes)
+        told, noticed = super().evidence(injections), self.noticed_s(injections)
         good = next((at for at, event in self.heard if at > self._healed_s and isinstance(event, JobSaid)), None)
         moments = {"detected_after_s": noticed, "recovered_after_s": good}
-        times = {name: at - strikes[0].at_s for name, at in moments.items() if at is not None}
+        times = {name: at - injections[0].at_s for name, at in moments.items() if at is not None}
         events = [Event(self._healed_s, "note", "the network is back")]
         events += [Event(noticed, "suspicion", "the jobs API does not answer")] if noticed else []
         events += [Event(good, "recovery", "the follower hears of the job again")] if good else []
@@ -205,19 +205,19 @@ def _proxy(address: str) -> TcpProxy:
     return TcpProxy(host, int(port))
 
 
-def silence_was_noticed(environment: CutTrainingEnvironment, strikes: Sequence[Strike]) -> Finding:
+def silence_was_noticed(environment: CutTrainingEnvironment, injections: Sequence[Injection]) -> Finding:
     """Bytes were swallowed on both ways, and the follower stopped waiting for an answer before the network was back."""
-    noticed = environment.noticed_s(strikes)
-    holds = all(strike.took for strike in strikes) and noticed is not None
-    after = f"after {noticed - strikes[0].at_s:.1f} s" if noticed else "never"
+    noticed = environment.noticed_s(injections)
+    holds = all(injection.took for injection in injections) and noticed is not None
+    after = f"after {noticed - injections[0].at_s:.1f} s" if noticed else "never"
     head, api = environment.swallowed
     said = f"{head:,} and {api:,} bytes were swallowed in {environment.silent_s:.0f} s; the follower noticed {after}"
     return Finding(
-        "silence_was_noticed", holds, f"{said}; {environment.done_while_silent(strikes)} steps were done meanwhile"
+        "silence_was_noticed", holds, f"{said}; {environment.done_while_silent(injections)} steps were done meanwhile"
     )
 
 
-def node_did_its_part(environment: CutTrainingEnvironment, _strikes: Sequence[Strike]) -> Finding:
+def node_did_its_part(environment: CutTrainingEnvironment, _injections: Sequence[Injection]) -> Finding:
     """The node behind the proxy is still the same one, and steps were done there; no worker died anywhere."""
     actors = environment.actors()
     there = {actor.id for actor in actors if actor.node == environment.node_id}
@@ -227,7 +227,7 @@ def node_did_its_part(environment: CutTrainingEnvironment, _strikes: Sequence[St
     return Finding("node_did_its_part", bool(done) and not died, said)
 
 
-def one_job(environment: CutTrainingEnvironment, _strikes: Sequence[Strike]) -> Finding:
+def one_job(environment: CutTrainingEnvironment, _injections: Sequence[Injection]) -> Finding:
     """Silence was not taken for absence: Ray had one job of this training."""
     jobs = environment.ray.jobs(environment.folder)
     told_of = ", ".join(f"{job.name} {job.status}" for job in jobs) or "none"
@@ -235,12 +235,12 @@ def one_job(environment: CutTrainingEnvironment, _strikes: Sequence[Strike]) -> 
     return Finding("one_job", holds, f"Ray ran {len(jobs)} job{'s' * (len(jobs) != 1)} for one training: {told_of}")
 
 
-def nothing_was_lost_or_doubled(environment: CutTrainingEnvironment, strikes: Sequence[Strike]) -> Finding:
+def nothing_was_lost_or_doubled(environment: CutTrainingEnvironment, injections: Sequence[Injection]) -> Finding:
     """Each step ended well once, by what Ray ran; and its file was written once, by what the drill saw."""
     ran, names = counts(checks.told(environment, more=0)), checks.step_names(environment)
     wrong = [f"{name} ended well {ran[name, 'FINISHED']} times" for name in names if ran[name, "FINISHED"] != 1]
     wrong += [f"{step} is nowhere" for step in environment.missing_steps()]
-    wrong += [f"{step} was done again" for step in environment.done_again(strikes)]
+    wrong += [f"{step} was done again" for step in environment.done_again(injections)]
     return Finding.unless("nothing_was_lost_or_doubled", wrong[:3], f"each of {len(names)} steps was done once")
 
 
@@ -252,7 +252,7 @@ DRILL: Drill[CutTrainingEnvironment] = Drill(
     layer="training",
     environment=CutTrainingEnvironment,
     steady=(checks.ray_has_two_nodes_of_ours, checks.ray_is_idle),
-    strike=CutTrainingEnvironment.cut,
+    inject=CutTrainingEnvironment.cut,
     within_s=240,
     verdict=(
         silence_was_noticed,

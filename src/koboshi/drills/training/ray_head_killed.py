@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from koboshi.drills.drill import Drill, Evidence, Finding, Strike
+from koboshi.drills.drill import Drill, Evidence, Finding, Injection
 from koboshi.drills.kit.parts import WHOLE_WITHIN_S, and_healthy, kill_part
 from koboshi.drills.training import training_checks as checks
 from koboshi.drills.training.training_checks import HEAD
@@ -17,7 +17,7 @@ class RayHeadEnvironment(TrainingEnvironment):
         self.before = self.ray.members()
         super().begin()
 
-    def kill_the_head(self) -> list[Strike | None]:
+    def kill_the_head(self) -> list[Injection | None]:
         """SIGKILL to all processes of the head while the victim's middle step is done on a node."""
         if self.catch() is None:
             return []
@@ -28,36 +28,38 @@ class RayHeadEnvironment(TrainingEnvironment):
         ended = super().finish(limit_s)
         return and_healthy(ended, self.settings, "ray", WHOLE_WITHIN_S, "Ray runs tasks on every node again")
 
-    def evidence(self, strikes: Sequence[Strike]) -> Evidence:
+    def evidence(self, injections: Sequence[Injection]) -> Evidence:
         """As of the next attempt."""
-        return next_attempt_evidence(self, super().evidence(strikes), strikes)
+        return next_attempt_evidence(self, super().evidence(injections), injections)
 
 
-def cluster_began_anew(environment: RayHeadEnvironment, strikes: Sequence[Strike]) -> Finding:
+def cluster_began_anew(environment: RayHeadEnvironment, injections: Sequence[Injection]) -> Finding:
     """The head's processes are gone; all nodes are there again, under the old names, in a cluster that is new."""
     before, now = ({node.name: node.id for node in nodes} for nodes in (environment.before, environment.ray.members()))
     kept = sorted(name for name, node in now.items() if node in before.values())
-    holds = strikes[0].took and set(now) == set(before) and not kept
+    holds = injections[0].took and set(now) == set(before) and not kept
     said = f"{', '.join(sorted(now)) or 'no node'} joined a new head"
     return Finding("cluster_began_anew", holds, f"{said}; of the old cluster: {', '.join(kept)}" if kept else said)
 
 
-def next_attempt_ended_it(environment: RayHeadEnvironment, _strikes: Sequence[Strike]) -> Finding:
+def next_attempt_ended_it(environment: RayHeadEnvironment, _injections: Sequence[Injection]) -> Finding:
     """The new cluster had one job of this training, the second attempt, and it succeeded."""
     jobs = [(job.name, job.status) for job in environment.ray.jobs(environment.folder)]
     said = "jobs of the new cluster: " + (", ".join(f"{name} {status}" for name, status in jobs) or "none")
     return Finding("next_attempt_ended_it", jobs == [(environment.spec.job_name(2), "SUCCEEDED")], said)
 
 
-def no_committed_step_was_done_again(environment: RayHeadEnvironment, strikes: Sequence[Strike]) -> Finding:
+def no_committed_step_was_done_again(environment: RayHeadEnvironment, injections: Sequence[Injection]) -> Finding:
     """By the files that the drill has watched, and by what the new cluster ran: it went on from where it had been."""
-    reached = environment.files.reached(strikes[0].at_s)
+    reached = environment.files.reached(injections[0].at_s)
     kept = {f"{unit}/step-{k}" for unit, highest in reached.items() for k in range(1, highest)}
     ran = {task.name.partition(".")[2] for task in checks.told(environment, more=-sum(reached.values()))}
     wrong = [f"{step} is nowhere" for step in environment.missing_steps()]
-    wrong += [f"{step} was done again" for step in sorted(kept.intersection([*environment.done_again(strikes), *ran]))]
+    wrong += [
+        f"{step} was done again" for step in sorted(kept.intersection([*environment.done_again(injections), *ran]))
+    ]
     if not kept:
-        wrong.append("nothing had been committed when the fault struck")
+        wrong.append("nothing had been committed when the fault was injected")
     return Finding.unless(
         "no_committed_step_was_done_again",
         wrong,
@@ -73,7 +75,7 @@ DRILL: Drill[RayHeadEnvironment] = Drill(
     layer="training",
     environment=RayHeadEnvironment,
     steady=(checks.ray_has_two_nodes_of_ours, checks.ray_is_idle),
-    strike=RayHeadEnvironment.kill_the_head,
+    inject=RayHeadEnvironment.kill_the_head,
     within_s=240,
     verdict=(
         cluster_began_anew,

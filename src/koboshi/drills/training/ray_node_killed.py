@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from koboshi.drills.drill import Drill, Finding, Strike
+from koboshi.drills.drill import Drill, Finding, Injection
 from koboshi.drills.kit.parts import WHOLE_WITHIN_S, and_healthy, kill_part
 from koboshi.drills.training import training_checks as checks
 from koboshi.drills.training.training_environment import TrainingEnvironment
@@ -14,7 +14,7 @@ NO_NODE = Node("", "")
 class RayNodeEnvironment(TrainingEnvironment):
     """A training, while which a node is killed, in the middle of the victim's middle step."""
 
-    struck = NO_NODE
+    killed = NO_NODE
 
     def begin(self) -> None:
         """Remember the nodes, and begin the training."""
@@ -27,14 +27,14 @@ class RayNodeEnvironment(TrainingEnvironment):
         self._hosts = {actor.pid: actor.node for actor in self.actors() if actor.state == "ALIVE"}
         return list(self._hosts)
 
-    def kill_the_node(self) -> list[Strike | None]:
+    def kill_the_node(self) -> list[Injection | None]:
         """SIGKILL to all processes of the node that is at the victim's middle step."""
         caught = self.catch()
         if caught is None:
             return []
         host = self._hosts[caught.process.pid]
-        self.struck = next((node for node in self.before if node.id == host), NO_NODE)
-        return [kill_part(self.settings, self.struck.name, f"{caught}, of {self.victim}'s step {self.step}")]
+        self.killed = next((node for node in self.before if node.id == host), NO_NODE)
+        return [kill_part(self.settings, self.killed.name, f"{caught}, of {self.victim}'s step {self.step}")]
 
     def finish(self, limit_s: float) -> Finding:
         """Wait for the training's end, and until Ray does real work on every node again."""
@@ -42,25 +42,25 @@ class RayNodeEnvironment(TrainingEnvironment):
         return and_healthy(ended, self.settings, "ray", WHOLE_WITHIN_S, "Ray runs tasks on every node again")
 
 
-def only_its_workers_died(environment: RayNodeEnvironment, strikes: Sequence[Strike]) -> Finding:
+def only_its_workers_died(environment: RayNodeEnvironment, injections: Sequence[Injection]) -> Finding:
     """The node's processes are gone, and of the run's workers exactly those died that were on it.
 
     One without a process or a node was to be started there, and never was. Of those on the node the pool may have heard
     no beat before Ray knew of their end, and have ended them: so for these it does not count who was first.
     """
-    (strike,) = strikes
+    (injection,) = injections
     died = [actor for actor in environment.actors() if actor.pid and actor.node and actor.state == "DEAD"]
-    with_it = [actor for actor in died if actor.node == environment.struck.id]
-    elsewhere = [a.name for a in died if a.node != environment.struck.id and a.death != ENDED_BY_POOL]
-    holds = strike.took and bool(with_it) and not elsewhere
+    with_it = [actor for actor in died if actor.node == environment.killed.id]
+    elsewhere = [a.name for a in died if a.node != environment.killed.id and a.death != ENDED_BY_POOL]
+    holds = injection.took and bool(with_it) and not elsewhere
     names = ", ".join(f"{actor.name} (pid {actor.pid})" for actor in with_it) or "none"
-    said = f"workers that died with {environment.struck.name}: {names}"
+    said = f"workers that died with {environment.killed.name}: {names}"
     return Finding("only_its_workers_died", holds, f"{said}; not on it: {', '.join(elsewhere)}" if elsewhere else said)
 
 
-def went_on_elsewhere(environment: RayNodeEnvironment, strikes: Sequence[Strike]) -> Finding:
-    """Every step ended well exactly once; what came to nothing was on the struck node, and was done on another."""
-    wrong = list(_gone_wrong(environment, strikes[0]))
+def went_on_elsewhere(environment: RayNodeEnvironment, injections: Sequence[Injection]) -> Finding:
+    """Every step ended well exactly once; what came to nothing was on the killed node, and was done on another."""
+    wrong = list(_gone_wrong(environment, injections[0]))
     lost = sorted(task.name for task in checks.told(environment) if task.state != "FINISHED")
     return Finding.unless(
         "went_on_elsewhere",
@@ -69,33 +69,33 @@ def went_on_elsewhere(environment: RayNodeEnvironment, strikes: Sequence[Strike]
     )
 
 
-def _gone_wrong(environment: RayNodeEnvironment, strike: Strike) -> Iterator[str]:
+def _gone_wrong(environment: RayNodeEnvironment, injection: Injection) -> Iterator[str]:
     tasks, hosts = checks.told(environment), {actor.id: actor.node for actor in environment.actors()}
     ran = counts(tasks)
     for name in checks.step_names(environment):
         if ran[name, "FINISHED"] != 1:
             yield f"{name} ended well {ran[name, 'FINISHED']} times"
     lost = [task for task in tasks if task.state != "FINISHED"]
-    if not any(checks.spans_the_strike(task, strike) for task in lost):
-        yield "no step was interrupted by the strike"
+    if not any(checks.spans_the_injection(task, injection) for task in lost):
+        yield "no step was interrupted by the injection"
     for task in lost:
-        if hosts[task.actor] != environment.struck.id:
-            yield f"{task.name} came to nothing on a node that was not struck"
+        if hosts[task.actor] != environment.killed.id:
+            yield f"{task.name} came to nothing on a node that was not killed"
     names = {task.name for task in lost}
     for task in tasks:
-        if task.state == "FINISHED" and task.name in names and hosts[task.actor] == environment.struck.id:
+        if task.state == "FINISHED" and task.name in names and hosts[task.actor] == environment.killed.id:
             yield f"{task.name} was done again on the node that was dead"
 
 
-def node_is_back(environment: RayNodeEnvironment, _strikes: Sequence[Strike]) -> Finding:
+def node_is_back(environment: RayNodeEnvironment, _injections: Sequence[Injection]) -> Finding:
     """Ray has a new node under the old name; `finish` has seen a task done on each."""
     now = {node.name: node.id for node in environment.ray.members()}
-    again = now.get(environment.struck.name)
+    again = now.get(environment.killed.name)
     holds = again is not None and again not in {node.id for node in environment.before}
     said = (
-        f"{environment.struck.name} has joined again and runs tasks"
+        f"{environment.killed.name} has joined again and runs tasks"
         if holds
-        else f"{environment.struck.name} is not back"
+        else f"{environment.killed.name} is not back"
     )
     return Finding("node_is_back", holds, said)
 
@@ -108,7 +108,7 @@ DRILL: Drill[RayNodeEnvironment] = Drill(
     layer="training",
     environment=RayNodeEnvironment,
     steady=(checks.ray_has_two_nodes_of_ours, checks.ray_is_idle),
-    strike=RayNodeEnvironment.kill_the_node,
+    inject=RayNodeEnvironment.kill_the_node,
     within_s=180,
     verdict=(only_its_workers_died, went_on_elsewhere, checks.predictions_equal_the_control, node_is_back),
 )

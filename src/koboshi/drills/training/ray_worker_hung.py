@@ -1,15 +1,16 @@
 """ray-worker-hung: a step that never ends, in C, while its worker beats on."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import psutil
 
-from koboshi.drills.drill import Drill, Strike
+from koboshi.drills.drill import Drill, Injection
 from koboshi.drills.kit.faults import kill
 from koboshi.drills.training import training_checks as checks
 from koboshi.drills.training.training_environment import TrainingEnvironment
+from koboshi.events import Sink
 from koboshi.settings import Settings
 from koboshi.training import UnitSpec
 
@@ -29,9 +30,9 @@ class HungWorkerEnvironment(TrainingEnvironment):
 
     _hung: Sequence[int] = ()
 
-    def __init__(self, settings: Settings, say: Callable[[str], None], job: Path | None = None) -> None:
+    def __init__(self, settings: Settings, emit: Sink, job: Path | None = None) -> None:
         """Nothing is done yet."""
-        super().__init__(settings, say, job)
+        super().__init__(settings, emit, job)
         self._once = self.folder / "hung-once"
 
     def _doubled(self, units: Mapping[str, UnitSpec]) -> Mapping[str, UnitSpec]:
@@ -45,7 +46,7 @@ class HungWorkerEnvironment(TrainingEnvironment):
         params = {"factory": unit.factory, "params": unit.params, "at": step, "once": once, "busy_s": busy_s}
         return UnitSpec(HANGING, params, unit.steps, STEP_LIMIT_S)
 
-    def let_it_hang(self) -> list[Strike]:
+    def let_it_hang(self) -> list[Injection]:
         """The moment at which the step hangs: it has burnt processor time, and is at the same call."""
         while not self._once.exists():
             if self.over:
@@ -56,7 +57,7 @@ class HungWorkerEnvironment(TrainingEnvironment):
         while _cpu_s(process) - before < BURNT_S and time.monotonic() < at + END_S:
             time.sleep(POLL_S)
         took = _cpu_s(process) - before >= BURNT_S and not self.over
-        return [Strike("an endless loop in C", self.doing, at_s, at, took, process.pid)]
+        return [Injection("an endless loop in C", self.doing, at_s, at, took, process.pid)]
 
     def close(self, *, keep_files: bool) -> None:
         """End a worker that nobody has ended: it would never come to an end."""
@@ -81,7 +82,7 @@ DRILL: Drill[HungWorkerEnvironment] = Drill(
     layer="training",
     environment=HungWorkerEnvironment,
     steady=(checks.ray_has_nodes, checks.ray_is_idle),
-    strike=HungWorkerEnvironment.let_it_hang,
+    inject=HungWorkerEnvironment.let_it_hang,
     within_s=180,
     verdict=(
         checks.the_silent_one_is_gone,

@@ -1,12 +1,12 @@
 """ray-worker-killed: SIGKILL of a training actor in the middle of a step."""
 
-from koboshi.drills.drill import Drill, Strike
+from koboshi.drills.drill import Drill, Injection
 from koboshi.drills.kit.faults import kill
 from koboshi.drills.training import training_checks as checks
 from koboshi.drills.training.training_environment import TrainingEnvironment
 
 
-def kill_the_worker(environment: TrainingEnvironment) -> list[Strike | None]:
+def kill_the_worker(environment: TrainingEnvironment) -> list[Injection | None]:
     """SIGKILL to the actor that is at the victim's middle step, one of this run's own processes."""
     caught = environment.catch()
     return [kill(environment.doing, [caught.process.pid], str(caught))] if caught else []
@@ -20,7 +20,7 @@ DRILL: Drill[TrainingEnvironment] = Drill(
     layer="training",
     environment=TrainingEnvironment,
     steady=(checks.ray_has_nodes, checks.ray_is_idle),
-    strike=kill_the_worker,
+    inject=kill_the_worker,
     within_s=120,
-    verdict=(checks.struck_once, checks.went_on_from_the_committed_step, checks.predictions_equal_the_control),
+    verdict=(checks.killed_once, checks.went_on_from_the_committed_step, checks.predictions_equal_the_control),
 )

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from koboshi.drills.drill import Drill, Strike
+from koboshi.drills.drill import Drill, Injection
 from koboshi.drills.kit.faults import resume, stop
 from koboshi.drills.training import training_checks as checks
 from koboshi.drills.training.training_environment import TrainingEnvironment
@@ -15,7 +15,7 @@ class StoppedWorkerEnvironment(TrainingEnvironment):
 
     _stopped: Sequence[int] = ()
 
-    def stop_the_worker(self) -> list[Strike | None]:
+    def stop_the_worker(self) -> list[Injection | None]:
         """SIGSTOP to the actor that is at the victim's middle step."""
         caught = self.catch()
         if caught is None:
@@ -38,7 +38,7 @@ DRILL: Drill[StoppedWorkerEnvironment] = Drill(
     layer="training",
     environment=StoppedWorkerEnvironment,
     steady=(checks.ray_has_nodes, checks.ray_is_idle),
-    strike=StoppedWorkerEnvironment.stop_the_worker,
+    inject=StoppedWorkerEnvironment.stop_the_worker,
     within_s=120,
     verdict=(
         checks.the_silent_one_is_gone,

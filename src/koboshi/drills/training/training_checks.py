@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import psutil
 
-from koboshi.drills.drill import Finding, Strike
+from koboshi.drills.drill import Finding, Injection
 from koboshi.drills.kit.parts import is_ours
 from koboshi.drills.training.training_environment import CONTROL, TrainingEnvironment
 from koboshi.drills.training.witnesses import ENDED_BY_POOL, Task, counts
@@ -30,17 +30,17 @@ def ray_is_idle(environment: TrainingEnvironment) -> Finding:
     return Finding("ray_is_idle", not alive, said)
 
 
-def struck_once(environment: TrainingEnvironment, strikes: Sequence[Strike]) -> Finding:
+def killed_once(environment: TrainingEnvironment, injections: Sequence[Injection]) -> Finding:
     """Of the run's actors exactly one died of itself, and it is the one that the signal was sent to, which is gone."""
-    (strike,) = strikes
+    (injection,) = injections
     died = [actor for actor in environment.actors() if actor.state == "DEAD" and actor.death != ENDED_BY_POOL]
-    holds = [actor.pid for actor in died] == [strike.pid] and strike.took
+    holds = [actor.pid for actor in died] == [injection.pid] and injection.took
     names = ", ".join(f"{actor.name} (pid {actor.pid})" for actor in died) or "none"
-    return Finding("struck_once", holds, f"workers that died: {names}; the signal went to pid {strike.pid}")
+    return Finding("killed_once", holds, f"workers that died: {names}; the signal went to pid {injection.pid}")
 
 
-def went_on_from_the_committed_step(environment: TrainingEnvironment, strikes: Sequence[Strike]) -> Finding:
-    """Every step ended well exactly once, and one try came to nothing: the struck one, at the moment of the strike."""
+def went_on_from_the_committed_step(environment: TrainingEnvironment, injections: Sequence[Injection]) -> Finding:
+    """Every step ended well exactly once, and one try came to nothing: that of the chosen step, at the injection."""
     tasks = told(environment)
     ran = counts(tasks)
     wrong = [
@@ -49,19 +49,19 @@ def went_on_from_the_committed_step(environment: TrainingEnvironment, strikes: S
         if ran[name, "FINISHED"] != 1
     ]
     lost = [task for task in tasks if task.state != "FINISHED"]
-    struck = step_name(environment.victim, environment.step)
-    if [task.name for task in lost] != [struck] or not spans_the_strike(lost[0], strikes[0]):
+    interrupted = step_name(environment.victim, environment.step)
+    if [task.name for task in lost] != [interrupted] or not spans_the_injection(lost[0], injections[0]):
         wrong.append(
-            f"what came to nothing was {', '.join(task.name for task in lost) or 'no step'}, not {struck} alone"
+            f"what came to nothing was {', '.join(task.name for task in lost) or 'no step'}, not {interrupted} alone"
         )
     return Finding.unless(
         "went_on_from_the_committed_step",
         wrong,
-        f"of {len(step_names(environment))} steps only {struck} was done again",
+        f"of {len(step_names(environment))} steps only {interrupted} was done again",
     )
 
 
-def predictions_equal_the_control(environment: TrainingEnvironment, _strikes: Sequence[Strike]) -> Finding:
+def predictions_equal_the_control(environment: TrainingEnvironment, _injections: Sequence[Injection]) -> Finding:
     """Each unit's final model answers as its undisturbed control does, bit for bit."""
     differing = list(_differences(environment))
     return Finding.unless(
@@ -100,23 +100,23 @@ def told(environment: TrainingEnvironment, more: int = 1) -> list[Task]:
         time.sleep(0.5)
 
 
-def spans_the_strike(task: Task, strike: Strike) -> bool:
-    """Whether a task was under way when the fault struck."""
-    return task.created_ms <= strike.at_s * 1000 <= task.ended_ms
+def spans_the_injection(task: Task, injection: Injection) -> bool:
+    """Whether a task was under way when the fault was injected."""
+    return task.created_ms <= injection.at_s * 1000 <= task.ended_ms
 
 
-def the_silent_one_is_gone(_environment: TrainingEnvironment, strikes: Sequence[Strike]) -> Finding:
+def the_silent_one_is_gone(_environment: TrainingEnvironment, injections: Sequence[Injection]) -> Finding:
     """The process is no more: even woken up it can bring nothing."""
-    (strike,) = strikes
-    gone = not _lives(strike.pid)
-    said = f"pid {strike.pid} is {'gone' if gone else 'still there'}"
-    return Finding("the_silent_one_is_gone", strike.took and gone, said)
+    (injection,) = injections
+    gone = not _lives(injection.pid)
+    said = f"pid {injection.pid} is {'gone' if gone else 'still there'}"
+    return Finding("the_silent_one_is_gone", injection.took and gone, said)
 
 
-def nobody_else_was_ended(environment: TrainingEnvironment, strikes: Sequence[Strike]) -> Finding:
+def nobody_else_was_ended(environment: TrainingEnvironment, injections: Sequence[Injection]) -> Finding:
     """No worker was replaced that was alive and well, however long its step took: only one step was interrupted."""
     ended = {task.actor for task in told(environment) if task.state != "FINISHED"}
-    others = [actor.name for actor in environment.actors() if actor.id in ended and actor.pid != strikes[0].pid]
+    others = [actor.name for actor in environment.actors() if actor.id in ended and actor.pid != injections[0].pid]
     others += [
         a.name for a in environment.actors() if a.state == "DEAD" and a.death != ENDED_BY_POOL and a.id not in ended
     ]

@@ -1,7 +1,7 @@
 """The environment of the training drills: a small training, each unit beside an undisturbed control."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import closing
 from pathlib import Path
@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from koboshi import events
-from koboshi.drills.drill import Event, EventKind, Evidence, Finding, Strike
+from koboshi.drills.drill import Event, EventKind, Evidence, Finding, Injection
 from koboshi.drills.kit.faults import Caught, caught_in_the_middle
 from koboshi.drills.kit.own_run import leave, new_run_folder
 from koboshi.drills.training.witnesses import Actor, RayWitness, StepFiles
 from koboshi.drills.workload import Workload, load_workload
 from koboshi.errors import BadInput, KoboshiError
-from koboshi.events import AttemptEnded, JobBegan, NoAnswer, WorkerReady, in_words
+from koboshi.events import AttemptEnded, JobBegan, NoAnswer, Sink, WorkerReady
 from koboshi.files import sha256_of
 from koboshi.journal import Journal
 from koboshi.ledger import Ledger
@@ -38,9 +38,9 @@ KINDS: Mapping[str, EventKind] = {"worker died": "suspicion", "recovered": "reco
 class TrainingEnvironment:
     """A run with a key, a ledger and a folder of its own, which is removed when all went well."""
 
-    def __init__(self, settings: Settings, say: Callable[[str], None], job: Path | None = None) -> None:
+    def __init__(self, settings: Settings, emit: Sink, job: Path | None = None) -> None:
         """Nothing is done yet; `job` is the script of the training job, when it is not the project's own."""
-        self.settings, self._say = settings, say
+        self.settings, self.emit = settings, emit
         self._job = job or settings.project / settings.drills.job
         self.folder = new_run_folder(settings)
         self._workload: Workload = load_workload(settings.drills.workload)
@@ -87,8 +87,8 @@ class TrainingEnvironment:
         """Wait for the training's end."""
         return self._await_end(limit_s, time.monotonic())
 
-    def _await_end(self, limit_s: float, struck: float) -> Finding:
-        """The training's end; `struck` is when the waiting began, on the monotonic clock."""
+    def _await_end(self, limit_s: float, begun: float) -> Finding:
+        """The training's end; `begun` is when the waiting began, on the monotonic clock."""
         try:
             self._future().result(limit_s)
         except TimeoutError:
@@ -97,26 +97,28 @@ class TrainingEnvironment:
             return Finding("training_ended", False, f"the training failed: {error}")
         finally:
             self.files.stop()
-        return Finding("training_ended", True, f"the training ended {time.monotonic() - struck:.1f} s after the strike")
+        return Finding(
+            "training_ended", True, f"the training ended {time.monotonic() - begun:.1f} s after the injection"
+        )
 
     def wait_for_its_end(self, limit_s: float) -> None:
         """Wait for a training that has begun, however it ends."""
         if self._training is not None:
             wait([self._training], limit_s)
 
-    def evidence(self, strikes: Sequence[Strike]) -> Evidence:
-        """From the run's own journal, on the clock that the strike was read from; Ray counts the steps."""
+    def evidence(self, injections: Sequence[Injection]) -> Evidence:
+        """From the run's own journal, on the clock that the injection was read from; Ray counts the steps."""
         told = list(Journal(self.spec.place.journal).events())
         after = {
-            name: min(e["monotonic"] for e in told if _follows(e, event, strikes[0])) - strikes[0].at_monotonic
+            name: min(e["monotonic"] for e in told if _follows(e, event, injections[0])) - injections[0].at_monotonic
             for name, event in MEASURED.items()
-            if any(_follows(e, event, strikes[0]) for e in told)
+            if any(_follows(e, event, injections[0]) for e in told)
         }
         steps = {step_name(name, k) for name, unit in self.spec.units.items() for k in range(1, unit.steps + 1)}
         done = [task.name for task in self.ray.tasks(self.actors()) if task.name in steps]
         events = [Event(e["at"], KINDS.get(e["event"], "note"), _sentence(e)) for e in told]
         redone = len(done) - len(set(done))
-        counted = {"lost": len(self.missing_steps()), "doubled": len(self.done_again(strikes)), "redone": redone}
+        counted = {"lost": len(self.missing_steps()), "doubled": len(self.done_again(injections)), "redone": redone}
         return Evidence({**after, **{n: float(v) for n, v in counted.items()}}, events, [self.files.series()])
 
     @property
@@ -177,12 +179,12 @@ class TrainingEnvironment:
         wanted = ((name, k) for name, unit in self.spec.units.items() for k in range(1, unit.steps + 1))
         return [f"{name}/step-{k}" for name, k in wanted if (name, k) not in seen]
 
-    def done_again(self, strikes: Sequence[Strike]) -> list[str]:
-        """Steps that the next one had followed before the first strike, and so were committed, and were done after."""
-        struck_s = strikes[0].at_s
-        reached = self.files.reached(struck_s)
+    def done_again(self, injections: Sequence[Injection]) -> list[str]:
+        """Steps that were done after the first injection, although the next one had begun before it: committed ones."""
+        injected_s = injections[0].at_s
+        reached = self.files.reached(injected_s)
         again = {
-            (f.unit, f.step) for f in self.files.written() if f.at_s > struck_s and f.step < reached.get(f.unit, 0)
+            (f.unit, f.step) for f in self.files.written() if f.at_s > injected_s and f.step < reached.get(f.unit, 0)
         }
         return [f"{unit}/step-{step}" for unit, step in sorted(again)]
 
@@ -190,7 +192,7 @@ class TrainingEnvironment:
         """The training ends by itself; the run's folder goes, unless it is to be looked at."""
         if self._training is not None:
             self.files.stop()
-        leave(self.folder, keep_files=keep_files, say=self._say)
+        leave(self.folder, keep_files=keep_files, emit=self.emit)
 
     def _specification(self, table: DatasetRef, units: Mapping[str, UnitSpec]) -> TrainingSpec:
         """The salt is the folder's name, so that no run is ever taken for another."""
@@ -205,7 +207,7 @@ class TrainingEnvironment:
 
     def _hear(self, event: events.Event) -> None:
         self.heard.append((time.time(), event))
-        in_words(self._say)(event)
+        self.emit(event)
 
     def _future(self) -> "Future[Any]":
         if self._training is None:
@@ -213,17 +215,21 @@ class TrainingEnvironment:
         return self._training
 
 
-def next_attempt_evidence(environment: TrainingEnvironment, told: Evidence, strikes: Sequence[Strike]) -> Evidence:
+def next_attempt_evidence(
+    environment: TrainingEnvironment, told: Evidence, injections: Sequence[Injection]
+) -> Evidence:
     """What was measured of a job that died: suspicion is the follower's, recovery the next attempt's first step.
 
     It is read off the files, since Ray may have forgotten all of the training.
     """
-    struck_s, journal = strikes[0].at_s, list(Journal(environment.spec.place.journal).events())
-    suspected = [at for at, event in environment.heard if at > struck_s and isinstance(event, NoAnswer | AttemptEnded)]
+    injected_s, journal = injections[0].at_s, list(Journal(environment.spec.place.journal).events())
+    suspected = [
+        at for at, event in environment.heard if at > injected_s and isinstance(event, NoAnswer | AttemptEnded)
+    ]
     last_began = max(e["at"] for e in journal if e["event"] == "job began")
-    good = [file.at_s for file in environment.files.written() if file.at_s > last_began > struck_s]
+    good = [file.at_s for file in environment.files.written() if file.at_s > last_began > injected_s]
     moments = {"detected_after_s": suspected[:1], "recovered_after_s": good[:1]}
-    after = {name: at[0] - struck_s for name, at in moments.items() if at}
+    after = {name: at[0] - injected_s for name, at in moments.items() if at}
     events = [
         *(Event(at, "suspicion", "the follower misses the job") for at in suspected[:1]),
         *(Event(at, "recovery", "the next attempt has done a step") for at in good[:1]),
@@ -233,8 +239,8 @@ def next_attempt_evidence(environment: TrainingEnvironment, told: Evidence, stri
     return Evidence({**told.measures, **after, **redone}, [*told.events, *events], told.series)
 
 
-def _follows(event: Mapping[str, Any], name: str, strike: Strike) -> bool:
-    return bool(event["event"] == name and event["monotonic"] > strike.at_monotonic)
+def _follows(event: Mapping[str, Any], name: str, injection: Injection) -> bool:
+    return bool(event["event"] == name and event["monotonic"] > injection.at_monotonic)
 
 
 def _sentence(event: Mapping[str, Any]) -> str:

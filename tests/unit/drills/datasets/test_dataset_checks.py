@@ -15,10 +15,10 @@ from koboshi.drills.datasets.dataset_flipped import (
     rotten_object_is_refused,
     rotten_span_is_refused,
 )
-from koboshi.drills.drill import Strike
+from koboshi.drills.drill import Injection
 from koboshi.probes import Health
 
-TOOK = Strike("flipped byte", "something", 1.0, 1.0, took=True)
+TOOK = Injection("flipped byte", "something", 1.0, 1.0, took=True)
 RIGHT = '{"count": 20000}'
 OBJECT, SPAN = Path("/cache/ab/cdef"), Path("/spans/0-9-abc.parquet")
 
@@ -27,8 +27,8 @@ OBJECT, SPAN = Path("/cache/ab/cdef"), Path("/spans/0-9-abc.parquet")
 class Environment:
     """What the checks look at."""
 
-    struck_object: Path = OBJECT
-    struck_span: Path = SPAN
+    flipped_object: Path = OBJECT
+    flipped_span: Path = SPAN
     read_total: str = RIGHT
     right_total: str = RIGHT
     before: dict[str, str] = dataclasses.field(default_factory=lambda: {"numbers": "1", "total": "2"})
@@ -54,7 +54,7 @@ class Environment:
         return self.final_total
 
 
-def failing(environment: Any, first: Strike = TOOK, last: Strike = TOOK) -> dict[str, str]:
+def failing(environment: Any, first: Injection = TOOK, last: Injection = TOOK) -> dict[str, str]:
     checks = (rotten_object_is_refused, rotten_span_is_refused, all_is_as_before)
     findings = [check(environment, [first, last]) for check in checks]
     return {finding.check: finding.said for finding in findings if not finding.holds}

@@ -139,7 +139,7 @@ def test_nothing_is_written_down_before_the_first_record(tmp_path: Path) -> None
     assert confluent_producer.acknowledged(tmp_path) == {}
 
 
-def test_the_recovery_is_the_end_of_the_longest_silence_after_the_strike() -> None:
+def test_the_recovery_is_the_end_of_the_longest_silence_after_the_injection() -> None:
     told = [{"event": "landed", "monotonic": at} for at in (0.0, 5.0, 6.0, 6.1, 8.5, 8.6)]
     noise = [{"event": "reading", "monotonic": 7.0}]
     assert longest_silence([*told, *noise], 6.05) == told[4]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from koboshi.drills.drill import Strike
+from koboshi.drills.drill import Injection
 from koboshi.drills.ingest import confluent_producer, following_environment, network_cut_ingest
 from koboshi.drills.ingest.confluent_producer import ACKNOWLEDGED, ATTEMPTED, JOURNAL, OVER, SteadyProducer
 from koboshi.drills.ingest.following_environment import FollowingEnvironment
@@ -20,7 +20,7 @@ from koboshi.errors import Unavailable
 from koboshi.journal import Journal
 from koboshi.settings import Kafka, Settings
 
-STRIKE = Strike("SIGKILL", "Kafka", at_s=1.0, at_monotonic=0.0, took=True)
+INJECTION = Injection("SIGKILL", "Kafka", at_s=1.0, at_monotonic=0.0, took=True)
 
 
 class Process:
@@ -126,7 +126,7 @@ def test_it_ends_when_records_were_landed_again(environment: Any, process: Proce
 @pytest.mark.parametrize(
     ("code", "more", "said"),
     [
-        (0, 0, "no steady landing 0 s after the strike"),
+        (0, 0, "no steady landing 0 s after the injection"),
         (75, 3_000, "the producer could not send everything"),
     ],
 )
@@ -157,7 +157,7 @@ def test_the_first_complaint_is_whoevers(environment: Any) -> None:
     Journal(environment.sent / JOURNAL).record("lost the broker", reason="connection refused")
     told_in(environment.state_dir).record("again", reason="Kafka is silent")
     tell_landed(environment, 5)
-    found = environment.evidence([STRIKE])
+    found = environment.evidence([INJECTION])
     assert [(event.kind, event.said) for event in found.events] == [
         ("suspicion", "connection refused"),
         ("note", "Kafka is silent"),
@@ -189,15 +189,15 @@ def test_the_lander_is_led_through_the_proxy_and_its_first_complaint_counts(
     environment.begin()
     assert environment.ordered[0].bootstrap_servers == f"127.0.0.1:{environment.way.proxy.listen}"
     told_in(environment.state_dir).record("reading", partition=0, start=0, end=5)
-    cut = TcpProxy.strike
+    cut = TcpProxy.inject
 
-    def strike(proxy: TcpProxy, target: str, within_s: float) -> Strike:
+    def inject(proxy: TcpProxy, target: str, within_s: float) -> Injection:
         done = cut(proxy, target, within_s)
         if gives_up:
             told_in(environment.state_dir).record("again", reason="Kafka is silent")
         return done
 
-    monkeypatch.setattr(TcpProxy, "strike", strike)
+    monkeypatch.setattr(TcpProxy, "inject", inject)
     assert not cut_the_network(environment)[0].took, "nobody sent anything"
     assert (environment.way.gave_up_after_s is not None) == gives_up
     environment.heal()

@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from koboshi.drills.drill import Strike
+from koboshi.drills.drill import Injection
 from koboshi.drills.ingest.lander_run import Order, is_whole, named_by_the_ledger, told_in
 from koboshi.drills.ingest.landing_environment import files_equal_the_controls, landing_evidence
 from koboshi.drills.ingest.landing_killed import (
     AFTER_THE_ROW,
     BEFORE_THE_ROW,
     IN_A_FILE,
-    struck_where_it_hurts,
+    killed_where_it_hurts,
     where_it_was,
 )
 from koboshi.drills.ingest.topic_environment import landed_per_second
@@ -28,7 +28,7 @@ from koboshi.ingest.landing import Lander
 from koboshi.ledger import Ledger
 from tests.support.memory_stream import MemoryBroker, MemoryStream
 
-STRIKE = Strike("SIGKILL", "lander", at_s=100.0, at_monotonic=10.0, took=True, pid=11)
+INJECTION = Injection("SIGKILL", "lander", at_s=100.0, at_monotonic=10.0, took=True, pid=11)
 
 
 class Ended:
@@ -76,7 +76,7 @@ class Environment:
         self.stream = stream
         self.ledger_url = f"sqlite:///{folder / 'state' / 'ledger.db'}"
         self.state_dir, self.control_dir, self.topic = folder / "state", folder / "control", Topic()
-        self.struck, self.first = [IN_A_FILE, BEFORE_THE_ROW, AFTER_THE_ROW], Ended(65)
+        self.killed_at, self.first = [IN_A_FILE, BEFORE_THE_ROW, AFTER_THE_ROW], Ended(65)
 
     def counted(self, state_dir: Path) -> list[Path]:
         return named_by_the_ledger(state_dir, "t")
@@ -108,8 +108,8 @@ CHECKS = (landed_equals_the_broker, files_equal_the_controls, zombie_committed_n
 
 
 def test_all_checks_hold_on_good_evidence(environment: Any) -> None:
-    for check in (*CHECKS, struck_where_it_hurts):
-        assert check(environment, [STRIKE]).holds, check(environment, [STRIKE]).said
+    for check in (*CHECKS, killed_where_it_hurts):
+        assert check(environment, [INJECTION]).holds, check(environment, [INJECTION]).said
     assert (
         landed_equals_the_broker(environment, []).said
         == "audit: equal in every partition, 32 records, each landed once"
@@ -191,12 +191,12 @@ def test_a_token_that_goes_back_is_named(rows: list[tuple[int, int, int, int]], 
 
 def test_a_zombie_that_ended_well_was_not_refused(environment: Any) -> None:
     environment.first = Ended(0)
-    found = zombie_committed_nothing(environment, [STRIKE])
+    found = zombie_committed_nothing(environment, [INJECTION])
     assert (found.holds, found.said) == (False, "the zombie ended with 0: taken over")
 
 
 @pytest.mark.parametrize(
-    ("struck", "took"),
+    ("killed", "took"),
     [
         ([IN_A_FILE, BEFORE_THE_ROW, BEFORE_THE_ROW], True),
         (["while it read", BEFORE_THE_ROW, AFTER_THE_ROW], True),
@@ -204,9 +204,9 @@ def test_a_zombie_that_ended_well_was_not_refused(environment: Any) -> None:
         ([IN_A_FILE, BEFORE_THE_ROW, AFTER_THE_ROW], False),
     ],
 )
-def test_struck_where_it_hurts_fails(environment: Any, struck: list[str], took: bool) -> None:
-    environment.struck = struck
-    assert not struck_where_it_hurts(environment, [STRIKE, Strike("SIGKILL", "lander", 1.0, 1.0, took)]).holds
+def test_killed_where_it_hurts_fails(environment: Any, killed: list[str], took: bool) -> None:
+    environment.killed_at = killed
+    assert not killed_where_it_hurts(environment, [INJECTION, Injection("SIGKILL", "lander", 1.0, 1.0, took)]).holds
 
 
 def test_where_a_lander_was_is_read_from_its_last_word_and_what_it_left(environment: Any) -> None:
@@ -256,9 +256,9 @@ def told(*events: tuple[float, str, int]) -> Sequence[dict[str, Any]]:
     ]
 
 
-def test_the_evidence_is_what_the_landers_told_after_the_last_strike() -> None:
+def test_the_evidence_is_what_the_landers_told_after_the_last_injection() -> None:
     journal = told((9.0, "reading", 0), (12.0, "reading", 0), (13.5, "landed", 0), (13.6, "reading", 5))
-    found = landing_evidence(journal, [STRIKE], compare({0: Counter({0: 2})}, {0: 2}))
+    found = landing_evidence(journal, [INJECTION], compare({0: Counter({0: 2})}, {0: 2}))
     assert found.measures == {
         "lost": 1,
         "doubled": 1,
@@ -267,7 +267,7 @@ def test_the_evidence_is_what_the_landers_told_after_the_last_strike() -> None:
         "recovered_after_s": 3.5,
     }
     assert [(event.at_s, event.kind) for event in found.events] == [(102.0, "suspicion"), (103.5, "recovery")]
-    assert landing_evidence(journal[:1], [STRIKE], compare({}, {})).measures.keys() == {"lost", "doubled", "redone"}
+    assert landing_evidence(journal[:1], [INJECTION], compare({}, {})).measures.keys() == {"lost", "doubled", "redone"}
 
 
 def test_records_landed_are_summed_for_each_second() -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from koboshi.drills.drill import Strike
+from koboshi.drills.drill import Injection
 from koboshi.drills.ingest.poison_records import each_counted_once, miscounted, refused_at_the_door
 from koboshi.drills.kit.confluent_topic import Sent
 from koboshi.drills.workload import SOUND, Decoded, MeantRecord, load_stream_workload
@@ -29,14 +29,14 @@ class Environment:
         return self.decoded_as
 
 
-def strike(took: bool = True) -> Strike:
-    return Strike("poison", "the topic", 1.0, 1.0, took)
+def injection(took: bool = True) -> Injection:
+    return Injection("poison", "the topic", 1.0, 1.0, took)
 
 
 def test_both_hold_on_good_evidence() -> None:
     environment: Any = Environment(GOOD)
     assert refused_at_the_door(environment, []).holds
-    found = each_counted_once(environment, [strike()])
+    found = each_counted_once(environment, [injection()])
     assert (found.holds, found.said) == (
         True,
         "4 records: 2 rows, 1 duplicates, 1 dead letters, each counted once",
@@ -59,17 +59,17 @@ def test_both_hold_on_good_evidence() -> None:
 def test_what_is_counted_otherwise_is_named(decoded: Decoded, said: str) -> None:
     assert list(miscounted(RECORDS, decoded)) == [said]
     environment: Any = Environment(decoded)
-    assert not each_counted_once(environment, [strike()]).holds
+    assert not each_counted_once(environment, [injection()]).holds
 
 
 def test_many_wrong_ones_are_not_all_named() -> None:
     environment: Any = Environment(Decoded([], [(0, 0), (1, 0), (1, 1)], 0))
-    assert each_counted_once(environment, [strike()]).said.endswith("and 3 more")
+    assert each_counted_once(environment, [injection()]).said.endswith("and 3 more")
 
 
 def test_poison_that_the_broker_did_not_take_proves_nothing() -> None:
     environment: Any = Environment(GOOD)
-    found = each_counted_once(environment, [strike(), strike(took=False)])
+    found = each_counted_once(environment, [injection(), injection(took=False)])
     assert (found.holds, found.said) == (False, "the broker did not take all poison")
 
 

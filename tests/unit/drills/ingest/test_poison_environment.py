@@ -14,6 +14,7 @@ from koboshi.drills.ingest.lander_run import Order
 from koboshi.drills.ingest.poison_records import DRILL, PoisonEnvironment, each_counted_once, refused_at_the_door
 from koboshi.drills.kit.confluent_topic import Sent
 from koboshi.errors import Unavailable
+from koboshi.events import CleanupFailed, Event
 from koboshi.ingest.landing import Lander
 from koboshi.ledger import Ledger
 from koboshi.settings import Drills, Kafka, Settings
@@ -90,10 +91,10 @@ def outcome(folder: Path, monkeypatch: pytest.MonkeyPatch, stops: bool = False) 
 
 
 def test_who_lands_raw_is_proved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Four strikes, each of which took; and every record is a row, a duplicate or a dead letter."""
+    """Four injections, each of which took; and every record is a row, a duplicate or a dead letter."""
     found = outcome(tmp_path, monkeypatch)
     assert found.verdict == "proved", found.reasons
-    assert [strike.took for strike in found.strikes] == [True] * 4
+    assert [injection.took for injection in found.injections] == [True] * 4
     assert found.findings[-2].said == "215 records: 200 rows, 5 duplicates, 10 dead letters, each counted once"
     assert found.evidence.measures["recovered_after_s"] > 0
     assert sum(value for _, value in found.evidence.series[0].points) == 215
@@ -107,9 +108,9 @@ def test_who_stops_at_poison_is_refuted(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_an_environment_ends_also_when_its_broker_is_gone(tmp_path: Path) -> None:
     """The verdict is worth more than a topic that stays: it is told."""
-    said: list[str] = []
+    told: list[Event] = []
     drills, kafka = Drills(stream="pipelines.drill_stream:WORKLOAD"), Kafka(bootstrap_servers="unused:1")
-    environment: Any = PoisonEnvironment(Settings(project=tmp_path, kafka=kafka, drills=drills), said.append)
+    environment: Any = PoisonEnvironment(Settings(project=tmp_path, kafka=kafka, drills=drills), told.append)
     environment.folder.mkdir(parents=True)
 
     class Gone(Topic):
@@ -118,5 +119,5 @@ def test_an_environment_ends_also_when_its_broker_is_gone(tmp_path: Path) -> Non
 
     environment.topic = Gone()
     environment.close(keep_files=False)
-    assert said == ["Kafka is gone"]
+    assert told == [CleanupFailed(reason="Kafka is gone")]
     assert not environment.folder.exists()

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from koboshi.drills.drill import Strike
+from koboshi.drills.drill import Injection
 from koboshi.drills.kit import landed
 from koboshi.drills.kit.landed import Tally, landed_equals_the_broker
 from koboshi.drills.orchestration import task_environment
@@ -25,8 +25,8 @@ from koboshi.orchestration.airflow_client import Run, TaskState, Try
 from koboshi.probes import Health
 from koboshi.settings import Airflow
 
-STRIKE = Strike("SIGKILL", "the task", at_s=100.0, at_monotonic=1.0, took=True, pid=11)
-AGAIN = dataclasses.replace(STRIKE, at_s=140.0, pid=12)
+INJECTION = Injection("SIGKILL", "the task", at_s=100.0, at_monotonic=1.0, took=True, pid=11)
+AGAIN = dataclasses.replace(INJECTION, at_s=140.0, pid=12)
 FIRST = Try(1, "failed", 11, began_s=95.0, ended_s=None)
 SECOND = Try(2, "success", 12, began_s=135.0, ended_s=150.0)
 JOB = Job("key-1", "SUCCEEDED", started_ms=98_000, ended_ms=149_000)
@@ -72,39 +72,41 @@ def environment() -> Any:
 
 def test_all_checks_hold_on_good_evidence(environment: Any) -> None:
     for check in (task_was_tried_again, retry_attached, every_step_was_done_once, trained_once):
-        assert check(environment, [STRIKE]).holds, check(environment, [STRIKE]).said
+        assert check(environment, [INJECTION]).holds, check(environment, [INJECTION]).said
 
 
-def test_a_try_that_was_lost_before_the_strike_is_not_the_next_one(environment: Any) -> None:
+def test_a_try_that_was_lost_before_the_injection_is_not_the_next_one(environment: Any) -> None:
     lost = Try(1, "failed", 10, began_s=50.0, ended_s=90.0)
-    struck, again = dataclasses.replace(FIRST, number=2), dataclasses.replace(SECOND, number=3)
-    environment.told_tries["train"] = [lost, struck, again]
-    assert task_was_tried_again(environment, [STRIKE]).holds
-    assert retry_attached(environment, [STRIKE]).holds
-    environment.told_tries["train"] = [lost, dataclasses.replace(struck, state="success")]
-    assert not task_was_tried_again(environment, [STRIKE]).holds
+    killed, again = dataclasses.replace(FIRST, number=2), dataclasses.replace(SECOND, number=3)
+    environment.told_tries["train"] = [lost, killed, again]
+    assert task_was_tried_again(environment, [INJECTION]).holds
+    assert retry_attached(environment, [INJECTION]).holds
+    environment.told_tries["train"] = [lost, dataclasses.replace(killed, state="success")]
+    assert not task_was_tried_again(environment, [INJECTION]).holds
 
 
-def test_the_held_job_goes_on_only_once_a_try_after_the_strike_follows_it(environment: Any) -> None:
-    """However many tries there were before: the struck one still counts as running for half a minute."""
+def test_the_held_job_goes_on_only_once_a_try_after_the_injection_follows_it(environment: Any) -> None:
+    """However many tries there were before: the killed one still counts as running for half a minute."""
     told: list[str] = []
     log = SimpleNamespace(tries=environment.tries, log=lambda *_: told)
-    here: Any = SimpleNamespace(airflow=log, run=environment.run, spec=SimpleNamespace(key="key"), strikes=[STRIKE])
+    here: Any = SimpleNamespace(
+        airflow=log, run=environment.run, spec=SimpleNamespace(key="key"), injections=[INJECTION]
+    )
     lost = Try(1, "failed", 10, began_s=50.0, ended_s=90.0)
-    struck = Try(2, "running", 11, began_s=95.0, ended_s=None)
+    killed = Try(2, "running", 11, began_s=95.0, ended_s=None)
     again = Try(3, "running", 12, began_s=135.0, ended_s=None)
     for tries, lines, followed in (
-        ([lost, struck], ["attached to job key-1"], False),
-        ([lost, struck, again], ["Running with dvc"], False),
-        ([lost, struck, dataclasses.replace(again, state="queued")], ["attached to job key-1"], False),
-        ([lost, struck, again], ["attached to job key-1"], True),
+        ([lost, killed], ["attached to job key-1"], False),
+        ([lost, killed, again], ["Running with dvc"], False),
+        ([lost, killed, dataclasses.replace(again, state="queued")], ["attached to job key-1"], False),
+        ([lost, killed, again], ["attached to job key-1"], True),
     ):
         environment.told_tries["train"], told[:] = tries, lines
         assert TaskEnvironment.is_followed(here) is followed
 
 
 def test_a_task_is_tried_again_also_when_airflow_is_quicker_than_who_looks() -> None:
-    """The struck try is 2; what waited then, or had ended, is not tried again when it runs later."""
+    """The killed try is 2; what waited then, or had ended, is not tried again when it runs later."""
 
     def change(at_s: float, task: str, state: str | None, number: int) -> tuple[float, TaskState]:
         return at_s, TaskState(task, state, number, None)
@@ -116,14 +118,14 @@ def test_a_task_is_tried_again_also_when_airflow_is_quicker_than_who_looks() -> 
         change(98.0, "land", "running", 1),
     ]
     unseen = [change(120.0, "audit", "running", 1), change(118.0, "train", "running", 3)]
-    assert tried_again([*before, *unseen], STRIKE) == [unseen[1]]
+    assert tried_again([*before, *unseen], INJECTION) == [unseen[1]]
     told = [
         change(110.0, "land", "up_for_retry", 1),
         change(111.0, "land", None, 2),
         change(112.0, "land", "running", 2),
     ]
-    assert tried_again([*before, *told], STRIKE) == told
-    assert tried_again([*before, change(130.0, "train", "success", 2)], STRIKE) == []
+    assert tried_again([*before, *told], INJECTION) == told
+    assert tried_again([*before, change(130.0, "train", "success", 2)], INJECTION) == []
 
 
 @pytest.mark.parametrize(
@@ -139,7 +141,7 @@ def test_a_task_is_tried_again_also_when_airflow_is_quicker_than_who_looks() -> 
 )
 def test_task_was_tried_again_fails(environment: Any, tries: list[Try], took: bool) -> None:
     environment.told_tries["train"] = tries
-    assert not task_was_tried_again(environment, [dataclasses.replace(STRIKE, took=took)]).holds
+    assert not task_was_tried_again(environment, [dataclasses.replace(INJECTION, took=took)]).holds
 
 
 @pytest.mark.parametrize(
@@ -154,42 +156,42 @@ def test_task_was_tried_again_fails(environment: Any, tries: list[Try], took: bo
 )
 def test_retry_attached_fails(environment: Any, jobs: list[Job], said: str) -> None:
     environment.told_jobs = jobs
-    found = retry_attached(environment, [STRIKE])
+    found = retry_attached(environment, [INJECTION])
     assert not found.holds
     assert said in found.said
 
 
 def test_every_step_was_done_once_fails(environment: Any) -> None:
     environment.told_files.append(StepFile(9.0, "a", 2, 99))
-    assert every_step_was_done_once(environment, [STRIKE]).said == "a/step-2 was written twice"
+    assert every_step_was_done_once(environment, [INJECTION]).said == "a/step-2 was written twice"
     environment.missing = ["a/step-3"]
-    assert every_step_was_done_once(environment, [STRIKE]).said.startswith("a/step-3 is nowhere")
+    assert every_step_was_done_once(environment, [INJECTION]).said.startswith("a/step-3 is nowhere")
 
 
 def test_trained_once_fails(environment: Any) -> None:
     for jobs in ([], [JOB, JOB], [dataclasses.replace(JOB, status="STOPPED")]):
         environment.told_jobs = jobs
-        assert not trained_once(environment, [STRIKE]).holds
+        assert not trained_once(environment, [INJECTION]).holds
 
 
 @pytest.mark.parametrize("task", ["land", "train"])
 def test_both_tasks_were_interrupted_fails(environment: Any, task: str) -> None:
-    assert both_tasks_were_interrupted(environment, [STRIKE, AGAIN]).holds
-    assert not both_tasks_were_interrupted(environment, [STRIKE, STRIKE]).holds
-    assert not both_tasks_were_interrupted(environment, [STRIKE, dataclasses.replace(AGAIN, took=False)]).holds
+    assert both_tasks_were_interrupted(environment, [INJECTION, AGAIN]).holds
+    assert not both_tasks_were_interrupted(environment, [INJECTION, INJECTION]).holds
+    assert not both_tasks_were_interrupted(environment, [INJECTION, dataclasses.replace(AGAIN, took=False)]).holds
     environment.told_tries[task] = [SECOND]
-    assert not both_tasks_were_interrupted(environment, [STRIKE, AGAIN]).holds
+    assert not both_tasks_were_interrupted(environment, [INJECTION, AGAIN]).holds
 
 
 def test_landed_equals_the_broker_fails(environment: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     audited: list[str] = []
     monkeypatch.setattr(landed, "_audited", lambda _environment: audited)
-    assert landed_equals_the_broker(environment, [STRIKE]).holds
+    assert landed_equals_the_broker(environment, [INJECTION]).holds
     audited.append("audit: partition 1 is changed")
-    assert landed_equals_the_broker(environment, [STRIKE]).said == "audit: partition 1 is changed"
+    assert landed_equals_the_broker(environment, [INJECTION]).said == "audit: partition 1 is changed"
     audited.clear()
     environment.told_tally = Tally(10, {0: [7]}, {}, {})
-    assert "offset 7 is missing" in landed_equals_the_broker(environment, [STRIKE]).said
+    assert "offset 7 is missing" in landed_equals_the_broker(environment, [INJECTION]).said
 
 
 def test_the_steady_state(monkeypatch: pytest.MonkeyPatch) -> None:

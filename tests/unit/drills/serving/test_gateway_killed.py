@@ -9,13 +9,13 @@ from typing import Any
 import aiohttp
 import pytest
 
-from koboshi.drills.drill import Strike
+from koboshi.drills.drill import Injection
 from koboshi.drills.kit.aiohttp_load import Answer, Load, Questions
 from koboshi.drills.serving import gateway_killed
 from koboshi.drills.serving.gateway_killed import GatewayEnvironment, RetryingLoad, endpoint_is_back, gateway_was_away
 from koboshi.settings import load_settings
 
-STRIKE = Strike("SIGKILL", "the gateway", at_s=10.0, at_monotonic=1.0, took=True, pid=7)
+INJECTION = Injection("SIGKILL", "the gateway", at_s=10.0, at_monotonic=1.0, took=True, pid=7)
 
 
 def answers() -> list[Answer]:
@@ -38,14 +38,17 @@ def environment(tmp_path: Path) -> Any:
 
 
 def test_both_checks_hold_on_good_evidence(environment: Any) -> None:
-    assert gateway_was_away(environment, [STRIKE]).said == "process 7 is gone; 3 tries came to nothing"
-    assert endpoint_is_back(environment, [STRIKE]).said == "process 9 answered 3.0 s after the strike, of at most 30 s"
-    assert gateway_was_away(environment, [STRIKE]).holds
-    assert endpoint_is_back(environment, [STRIKE]).holds
+    assert gateway_was_away(environment, [INJECTION]).said == "process 7 is gone; 3 tries came to nothing"
+    assert (
+        endpoint_is_back(environment, [INJECTION]).said
+        == "process 9 answered 3.0 s after the injection, of at most 30 s"
+    )
+    assert gateway_was_away(environment, [INJECTION]).holds
+    assert endpoint_is_back(environment, [INJECTION]).holds
 
 
 def test_the_outage_is_measured_as_the_clients_saw_it(environment: Any) -> None:
-    evidence = environment.evidence([STRIKE])
+    evidence = environment.evidence([INJECTION])
     assert evidence.measures["detected_after_s"] == pytest.approx(0.1)
     assert evidence.measures["recovered_after_s"] == pytest.approx(3.0)
     assert (evidence.measures["redone"], evidence.measures["lost"]) == (3, 0)
@@ -53,27 +56,27 @@ def test_the_outage_is_measured_as_the_clients_saw_it(environment: Any) -> None:
 
 
 def test_a_gateway_that_nobody_missed_was_not_away(environment: Any) -> None:
-    assert not gateway_was_away(environment, [dataclasses.replace(STRIKE, took=False)]).holds
+    assert not gateway_was_away(environment, [dataclasses.replace(INJECTION, took=False)]).holds
     environment._load.refused.clear()
-    assert not gateway_was_away(environment, [STRIKE]).holds
-    assert "detected_after_s" not in environment.evidence([STRIKE]).measures
+    assert not gateway_was_away(environment, [INJECTION]).holds
+    assert "detected_after_s" not in environment.evidence([INJECTION]).measures
 
 
 @pytest.mark.parametrize("pids", [[], [8]], ids=["none", "one that was to be killed"])
 def test_an_endpoint_without_a_new_process_is_not_back(environment: Any, pids: list[int]) -> None:
     environment._gateway.pids = lambda: pids
-    assert not endpoint_is_back(environment, [STRIKE]).holds
+    assert not endpoint_is_back(environment, [INJECTION]).holds
 
 
 def test_an_endpoint_that_is_back_too_late_or_never_is_not_back(environment: Any) -> None:
-    assert not endpoint_is_back(environment, [dataclasses.replace(STRIKE, at_s=-20.0)]).holds
+    assert not endpoint_is_back(environment, [dataclasses.replace(INJECTION, at_s=-20.0)]).holds
     environment._load.refused.append(99.0)
-    assert not endpoint_is_back(environment, [STRIKE]).holds
+    assert not endpoint_is_back(environment, [INJECTION]).holds
 
 
 def test_a_load_that_does_not_come_back_ends_after_a_bounded_time(environment: Any) -> None:
     found = environment.finish(0.1)
-    assert (found.holds, found.said) == (False, "0 predictions came after the strike, of at least 60")
+    assert (found.holds, found.said) == (False, "0 predictions came after the injection, of at least 60")
 
 
 def test_of_clients_that_ask_once_the_lost_requests_tell(environment: Any) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from koboshi.drills.drill import Strike
+from koboshi.drills.drill import Injection
 from koboshi.drills.kit.aiohttp_load import Answer
 from koboshi.drills.serving import bad_version
 from koboshi.drills.serving.bad_version import (
@@ -18,7 +18,7 @@ from koboshi.drills.serving.bad_version import (
 )
 from koboshi.probes import Health
 
-TOOK = Strike("flipped byte", "the artefact of version 2", 1.0, 1.0, took=True)
+TOOK = Injection("flipped byte", "the artefact of version 2", 1.0, 1.0, took=True)
 DIGEST = "the artefact of m version 2 has digest 1, but 2 was registered"
 ANSWERS = "predictions for the recorded example differ from those logged: it is not served."
 
@@ -52,9 +52,9 @@ class Environment:
         return self.serving == version
 
 
-def failing(environment: Any, strike: Strike = TOOK) -> dict[str, str]:
+def failing(environment: Any, injection: Injection = TOOK) -> dict[str, str]:
     checks = (bad_versions_are_refused, bad_versions_never_answer, good_version_is_taken)
-    findings = [check(environment, [strike]) for check in checks]
+    findings = [check(environment, [injection]) for check in checks]
     return {finding.check: finding.said for finding in findings if not finding.holds}
 
 

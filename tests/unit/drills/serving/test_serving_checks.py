@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from koboshi.drills.drill import Finding, Strike
+from koboshi.drills.drill import Finding, Injection
 from koboshi.drills.kit.aiohttp_load import Answer, share
 from koboshi.drills.serving import load_environment
 from koboshi.drills.serving.load_environment import (
@@ -16,11 +16,11 @@ from koboshi.drills.serving.load_environment import (
     champion_is_served,
     gateway_has_all_replicas,
 )
-from koboshi.drills.serving.replica_environment import share_is_back, struck_replica_fell_silent
+from koboshi.drills.serving.replica_environment import share_is_back, victim_fell_silent
 from koboshi.gateways.gateway import ReplicaSeen
 
 REPLICAS = ("replica-1", "replica-2", "replica-3")
-STRIKE = Strike("SIGKILL", "replica-2", at_s=10.0, at_monotonic=0.0, took=True, pid=7)
+INJECTION = Injection("SIGKILL", "replica-2", at_s=10.0, at_monotonic=0.0, took=True, pid=7)
 
 
 def _answers() -> list[Answer]:
@@ -54,11 +54,11 @@ class Environment:
         return share(self.answers[-300:], self.victim)
 
 
-VERDICT = (struck_replica_fell_silent, all_answered, all_right, share_is_back)
+VERDICT = (victim_fell_silent, all_answered, all_right, share_is_back)
 
 
-def _failing(environment: Environment, strike: Strike = STRIKE) -> dict[str, str]:
-    findings: list[Finding] = [check(environment, [strike]) for check in VERDICT]  # type: ignore[arg-type]
+def _failing(environment: Environment, injection: Injection = INJECTION) -> dict[str, str]:
+    findings: list[Finding] = [check(environment, [injection]) for check in VERDICT]  # type: ignore[arg-type]
     return {finding.check: finding.said for finding in findings if not finding.holds}
 
 
@@ -85,22 +85,22 @@ def test_one_wrong_prediction() -> None:
 
 def test_no_prediction_at_all_is_not_right() -> None:
     failing = _failing(_changed(Environment(), lambda _: True, status=500, right=False))
-    assert set(failing) == {"struck_replica_fell_silent", "all_answered", "all_right"}
+    assert set(failing) == {"victim_fell_silent", "all_answered", "all_right"}
 
 
-def test_a_replica_that_went_on_answering_was_not_struck() -> None:
+def test_a_replica_that_went_on_answering_got_no_fault() -> None:
     """The signal went elsewhere: the load does not show it."""
     environment = Environment()
     environment.answers = [dataclasses.replace(a, replica=REPLICAS[n % 3]) for n, a in enumerate(environment.answers)]
-    assert set(_failing(environment)) == {"struck_replica_fell_silent"}
+    assert set(_failing(environment)) == {"victim_fell_silent"}
 
 
-def test_a_silence_at_another_time_is_not_that_of_the_strike() -> None:
-    assert set(_failing(Environment(), dataclasses.replace(STRIKE, at_s=5.0))) == {"struck_replica_fell_silent"}
+def test_a_silence_at_another_time_is_not_that_of_the_injection() -> None:
+    assert set(_failing(Environment(), dataclasses.replace(INJECTION, at_s=5.0))) == {"victim_fell_silent"}
 
 
 def test_a_signal_that_did_not_take() -> None:
-    assert set(_failing(Environment(), dataclasses.replace(STRIKE, took=False))) == {"struck_replica_fell_silent"}
+    assert set(_failing(Environment(), dataclasses.replace(INJECTION, took=False))) == {"victim_fell_silent"}
 
 
 def test_a_replica_that_never_comes_back_takes_no_share() -> None:
@@ -109,7 +109,7 @@ def test_a_replica_that_never_comes_back_takes_no_share() -> None:
     assert failing["share_is_back"] == "replica-2 gave 0% of the last 500 answers (an even share is 33%)"
 
 
-def test_without_replicas_there_is_nothing_to_strike() -> None:
+def test_without_replicas_there_is_nothing_to_inject() -> None:
     """A sentence for a person, not a crash."""
     finding = champion_is_served(Environment(replicas={}))  # type: ignore[arg-type]
     assert (finding.holds, "koboshi up" in finding.said) == (False, True)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from koboshi.drills.drill import Strike
+from koboshi.drills.drill import Injection
 from koboshi.drills.kit.aiohttp_load import Answer
 from koboshi.drills.serving import network_cut_serving
 from koboshi.drills.serving.bad_version import ReleaseEnvironment
@@ -15,7 +15,7 @@ from koboshi.drills.serving.replica_environment import ServingEnvironment
 from koboshi.errors import BadInput
 from koboshi.settings import Settings, load_settings
 
-STRIKE = Strike("SIGKILL", "replica-2", at_s=10.0, at_monotonic=0.0, took=True)
+INJECTION = Injection("SIGKILL", "replica-2", at_s=10.0, at_monotonic=0.0, took=True)
 REPLICAS = {"replica-1": 1, "replica-2": 2, "replica-3": 3}
 
 
@@ -74,7 +74,7 @@ def environment_with(settings: Settings, given: Sequence[Answer], **options: Any
 
 
 def test_the_measures_are_those_of_the_client_and_of_the_gateways_counters(settings: Settings) -> None:
-    evidence = environment_with(settings, answers()).evidence([STRIKE])
+    evidence = environment_with(settings, answers()).evidence([INJECTION])
     assert evidence.measures["detected_after_s"] == pytest.approx(0.2)
     assert 5.0 < evidence.measures["recovered_after_s"] < 5.4
     assert (evidence.measures["lost"], evidence.measures["doubled"], evidence.measures["wrong"]) == (0, 0, 0)
@@ -89,12 +89,12 @@ def test_what_is_lost_wrong_or_doubled_is_counted(settings: Settings) -> None:
     given[0] = dataclasses.replace(given[0], status=503)
     given[1] = dataclasses.replace(given[1], right=False)
     given[2] = dataclasses.replace(given[2], rows=2)
-    measures = environment_with(settings, given).evidence([STRIKE]).measures
+    measures = environment_with(settings, given).evidence([INJECTION]).measures
     assert (measures["lost"], measures["wrong"], measures["doubled"]) == (1, 1, 1)
 
 
 def test_a_load_that_does_not_go_on_is_told_after_a_bounded_time(settings: Settings) -> None:
-    """Nothing was asked after the strike: the finding does not hold, and what was stopped may go on."""
+    """Nothing was asked after the injection: the finding does not hold, and what was stopped may go on."""
     environment, healed = environment_with(settings, answers()), []
     environment.heals_by(lambda: healed.append(1))
     finding = environment.finish(0.1)
@@ -105,7 +105,7 @@ def test_a_load_that_does_not_go_on_is_told_after_a_bounded_time(settings: Setti
     assert healed == [1]
 
 
-def test_the_share_of_the_struck_replica_is_that_of_the_last_answers(settings: Settings) -> None:
+def test_the_share_of_the_victim_is_that_of_the_last_answers(settings: Settings) -> None:
     environment = environment_with(settings, answers())
     assert (environment.victim, environment.fair_share) == ("replica-2", 1 / 3)
     environment.finish(0.1)
@@ -144,7 +144,7 @@ def test_what_replicas_said_of_versions_is_kept(settings: Settings) -> None:
 
 def test_a_release_is_measured_from_the_first_bad_version_on(settings: Settings) -> None:
     """To the first refusal, and to the first answer of the good version; each refusal is told once."""
-    evidence = released(settings).evidence([STRIKE])
+    evidence = released(settings).evidence([INJECTION])
     assert evidence.measures["detected_after_s"] == 1
     assert evidence.measures["recovered_after_s"] == pytest.approx(7.1)
     kinds = [event.kind for event in evidence.events]

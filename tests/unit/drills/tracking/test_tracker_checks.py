@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from koboshi.drills.drill import Finding, Strike, of
+from koboshi.drills.drill import Finding, Injection, of
 from koboshi.drills.kit.aiohttp_load import Answer
 from koboshi.drills.serving import load_environment
 from koboshi.drills.tracking import tracker_killed
@@ -25,8 +25,8 @@ from koboshi.events import StepDone
 from koboshi.probes import Health
 from tests.support.trainings import chain_spec
 
-FIRST = Strike("SIGKILL", "mlflow", at_s=100.0, at_monotonic=1.0, took=True, pid=11)
-STRIKES = [FIRST, dataclasses.replace(FIRST, pid=12)]
+FIRST = Injection("SIGKILL", "mlflow", at_s=100.0, at_monotonic=1.0, took=True, pid=11)
+INJECTIONS = [FIRST, dataclasses.replace(FIRST, pid=12)]
 READY = "LOGGED_MODEL_READY"
 VALUES = {"auc": [0.50001, 0.75009], "loss": [1.25, 1.0]}
 DONE = [
@@ -90,23 +90,23 @@ def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 def test_all_checks_hold_on_good_evidence(environment: Any) -> None:
     for check in DRILL.verdict:
-        assert check(environment, STRIKES).holds, check(environment, STRIKES).said
+        assert check(environment, INJECTIONS).holds, check(environment, INJECTIONS).said
     assert of("serving", load_environment.champion_is_served)(environment).holds
 
 
 def test_tracker_died_twice_fails(environment: Any) -> None:
     assert not tracker_died_twice(environment, [FIRST, FIRST]).holds
-    assert not tracker_died_twice(environment, [FIRST, dataclasses.replace(STRIKES[1], took=False)]).holds
+    assert not tracker_died_twice(environment, [FIRST, dataclasses.replace(INJECTIONS[1], took=False)]).holds
 
 
 def test_all_answered_fails_without_answers_while_it_was_away(
     environment: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     environment.while_down = 3
-    assert not all_answered(environment, STRIKES).holds
+    assert not all_answered(environment, INJECTIONS).holds
     environment.while_down = 200
     monkeypatch.setattr(load_environment, "all_answered", lambda *_: Finding("all_answered", False, "one failed"))
-    assert not all_answered(environment, STRIKES).holds
+    assert not all_answered(environment, INJECTIONS).holds
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_all_answered_fails_without_answers_while_it_was_away(
 )
 def test_it_waited_in_the_outbox_fails(environment: Any, changed: dict[str, Any]) -> None:
     vars(environment).update(changed)
-    assert not it_waited_in_the_outbox(environment, STRIKES).holds
+    assert not it_waited_in_the_outbox(environment, INJECTIONS).holds
 
 
 def ghost(environment: Any, **changed: Any) -> list[TrackedRun]:
@@ -135,7 +135,7 @@ def ghost(environment: Any, **changed: Any) -> list[TrackedRun]:
 )
 def test_a_ghost_is_named(environment: Any, changed: dict[str, Any], said: str) -> None:
     environment.told_runs = ghost(environment, **changed)
-    found = one_run_each_and_no_ghost(environment, STRIKES)
+    found = one_run_each_and_no_ghost(environment, INJECTIONS)
     assert not found.holds
     assert said in found.said
 
@@ -143,7 +143,7 @@ def test_a_ghost_is_named(environment: Any, changed: dict[str, Any], said: str) 
 @pytest.mark.parametrize("models", [[], [("r2", "LOGGED_MODEL_PENDING")], [("r2", READY), ("r2", READY)]], ids=str)
 def test_one_ready_model_each(environment: Any, models: list[tuple[str, str]]) -> None:
     environment.told_models = models
-    assert "models: " in one_run_each_and_no_ghost(environment, STRIKES).said
+    assert "models: " in one_run_each_and_no_ghost(environment, INJECTIONS).said
 
 
 @pytest.mark.parametrize(
@@ -157,16 +157,16 @@ def test_one_ready_model_each(environment: Any, models: list[tuple[str, str]]) -
 )
 def test_every_metric_is_there_fails(environment: Any, auc: list[tuple[int, float]], said: str) -> None:
     environment.values["auc"] = auc
-    found = every_metric_is_there(environment, STRIKES)
+    found = every_metric_is_there(environment, INJECTIONS)
     assert not found.holds
     assert said in found.said
 
 
 def test_a_journal_that_tells_of_nothing_proves_nothing(environment: Any) -> None:
     environment.done = environment.done[:1]
-    assert "does not tell of every step of a" in every_metric_is_there(environment, STRIKES).said
+    assert "does not tell of every step of a" in every_metric_is_there(environment, INJECTIONS).said
     environment.done, environment.told_runs = [], []
-    assert "no finished run has a metric" in every_metric_is_there(environment, STRIKES).said
+    assert "no finished run has a metric" in every_metric_is_there(environment, INJECTIONS).said
 
 
 def test_the_steady_state(environment: Any, monkeypatch: pytest.MonkeyPatch) -> None:

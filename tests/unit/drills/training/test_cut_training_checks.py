@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from koboshi.drills.drill import Strike
+from koboshi.drills.drill import Injection
 from koboshi.drills.training import training_checks
 from koboshi.drills.training.network_cut_training import (
     LONGEST_SILENT_S,
@@ -21,7 +21,9 @@ from koboshi.drills.training.witnesses import ENDED_BY_POOL, Actor, Job, Task
 from koboshi.training.on_ray import step_name
 from tests.support.trainings import chain_spec
 
-STRIKE = Strike("network cut", "node and head", at_s=100.0, at_monotonic=1.0, took=True, detail="7 bytes swallowed")
+INJECTION = Injection(
+    "network cut", "node and head", at_s=100.0, at_monotonic=1.0, took=True, detail="7 bytes swallowed"
+)
 THERE = Actor("A1", "01", "koboshi-x-1", 11, "DEAD", ENDED_BY_POOL, "n1")
 ELSEWHERE = dataclasses.replace(THERE, id="A2", node="n2")
 DONE = [Task(step_name("a", step), "FINISHED", "A1", 0, 1) for step in (1, 2)]
@@ -47,16 +49,16 @@ class Environment:
     def jobs(self, _folder: Path) -> list[Job]:
         return self.told_jobs
 
-    def noticed_s(self, _strikes: object) -> float | None:
+    def noticed_s(self, _injections: object) -> float | None:
         return self.noticed
 
-    def done_while_silent(self, _strikes: object) -> int:
+    def done_while_silent(self, _injections: object) -> int:
         return 3
 
     def missing_steps(self) -> list[str]:
         return self.missing
 
-    def done_again(self, _strikes: object) -> list[str]:
+    def done_again(self, _injections: object) -> list[str]:
         return self.again
 
 
@@ -68,8 +70,8 @@ def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 def test_all_checks_hold_on_good_evidence(environment: Any) -> None:
     for check in (silence_was_noticed, node_did_its_part, one_job, nothing_was_lost_or_doubled):
-        assert check(environment, [STRIKE, STRIKE]).holds, check(environment, [STRIKE, STRIKE]).said
-    assert "the follower noticed after 4.5 s" in silence_was_noticed(environment, [STRIKE, STRIKE]).said
+        assert check(environment, [INJECTION, INJECTION]).holds, check(environment, [INJECTION, INJECTION]).said
+    assert "the follower noticed after 4.5 s" in silence_was_noticed(environment, [INJECTION, INJECTION]).said
 
 
 def test_the_network_is_healed_when_the_follower_has_noticed_and_not_by_the_clock_alone() -> None:
@@ -81,24 +83,24 @@ def test_the_network_is_healed_when_the_follower_has_noticed_and_not_by_the_cloc
 
 
 def test_silence_was_noticed_fails(environment: Any) -> None:
-    assert not silence_was_noticed(environment, [STRIKE, dataclasses.replace(STRIKE, took=False)]).holds
+    assert not silence_was_noticed(environment, [INJECTION, dataclasses.replace(INJECTION, took=False)]).holds
     environment.noticed = None
-    assert "noticed never" in silence_was_noticed(environment, [STRIKE, STRIKE]).said
-    assert not silence_was_noticed(environment, [STRIKE, STRIKE]).holds
+    assert "noticed never" in silence_was_noticed(environment, [INJECTION, INJECTION]).said
+    assert not silence_was_noticed(environment, [INJECTION, INJECTION]).holds
 
 
 def test_node_did_its_part_fails(environment: Any) -> None:
     environment.told_actors = [THERE, dataclasses.replace(ELSEWHERE, death="its worker process has died")]
-    assert "workers died: koboshi-x-1" in node_did_its_part(environment, [STRIKE]).said
-    assert not node_did_its_part(environment, [STRIKE]).holds
+    assert "workers died: koboshi-x-1" in node_did_its_part(environment, [INJECTION]).said
+    assert not node_did_its_part(environment, [INJECTION]).holds
     environment.told_actors = [ELSEWHERE]
-    assert not node_did_its_part(environment, [STRIKE]).holds
+    assert not node_did_its_part(environment, [INJECTION]).holds
 
 
 @pytest.mark.parametrize("states", [[], ["FAILED"], ["SUCCEEDED", "SUCCEEDED"]], ids=str)
 def test_one_job_fails(environment: Any, states: list[str]) -> None:
     environment.told_jobs = [Job("key-1", state, 1, 2) for state in states]
-    assert not one_job(environment, [STRIKE]).holds
+    assert not one_job(environment, [INJECTION]).holds
 
 
 @pytest.mark.parametrize(
@@ -115,6 +117,6 @@ def test_nothing_was_lost_or_doubled_fails(
     environment: Any, tasks: list[Task], missing: list[str], again: list[str], said: str
 ) -> None:
     environment.told_tasks, environment.missing, environment.again = tasks, missing, again
-    found = nothing_was_lost_or_doubled(environment, [STRIKE])
+    found = nothing_was_lost_or_doubled(environment, [INJECTION])
     assert not found.holds
     assert said in found.said

@@ -1,4 +1,4 @@
-"""Each check of the drills that strike Ray's own processes can fail, and says what is wrong."""
+"""Each check of the drills that inject faults into Ray's own processes can fail, and says what is wrong."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from koboshi.drills.drill import Strike
+from koboshi.drills.drill import Injection
 from koboshi.drills.training import training_checks
 from koboshi.drills.training.ray_head_killed import (
     cluster_began_anew,
@@ -20,7 +20,7 @@ from koboshi.drills.training.witnesses import ENDED_BY_POOL, Actor, Job, Node, T
 from koboshi.training.on_ray import step_name
 from tests.support.trainings import chain_spec
 
-STRIKE = Strike("SIGKILL", "ray-node-1", at_s=100.0, at_monotonic=1.0, took=True, pid=11)
+INJECTION = Injection("SIGKILL", "ray-node-1", at_s=100.0, at_monotonic=1.0, took=True, pid=11)
 ONE, TWO, NEW = Node("n1", "ray-node-1"), Node("n2", "ray-node-2"), Node("n3", "ray-node-1")
 KILLED = Actor("A1", "01", "koboshi-x-1", 11, "DEAD", "its node has died", "n1")
 ENDED = Actor("A2", "01", "koboshi-x-2", 12, "DEAD", ENDED_BY_POOL, "n2")
@@ -53,7 +53,7 @@ class Files:
 
 
 class Environment:
-    victim, struck, before = "a", ONE, (ONE, TWO)
+    victim, killed, before = "a", ONE, (ONE, TWO)
     settings: Any = None
 
     def __init__(self, folder: Path) -> None:
@@ -68,7 +68,7 @@ class Environment:
     def missing_steps(self) -> list[str]:
         return self.missing
 
-    def done_again(self, _strikes: object) -> list[str]:
+    def done_again(self, _injections: object) -> list[str]:
         return self.again
 
 
@@ -81,37 +81,37 @@ def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 def test_all_checks_of_a_killed_node_hold_on_good_evidence(environment: Any) -> None:
     for check in (only_its_workers_died, went_on_elsewhere, node_is_back):
-        assert check(environment, [STRIKE]).holds, check(environment, [STRIKE]).said
+        assert check(environment, [INJECTION]).holds, check(environment, [INJECTION]).said
 
 
 def test_a_worker_that_was_being_started_when_its_node_was_killed_died_nowhere_else(environment: Any) -> None:
     """Ray knows its process already, and will never know its node."""
     environment.told_actors = [KILLED, NEARLY_WAS]
-    assert only_its_workers_died(environment, [STRIKE]).holds
+    assert only_its_workers_died(environment, [INJECTION]).holds
 
 
 @pytest.mark.parametrize(
-    ("actors", "strike"),
+    ("actors", "injection"),
     [
-        ([ENDED], STRIKE),
-        ([NEVER_WAS, NEARLY_WAS, ENDED], STRIKE),
-        ([KILLED, dataclasses.replace(KILLED, node="n2")], STRIKE),
-        ([KILLED], dataclasses.replace(STRIKE, took=False)),
+        ([ENDED], INJECTION),
+        ([NEVER_WAS, NEARLY_WAS, ENDED], INJECTION),
+        ([KILLED, dataclasses.replace(KILLED, node="n2")], INJECTION),
+        ([KILLED], dataclasses.replace(INJECTION, took=False)),
     ],
     ids=["nobody died", "nobody who ever was", "one on another node", "its processes are there"],
 )
-def test_only_its_workers_died_fails(environment: Any, actors: list[Actor], strike: Strike) -> None:
+def test_only_its_workers_died_fails(environment: Any, actors: list[Actor], injection: Injection) -> None:
     environment.told_actors = actors
-    assert not only_its_workers_died(environment, [strike]).holds
+    assert not only_its_workers_died(environment, [injection]).holds
 
 
 @pytest.mark.parametrize(
     ("tasks", "said"),
     [
-        (FIRST_ON_NODE, "no step was interrupted by the strike"),
+        (FIRST_ON_NODE, "no step was interrupted by the injection"),
         ([*FIRST_ON_NODE[1:], LOST], "a/step-1 ended well 0 times"),
         ([*FIRST_ON_NODE, FIRST_ON_NODE[0], LOST], "a/step-1 ended well 2 times"),
-        ([*FIRST_ON_NODE, LOST, dataclasses.replace(LOST, actor="A2")], "on a node that was not struck"),
+        ([*FIRST_ON_NODE, LOST, dataclasses.replace(LOST, actor="A2")], "on a node that was not killed"),
         ([DONE[0], dataclasses.replace(DONE[1], actor="A1"), DONE[2], LOST], "on the node that was dead"),
         ([*FIRST_ON_NODE, dataclasses.replace(LOST, created_ms=100_010)], "no step was interrupted"),
     ],
@@ -119,7 +119,7 @@ def test_only_its_workers_died_fails(environment: Any, actors: list[Actor], stri
 )
 def test_went_on_elsewhere_fails(environment: Any, tasks: list[Task], said: str) -> None:
     environment.ray.told_tasks = tasks
-    found = went_on_elsewhere(environment, [STRIKE])
+    found = went_on_elsewhere(environment, [INJECTION])
     assert not found.holds
     assert said in found.said
 
@@ -127,7 +127,7 @@ def test_went_on_elsewhere_fails(environment: Any, tasks: list[Task], said: str)
 @pytest.mark.parametrize("members", [[TWO], [ONE, TWO]], ids=["it is away", "it never went"])
 def test_node_is_back_fails(environment: Any, members: list[Node]) -> None:
     environment.ray.told_members = members
-    assert not node_is_back(environment, [STRIKE]).holds
+    assert not node_is_back(environment, [INJECTION]).holds
 
 
 def test_all_checks_of_a_killed_head_hold_on_good_evidence(environment: Any) -> None:
@@ -135,7 +135,7 @@ def test_all_checks_of_a_killed_head_hold_on_good_evidence(environment: Any) -> 
     environment.ray.told_jobs = [Job(environment.spec.job_name(2), "SUCCEEDED", 1, 2)]
     environment.ray.told_tasks = DONE[1:]
     for check in (cluster_began_anew, next_attempt_ended_it, no_committed_step_was_done_again):
-        assert check(environment, [STRIKE]).holds, check(environment, [STRIKE]).said
+        assert check(environment, [INJECTION]).holds, check(environment, [INJECTION]).said
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def test_all_checks_of_a_killed_head_hold_on_good_evidence(environment: Any) -> 
 )
 def test_cluster_began_anew_fails(environment: Any, members: list[Node], took: bool) -> None:
     environment.ray.told_members = members
-    assert not cluster_began_anew(environment, [dataclasses.replace(STRIKE, took=took)]).holds
+    assert not cluster_began_anew(environment, [dataclasses.replace(INJECTION, took=took)]).holds
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ def test_cluster_began_anew_fails(environment: Any, members: list[Node], took: b
 )
 def test_next_attempt_ended_it_fails(environment: Any, told: list[tuple[int, str]]) -> None:
     environment.ray.told_jobs = [Job(environment.spec.job_name(number), status, 1, 2) for number, status in told]
-    assert not next_attempt_ended_it(environment, [STRIKE]).holds
+    assert not next_attempt_ended_it(environment, [INJECTION]).holds
 
 
 @pytest.mark.parametrize(
@@ -164,14 +164,14 @@ def test_next_attempt_ended_it_fails(environment: Any, told: list[tuple[int, str
         ([], [], DONE, 2, "a/step-1 was done again"),
         ([], [], DONE, 0, "nothing had been committed"),
     ],
-    ids=["one is missing", "the files tell", "Ray tells", "struck too early"],
+    ids=["one is missing", "the files tell", "Ray tells", "injected too early"],
 )
 def test_no_committed_step_was_done_again_fails(
     environment: Any, missing: list[str], again: list[str], tasks: list[Task], reached: int, said: str
 ) -> None:
     environment.missing, environment.again, environment.ray.told_tasks = missing, again, tasks
     environment.files.reached = lambda _at_s: {"a": reached} if reached else {}
-    found = no_committed_step_was_done_again(environment, [STRIKE])
+    found = no_committed_step_was_done_again(environment, [INJECTION])
     assert not found.holds
     assert said in found.said
 

@@ -9,13 +9,13 @@ import httpx
 import numpy as np
 import pytest
 
-from koboshi.drills.drill import Strike
+from koboshi.drills.drill import Injection
 from koboshi.drills.training import training_checks, witnesses
 from koboshi.drills.training.training_checks import (
+    killed_once,
     predictions_equal_the_control,
     ray_has_nodes,
     ray_is_idle,
-    struck_once,
     went_on_from_the_committed_step,
 )
 from koboshi.drills.training.witnesses import ENDED_BY_POOL, Actor, RayWitness, Task
@@ -23,7 +23,7 @@ from koboshi.errors import Unavailable
 from koboshi.training.on_ray import step_name
 from tests.support.trainings import chain_spec
 
-STRIKE = Strike("SIGKILL", "ray::a", at_s=100.0, at_monotonic=1.0, took=True, pid=11)
+INJECTION = Injection("SIGKILL", "ray::a", at_s=100.0, at_monotonic=1.0, took=True, pid=11)
 KILLED = Actor("A1", "01", "koboshi-x-1", 11, "DEAD", "its worker process has died")
 ENDED = Actor("A2", "01", "koboshi-x-2", 12, "DEAD", ENDED_BY_POOL)
 LOST = Task(step_name("a", 2), "FAILED", "A1", created_ms=99_000, ended_ms=100_050)
@@ -76,24 +76,24 @@ def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def test_all_checks_hold_on_good_evidence(environment: Any) -> None:
-    for check in (struck_once, went_on_from_the_committed_step, predictions_equal_the_control):
-        assert check(environment, [STRIKE]).holds, check(environment, [STRIKE]).said
+    for check in (killed_once, went_on_from_the_committed_step, predictions_equal_the_control):
+        assert check(environment, [INJECTION]).holds, check(environment, [INJECTION]).said
 
 
 @pytest.mark.parametrize(
-    ("actors", "strike"),
+    ("actors", "injection"),
     [
-        ([ENDED], STRIKE),
-        ([KILLED, dataclasses.replace(KILLED, id="A3", pid=13)], STRIKE),
-        ([dataclasses.replace(KILLED, pid=13)], STRIKE),
-        ([dataclasses.replace(KILLED, state="ALIVE")], STRIKE),
-        ([KILLED, ENDED], dataclasses.replace(STRIKE, took=False)),
+        ([ENDED], INJECTION),
+        ([KILLED, dataclasses.replace(KILLED, id="A3", pid=13)], INJECTION),
+        ([dataclasses.replace(KILLED, pid=13)], INJECTION),
+        ([dataclasses.replace(KILLED, state="ALIVE")], INJECTION),
+        ([KILLED, ENDED], dataclasses.replace(INJECTION, took=False)),
     ],
     ids=["nobody died", "two died", "another one died", "it lives", "its process is still there"],
 )
-def test_struck_once_fails(environment: Any, actors: list[Actor], strike: Strike) -> None:
+def test_killed_once_fails(environment: Any, actors: list[Actor], injection: Injection) -> None:
     environment.ray.told_actors = actors
-    assert not struck_once(environment, [strike]).holds
+    assert not killed_once(environment, [injection]).holds
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_struck_once_fails(environment: Any, actors: list[Actor], strike: Strike
 )
 def test_went_on_from_the_committed_step_fails(environment: Any, tasks: list[Task], said: str) -> None:
     environment.ray.told_tasks = tasks
-    found = went_on_from_the_committed_step(environment, [STRIKE])
+    found = went_on_from_the_committed_step(environment, [INJECTION])
     assert not found.holds
     assert said in found.said
 
@@ -127,13 +127,13 @@ def test_went_on_from_the_committed_step_fails(environment: Any, tasks: list[Tas
 def test_predictions_equal_the_control_fails(environment: Any, ours: Any, said: str) -> None:
     """The last bit of one prediction of one candidate is enough."""
     environment.models["b"] = ours
-    found = predictions_equal_the_control(environment, [STRIKE])
+    found = predictions_equal_the_control(environment, [INJECTION])
     assert (found.holds, found.said) == (False, said)
 
 
 def test_no_predictions_at_all_prove_nothing(environment: Any) -> None:
     environment.models = dict.fromkeys(environment.models, np.array([]))
-    assert not predictions_equal_the_control(environment, [STRIKE]).holds
+    assert not predictions_equal_the_control(environment, [INJECTION]).holds
 
 
 def test_the_steady_state(environment: Any) -> None:
