@@ -59,6 +59,14 @@ class Engine(Protocol):
         ...
 
 
+class WrongDigest(Corrupt):
+    """A version has another digest than was registered for it, or none was registered."""
+
+
+class WrongAnswers(Corrupt):
+    """A version's predictions for its recorded example are not those that were recorded."""
+
+
 class Checked:
     """A model with its example: `holds` tells whether it still gives the recorded answers, to the bit."""
 
@@ -76,7 +84,7 @@ class Checked:
 def load(folder: Path) -> Checked:
     """Load a *verified* artefact and check its answers: no engine is a sandbox, so the digest has to be checked before.
 
-    Raises `BadInput` for a model of a kind that is not served, `Corrupt` for answers other than those recorded.
+    Raises `BadInput` for a model of a kind that is not served, `WrongAnswers` for answers other than those recorded.
     """
     try:
         description = yaml.safe_load((folder / "MLmodel").read_text())
@@ -100,7 +108,7 @@ def load(folder: Path) -> Checked:
     except Exception as error:
         raise BadInput(f"the model cannot be loaded or asked here ({error!r}): record it again.") from error
     if not holds:
-        raise Corrupt("predictions for the recorded example differ from those logged: it is not served.")
+        raise WrongAnswers("predictions for the recorded example differ from those logged: it is not served.")
     return checked
 
 
@@ -115,8 +123,8 @@ def verified_artefact(cache: Path, sha256: str, fetch: Callable[[Path], Path], w
     """The folder `cache/<sha256>`, its bytes checked just now; fetched first when it is missing or spoilt.
 
     Key: the digest. Commit: the rename of a checked folder to its digest. Under a crash a folder with
-    `TEMPORARY_PREFIX` is left, which nobody reads. Replicas that ask at once wait for one download. Raises `Corrupt`,
-    naming the version, when what was fetched has another digest: then nothing is kept.
+    `TEMPORARY_PREFIX` is left, which nobody reads. Replicas that ask at once wait for one download. Raises
+    `WrongDigest`, naming the version, when what was fetched has another digest: then nothing is kept.
     """
     target = cache / one_part(sha256, f"the digest of {what}")
     cache.mkdir(parents=True, exist_ok=True)
@@ -149,7 +157,7 @@ def _fetch_into(target: Path, sha256: str, fetch: Callable[[Path], Path], what: 
         fetched = fetch(scratch)
         found = tree_digest(fetched)
         if found != sha256:
-            raise Corrupt(
+            raise WrongDigest(
                 f"the artefact of {what} has digest {found[:12]}, but {sha256[:12]} was registered: it is not served; "
                 "restore its files, or promote another version."
             )

@@ -6,13 +6,13 @@ import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
-from koboshi.errors import Corrupt, KoboshiError, Unavailable
+from koboshi.errors import KoboshiError, Unavailable
 from koboshi.files import publish_bytes
 from koboshi.names import one_part
 from koboshi.refs import ModelRef
-from koboshi.serving.engine import Checked, sweep, verified_artefact
+from koboshi.serving.engine import Checked, WrongAnswers, WrongDigest, sweep, verified_artefact
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -23,13 +23,31 @@ class Aliased:
     source: str
 
 
+Cause = Literal["digest", "example", "load"]
+"""Why a version is not taken: its digest is not the registered one, its answers differ, or it cannot be loaded."""
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Refusal:
-    """A version that was not taken, why, and from when on (monotonic seconds) another try is worth it."""
+    """A version that was not taken, why, and from when on (monotonic seconds) another try is worth it.
+
+    `cause` is for programs, `reason` the sentence for people.
+    """
 
     ref: ModelRef
+    cause: Cause
     reason: str
     retry_at: float
+
+
+def cause_of(error: KoboshiError) -> Cause:
+    """Which of the checks of a version has failed."""
+    match error:
+        case WrongDigest():
+            return "digest"
+        case WrongAnswers():
+            return "example"
+    return "load"
 
 
 def wants_loading(serving: ModelRef | None, refusal: Refusal | None, seen: Aliased, now: float) -> bool:
@@ -111,6 +129,7 @@ class Replica:
     def status(self) -> dict[str, Any]:
         """What `/version` says, as JSON values."""
         serving, refusal = self.serving, self.refusal
+        refused = refusal and {"version": refusal.ref.version, "cause": refusal.cause, "reason": refusal.reason}
         return {
             "replica": self.name,
             "slot": self.slot,
@@ -121,7 +140,7 @@ class Replica:
             "since": serving.since if serving else None,
             "alias": self.aliased,
             "alias_gone": self.alias_gone,
-            "refused": {"version": refusal.ref.version, "reason": refusal.reason} if refusal else None,
+            "refused": refused,
             "registry": self.registry_error or "reachable",
         }
 
@@ -158,7 +177,8 @@ class Replica:
             self.registry_error = str(error)
         except KoboshiError as error:
             log.error("version %d is refused: %s", seen.ref.version, error)
-            self.refusals = {**self.refusals, seen.ref: Refusal(seen.ref, str(error), now + RETRY_REFUSED_S)}
+            refusal = Refusal(seen.ref, cause_of(error), str(error), now + RETRY_REFUSED_S)
+            self.refusals = {**self.refusals, seen.ref: refusal}
         else:
             self.serving = Serving(seen.ref, checked, time.time())
             log.info("version %d (%s) answers now", seen.ref.version, seen.ref.sha256[:12])
@@ -169,7 +189,7 @@ class Replica:
     def _checked(self, seen: Aliased) -> Checked:
         ref = seen.ref
         if not ref.sha256:
-            raise Corrupt(
+            raise WrongDigest(
                 f"version {ref.version} has no recorded digest: register it with koboshi, or move the alias back."
             )
         what = f"{ref.name} version {ref.version}"

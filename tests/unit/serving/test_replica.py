@@ -43,9 +43,9 @@ def replica(tmp_path, registry):
         (None, None, ONE, True),
         (ONE, None, ONE, False),
         (ONE, None, TWO, True),
-        (ONE, Refusal(TWO, "", 10.0), TWO, False),
-        (ONE, Refusal(TWO, "", 5.0), TWO, True),
-        (ONE, Refusal(TWO, "", 10.0), ModelRef("m", 2, "k", "3" * 64), True),
+        (ONE, Refusal(TWO, "digest", "", 10.0), TWO, False),
+        (ONE, Refusal(TWO, "digest", "", 5.0), TWO, True),
+        (ONE, Refusal(TWO, "digest", "", 10.0), ModelRef("m", 2, "k", "3" * 64), True),
     ],
 )
 def test_what_is_loaded_is_new_and_not_just_refused(serving, refusal, seen, wanted):
@@ -78,9 +78,9 @@ def test_without_an_alias_there_is_no_model(replica, registry):
 
 
 def test_a_flipped_byte_is_refused_the_old_version_stays_and_is_not_fetched_again(
-    replica, registry, artefacts, tmp_path, monkeypatch
+    replica, registry, artefacts, tmp_path, monkeypatch, caplog
 ):
-    """I2, I7: the spoilt version is named in the status, and tried again only after a while."""
+    """I2, I7: the spoilt version is named in the status and in the log, and tried again only after a while."""
     replica.step()
     bad = tmp_path / "bad"
     digest = recorded_artefact(bad, seed=5)
@@ -91,7 +91,9 @@ def test_a_flipped_byte_is_refused_the_old_version_stays_and_is_not_fetched_agai
     assert replica.status()["version"] == 1
     assert registry.fetched == [1, 2]
     assert replica.status()["refused"]["version"] == 2
+    assert replica.status()["refused"]["cause"] == "digest"
     assert "digest" in replica.status()["refused"]["reason"]
+    assert sum("version 2 is refused" in record.getMessage() for record in caplog.records) == 1
     assert replica.serving.checked.holds()
 
     flip_a_byte(bad / "model.skops")
@@ -120,6 +122,7 @@ def test_a_version_without_a_digest_is_refused(replica, registry, artefacts):
     replica.step()
     assert replica.serving is None
     assert "no recorded digest" in replica.refusal.reason
+    assert replica.refusal.cause == "digest"
     assert registry.fetched == []
 
 

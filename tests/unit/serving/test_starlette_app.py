@@ -108,7 +108,7 @@ def test_without_a_model_everything_says_so(client, app):
     assert client.get("/health").status_code == 503
     assert "MLflow does not answer" in client.get("/health").json()["message"]
     ref = ModelRef("m", 4, "k", "d")
-    app.replica.refusals = {ref: Refusal(ref, "the artefact of version 4 has another digest", 0.0)}
+    app.replica.refusals = {ref: Refusal(ref, "digest", "the artefact of version 4 has another digest", 0.0)}
     assert "version 4" in _post(client, "{}").json()["message"]
     assert client.get("/version").json()["refused"]["version"] == 4
     assert client.get("/ping").status_code == 200

@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from koboshi.datasets import dvc_cache
 from koboshi.drills.datasets.small_stages import NUMBERS, RESULT, TABLE, TOTAL, table_numbers
 from koboshi.drills.drill import Drill, Event, EventKind, Evidence, Finding, Injection
 from koboshi.drills.kit.confluent_topic import OwnTopic
@@ -19,6 +20,7 @@ from koboshi.errors import Permanent, Unavailable
 from koboshi.events import Sink
 from koboshi.exits import EXIT_FILE_VARIABLE
 from koboshi.files import tree_digest
+from koboshi.ingest.audit import PartitionVerdict
 from koboshi.orchestration.workspaces import Workspace
 from koboshi.probes.kafka_probe import probe_kafka
 from koboshi.settings import Settings, required
@@ -51,8 +53,8 @@ class DatasetEnvironment:
         self.folder = new_run_folder(settings)
         self.project, self.state_dir = self.folder / "project", self.folder / "state"
         self.told: dict[str, Told] = {}
-        self.audits: dict[str, list[str]] = {}
-        self.mended: list[str] = []
+        self.audits: dict[str, list[PartitionVerdict]] = {}
+        self.repaired: list[Path] = []
         self.read_total = ""
         self.before: dict[str, str] = {}
         self._topic: OwnTopic | None = None
@@ -97,10 +99,10 @@ class DatasetEnvironment:
         self.told["checkout"] = self._run("-m", "dvc", "checkout", "--quiet", f"data/{NUMBERS}")
         self.told["read"] = self._run(*self._reader)
         self.read_total = self.total()
-        self.mended = self.landed.repair_datasets(self.project)
+        self.repaired = dvc_cache.repair(self.project)
         self.told["make"] = self._run("-m", "koboshi.orchestration.dvc_stage", NUMBERS)
         self.audits["broken"] = self.landed.audit()
-        self.mended += self.landed.repair_spans()
+        self.repaired += self.landed.repair_spans()
         self.told["repro"] = self._run("-m", "dvc", "repro", "--quiet")
         self.audits["mended"] = self.landed.audit()
         took_s = time.monotonic() - begun
@@ -129,7 +131,7 @@ class DatasetEnvironment:
             "recovered_after_s": self.told["repro"].at_s - injected_s,
             "lost": float(len(set(range(RECORDS)).difference(found))),
             "doubled": float(len(found) - len(set(found))),
-            "redone": float(len(self.mended)),
+            "redone": float(len(self.repaired)),
         }
         events = [Event(told.at_s, KINDS[name], f"{name}: {told}") for name, told in self.told.items()]
         return Evidence(measures, events)
@@ -194,26 +196,29 @@ def kafka_answers(environment: DatasetEnvironment) -> Finding:
 
 
 def rotten_object_is_refused(environment: DatasetEnvironment, injections: Sequence[Injection]) -> Finding:
-    """DVC hands the changed bytes out and says nothing; whoever reads them refuses, and names file and object."""
+    """DVC hands the changed bytes out and says nothing; whoever reads them refuses, and the repair finds the object."""
     read = environment.told["read"]
     if read.code == 0:
         said = f"the flipped byte reached the reader: total {environment.read_total}, not {environment.right_total}"
         return Finding("rotten_object_is_refused", False, said)
-    named = f"{NUMBERS}/{TABLE}" in read.said and str(environment.flipped_object) in read.said
+    found = environment.flipped_object in environment.repaired
     untouched = environment.read_total == environment.right_total
-    holds = read.code == REFUSED and named and untouched and injections[0].took
+    holds = read.code == REFUSED and found and untouched and injections[0].took
     said = f"dvc checkout ended with {environment.told['checkout'].code}, the reader with {read.code}"
     said += "" if untouched else f", and it published {environment.read_total}"
-    return Finding("rotten_object_is_refused", holds, f"{said}; it {'named' if named else 'did not name'} the object")
+    return Finding(
+        "rotten_object_is_refused", holds, f"{said}; the repair {'found' if found else 'did not find'} the object"
+    )
 
 
 def rotten_span_is_refused(environment: DatasetEnvironment, injections: Sequence[Injection]) -> Finding:
-    """The stage that reads the span refuses it by name, and the audit calls it broken."""
-    made, name = environment.told["make"], environment.flipped_span.name
-    audited = [said for said in environment.audits["broken"] if said.startswith("broken") and name in said]
-    holds = made.code == REFUSED and name in made.said and len(audited) == 1 and injections[-1].took
-    told = "named" if name in made.said else "did not name"
-    said = f"the stage ended with {made.code} and {told} the span; the audit found {len(audited)} broken"
+    """The stage that reads the span refuses it, the audit calls that partition broken, the repair finds the span."""
+    made, span = environment.told["make"], environment.flipped_span
+    broken = [verdict.partition for verdict in environment.audits["broken"] if verdict.outcome == "broken"]
+    found = span in environment.repaired
+    holds = made.code == REFUSED and broken == [int(span.parent.name)] and found and injections[-1].took
+    said = f"the stage ended with {made.code}; broken partitions: {', '.join(map(str, broken)) or 'none'}"
+    said += f"; the repair {'found' if found else 'did not find'} the span"
     return Finding("rotten_span_is_refused", holds, said)
 
 
@@ -225,7 +230,7 @@ def all_is_as_before(environment: DatasetEnvironment, _injections: Sequence[Inje
     )
     if environment.total() != environment.right_total:
         wrong.append(f"the total {environment.total()}")
-    wrong += [f"the audit ({said})" for said in environment.audits["mended"] if said != "equal"]
+    wrong += [f"the audit ({one.outcome})" for one in environment.audits["mended"] if one.outcome != "equal"]
     said = f"not as before: {', '.join(wrong)}" if wrong else f"{RECORDS:,} records, {len(after)} digests as before"
     return Finding("all_is_as_before", not wrong, said)
 

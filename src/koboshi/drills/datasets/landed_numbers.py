@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from koboshi.datasets import dvc_cache, pinning
+from koboshi.datasets import pinning
 from koboshi.formats import cut
-from koboshi.ingest.audit import audit_topic
+from koboshi.ingest.audit import PartitionVerdict, audit_topic
 from koboshi.ingest.confluent_audit import ConfluentBroker
 from koboshi.ingest.kafka_source import KafkaSource
 from koboshi.ingest.landing import Lander, repair_topic
@@ -39,20 +39,15 @@ class LandedNumbers:
         with closing(Ledger(self.ledger_url)) as ledger:
             return [self._state_dir / span.path for span in spans.committed(ledger, self._topic)]
 
-    def audit(self) -> list[str]:
-        """Each partition's verdict against the broker, in a few words."""
+    def audit(self) -> list[PartitionVerdict]:
+        """Each partition's verdict against the broker."""
         with closing(Ledger(self.ledger_url)) as ledger, closing(ConfluentBroker(self._servers)) as broker:
-            verdicts = audit_topic(broker, self._state_dir, spans.committed(ledger, self._topic))
-            return [f"{verdict.outcome} {verdict.detail}".strip() for verdict in verdicts]
+            return list(audit_topic(broker, self._state_dir, spans.committed(ledger, self._topic)))
 
-    def repair_spans(self) -> list[str]:
-        """Land again what is not as it was committed; what was put back."""
+    def repair_spans(self) -> list[Path]:
+        """Land again what is not as it was committed; the files that were put back."""
         with self._lander() as lander:
-            return [span.path for span in repair_topic(lander, self._topic)]
-
-    def repair_datasets(self, project: Path) -> list[str]:
-        """Take away what is not as it was made, as `koboshi dataset repair` does; what was taken."""
-        return [str(path) for path in dvc_cache.repair(project)]
+            return [self._state_dir / span.path for span in repair_topic(lander, self._topic)]
 
     @contextmanager
     def _lander(self) -> Iterator[Lander]:

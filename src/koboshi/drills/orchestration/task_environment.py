@@ -17,7 +17,8 @@ from koboshi.drills.orchestration.train_stage import SPECIFICATION, STAGE, make_
 from koboshi.drills.training.training_environment import TrainingEnvironment
 from koboshi.drills.training.witnesses import written_more_than_once
 from koboshi.errors import KoboshiError, Permanent
-from koboshi.events import CleanupFailed, DrillNote, Sink
+from koboshi.events import CleanupFailed, DrillNote, JobFollowed, Sink
+from koboshi.journal import Journal
 from koboshi.orchestration.airflow_client import AirflowClient, Run, TaskState, Try, connect
 from koboshi.probes.airflow_probe import probe_airflow
 from koboshi.refs import DatasetRef
@@ -100,11 +101,12 @@ class TaskEnvironment(TrainingEnvironment):
         return self._await_end(limit_s, begun)
 
     def is_followed(self) -> bool:
-        """Whether a try that began after the injection runs, and has told the name of a job."""
+        """Whether a try that began after the injection runs, and follows a job."""
         later = begun_after(self.airflow.tries(self.run, STAGE), self.injections[-1])
         if not later or later[-1].state != "running":
             return False
-        return any(f"job {self.spec.key[:16]}" in line for line in self.airflow.log(self.run, STAGE, later[-1].number))
+        journal, began_s = Journal(self.spec.place.journal), later[-1].began_s or 0.0
+        return any(isinstance(entry.event, JobFollowed) and entry.at > began_s for entry in journal.entries())
 
     def evidence(self, injections: Sequence[Injection]) -> Evidence:
         """Suspicion is Airflow's, when it lets a task be tried again; recovery is when one runs again."""

@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from koboshi.events import Sink
+from koboshi.events import Sink, to_all
 from koboshi.exits import run_and_exit
 from koboshi.files import publish_bytes
+from koboshi.journal import Journal
 from koboshi.ledger import Ledger
 from koboshi.ledger.steps import CommittedStep
 from koboshi.settings import load_settings, required
@@ -53,12 +54,16 @@ class Attain(Protocol):
 
 
 def train(ensure_trained: Attain = ensure_trained) -> None:
-    """Train what the workspace's specification says, by the job script in argv[1]."""
+    """Train what the workspace's specification says, by the job script in argv[1].
+
+    Which job is followed is also in the training's journal: the drill reads it there.
+    """
     settings = load_settings()
     spec = TrainingSpec.from_json((settings.project / SPECIFICATION).read_text())
     jobs = RayJobs(required(settings.ray.jobs_url, "Ray"), settings.ray.token_path)
     ledger = Ledger(spec.place.ledger_url)
-    result = ensure_trained(spec, jobs, ledger, submission(spec, Path(sys.argv[1])), to_terminal)
+    emit = to_all(to_terminal, Journal(spec.place.journal).emit)
+    result = ensure_trained(spec, jobs, ledger, submission(spec, Path(sys.argv[1])), emit)
     publish_bytes(settings.project / RESULT, json.dumps(_digests(result.units), indent=1).encode())
 
 

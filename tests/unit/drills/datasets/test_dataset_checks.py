@@ -16,11 +16,16 @@ from koboshi.drills.datasets.dataset_flipped import (
     rotten_span_is_refused,
 )
 from koboshi.drills.drill import Injection
+from koboshi.ingest.audit import AuditOutcome, PartitionVerdict
 from koboshi.probes import Health
 
 TOOK = Injection("flipped byte", "something", 1.0, 1.0, took=True)
 RIGHT = '{"count": 20000}'
-OBJECT, SPAN = Path("/cache/ab/cdef"), Path("/spans/0-9-abc.parquet")
+OBJECT, SPAN = Path("/cache/ab/cdef"), Path("/spans/1/0-9-abc.parquet")
+
+
+def audited(*outcomes: AuditOutcome) -> list[PartitionVerdict]:
+    return [PartitionVerdict("t", partition, outcome, 9) for partition, outcome in enumerate(outcomes)]
 
 
 @dataclasses.dataclass
@@ -35,15 +40,14 @@ class Environment:
     told: dict[str, Told] = dataclasses.field(
         default_factory=lambda: {
             "checkout": Told(2, 0, ""),
-            "read": Told(
-                3, 65, f"total: /data/numbers/table.parquet is not as it was made (nor is its source {OBJECT})"
-            ),
-            "make": Told(4, 65, f"numbers: the landed span {SPAN} is 1, but 2 was recorded"),
+            "read": Told(3, 65, "total: the table is not as it was made"),
+            "make": Told(4, 65, "numbers: a landed span is not as it was recorded"),
         }
     )
-    audits: dict[str, list[str]] = dataclasses.field(
-        default_factory=lambda: {"broken": [f"broken {SPAN}", "equal"], "mended": ["equal", "equal"]}
+    audits: dict[str, list[PartitionVerdict]] = dataclasses.field(
+        default_factory=lambda: {"broken": audited("equal", "broken"), "mended": audited("equal", "equal")}
     )
+    repaired: list[Path] = dataclasses.field(default_factory=lambda: [OBJECT, SPAN])
     after: dict[str, str] = dataclasses.field(default_factory=lambda: {"numbers": "1", "total": "2"})
     final_total: str = RIGHT
 
@@ -71,29 +75,36 @@ def test_a_reader_that_made_something_of_it() -> None:
     assert failing(environment) == {"rotten_object_is_refused": said}
 
 
-@pytest.mark.parametrize(
-    "read", [Told(3, 1, str(OBJECT) + " numbers/table.parquet"), Told(3, 65, "numbers/table.parquet is broken")]
-)
-def test_a_reader_that_breaks_or_does_not_name_the_object(read: Told) -> None:
-    """Another exit code than 65, or a sentence that leaves a person without the file."""
+def test_a_reader_that_breaks() -> None:
+    """Another exit code than 65."""
     environment = Environment()
-    environment.told["read"] = read
+    environment.told["read"] = Told(3, 1, "")
     assert set(failing(environment)) == {"rotten_object_is_refused"}
+
+
+def test_a_repair_that_does_not_find_the_object_or_the_span() -> None:
+    assert set(failing(Environment(repaired=[SPAN]))) == {"rotten_object_is_refused"}
+    assert set(failing(Environment(repaired=[OBJECT, SPAN.with_name("other")]))) == {"rotten_span_is_refused"}
 
 
 def test_a_reader_that_refuses_and_has_published_all_the_same() -> None:
     assert set(failing(Environment(read_total="nothing"))) == {"rotten_object_is_refused"}
 
 
-@pytest.mark.parametrize("make", [Told(4, 0, ""), Told(4, 75, SPAN.name), Told(4, 65, "some span is broken")])
-def test_a_stage_that_does_not_refuse_the_span_by_name(make: Told) -> None:
+@pytest.mark.parametrize("code", [0, 75])
+def test_a_stage_that_does_not_refuse_the_span(code: int) -> None:
     environment = Environment()
-    environment.told["make"] = make
+    environment.told["make"] = Told(4, code, "")
     assert set(failing(environment)) == {"rotten_span_is_refused"}
 
 
-def test_an_audit_that_does_not_see_the_broken_span() -> None:
-    assert set(failing(Environment(audits={"broken": ["equal"], "mended": ["equal"]}))) == {"rotten_span_is_refused"}
+@pytest.mark.parametrize(
+    "broken", [audited("equal", "equal"), audited("broken", "equal"), audited("broken", "broken"), audited()]
+)
+def test_an_audit_that_does_not_see_the_broken_span(broken: list[PartitionVerdict]) -> None:
+    """None, that of another partition, or one more."""
+    audits = {"broken": broken, "mended": audited("equal", "equal")}
+    assert set(failing(Environment(audits=audits))) == {"rotten_span_is_refused"}
 
 
 def test_what_did_not_take() -> None:
@@ -106,7 +117,7 @@ def test_a_dataset_with_other_bytes_a_wrong_total_and_a_difference_to_the_broker
     """Each is told."""
     assert failing(Environment(after={"numbers": "x", "total": "2"})) == {"all_is_as_before": "not as before: numbers"}
     assert failing(Environment(final_total="1")) == {"all_is_as_before": "not as before: the total 1"}
-    audits = {"broken": [f"broken {SPAN}"], "mended": ["equal", "different"]}
+    audits = {"broken": audited("equal", "broken"), "mended": audited("equal", "different")}
     assert failing(Environment(audits=audits)) == {"all_is_as_before": "not as before: the audit (different)"}
 
 

@@ -1,6 +1,7 @@
 """Each check of the drills that kill what runs a task can fail, and says what is wrong."""
 
 import dataclasses
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -21,6 +22,8 @@ from koboshi.drills.orchestration.task_environment import (
     tried_again,
 )
 from koboshi.drills.training.witnesses import Job, StepFile
+from koboshi.events import JobBegan, JobFollowed
+from koboshi.journal import Journal
 from koboshi.orchestration.airflow_client import Run, TaskState, Try
 from koboshi.probes import Health
 from koboshi.settings import Airflow
@@ -85,24 +88,32 @@ def test_a_try_that_was_lost_before_the_injection_is_not_the_next_one(environmen
     assert not task_was_tried_again(environment, [INJECTION]).holds
 
 
-def test_the_held_job_goes_on_only_once_a_try_after_the_injection_follows_it(environment: Any) -> None:
+def test_the_held_job_goes_on_only_once_a_try_after_the_injection_follows_it(
+    environment: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """However many tries there were before: the killed one still counts as running for half a minute."""
-    told: list[str] = []
-    log = SimpleNamespace(tries=environment.tries, log=lambda *_: told)
     here: Any = SimpleNamespace(
-        airflow=log, run=environment.run, spec=SimpleNamespace(key="key"), injections=[INJECTION]
+        airflow=SimpleNamespace(tries=environment.tries), run=environment.run, injections=[INJECTION]
     )
     lost = Try(1, "failed", 10, began_s=50.0, ended_s=90.0)
     killed = Try(2, "running", 11, began_s=95.0, ended_s=None)
     again = Try(3, "running", 12, began_s=135.0, ended_s=None)
-    for tries, lines, followed in (
-        ([lost, killed], ["attached to job key-1"], False),
-        ([lost, killed, again], ["Running with dvc"], False),
-        ([lost, killed, dataclasses.replace(again, state="queued")], ["attached to job key-1"], False),
-        ([lost, killed, again], ["attached to job key-1"], True),
+    queued, followed = dataclasses.replace(again, state="queued"), JobFollowed(job="key-1", new=False)
+    for number, (tries, told, wanted) in enumerate(
+        (
+            ([lost, killed], [(136.0, followed)], False),
+            ([lost, killed, again], [(96.0, followed), (136.0, JobBegan(job="key-1", pid=7))], False),
+            ([lost, killed, queued], [(136.0, followed)], False),
+            ([lost, killed, again], [(96.0, followed), (136.0, followed)], True),
+        )
     ):
-        environment.told_tries["train"], told[:] = tries, lines
-        assert TaskEnvironment.is_followed(here) is followed
+        journal = Journal(tmp_path / f"{number}.jsonl")
+        for at_s, event in told:
+            monkeypatch.setattr(time, "time", lambda at_s=at_s: at_s)
+            journal.emit(event)
+        environment.told_tries["train"] = tries
+        here.spec = SimpleNamespace(place=SimpleNamespace(journal=journal.path))
+        assert TaskEnvironment.is_followed(here) is wanted
 
 
 def test_a_task_is_tried_again_also_when_airflow_is_quicker_than_who_looks() -> None:
