@@ -84,6 +84,21 @@ class Evidence:
     events: Sequence[Event] = ()
     series: Sequence[Series] = ()
 
+    def plus(
+        self, measures: Mapping[str, float], events: Iterable[Event] = (), series: Iterable[Series] = ()
+    ) -> "Evidence":
+        """With more of each; a measure of the same name takes the place of the one before."""
+        return Evidence({**self.measures, **measures}, [*self.events, *events], [*self.series, *series])
+
+
+MEASURED: Mapping[EventKind, str] = {"suspicion": "detected_after_s", "recovery": "recovered_after_s"}
+
+
+def times_after(injection: Injection, events: Iterable[Event]) -> dict[str, float]:
+    """The standard times: from a fault to the first suspicion and to the first recovery among some events."""
+    firsts = {event.kind: event.at_s for event in sorted(events, key=lambda event: event.at_s, reverse=True)}
+    return {name: firsts[kind] - injection.at_s for kind, name in MEASURED.items() if kind in firsts}
+
 
 DrillVerdict = Literal["proved", "refuted", "unknown"]
 Layer = Literal["stream", "ingest", "datasets", "training", "orchestration", "tracking", "serving"]

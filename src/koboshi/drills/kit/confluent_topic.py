@@ -1,14 +1,16 @@
 """A topic of a drill's own, made, filled and read with confluent-kafka: another client than the lander's."""
 
 import dataclasses
-import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
+from contextlib import closing
+from functools import partial
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from koboshi.broker_errors import from_librdkafka
+from koboshi.drills.kit.watching import eventually
 from koboshi.errors import KoboshiError, Unavailable
 from koboshi.ingest.confluent_audit import ConfluentBroker
 
@@ -41,48 +43,54 @@ class OwnTopic:
         admin = self._admin()
         made = admin.create_topics([NewTopic(self.name, self.partitions, 1, config=config)])
         self._settle(made[self.name], "made")
-        deadline = time.monotonic() + PATIENCE_S
-        while len(self._known_partitions()) < self.partitions:
-            if time.monotonic() > deadline:
-                raise self._unavailable("was made, and is not there")
-            time.sleep(0.05)
+        if not eventually(lambda: len(self._known_partitions()) >= self.partitions, PATIENCE_S, look_s=0.05):
+            raise self._unavailable("was made, and is not there")
 
     def fill(self, records: Iterable[tuple[int, bytes | None, bytes | None]]) -> list[Sent]:
         """Produce records (partition, key, value) with acks=all, and tell of each what became of it, in order."""
-        producer = Producer(
-            {
-                "bootstrap.servers": self.bootstrap_servers,
-                "enable.idempotence": True,
-                "message.max.bytes": LARGEST_BYTES,
-                "linger.ms": 20,
-                **QUIET,
-            }
-        )
+        own = {"enable.idempotence": True, "message.max.bytes": LARGEST_BYTES, "linger.ms": 20}
+        producer = Producer({"bootstrap.servers": self.bootstrap_servers, **own, **QUIET})
         sent: dict[int, Sent] = {}
-        for number, (partition, key, value) in enumerate(records):
-            _produce(producer, self.name, partition, key, value, number, sent)
+        for number, record in enumerate(records):
+            self._produce(producer, record, partial(sent.__setitem__, number))
         if producer.flush(PATIENCE_S):
             raise self._unavailable("does not take all records")
         return [sent[number] for number in sorted(sent)]
 
+    def _produce(
+        self, producer: Producer, record: tuple[int, bytes | None, bytes | None], settle: Callable[[Sent], None]
+    ) -> None:
+        """Hand a record over; `settle` hears what became of it, as soon as that is known."""
+        partition, key, value = record
+
+        def delivered(error: KafkaError | None, message: Message) -> None:
+            settle(Sent(partition, -1 if error else message.offset(), error.name() if error else ""))
+
+        while True:
+            try:
+                producer.produce(self.name, value, key, partition, on_delivery=delivered)
+            except BufferError:
+                producer.poll(0.1)
+            except KafkaException as error:
+                return settle(Sent(partition, -1, error.args[0].name()))
+            else:
+                producer.poll(0)
+                return None
+
     def ends(self) -> dict[int, int]:
         """For each partition the offset of the next record."""
-        consumer = Consumer({"bootstrap.servers": self.bootstrap_servers, "group.id": "koboshi-drill", **QUIET})
+        settings = {"bootstrap.servers": self.bootstrap_servers, "group.id": "koboshi-drill", **QUIET}
+        places = [TopicPartition(self.name, partition) for partition in range(self.partitions)]
         try:
-            places = [TopicPartition(self.name, partition) for partition in range(self.partitions)]
-            return {place.partition: consumer.get_watermark_offsets(place, timeout=PATIENCE_S)[1] for place in places}
+            with closing(Consumer(settings)) as consumer:
+                return {place.partition: consumer.get_watermark_offsets(place, PATIENCE_S)[1] for place in places}
         except KafkaException as error:
             raise self._error("asked for its ends", error) from error
-        finally:
-            consumer.close()
 
     def id(self) -> str:
         """What the broker calls this topic, and no other one of its name."""
-        broker = ConfluentBroker(self.bootstrap_servers)
-        try:
+        with closing(ConfluentBroker(self.bootstrap_servers)) as broker:
             return str(broker.topic_id(self.name))
-        finally:
-            broker.close()
 
     def delete(self) -> None:
         """Delete the topic; one that is not there is no error."""
@@ -114,28 +122,3 @@ class OwnTopic:
 
     def _unavailable(self, why: str) -> Unavailable:
         return Unavailable(f"topic {self.name} at {self.bootstrap_servers} {why}: see `koboshi status`, try again.")
-
-
-def _produce(
-    producer: Producer,
-    topic: str,
-    partition: int,
-    key: bytes | None,
-    value: bytes | None,
-    number: int,
-    sent: dict[int, Sent],
-) -> None:
-    def delivered(error: KafkaError | None, message: Message) -> None:
-        sent[number] = Sent(partition, -1 if error else message.offset(), error.name() if error else "")
-
-    while True:
-        try:
-            producer.produce(topic, value, key, partition, on_delivery=delivered)
-        except BufferError:
-            producer.poll(0.1)
-        except KafkaException as error:
-            sent[number] = Sent(partition, -1, error.args[0].name())
-            return
-        else:
-            producer.poll(0)
-            return

@@ -10,16 +10,18 @@ from pathlib import Path
 import psutil
 
 from koboshi.drills.drill import Injection
+from koboshi.drills.kit.watching import eventually
 from koboshi.files import sha256_of
 
 POLL_S = 0.01
+MIDDLE_S = 0.1  # of processor time: so much work into it is in the middle
 ASK_S = 0.5
 LOOKS_FOR_EACH_ASKING = 3.0
 TAKEN_WITHIN_S = 10.0
 
 
 def kill_while(
-    doing: str, pids: Callable[[], Collection[int]], over: Callable[[], bool], cpu_s: float = 0.1
+    doing: str, pids: Callable[[], Collection[int]], over: Callable[[], bool], cpu_s: float = MIDDLE_S
 ) -> Injection | None:
     """Kill the first of some processes whose title is `doing`, in the middle of it: see `caught_in_the_middle`."""
     caught = caught_in_the_middle(doing, pids, over, cpu_s)
@@ -38,7 +40,7 @@ class Caught:
 
 
 def caught_in_the_middle(
-    doing: str, pids: Callable[[], Collection[int]], over: Callable[[], bool], cpu_s: float = 0.1
+    doing: str, pids: Callable[[], Collection[int]], over: Callable[[], bool], cpu_s: float = MIDDLE_S
 ) -> Caught | None:
     """The first of some processes whose title is `doing`, once it has worked at it for `cpu_s` of processor time.
 
@@ -90,14 +92,10 @@ def _signalled(process: psutil.Process, number: signal.Signals) -> bool:
 
 def _seen(process: psutil.Process, number: signal.Signals) -> bool:
     """`Process` knows its start time, so another process with the same pid is not taken for this one."""
-    deadline = time.monotonic() + TAKEN_WITHIN_S
-    while time.monotonic() < deadline:
-        state = _state(process)
-        gone = state in (None, psutil.STATUS_ZOMBIE)
-        if gone or (number == signal.SIGSTOP and state == psutil.STATUS_STOPPED):
-            return gone == (number == signal.SIGKILL)
-        time.sleep(POLL_S)
-    return False
+    at_rest = (None, psutil.STATUS_ZOMBIE, psutil.STATUS_STOPPED if number == signal.SIGSTOP else None)
+    eventually(lambda: _state(process) in at_rest, TAKEN_WITHIN_S, look_s=POLL_S)
+    gone = _state(process) in (None, psutil.STATUS_ZOMBIE)
+    return gone if number == signal.SIGKILL else _state(process) == psutil.STATUS_STOPPED
 
 
 def _state(process: psutil.Process) -> str | None:

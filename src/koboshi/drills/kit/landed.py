@@ -3,6 +3,7 @@
 import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Protocol
 
@@ -62,9 +63,10 @@ def compare(landed: Mapping[int, Counter[int]], ends: Mapping[int, int]) -> Tall
     )
 
 
-class Landing(Protocol):
+class Environment(Protocol):
     """What is asked about landing: a topic of the drill's own, and where it was landed."""
 
+    settings: Settings
     topic: OwnTopic
 
     @property
@@ -79,34 +81,26 @@ class Landing(Protocol):
         """Which offsets the files that count have."""
 
 
-class UsesKafka(Protocol):
-    """A environment for which Kafka has to work."""
-
-    settings: Settings
-
-
-def kafka_works(environment: UsesKafka) -> Finding:
+def kafka_works(environment: Environment) -> Finding:
     """A record comes through it."""
     health = probe_kafka(required(environment.settings.kafka.bootstrap_servers, "Kafka"))
     return Finding("kafka_works", health.ok, f"Kafka: {health.detail}")
 
 
-def landed_equals_the_broker(environment: Landing, _injections: Sequence[Injection]) -> Finding:
+def landed_equals_the_broker(environment: Environment, _injections: Sequence[Injection]) -> Finding:
     """Each offset is in exactly one file that counts; and the audit finds every record equal."""
     wrong, records = list(environment.tally().wrong()) or _audited(environment), environment.tally().records
     well = f"audit: equal in every partition, {records:,} records, each landed once"
     return Finding.unless("landed_equals_the_broker", wrong, well)
 
 
-def _audited(environment: Landing) -> list[str]:
+def _audited(environment: Environment) -> list[str]:
     """What the audit finds wrong; to find nothing to look at is wrong, too."""
-    ledger, broker = Ledger(environment.ledger_url), ConfluentBroker(environment.topic.bootstrap_servers)
-    try:
-        verdicts = list(audit_topic(broker, environment.state_dir, spans.committed(ledger, environment.topic.name)))
-    finally:
-        broker.close()
-        ledger.close()
+    topic = environment.topic
+    with closing(Ledger(environment.ledger_url)) as ledger, closing(ConfluentBroker(topic.bootstrap_servers)) as broker:
+        verdicts = list(audit_topic(broker, environment.state_dir, spans.committed(ledger, topic.name)))
     wrong = [f"audit: partition {v.partition} is {v.outcome} at offset {v.offset}" for v in verdicts if not v.stands]
-    gone = [f"audit: partition {v.partition} is {v.outcome}" for v in verdicts if v.stands and v.outcome != "equal"]
-    silent = environment.topic.partitions - len(verdicts)
-    return [*wrong, *gone, *([f"the audit knows nothing of {silent} partitions"] if silent else [])]
+    wrong += [f"audit: partition {v.partition} is {v.outcome}" for v in verdicts if v.stands and v.outcome != "equal"]
+    if silent := topic.partitions - len(verdicts):
+        wrong.append(f"the audit knows nothing of {silent} partitions")
+    return wrong

@@ -107,9 +107,7 @@ class OwnVersions:
     def corrupt(self, slot: str, version: int) -> Injection:
         """A byte of the artefact rots, and the version is set."""
         flipped = flip_byte(self._folder(version) / MODEL_FILE, f"the artefact of version {version}")
-        at_s, at_monotonic, set_by_hand = time.time(), time.monotonic(), self.point(slot, version)
-        detail = f"{flipped.detail}, then set as {slot}"
-        return Injection(flipped.fault, flipped.target, at_s, at_monotonic, flipped.took and set_by_hand, None, detail)
+        return self._set(slot, version, flipped)
 
     def falsify(self, slot: str, version: int, by: int) -> Injection:
         """Another version's model under this one's example, digest and all in order, and the version is set."""
@@ -118,10 +116,15 @@ class OwnVersions:
         digest = tree_digest(folder)
         with answering(self.registry.tracking_uri):
             self._client.set_model_version_tag(self.name, str(version), SHA256_TAG, digest)
-        at_s, at_monotonic, set_by_hand = time.time(), time.monotonic(), self.point(slot, version)
-        took = set_by_hand and self._ref_digest(version) == digest != before
-        detail = f"it has the model of version {by}, then set as {slot}"
-        return Injection("model that answers otherwise", f"version {version}", at_s, at_monotonic, took, None, detail)
+        took = self._ref_digest(version) == digest != before
+        what, detail = "model that answers otherwise", f"it has the model of version {by}"
+        return self._set(slot, version, Injection(what, f"version {version}", 0, 0, took, None, detail))
+
+    def _set(self, slot: str, version: int, done: Injection) -> Injection:
+        """The fault is there from the moment on in which the bad version is set."""
+        at_s, at_monotonic, is_set = time.time(), time.monotonic(), self.point(slot, version)
+        detail = f"{done.detail}, then set as {slot}"
+        return dataclasses.replace(done, at_s=at_s, at_monotonic=at_monotonic, took=done.took and is_set, detail=detail)
 
     def remove(self) -> None:
         """Take model, experiment and artefacts out of MLflow again."""

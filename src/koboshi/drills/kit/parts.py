@@ -1,11 +1,11 @@
 """A part of the stack as the target of a fault: all its processes die at once, and it comes back by itself."""
 
-import time
 from contextlib import suppress
 from xmlrpc.client import Fault
 
 from koboshi.drills.drill import Finding, Injection
 from koboshi.drills.kit.faults import kill
+from koboshi.drills.kit.watching import eventually
 from koboshi.errors import KoboshiError, Unavailable
 from koboshi.settings import Settings
 from koboshi.stack.lifecycle import find_victim, known_parts
@@ -31,12 +31,17 @@ def hold_down(settings: Settings, part: str) -> None:
     It is asked again until it says so: right after a death it is between seeing that and starting the part anew, and
     refuses to stop what does not run.
     """
-    paths, deadline = _paths(settings), time.monotonic() + HELD_WITHIN_S
-    while process_infos(paths)[part]["statename"] != "STOPPED":
-        if time.monotonic() > deadline:
-            raise Unavailable(f"the supervisor does not leave {part} off: look at `koboshi status`.")
+    paths = _places(settings)
+
+    def is_off() -> bool:
+        if process_infos(paths)[part]["statename"] == "STOPPED":
+            return True
         with connected(paths) as supervisor, suppress(Fault):
             supervisor.stopProcess(part)
+        return False
+
+    if not eventually(is_off, HELD_WITHIN_S, look_s=0):
+        raise Unavailable(f"the supervisor does not leave {part} off: look at `koboshi status`.")
 
 
 def let_up(settings: Settings, part: str) -> None:

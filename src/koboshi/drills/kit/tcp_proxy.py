@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from koboshi.drills.drill import Injection
+from koboshi.drills.kit.watching import eventually
 
 CHUNK = 65_536
 
@@ -65,8 +66,7 @@ class TcpProxy:
         """Cut, and wait until something was swallowed: only then did the cut take."""
         at_s, at_monotonic = time.time(), time.monotonic()
         self.cut()
-        while self.held == 0 and time.monotonic() < at_monotonic + swallowed_within_s:
-            time.sleep(0.01)
+        eventually(lambda: self.held, swallowed_within_s, look_s=0.01)
         return Injection("network cut", target, at_s, at_monotonic, self.held > 0, None, f"{self.held} bytes swallowed")
 
     async def _serve(self) -> asyncio.Server:

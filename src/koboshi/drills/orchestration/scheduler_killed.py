@@ -79,7 +79,7 @@ class SchedulerEnvironment:
         first = self._inject_when(self._lands, f"with {LANDED_SPANS} of {RECORDS // SPAN_RECORDS} spans landed")
         if not task.injected(first) or not task.hold():
             return task.injections
-        return task.injected(self._inject_when(self._runs_again, f"during {task.victim}'s step {task.step}"))
+        return task.injected(self._inject_when(self._runs_again, f"during {task.at}"))
 
     def tally(self) -> Tally:
         """Which offsets the counted files have, compared with the broker's."""

@@ -21,7 +21,6 @@ from koboshi.events import CleanupFailed, DrillNote, JobFollowed, Sink
 from koboshi.journal import Journal
 from koboshi.orchestration.airflow_client import AirflowClient, Run, TaskState, Try, connect
 from koboshi.probes.airflow_probe import probe_airflow
-from koboshi.refs import DatasetRef
 from koboshi.settings import Settings, required
 from koboshi.training import UnitSpec
 
@@ -76,7 +75,7 @@ class TaskEnvironment(TrainingEnvironment):
         supervisor = _supervisor_of(pid)
         if pid is None or supervisor is None:
             return []
-        detail = f"during {self.victim}'s step {self.step}"
+        detail = f"during {self.at}"
         return self.injected(kill("the task's supervisor and its process", [supervisor, pid], detail))
 
     def injected(self, injection: Injection | None) -> list[Injection]:
@@ -171,11 +170,9 @@ class TaskEnvironment(TrainingEnvironment):
         if task.state is not None:
             self.emit(DrillNote(note=f"{task.task_id} {task.state}, try {task.try_number}"))
 
-    def _chosen(self, units: Mapping[str, UnitSpec], table: DatasetRef) -> Mapping[str, UnitSpec]:
-        return dict(list(super()._chosen(units, table).items())[:1])
-
-    def _doubled(self, units: Mapping[str, UnitSpec]) -> Mapping[str, UnitSpec]:
-        return units
+    def _trained(self, units: Mapping[str, UnitSpec]) -> Mapping[str, UnitSpec]:
+        """The first unit alone."""
+        return dict(list(units.items())[:1])
 
 
 def begun_after(tries: Sequence[Try], injection: Injection) -> list[Try]:

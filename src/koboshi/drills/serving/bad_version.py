@@ -1,17 +1,18 @@
 """bad-version: a corrupt version, and one that answers otherwise than it was recorded, are set as champion by hand."""
 
 import sys
-import threading
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from koboshi.drills.drill import Drill, Event, Evidence, Finding, Injection
+from koboshi.drills.drill import Drill, Event, Evidence, Finding, Injection, times_after
 from koboshi.drills.kit.aiohttp_load import OK, Questions, per_second
 from koboshi.drills.kit.own_run import OwnProcess, free_port
+from koboshi.drills.kit.watching import Watch, eventually
 from koboshi.drills.serving.envoy_gateway import own_gateway
-from koboshi.drills.serving.load_environment import LoadEnvironment, all_answered, all_right, wait_until
+from koboshi.drills.serving.load_environment import LoadEnvironment, all_answered, all_right
 from koboshi.errors import Unavailable
 from koboshi.events import DrillNote, Sink
 from koboshi.probes.http_json import call
@@ -39,8 +40,7 @@ class ReleaseEnvironment(LoadEnvironment):
         self.ports = {"replica-1": free_port(), "replica-2": free_port()}
         self._patience_s = patience_s
         self._serve, self._replicas = tuple(serve), list[OwnProcess]()
-        self._looks = threading.Event()
-        self._looker = threading.Thread(target=self._look, name="version-watch", daemon=True)
+        self._watch = Watch(self._look, LOOK_S)
         self.seen: list[tuple[float, str, dict[str, Any]]] = []
         self.released_s: float | None = None
         self.version = f"{FIRST} and {GOOD}"
@@ -61,29 +61,15 @@ class ReleaseEnvironment(LoadEnvironment):
         for name, port in self.ports.items():
             self._replicas.append(self._replica(name, port))
             self._replicas[-1].start()
-        self._looker.start()
+        self._watch.start()
         self.versions.make([CORRUPT, FALSE, GOOD])
         self.begin_load(self.ports, self._questions)
-
-    def corrupt(self) -> Injection:
-        """The first fault; returns when each replica has looked at the version."""
-        injection = self.versions.corrupt(SLOT, CORRUPT)
-        self._await_opinion(CORRUPT)
-        return injection
-
-    def falsify(self) -> Injection:
-        """The second fault; returns when each replica has looked at the version."""
-        injection = self.versions.falsify(SLOT, FALSE, by=GOOD)
-        self._await_opinion(FALSE)
-        return injection
 
     def finish(self, limit_s: float) -> Finding:
         """Set the good version, and ask on until each replica has taken it and all requests are made."""
         self.released_s = time.time()
         self.versions.point(SLOT, GOOD)
-        deadline = time.monotonic() + limit_s
-        while time.monotonic() < deadline and not (self.serve(GOOD) and len(self.answers) >= self.requests):
-            time.sleep(LOOK_S)
+        eventually(lambda: self.serve(GOOD) and len(self.answers) >= self.requests, limit_s)
         self.end_load()
         made = len(self.answers)
         return Finding(
@@ -101,17 +87,16 @@ class ReleaseEnvironment(LoadEnvironment):
 
     def evidence(self, injections: Sequence[Injection]) -> Evidence:
         """From the answers, and from what the replicas said of themselves meanwhile."""
-        first = injections[0].at_s
-        refused = min((at for at, _, said in self.seen if said.get("refused")), default=None)
-        good = min((a.at_s for a in self.answers if a.version == str(GOOD)), default=None)
-        times = {"detected_after_s": refused, "recovered_after_s": good}
-        after = {name: at - first for name, at in times.items() if at is not None}
+        events, good = list(self._events()), [answer.at_s for answer in self.answers if answer.version == str(GOOD)]
+        measures = times_after(injections[0], events) | self.load_measures()
+        if good:
+            measures["recovered_after_s"] = min(good) - injections[0].at_s
         series = per_second(self.answers, lambda answer: answer.version and f"version {answer.version}")
-        return Evidence({**after, **self.load_measures()}, list(self._events()), series)
+        return Evidence(measures, events, series)
 
     def close(self, *, keep_files: bool) -> None:
         """End load, gateway and replicas, and take the drill's model out of MLflow."""
-        self._looks.set()
+        self._watch.stop()
         super().close(keep_files=keep_files)
         for replica in self._replicas:
             replica.stop()
@@ -134,11 +119,9 @@ class ReleaseEnvironment(LoadEnvironment):
 
         return questions([registered(self.versions.registry, number) for number in (FIRST, GOOD)], QUESTIONS)
 
-    def _await_opinion(self, version: int) -> None:
+    def await_opinion(self, version: int) -> None:
         """Each replica refuses it, or takes it; or says nothing of it for so long that the drill goes on."""
-        try:
-            wait_until(lambda: all(self._knows(name, version) for name in self.ports), self._patience_s, "no opinion")
-        except Unavailable:
+        if not eventually(lambda: all(self._knows(name, version) for name in self.ports), self._patience_s):
             self.emit(DrillNote(note=f"not every replica has said what it makes of version {version}"))
 
     def _knows(self, name: str, version: int) -> bool:
@@ -149,12 +132,9 @@ class ReleaseEnvironment(LoadEnvironment):
         return next((said for _, who, said in reversed(self.seen) if who == name), {})
 
     def _look(self) -> None:
-        while not self._looks.wait(LOOK_S):
-            for name, port in self.ports.items():
-                try:
-                    self.seen.append((time.time(), name, call(f"http://127.0.0.1:{port}/version")))
-                except Unavailable:
-                    continue
+        for name, port in self.ports.items():
+            with suppress(Unavailable):
+                self.seen.append((time.time(), name, call(f"http://127.0.0.1:{port}/version")))
 
     def _events(self) -> Iterator[Event]:
         told: set[tuple[str, int]] = set()
@@ -215,7 +195,11 @@ def good_version_is_taken(environment: ReleaseEnvironment, _injections: Sequence
 
 def set_bad_versions(environment: ReleaseEnvironment) -> list[Injection]:
     """One after the other, each until every replica has looked at it."""
-    return [environment.corrupt(), environment.falsify()]
+    corrupt = environment.versions.corrupt(SLOT, CORRUPT)
+    environment.await_opinion(CORRUPT)
+    false = environment.versions.falsify(SLOT, FALSE, by=GOOD)
+    environment.await_opinion(FALSE)
+    return [corrupt, false]
 
 
 DRILL: Drill[ReleaseEnvironment] = Drill(

@@ -1,13 +1,14 @@
 """The gateway of a serving drill, the stack's or one of its own, and what Envoy itself counts of each replica."""
 
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
 from koboshi.drills.kit.own_run import OwnProcess, free_port
 from koboshi.drills.kit.parts import processes_of
+from koboshi.drills.kit.watching import LOOK_S, Watch
 from koboshi.errors import Unavailable
 from koboshi.gateways.envoy import ENVOY
 from koboshi.gateways.gateway import Front, ReplicaSeen
@@ -16,7 +17,6 @@ from koboshi.stack.lifecycle import known_parts
 from koboshi.stack.paths import find_paths
 
 Render = Callable[[Front], str]
-LOOK_S = 0.1
 
 
 class Gateway:
@@ -64,21 +64,15 @@ def own_gateway(
     return Gateway(f"http://127.0.0.1:{listen}", f"http://127.0.0.1:{admin}", process.pids, process)
 
 
-class Watch:
+class ReplicaWatch(Watch):
     """Looks at one replica in the gateway's eyes, ten times a second: when it was first troubled, when out, when in."""
 
     def __init__(self, gateway: Gateway, port: int) -> None:
         """Begin to look; what was counted before is no news."""
+        super().__init__(self._look, LOOK_S)
         self.seen: list[tuple[float, bool, int]] = []
         self._gateway, self._port = gateway, port
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._look, name="gateway-watch", daemon=True)
-        self._thread.start()
-
-    def close(self) -> None:
-        """Look no more."""
-        self._over.set()
-        self._thread.join(10)
+        self.start()
 
     def first_trouble(self, after_s: float) -> float | None:
         """When, after some moment, a try on this replica was first seen to have failed, or the replica to be out."""
@@ -91,9 +85,6 @@ class Watch:
         return [(at, healthy) for (_, before, _), (at, healthy, _) in pairs if healthy != before]
 
     def _look(self) -> None:
-        while not self._over.wait(LOOK_S):
-            try:
-                host = self._gateway.hosts()[self._port]
-            except (Unavailable, KeyError):
-                continue
+        with suppress(Unavailable, KeyError):
+            host = self._gateway.hosts()[self._port]
             self.seen.append((time.time(), host.healthy, host.troubles))

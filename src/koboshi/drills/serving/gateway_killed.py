@@ -6,17 +6,17 @@ from collections.abc import Callable, Sequence
 
 import aiohttp
 
-from koboshi.drills.drill import Drill, Event, Evidence, Finding, Injection
+from koboshi.drills.drill import Drill, Event, Evidence, Finding, Injection, times_after
 from koboshi.drills.kit.aiohttp_load import OK, Answer, Load, Questions, per_second
 from koboshi.drills.kit.faults import kill
+from koboshi.drills.kit.watching import eventually
 from koboshi.drills.serving import load_environment
 from koboshi.drills.serving.envoy_gateway import MakeGateway, stack_gateway
-from koboshi.drills.serving.load_environment import LOOK_S, RATE, LoadEnvironment
+from koboshi.drills.serving.load_environment import RATE, LoadEnvironment
 from koboshi.events import Sink
 from koboshi.settings import Settings
 
 REQUESTS = 2_000
-MEASURED = {"suspicion": "detected_after_s", "recovery": "recovered_after_s"}
 BACK_WITHIN_S, PATIENCE_S, AGAIN_AFTER_S = 30.0, 35.0, 0.1
 
 
@@ -74,9 +74,9 @@ class GatewayEnvironment(LoadEnvironment):
 
     def finish(self, limit_s: float) -> Finding:
         """Go on until enough was answered after the injection, or the time is over."""
-        begun_s, deadline = time.time(), time.monotonic() + limit_s
-        while (made := self._answered_since(begun_s)) < self.requests and time.monotonic() < deadline:
-            time.sleep(LOOK_S)
+        begun_s = time.time()
+        eventually(lambda: self._answered_since(begun_s) >= self.requests, limit_s)
+        made = self._answered_since(begun_s)
         self.end_load()
         said = f"{made:,} predictions came after the injection, of at least {self.requests:,}"
         return Finding("load_ended", made >= self.requests, said)
@@ -86,8 +86,7 @@ class GatewayEnvironment(LoadEnvironment):
         refused, back_s = self.refused[:1], self.back_s()
         events = [Event(at, "suspicion", "a client's connection is lost") for at in refused]
         events += [Event(back_s, "recovery", "the gateway answers again")] if refused and back_s else []
-        measures = {MEASURED[event.kind]: event.at_s - injections[0].at_s for event in events} | self.load_measures()
-        measures["redone"] = float(len(self.refused))
+        measures = times_after(injections[0], events) | self.load_measures() | {"redone": float(len(self.refused))}
         return Evidence(measures, events, per_second(self.answers, lambda answer: answer.replica))
 
     def _answered_since(self, moment_s: float) -> int:

@@ -1,12 +1,12 @@
 """What the drills of serving share: the champion and its replicas, predictions asked for through a gateway, checks."""
 
-import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from koboshi.drills.drill import Finding, Injection
 from koboshi.drills.kit.aiohttp_load import OK, Answer, Load, Questions, failures, percentile_ms
 from koboshi.drills.kit.own_run import leave, new_run_folder
+from koboshi.drills.kit.watching import eventually
 from koboshi.drills.serving.envoy_gateway import Gateway, MakeGateway, stack_gateway
 from koboshi.errors import BadInput, Unavailable
 from koboshi.events import DrillNote, Sink
@@ -87,10 +87,10 @@ class LoadEnvironment:
         """Have a gateway with all these replicas (ports by name), and ask until each has answered."""
         gateway = self._gateway = self._make_gateway(self.settings, self.folder, routes)
         questions = asked()  # takes a while, in which the gateway finds its replicas
-        wait_until(lambda: _has_all(gateway, routes.values()), READY_WITHIN_S, "the gateway does not have all replicas")
+        _require(lambda: _has_all(gateway, routes.values()), "the gateway does not have all replicas")
         load = self._load = self._make_load(gateway.url, questions, self._rate)
         load.start()
-        wait_until(lambda: _is_warm(load, routes), READY_WITHIN_S, "not every replica answers")
+        _require(lambda: _is_warm(load, routes), "not every replica answers")
         self.emit(DrillNote(note=f"{load.settle(WARM // 2):.0f} predictions a second are asked for"))
 
     def end_load(self) -> None:
@@ -134,13 +134,10 @@ def _is_warm(load: Load, replicas: Collection[str]) -> bool:
     return len(load.answers) >= WARM and answered.issuperset(replicas)
 
 
-def wait_until(question: Callable[[], bool], within_s: float, what: str) -> None:
+def _require(question: Callable[[], bool], what: str) -> None:
     """Return when the answer is yes; raises `Unavailable`, saying `what`, when it is not in time."""
-    deadline = time.monotonic() + within_s
-    while not question():
-        if time.monotonic() > deadline:
-            raise Unavailable(f"{what} after {within_s:.0f} s: see `koboshi status`.")
-        time.sleep(LOOK_S)
+    if not eventually(question, READY_WITHIN_S, look_s=LOOK_S):
+        raise Unavailable(f"{what} after {READY_WITHIN_S:.0f} s: see `koboshi status`.")
 
 
 def champion_is_served(environment: LoadEnvironment) -> Finding:
@@ -161,15 +158,14 @@ def champion_is_served(environment: LoadEnvironment) -> Finding:
 
 def gateway_has_all_replicas(environment: LoadEnvironment) -> Finding:
     """The stack's gateway sends to every replica; one that has just come back has some seconds to be taken in."""
-    gateway, deadline = (
-        stack_gateway(environment.settings, environment.settings.state_dir, environment.replicas),
-        time.monotonic() + IN_S,
-    )
-    while (healthy := sum(host.healthy for host in gateway.hosts().values())) < len(environment.replicas):
-        if time.monotonic() > deadline:
-            break
-        time.sleep(LOOK_S)
-    return Finding("gateway_has_all_replicas", healthy == len(environment.replicas), f"the gateway sends to {healthy}")
+    replicas = environment.replicas
+    gateway = stack_gateway(environment.settings, environment.settings.state_dir, replicas)
+    all_in = eventually(lambda: _sent_to(gateway) >= len(replicas), IN_S, look_s=LOOK_S)
+    return Finding("gateway_has_all_replicas", all_in, f"the gateway sends to {_sent_to(gateway)}")
+
+
+def _sent_to(gateway: Gateway) -> int:
+    return sum(host.healthy for host in gateway.hosts().values())
 
 
 def all_answered(environment: LoadEnvironment, _injections: Sequence[Injection]) -> Finding:

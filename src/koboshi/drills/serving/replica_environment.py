@@ -3,10 +3,10 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 
-from koboshi.drills.drill import Event, Evidence, Finding, Injection
+from koboshi.drills.drill import Event, Evidence, Finding, Injection, times_after
 from koboshi.drills.kit.aiohttp_load import OK, per_second, share, silence
 from koboshi.drills.kit.tcp_proxy import TcpProxy
-from koboshi.drills.serving.envoy_gateway import MakeGateway, Watch, stack_gateway
+from koboshi.drills.serving.envoy_gateway import MakeGateway, ReplicaWatch, stack_gateway
 from koboshi.drills.serving.load_environment import LOOK_S, REQUESTS, LoadEnvironment
 from koboshi.errors import BadInput
 from koboshi.events import Sink
@@ -31,7 +31,7 @@ class ServingEnvironment(LoadEnvironment):
         super().__init__(settings, emit, gateway, requests)
         self._through_proxy = through_proxy
         self._proxy: TcpProxy | None = None
-        self._watch: Watch | None = None
+        self._watch: ReplicaWatch | None = None
         self._heal: Callable[[], None] | None = None
         self._healed_s: float | None = None
         self.final_share = 0.0
@@ -61,7 +61,7 @@ class ServingEnvironment(LoadEnvironment):
             self._proxy.start()
             routes[self.victim] = self._proxy.listen
         self.begin_load(routes, self.champions_questions)
-        self._watch = Watch(self.gateway, routes[self.victim])
+        self._watch = ReplicaWatch(self.gateway, routes[self.victim])
 
     def finish(self, limit_s: float) -> Finding:
         """Go on until all requests are made and the victim has its share again, or the time is over."""
@@ -95,17 +95,15 @@ class ServingEnvironment(LoadEnvironment):
         """From the answers as the client got them, and from what the gateway's own counters showed meanwhile."""
         answers, injection = self.answers, injections[0]
         trouble = self._watch.first_trouble(injection.at_s) if self._watch else None
-        quiet = silence(answers, self.victim, injection.at_s)
-        times = {"detected_after_s": trouble, "recovered_after_s": quiet[1] if quiet else None}
-        after = {name: at - injection.at_s for name, at in times.items() if at is not None}
-        series = per_second(answers, lambda answer: answer.replica)
-        return Evidence({**after, **self.load_measures()}, list(self._events(trouble, quiet)), series)
+        events = list(self._events(trouble, silence(answers, self.victim, injection.at_s)))
+        measures = times_after(injection, events) | self.load_measures()
+        return Evidence(measures, events, per_second(answers, lambda answer: answer.replica))
 
     def close(self, *, keep_files: bool) -> None:
         """Let go on what was stopped, and end what was started: the gateway first, then the proxy."""
         self.heal()
         if self._watch:
-            self._watch.close()
+            self._watch.stop()
         super().close(keep_files=keep_files)
         if self._proxy:
             self._proxy.close()

@@ -62,7 +62,7 @@ class TrackerEnvironment(TrainingEnvironment):
         """SIGKILL to MLflow: in a step, to stay away beyond the training's end; again while the record is delivered."""
         if self.catch() is None:
             return []
-        first = kill_part(self.settings, TRACKER, f"during {self.victim}'s step {self.step}")
+        first = kill_part(self.settings, TRACKER, f"during {self.at}")
         if first is None:
             return []
         hold_down(self.settings, TRACKER)
@@ -189,7 +189,8 @@ class TrackerEnvironment(TrainingEnvironment):
         if self.recorded_s:
             yield Event(self.recorded_s, "recovery", "the training is recorded")
 
-    def _doubled(self, units: Mapping[str, UnitSpec]) -> Mapping[str, UnitSpec]:
+    def _trained(self, units: Mapping[str, UnitSpec]) -> Mapping[str, UnitSpec]:
+        """Each unit once: predictions are not compared."""
         return units
 
 

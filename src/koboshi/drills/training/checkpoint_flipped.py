@@ -6,7 +6,6 @@ from koboshi.drills.drill import Drill, Finding, Injection
 from koboshi.drills.kit.faults import flip_byte, kill, resume, stop
 from koboshi.drills.training import training_checks as checks
 from koboshi.drills.training.training_environment import TrainingEnvironment
-from koboshi.drills.training.witnesses import counts
 from koboshi.training.on_ray import step_name
 
 
@@ -30,12 +29,7 @@ class FlippedCheckpointEnvironment(TrainingEnvironment):
 def went_on_from_the_step_before(environment: FlippedCheckpointEnvironment, injections: Sequence[Injection]) -> Finding:
     """The rotten step ended well twice, each other one once, and only the one that the fault was in came to nothing."""
     tasks, rotten = checks.told(environment, more=2), step_name(environment.victim, environment.step - 1)
-    ran = counts(tasks)
-    wrong = [
-        f"{name} ended well {ran[name, 'FINISHED']} times"
-        for name in checks.step_names(environment)
-        if ran[name, "FINISHED"] != (2 if name == rotten else 1)
-    ]
+    wrong = checks.ended_otherwise(environment, tasks, twice=rotten)
     lost = [task.name for task in tasks if task.state != "FINISHED"]
     if lost != [step_name(environment.victim, environment.step)]:
         wrong.append(f"what came to nothing was {', '.join(lost) or 'no step'}")

@@ -13,9 +13,7 @@ class DriverEnvironment(TrainingEnvironment):
 
     def kill_the_driver(self) -> list[Injection | None]:
         """SIGKILL to the job's driver while the victim's middle step is done."""
-        if self.catch() is None:
-            return []
-        return [kill("the job's driver", self.drivers(), f"in the middle of {self.victim}'s step {self.step}")]
+        return self.in_the_middle(lambda _caught: kill("the job's driver", self.drivers(), f"during {self.at}"))
 
     def evidence(self, injections: Sequence[Injection]) -> Evidence:
         """As of the next attempt."""

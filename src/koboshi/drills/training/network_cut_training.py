@@ -17,12 +17,11 @@ from koboshi.drills.kit.parts import WHOLE_WITHIN_S, and_healthy
 from koboshi.drills.kit.tcp_proxy import TcpProxy
 from koboshi.drills.training import training_checks as checks
 from koboshi.drills.training.ray_own_node import OwnRayNode
-from koboshi.drills.training.training_environment import TrainingEnvironment
-from koboshi.drills.training.witnesses import ENDED_BY_POOL, counts
+from koboshi.drills.training.training_environment import TrainingEnvironment, step_names
+from koboshi.drills.training.witnesses import ENDED_BY_POOL
 from koboshi.errors import Unavailable
 from koboshi.events import JobSaid, NoAnswer, Sink
 from koboshi.ledger import Ledger
-from koboshi.refs import DatasetRef
 from koboshi.settings import Settings, required
 from koboshi.stack.parts.ray import STEP_MARK, title
 from koboshi.training import UnitSpec
@@ -35,13 +34,14 @@ NODE = "ray-node-1-cut"  # in the order of names the second: the pool's first wo
 SILENT_S, LONGEST_SILENT_S = 20.0, 45.0
 ANSWER_WITHIN_S = 8.0
 LONGER = 5  # so that there is work left when the network is back, which a follower that gave the job up would do twice
-ACTORS = 3
 JOINED_WITHIN_S, LEFT_WITHIN_S, SWALLOWED_WITHIN_S = 240.0, 60.0, 20.0
 LOOK_S, ASK_S = 0.01, 0.5
 
 
 class CutTrainingEnvironment(TrainingEnvironment):
     """The training is long enough for most of it to come after the cut."""
+
+    actors_at_once = 3
 
     def __init__(
         self,
@@ -148,11 +148,10 @@ class CutTrainingEnvironment(TrainingEnvironment):
         with closing(Ledger(self.spec.place.ledger_url)) as ledger:
             ensure_trained(self.spec, jobs, ledger, start, self._hear)
 
-    def _chosen(self, units: Mapping[str, UnitSpec], _table: DatasetRef) -> Mapping[str, UnitSpec]:
-        return {name: dataclasses.replace(unit, steps=unit.steps * LONGER) for name, unit in units.items()}
-
-    def _actors(self) -> int:
-        return ACTORS
+    def _trained(self, units: Mapping[str, UnitSpec]) -> Mapping[str, UnitSpec]:
+        """Longer ones."""
+        longer = {name: dataclasses.replace(unit, steps=unit.steps * LONGER) for name, unit in units.items()}
+        return super()._trained(longer)
 
     def _any_in_the_middle(self, pids: Sequence[int], until: float) -> bool:
         """Look at the titles often: who there is to look at is asked seldom."""
@@ -237,8 +236,7 @@ def one_job(environment: CutTrainingEnvironment, _injections: Sequence[Injection
 
 def nothing_was_lost_or_doubled(environment: CutTrainingEnvironment, injections: Sequence[Injection]) -> Finding:
     """Each step ended well once, by what Ray ran; and its file was written once, by what the drill saw."""
-    ran, names = counts(checks.told(environment, more=0)), checks.step_names(environment)
-    wrong = [f"{name} ended well {ran[name, 'FINISHED']} times" for name in names if ran[name, "FINISHED"] != 1]
+    wrong, names = checks.ended_otherwise(environment, checks.told(environment, more=0)), step_names(environment.spec)
     wrong += [f"{step} is nowhere" for step in environment.missing_steps()]
     wrong += [f"{step} was done again" for step in environment.done_again(injections)]
     return Finding.unless("nothing_was_lost_or_doubled", wrong[:3], f"each of {len(names)} steps was done once")

@@ -19,9 +19,7 @@ class RayHeadEnvironment(TrainingEnvironment):
 
     def kill_the_head(self) -> list[Injection | None]:
         """SIGKILL to all processes of the head while the victim's middle step is done on a node."""
-        if self.catch() is None:
-            return []
-        return [kill_part(self.settings, HEAD, f"in the middle of {self.victim}'s step {self.step}")]
+        return self.in_the_middle(lambda _caught: kill_part(self.settings, HEAD, f"during {self.at}"))
 
     def finish(self, limit_s: float) -> Finding:
         """Wait for the training's end, and until Ray does real work on every node again."""

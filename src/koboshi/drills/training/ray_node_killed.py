@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Sequence
 
 from koboshi.drills.drill import Drill, Finding, Injection
+from koboshi.drills.kit.faults import Caught
 from koboshi.drills.kit.parts import WHOLE_WITHIN_S, and_healthy, kill_part
 from koboshi.drills.training import training_checks as checks
-from koboshi.drills.training.training_environment import TrainingEnvironment
-from koboshi.drills.training.witnesses import ENDED_BY_POOL, Node, counts
+from koboshi.drills.training.training_environment import TrainingEnvironment, step_names
+from koboshi.drills.training.witnesses import ENDED_BY_POOL, Node
 
 NO_NODE = Node("", "")
 
@@ -29,12 +30,12 @@ class RayNodeEnvironment(TrainingEnvironment):
 
     def kill_the_node(self) -> list[Injection | None]:
         """SIGKILL to all processes of the node that is at the victim's middle step."""
-        caught = self.catch()
-        if caught is None:
-            return []
+        return self.in_the_middle(self._kill_its_node)
+
+    def _kill_its_node(self, caught: Caught) -> Injection | None:
         host = self._hosts[caught.process.pid]
         self.killed = next((node for node in self.before if node.id == host), NO_NODE)
-        return [kill_part(self.settings, self.killed.name, f"{caught}, of {self.victim}'s step {self.step}")]
+        return kill_part(self.settings, self.killed.name, f"{caught}, of {self.at}")
 
     def finish(self, limit_s: float) -> Finding:
         """Wait for the training's end, and until Ray does real work on every node again."""
@@ -65,16 +66,13 @@ def went_on_elsewhere(environment: RayNodeEnvironment, injections: Sequence[Inje
     return Finding.unless(
         "went_on_elsewhere",
         wrong,
-        f"of {len(checks.step_names(environment))} steps only {', '.join(lost)} had to be done elsewhere",
+        f"of {len(step_names(environment.spec))} steps only {', '.join(lost)} had to be done elsewhere",
     )
 
 
 def _gone_wrong(environment: RayNodeEnvironment, injection: Injection) -> Iterator[str]:
     tasks, hosts = checks.told(environment), {actor.id: actor.node for actor in environment.actors()}
-    ran = counts(tasks)
-    for name in checks.step_names(environment):
-        if ran[name, "FINISHED"] != 1:
-            yield f"{name} ended well {ran[name, 'FINISHED']} times"
+    yield from checks.ended_otherwise(environment, tasks)
     lost = [task for task in tasks if task.state != "FINISHED"]
     if not any(checks.spans_the_injection(task, injection) for task in lost):
         yield "no step was interrupted by the injection"

@@ -1,25 +1,19 @@
 """ray-worker-hung: a step that never ends, in C, while its worker beats on."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
-import psutil
-
 from koboshi.drills.drill import Drill, Injection
-from koboshi.drills.kit.faults import kill
+from koboshi.drills.kit.faults import Caught
 from koboshi.drills.training import training_checks as checks
 from koboshi.drills.training.training_environment import TrainingEnvironment
-from koboshi.events import Sink
-from koboshi.settings import Settings
 from koboshi.training import UnitSpec
 
 HANGING = "koboshi.drills.training.hanging_unit:Hanging"
 STEP_LIMIT_S = 45.0
 LONG_STEP_S = 5.0  # of processor time, in one call in C: long, and none the less legitimate
 BURNT_S = 0.5  # of processor time, without a sign of an end
-END_S = 120.0
-POLL_S = 0.05
 
 
 class HungWorkerEnvironment(TrainingEnvironment):
@@ -28,50 +22,35 @@ class HungWorkerEnvironment(TrainingEnvironment):
     Both hold the interpreter in a call in C. Only the victim's worker may be taken for hung.
     """
 
-    _hung: Sequence[int] = ()
-
-    def __init__(self, settings: Settings, emit: Sink, job: Path | None = None) -> None:
-        """Nothing is done yet."""
-        super().__init__(settings, emit, job)
-        self._once = self.folder / "hung-once"
-
-    def _doubled(self, units: Mapping[str, UnitSpec]) -> Mapping[str, UnitSpec]:
+    def _trained(self, units: Mapping[str, UnitSpec]) -> Mapping[str, UnitSpec]:
         """The controls are undisturbed; of the units the first hangs, and the second takes long."""
-        (victim, first), (patient, second), *others = units.items()
-        hung = self._slowed(first, first.steps // 2 + 1, str(self._once), 0.0)
-        long = self._slowed(second, second.steps // 2 + 1, "", LONG_STEP_S)
-        return {**super()._doubled({victim: first, patient: second, **dict(others)}), victim: hung, patient: long}
+        (victim, first), (patient, second), *_ = units.items()
+        hung = self._slowed(first, str(self._once), 0.0)
+        long = self._slowed(second, "", LONG_STEP_S)
+        return {**super()._trained(units), victim: hung, patient: long}
 
-    def _slowed(self, unit: UnitSpec, step: int, once: str, busy_s: float) -> UnitSpec:
-        params = {"factory": unit.factory, "params": unit.params, "at": step, "once": once, "busy_s": busy_s}
+    @property
+    def _once(self) -> Path:
+        """Is there, with the process that hangs, as soon as the step hangs."""
+        return self.folder / "hung-once"
+
+    def _slowed(self, unit: UnitSpec, once: str, busy_s: float) -> UnitSpec:
+        at = {"at": unit.steps // 2 + 1, "once": once, "busy_s": busy_s}
+        params = {"factory": unit.factory, "params": unit.params, **at}
         return UnitSpec(HANGING, params, unit.steps, STEP_LIMIT_S)
 
-    def let_it_hang(self) -> list[Injection]:
-        """The moment at which the step hangs: it has burnt processor time, and is at the same call."""
-        while not self._once.exists():
-            if self.over:
-                return []
-            time.sleep(POLL_S)
-        process, at_s, at = psutil.Process(int(self._once.read_text())), time.time(), time.monotonic()
-        self._hung, before = [process.pid], _cpu_s(process)
-        while _cpu_s(process) - before < BURNT_S and time.monotonic() < at + END_S:
-            time.sleep(POLL_S)
-        took = _cpu_s(process) - before >= BURNT_S and not self.over
-        return [Injection("an endless loop in C", self.doing, at_s, at, took, process.pid)]
+    def let_it_hang(self) -> list[Injection | None]:
+        """The step hangs by itself: seen when it has burnt processor time, and is at the same call."""
+        return self.in_the_middle(self._hung, BURNT_S, silences=True)
 
-    def close(self, *, keep_files: bool) -> None:
-        """End a worker that nobody has ended: it would never come to an end."""
-        if self._hung:
-            kill(self.doing, self._hung)
-        self.wait_for_its_end(END_S)
-        super().close(keep_files=keep_files)
-
-
-def _cpu_s(process: psutil.Process) -> float:
-    try:
-        return float(process.cpu_times().user)
-    except psutil.Error:
-        return 0.0
+    def _hung(self, caught: Caught) -> Injection | None:
+        """It hangs since the moment at which the unit noted its process; None when that was another one."""
+        if not self._once.exists() or int(self._once.read_text()) != caught.process.pid:
+            return None
+        since_s = time.time() - self._once.stat().st_mtime
+        at_s, at_monotonic = time.time() - since_s, time.monotonic() - since_s
+        pid = caught.process.pid
+        return Injection("an endless loop in C", self.doing, at_s, at_monotonic, not self.over, pid, str(caught))
 
 
 DRILL: Drill[HungWorkerEnvironment] = Drill(

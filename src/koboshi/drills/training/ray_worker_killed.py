@@ -8,8 +8,7 @@ from koboshi.drills.training.training_environment import TrainingEnvironment
 
 def kill_the_worker(environment: TrainingEnvironment) -> list[Injection | None]:
     """SIGKILL to the actor that is at the victim's middle step, one of this run's own processes."""
-    caught = environment.catch()
-    return [kill(environment.doing, [caught.process.pid], str(caught))] if caught else []
+    return environment.in_the_middle(lambda caught: kill(environment.doing, [caught.process.pid], str(caught)))
 
 
 DRILL: Drill[TrainingEnvironment] = Drill(

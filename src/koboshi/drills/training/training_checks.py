@@ -9,8 +9,8 @@ import psutil
 
 from koboshi.drills.drill import Finding, Injection
 from koboshi.drills.kit.parts import is_ours
-from koboshi.drills.training.training_environment import CONTROL, TrainingEnvironment
-from koboshi.drills.training.witnesses import ENDED_BY_POOL, Task, counts
+from koboshi.drills.training.training_environment import CONTROL, TrainingEnvironment, step_names
+from koboshi.drills.training.witnesses import ENDED_BY_POOL, Task
 from koboshi.training.on_ray import step_name
 
 HEAD = "ray-head"
@@ -42,12 +42,7 @@ def killed_once(environment: TrainingEnvironment, injections: Sequence[Injection
 def went_on_from_the_committed_step(environment: TrainingEnvironment, injections: Sequence[Injection]) -> Finding:
     """Every step ended well exactly once, and one try came to nothing: that of the chosen step, at the injection."""
     tasks = told(environment)
-    ran = counts(tasks)
-    wrong = [
-        f"{name} ended well {ran[name, 'FINISHED']} times"
-        for name in step_names(environment)
-        if ran[name, "FINISHED"] != 1
-    ]
+    wrong = ended_otherwise(environment, tasks)
     lost = [task for task in tasks if task.state != "FINISHED"]
     interrupted = step_name(environment.victim, environment.step)
     if [task.name for task in lost] != [interrupted] or not spans_the_injection(lost[0], injections[0]):
@@ -57,7 +52,7 @@ def went_on_from_the_committed_step(environment: TrainingEnvironment, injections
     return Finding.unless(
         "went_on_from_the_committed_step",
         wrong,
-        f"of {len(step_names(environment))} steps only {interrupted} was done again",
+        f"of {len(step_names(environment.spec))} steps only {interrupted} was done again",
     )
 
 
@@ -81,23 +76,25 @@ def _differences(environment: TrainingEnvironment) -> Iterator[str]:
             yield f"{unit}: predictions differ from the undisturbed control's in {rows} of {len(control)} rows"
 
 
-def step_names(environment: TrainingEnvironment) -> list[str]:
-    """What the run's steps are called on Ray."""
-    return [step_name(name, k) for name, unit in environment.spec.units.items() for k in range(1, unit.steps + 1)]
-
-
 def told(environment: TrainingEnvironment, more: int = 1) -> list[Task]:
     """The run's steps as Ray tells them, once it has told of all of them, or after a bounded wait.
 
     `more` is how many more there have to be, because they were done again (or fewer, when Ray has forgotten some).
     """
-    wanted, deadline = Counter(step_names(environment)), time.monotonic() + TOLD_WITHIN_S
+    wanted, deadline = Counter(step_names(environment.spec)), time.monotonic() + TOLD_WITHIN_S
     while True:
         tasks = [task for task in environment.ray.tasks(environment.actors()) if task.name in wanted]
         open_ones = any(task.state not in ("FINISHED", "FAILED") for task in tasks)
         if (len(tasks) >= len(wanted) + more and not open_ones) or time.monotonic() > deadline:
             return tasks
         time.sleep(0.5)
+
+
+def ended_otherwise(environment: TrainingEnvironment, tasks: Sequence[Task], twice: str = "") -> list[str]:
+    """Names each step that did not end well exactly once; the one called `twice` has to have ended well twice."""
+    well = Counter(task.name for task in tasks if task.state == "FINISHED")
+    wanted = {name: 1 + (name == twice) for name in step_names(environment.spec)}
+    return [f"{name} ended well {well[name]} times" for name, times in wanted.items() if well[name] != times]
 
 
 def spans_the_injection(task: Task, injection: Injection) -> bool:

@@ -1,7 +1,7 @@
 """The environment of the training drills: a small training, each unit beside an undisturbed control."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import closing
 from pathlib import Path
@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from koboshi import events
-from koboshi.drills.drill import Event, EventKind, Evidence, Finding, Injection
-from koboshi.drills.kit.faults import Caught, caught_in_the_middle
+from koboshi.drills.drill import Event, EventKind, Evidence, Finding, Injection, times_after
+from koboshi.drills.kit.faults import MIDDLE_S, Caught, caught_in_the_middle, kill
 from koboshi.drills.kit.own_run import leave, new_run_folder
 from koboshi.drills.training.witnesses import Actor, RayWitness, StepFiles
 from koboshi.drills.workload import Workload, load_workload
@@ -31,12 +31,16 @@ from koboshi.training.spec import training_key
 
 EventT = TypeVar("EventT", bound=events.Event)
 CONTROL = ".control"
+ENDS_WITHIN_S = 120.0
 MEASURED = {"detected_after_s": "worker died", "recovered_after_s": "recovered"}
 KINDS: Mapping[str, EventKind] = {"worker died": "suspicion", "recovered": "recovery"}
 
 
 class TrainingEnvironment:
     """A run with a key, a ledger and a folder of its own, which is removed when all went well."""
+
+    actors_at_once = 0  # how many units are worked on at once, if that is not as the settings say
+    _silenced: Sequence[int] = ()
 
     def __init__(self, settings: Settings, emit: Sink, job: Path | None = None) -> None:
         """Nothing is done yet; `job` is the script of the training job, when it is not the project's own."""
@@ -53,11 +57,10 @@ class TrainingEnvironment:
         """Prepare the table, and have the training begun and followed in the background."""
         folder = self.folder / "table"
         folder.mkdir(parents=True, exist_ok=True)
-        lent = self._workload.prepare(self.settings.project, folder)
+        units = self._trained(self._workload.prepare(self.settings.project, folder))
         table = DatasetRef(str(folder), sha256_of(folder / "manifest.json"))
-        units = self._chosen(lent, table)
-        self.spec = self._specification(table, self._doubled(units))
-        self.victim, self.units = next(iter(units)), tuple(units)
+        self.spec = self._specification(table, units)
+        self.victim, self.units = next(iter(units)), tuple(name for name in units if not name.endswith(CONTROL))
         # in the middle, so that there is something to go on from, and something to go on to
         self.step = units[self.victim].steps // 2 + 1
         self.files = StepFiles(self.spec.place.checkpoints / self.spec.key[:16])
@@ -66,17 +69,9 @@ class TrainingEnvironment:
         self._training = pool.submit(self._train)
         pool.shutdown(wait=False)
 
-    def _chosen(self, units: Mapping[str, UnitSpec], _table: DatasetRef) -> Mapping[str, UnitSpec]:
-        """Which of the project's units are trained: all of them."""
-        return units
-
-    def _doubled(self, units: Mapping[str, UnitSpec]) -> Mapping[str, UnitSpec]:
-        """Each unit twice, side by side."""
+    def _trained(self, units: Mapping[str, UnitSpec]) -> Mapping[str, UnitSpec]:
+        """What is trained of the project's units: each of them twice, side by side."""
         return {name + suffix: unit for name, unit in units.items() for suffix in ("", CONTROL)}
-
-    def _actors(self) -> int:
-        """How many units are worked on at once."""
-        return self.settings.training.actors
 
     def _train(self) -> None:
         """Have it trained; raises what a caller of the training would get."""
@@ -101,25 +96,23 @@ class TrainingEnvironment:
             "training_ended", True, f"the training ended {time.monotonic() - begun:.1f} s after the injection"
         )
 
-    def wait_for_its_end(self, limit_s: float) -> None:
-        """Wait for a training that has begun, however it ends."""
-        if self._training is not None:
-            wait([self._training], limit_s)
-
     def evidence(self, injections: Sequence[Injection]) -> Evidence:
         """From the run's own journal, on the clock that the injection was read from; Ray counts the steps."""
         told = list(Journal(self.spec.place.journal).events())
-        after = {
-            name: min(e["monotonic"] for e in told if _follows(e, event, injections[0])) - injections[0].at_monotonic
+        firsts = {
+            name: next((e["monotonic"] for e in told if _follows(e, event, injections[0])), None)
             for name, event in MEASURED.items()
-            if any(_follows(e, event, injections[0]) for e in told)
         }
-        steps = {step_name(name, k) for name, unit in self.spec.units.items() for k in range(1, unit.steps + 1)}
-        done = [task.name for task in self.ray.tasks(self.actors()) if task.name in steps]
+        after = {name: at - injections[0].at_monotonic for name, at in firsts.items() if at is not None}
+        wanted = set(step_names(self.spec))
+        done = [task.name for task in self.ray.tasks(self.actors()) if task.name in wanted]
+        counted = {
+            "lost": float(len(self.missing_steps())),
+            "doubled": float(len(self.done_again(injections))),
+            "redone": float(len(done) - len(set(done))),
+        }
         events = [Event(e["at"], KINDS.get(e["event"], "note"), _sentence(e)) for e in told]
-        redone = len(done) - len(set(done))
-        counted = {"lost": len(self.missing_steps()), "doubled": len(self.done_again(injections)), "redone": redone}
-        return Evidence({**after, **{n: float(v) for n, v in counted.items()}}, events, [self.files.series()])
+        return Evidence({**after, **counted}, events, [self.files.series()])
 
     @property
     def over(self) -> bool:
@@ -131,19 +124,39 @@ class TrainingEnvironment:
         return self.ray.actors(f"koboshi-{self.spec.key[:16]}-")
 
     @property
+    def at(self) -> str:
+        """The victim's chosen step, for people."""
+        return f"{self.victim}'s step {self.step}"
+
+    @property
     def doing(self) -> str:
         """The process title of the worker that is at the victim's chosen step."""
         return f"ray::{step_name(self.victim, self.step)}"
 
-    def catch(self) -> Caught | None:
-        """The worker that is at the victim's chosen step, in the middle of it; None when the training is over first.
+    def in_the_middle(
+        self, inject: Callable[[Caught], Injection | None], cpu_s: float = MIDDLE_S, *, silences: bool = False
+    ) -> list[Injection | None]:
+        """Inject a fault into or around the worker that is in the middle of the victim's chosen step.
 
-        On a busy machine the step may have passed before it was looked at: then the next one is chosen.
+        Empty when the training was over first. A fault that `silences` the worker leaves a process that would never
+        come to its end: `close` ends it.
+        """
+        caught = self.catch(cpu_s)
+        if caught is None:
+            return []
+        self._silenced = [caught.process.pid] if silences else []
+        return [inject(caught)]
+
+    def catch(self, cpu_s: float = MIDDLE_S) -> Caught | None:
+        """The worker that is at the victim's chosen step, once it has worked at it for `cpu_s` of processor time.
+
+        On a busy machine the step may have passed before it was looked at: then the next one is chosen. None when the
+        training is over first.
         """
         last = max(self.step, self.spec.units[self.victim].steps - 1)
         for step in range(self.step, last + 1):
             self.step = step
-            if caught := caught_in_the_middle(self.doing, self.pids, self._is_past_it):
+            if caught := caught_in_the_middle(self.doing, self.pids, self._is_past_it, cpu_s):
                 return caught
         return None
 
@@ -190,6 +203,9 @@ class TrainingEnvironment:
 
     def close(self, *, keep_files: bool) -> None:
         """The training ends by itself; the run's folder goes, unless it is to be looked at."""
+        if self._silenced:
+            kill(self.doing, self._silenced)
+            wait([self._future()], ENDS_WITHIN_S)
         if self._training is not None:
             self.files.stop()
         leave(self.folder, keep_files=keep_files, emit=self.emit)
@@ -200,7 +216,7 @@ class TrainingEnvironment:
             project=str(self.settings.project),
             state_dir=str(self.folder),
             ledger_url=f"sqlite:///{self.folder / 'ledger.db'}",
-            actors=self._actors(),
+            actors=self.actors_at_once or self.settings.training.actors,
             lease_s=self.settings.training.lease_s,
         )
         return TrainingSpec(training_key(table, units, salt=self.folder.name), table, units, place)
@@ -213,6 +229,11 @@ class TrainingEnvironment:
         if self._training is None:
             raise BadInput("the drill's training has not begun.")
         return self._training
+
+
+def step_names(spec: TrainingSpec) -> list[str]:
+    """What a run's steps are called on Ray."""
+    return [step_name(name, k) for name, unit in spec.units.items() for k in range(1, unit.steps + 1)]
 
 
 def next_attempt_evidence(
@@ -228,15 +249,12 @@ def next_attempt_evidence(
     ]
     last_began = max(e["at"] for e in journal if e["event"] == "job began")
     good = [file.at_s for file in environment.files.written() if file.at_s > last_began > injected_s]
-    moments = {"detected_after_s": suspected[:1], "recovered_after_s": good[:1]}
-    after = {name: at[0] - injected_s for name, at in moments.items() if at}
     events = [
         *(Event(at, "suspicion", "the follower misses the job") for at in suspected[:1]),
         *(Event(at, "recovery", "the next attempt has done a step") for at in good[:1]),
     ]
     begun = [(e["unit"], e["step"]) for e in journal if "pid" in e and "step" in e]
-    redone = {"redone": float(len(begun) - len(set(begun)))}
-    return Evidence({**told.measures, **after, **redone}, [*told.events, *events], told.series)
+    return told.plus({**times_after(injections[0], events), "redone": float(len(begun) - len(set(begun)))}, events)
 
 
 def _follows(event: Mapping[str, Any], name: str, injection: Injection) -> bool:

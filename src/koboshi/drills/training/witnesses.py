@@ -1,8 +1,7 @@
 """Who tells of a run besides the trainer: Ray's state interface, and the files of the steps as they come and go."""
 
 import dataclasses
-import threading
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import httpx
 
 from koboshi.drills.drill import Series
+from koboshi.drills.kit.watching import Watch
 from koboshi.errors import Unavailable
 from koboshi.proxies import client
 
@@ -126,11 +126,6 @@ class RayWitness:
         return {"Authorization": f"Bearer {self.token_path.read_text().strip()}"} if self.token_path else {}
 
 
-def counts(tasks: list[Task]) -> Counter[tuple[str, str]]:
-    """How often each task ended in each state."""
-    return Counter((task.name, task.state) for task in tasks)
-
-
 def _actor(row: dict[str, Any]) -> Actor:
     cause = (row.get("death_cause") or {}).get("actor_died_error_context") or {}
     death = cause.get("reason") or cause.get("error_message") or ""
@@ -155,7 +150,7 @@ class StepFile:
     inode: int
 
 
-class StepFiles:
+class StepFiles(Watch):
     """Looks into the folders of a run's units, again and again, on a thread of its own.
 
     Files appear under their final names only when they are whole, so each sighting is a step that was done, at the
@@ -165,20 +160,9 @@ class StepFiles:
 
     def __init__(self, folder: Path) -> None:
         """The folder of the run's checkpoints, which need not be there yet."""
+        super().__init__(self._look, LOOK_S)
         self._folder = folder
         self._seen: set[StepFile] = set()
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="step-files", daemon=True)
-
-    def start(self) -> None:
-        """Begin to look."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Look once more, then no more."""
-        self._over.set()
-        if self._thread.is_alive():
-            self._thread.join(10)
 
     def written(self) -> list[StepFile]:
         """All writings that were seen so far, oldest first."""
@@ -199,11 +183,6 @@ class StepFiles:
             firsts.setdefault((file.unit, file.step), file.at_s)
         points = [(at_s, float(count)) for count, at_s in enumerate(sorted(firsts.values()), 1)]
         return Series("steps done", "steps", points)
-
-    def _watch(self) -> None:
-        while not self._over.wait(LOOK_S):
-            self._look()
-        self._look()
 
     def _look(self) -> None:
         for path in self._folder.glob("*/[0-9]*-*.ckpt"):

@@ -1,6 +1,6 @@
 """What the watch makes of what a gateway tells of its replicas."""
 
-from koboshi.drills.serving.envoy_gateway import Gateway, Watch
+from koboshi.drills.serving.envoy_gateway import Gateway, ReplicaWatch
 from koboshi.gateways.gateway import ReplicaSeen
 
 
@@ -11,9 +11,9 @@ class Silent(Gateway):
         return {}
 
 
-def watched(*seen: tuple[float, bool, int]) -> Watch:
-    watch = Watch(Silent("", ""), 7)
-    watch.close()
+def watched(*seen: tuple[float, bool, int]) -> ReplicaWatch:
+    watch = ReplicaWatch(Silent("", ""), 7)
+    watch.stop()
     watch.seen = list(seen)
     return watch
 

@@ -39,7 +39,7 @@ class Watched:
     def changes(self) -> list[tuple[float, bool]]:
         return [(10.3, False), (14.0, True)]
 
-    def close(self) -> None:
+    def stop(self) -> None:
         """There is nothing to close."""
 
 
@@ -120,7 +120,7 @@ def test_before_its_begin_there_is_nothing_to_ask(settings: Settings) -> None:
 
 
 def said(version: int | None, refused: int | None = None) -> dict[str, Any]:
-    return {"version": version, "refused": {"version": refused, "cause": "digest"} if refused else None}
+    return {"version": version, "refused": {"version": refused, "cause": f"because of {refused}"} if refused else None}
 
 
 def released(settings: Settings) -> ReleaseEnvironment:
