@@ -26,5 +26,5 @@ def test_a_task_that_submits_under_a_random_name_is_refuted(
     monkeypatch.syspath_prepend(project.project)
     stage = (sys.executable, str(Path(__file__).with_name("random_name_stage.py")))
     report = controlled(DRILL, project, stage=stage)
-    assert {"trained_once"} <= failed(report) <= {"trained_once", "every_step_was_done_once"}, report.outcome.reasons
-    assert re.match("Ray ran [2-9] jobs for one training: ", str(finding(report, "trained_once")["said"]))
+    assert {"one_job"} <= failed(report) <= {"one_job", "every_step_was_done_once"}, report.outcome.reasons
+    assert re.match("Ray ran [2-9] jobs for one training: ", str(finding(report, "one_job")["said"]))

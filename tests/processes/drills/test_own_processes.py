@@ -41,7 +41,7 @@ def living(folder: Path) -> list[int]:
 
 def test_it_writes_a_log_and_ends_with_all_that_it_started(tmp_path: Path) -> None:
     process = started(tmp_path)
-    assert until(lambda: process.told() == ["up"] and len(living(tmp_path)) == 3)
+    assert until(lambda: process.last_words() == "up" and len(living(tmp_path)) == 3)
     process.stop()
     assert until(lambda: living(tmp_path) == [])
     process.stop()
@@ -50,7 +50,7 @@ def test_it_writes_a_log_and_ends_with_all_that_it_started(tmp_path: Path) -> No
 def test_one_that_was_never_started_has_said_nothing_and_can_be_stopped(tmp_path: Path) -> None:
     process = OwnProcess("tree", ["true"], tmp_path, {})
     process.stop()
-    assert process.told() == []
+    assert process.last_words() == "it said nothing"
 
 
 def test_it_ends_when_the_drill_is_killed(tmp_path: Path) -> None:
@@ -76,5 +76,5 @@ def test_its_environment_is_ours_and_its_own(tmp_path: Path) -> None:
     code = "import os; print(os.environ['OWN_SETTING'], 'PATH' in os.environ)"
     process = OwnProcess("environment", [sys.executable, "-c", code], tmp_path, {"OWN_SETTING": "7"})
     process.start()
-    assert until(lambda: process.told() == ["7 True"])
+    assert until(lambda: process.last_words() == "7 True")
     process.stop()

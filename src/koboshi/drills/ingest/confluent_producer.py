@@ -6,7 +6,6 @@ handed over (attempted) and when the broker has taken it (acknowledged), and goe
 
 import dataclasses
 import json
-import subprocess
 import sys
 import time
 from collections.abc import Mapping
@@ -15,7 +14,7 @@ from typing import Any, TextIO
 
 from confluent_kafka import KafkaError, Message, Producer
 
-from koboshi.drills.kit.own_run import die_with_the_drill
+from koboshi.drills.kit.own_run import LoggedProcess, die_with_the_drill
 from koboshi.errors import Unavailable
 from koboshi.exits import run_and_exit
 from koboshi.journal import Journal
@@ -37,13 +36,13 @@ class Order:
     folder: str
 
 
-def start(order: Order) -> "subprocess.Popen[bytes]":
+def start(order: Order) -> LoggedProcess:
     """Start the process; it dies with the drill."""
     folder = Path(order.folder)
-    folder.mkdir(parents=True)
-    with (folder / "producer.log").open("ab") as log:
-        words = [sys.executable, "-m", __name__, json.dumps(dataclasses.asdict(order))]
-        return subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    words = [sys.executable, "-m", __name__, json.dumps(dataclasses.asdict(order))]
+    process = LoggedProcess(words, Path.cwd(), folder / "producer.log", {})
+    process.start()
+    return process
 
 
 def attempted(folder: Path) -> int:

@@ -1,62 +1,36 @@
 """The environment of a stream that goes on: a steady producer, and a lander that follows it, under a fault."""
 
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from koboshi.drills.drill import Event, Evidence, Finding, Injection
 from koboshi.drills.ingest import confluent_producer as producer
 from koboshi.drills.ingest.lander_run import KOBOSHI, LanderKind, Order, told_in
 from koboshi.drills.ingest.topic_environment import Told, TopicEnvironment, landed_per_second, redone
+from koboshi.drills.kit.tcp_proxy import TcpProxy
+from koboshi.drills.kit.watching import LOOK_S, eventually
 from koboshi.errors import Unavailable
 from koboshi.events import DrillNote, Sink
 from koboshi.ingest.confluent_audit import ConfluentBroker
 from koboshi.ingest.parquet_audit import read_records
 from koboshi.journal import Journal
-from koboshi.settings import Settings, required
+from koboshi.settings import Settings
+from koboshi.stack.operate import known_parts
+from koboshi.stack.parts.kafka import detour
+from koboshi.stack.places import find_paths
+from koboshi.stack.ports import Ports, kept_base
 
 PARTITIONS, RATE, SPAN_RECORDS = 2, 1_000, 1_000
 WARM_RECORDS, MORE_RECORDS = 2_000, 3_000
 WARM_WITHIN_S, ENDS_WITHIN_S = 60.0, 120.0
-LOOK_S = 0.1
-
-
-class Way(Protocol):
-    """How the lander reaches Kafka. The producer always goes there directly."""
-
-    def open(self) -> str:
-        """Make the way, and say where the lander finds Kafka."""
-
-    def heal(self) -> None:
-        """End a fault of the way."""
-
-    def close(self) -> None:
-        """Take it away, whether it was opened or not."""
-
-
-class Direct:
-    """The lander reaches Kafka where everybody does."""
-
-    def __init__(self, settings: Settings) -> None:
-        """Nothing stands between."""
-        self._servers = required(settings.kafka.bootstrap_servers, "Kafka")
-
-    def open(self) -> str:
-        """Kafka's own address."""
-        return self._servers
-
-    def heal(self) -> None:
-        """There is nothing to heal: the target comes back by itself."""
-
-    def close(self) -> None:
-        """There is nothing to take away."""
 
 
 class FollowingEnvironment(TopicEnvironment):
-    """The target of the fault is between the two (Kafka, or the way to it), and comes back by itself or by `heal`."""
+    """The target of the fault is between the two: Kafka, which comes back, or the way to it, which is healed."""
 
     def __init__(
         self,
@@ -64,13 +38,18 @@ class FollowingEnvironment(TopicEnvironment):
         emit: Sink,
         lander: LanderKind = KOBOSHI,
         patience_s: float = 20.0,
-        way: Callable[[Settings], Way] = Direct,
+        *,
+        detoured: bool = False,
     ) -> None:
-        """Nothing is done yet; the lander gives up a try when it hears nothing for `patience_s`."""
+        """Nothing is done yet; the lander gives up a try when it hears nothing for `patience_s`.
+
+        It reaches Kafka where everybody does, or `detoured`, through a proxy. The producer always goes there directly.
+        """
         super().__init__(settings, emit, lander, partitions=PARTITIONS)
-        self._patience_s = patience_s
-        self.way: Any = way(settings)
+        self._patience_s, self._detoured = patience_s, detoured
+        self._proxy: TcpProxy | None = None
         self._producer: Any = None
+        self.gave_up_after_s: float | None = None
 
     @property
     def sent(self) -> Path:
@@ -79,7 +58,7 @@ class FollowingEnvironment(TopicEnvironment):
 
     def begin(self) -> None:
         """Open the way, and start both; returns when records come through."""
-        servers = self.way.open()
+        servers = self._open_detour() if self._detoured else self.bootstrap_servers
         self.make_topic()
         order = producer.Order(self.bootstrap_servers, self.topic.name, PARTITIONS, RATE, str(self.sent))
         self._producer = producer.start(order)
@@ -99,8 +78,27 @@ class FollowingEnvironment(TopicEnvironment):
         self.emit(DrillNote(note=f"{RATE:,} records a second are produced and landed"))
 
     def heal(self) -> None:
-        """End a fault that does not end by itself."""
-        self.way.heal()
+        """End a fault of the way; Kafka comes back by itself."""
+        if self._proxy:
+            self._proxy.heal()
+
+    @property
+    def proxy(self) -> TcpProxy:
+        """What is between lander and Kafka; only once the environment has begun."""
+        if self._proxy is None:
+            raise Unavailable("the proxy is not there yet.")
+        return self._proxy
+
+    def _open_detour(self) -> str:
+        """Put a proxy where the broker sends the clients of its second listener to: nothing goes past it."""
+        places = find_paths(self.settings.project, self.settings.state_dir)
+        base = kept_base(places)
+        if base is None or "kafka" not in known_parts(places):
+            raise Unavailable("Kafka is not a part of this stack, so that nothing can be put before it.")
+        start, end = detour(Ports(base))
+        self._proxy = TcpProxy("127.0.0.1", end, start)
+        self._proxy.start()
+        return f"127.0.0.1:{self._proxy.listen}"
 
     def finish(self, limit_s: float) -> Finding:
         """Once records were landed again for a while: end the producer, let the lander land the rest, and end it."""
@@ -109,7 +107,7 @@ class FollowingEnvironment(TopicEnvironment):
         if not self.wait_for(lambda: self.landed_records() >= goal, limit_s):
             return Finding("landing_ended", False, f"no steady landing {limit_s:.0f} s after the injection")
         (self.sent / producer.OVER).touch()
-        if self._producer.wait(ENDS_WITHIN_S) != 0:
+        if self._producer.ended(ENDS_WITHIN_S) != 0:
             return Finding("landing_ended", False, "the producer could not send everything")
         (self.folder / "over").touch()
         code = self.lander.ended(ENDS_WITHIN_S)
@@ -141,19 +139,14 @@ class FollowingEnvironment(TopicEnvironment):
     def close(self, *, keep_files: bool) -> None:
         """End the producer too, and close the way."""
         if self._producer:
-            self._producer.kill()
-            self._producer.wait()
+            self._producer.stop()
         super().close(keep_files=keep_files)
-        self.way.close()
+        if self._proxy:
+            self._proxy.close()
 
     def wait_for(self, question: Callable[[], bool], within_s: float, look_s: float = LOOK_S) -> bool:
         """Whether it came true in time, while both were at work."""
-        deadline = time.monotonic() + within_s
-        while not question():
-            if time.monotonic() > deadline or self.lander.over:
-                return False
-            time.sleep(look_s)
-        return True
+        return eventually(question, within_s, look_s=look_s, over=lambda: self.lander.has_ended)
 
 
 def is_complaint(told: Told) -> bool:
@@ -192,13 +185,10 @@ def acknowledged_is_landed(environment: FollowingEnvironment, _injections: Seque
 
 
 def _on_the_broker(environment: FollowingEnvironment) -> Iterable[tuple[tuple[int, int], int]]:
-    broker = ConfluentBroker(environment.bootstrap_servers)
-    try:
+    with closing(ConfluentBroker(environment.bootstrap_servers)) as broker:
         for partition, end in environment.topic.ends().items():
             for record in broker.records(environment.topic.name, partition, 0, end):
                 yield (partition, record[0]), producer.number_of(record[3] or b"")
-    finally:
-        broker.close()
 
 
 def _wrong(environment: FollowingEnvironment, there: Counter[int]) -> list[str]:

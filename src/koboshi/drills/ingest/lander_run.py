@@ -3,15 +3,16 @@
 import dataclasses
 import json
 import os
-import subprocess
 import sys
-import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Literal, Self
 
 import psutil
 
+from koboshi.drills.kit.own_run import LoggedProcess
+from koboshi.drills.kit.watching import eventually
 from koboshi.formats.span_files import FOLDER
 from koboshi.journal import Journal
 from koboshi.ledger import Ledger, spans
@@ -76,11 +77,8 @@ class LanderKind:
 
 def named_by_the_ledger(state_dir: Path, topic: str) -> list[Path]:
     """The files that the ledger's committed rows name."""
-    ledger = Ledger(f"sqlite:///{state_dir / 'ledger.db'}")
-    try:
+    with closing(Ledger(f"sqlite:///{state_dir / 'ledger.db'}")) as ledger:
         return [state_dir / span.path for span in spans.committed(ledger, topic)]
-    finally:
-        ledger.close()
 
 
 KOBOSHI = LanderKind(("-m", "koboshi.drills.ingest.lander_process"), named_by_the_ledger)
@@ -103,36 +101,23 @@ def is_whole(path: Path) -> bool:
         return True
 
 
-class LanderRun:
+class LanderRun(LoggedProcess):
     """One process. It dies with the drill, however that ends."""
 
     def __init__(self, kind: LanderKind, order: Order, project: Path, log: Path) -> None:
         """Start it."""
+        super().__init__([sys.executable, *kind.program, order.written()], project, log, {})
         Path(order.state_dir).mkdir(parents=True, exist_ok=True)
-        self.order, self._log = order, log
-        with log.open("ab") as out:
-            self._process = subprocess.Popen(
-                [sys.executable, *kind.program, order.written()],
-                cwd=project,
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=out,
-            )
-        self.pid = self._process.pid
-
-    @property
-    def over(self) -> bool:
-        """Whether it has ended."""
-        return self._process.poll() is not None
+        self.order = order
+        self.start()
 
     def stopped(self) -> bool:
         """Wait until it has stopped itself; False when it ended first, or did not stop in time."""
-        deadline = time.monotonic() + STOPPED_WITHIN_S
-        while not self.over and time.monotonic() < deadline:
-            if psutil.Process(self.pid).status() == psutil.STATUS_STOPPED:
-                return True
-            time.sleep(POLL_S)
-        return False
+
+        def is_stopped() -> bool:
+            return psutil.Process(self.pid).status() == psutil.STATUS_STOPPED
+
+        return eventually(is_stopped, STOPPED_WITHIN_S, look_s=POLL_S, over=lambda: self.has_ended)
 
     def parts(self) -> list[Path]:
         """The files that it has not given their names yet."""
@@ -141,20 +126,3 @@ class LanderRun:
     def growing(self) -> Path | None:
         """A file that it is writing just now: its end is not written yet."""
         return next((path for path in self.parts() if has_begun(path) and not is_whole(path)), None)
-
-    def ended(self, limit_s: float) -> int | None:
-        """Its exit code, or None when it has not ended after `limit_s`."""
-        try:
-            return self._process.wait(limit_s)
-        except subprocess.TimeoutExpired:
-            return None
-
-    def last_words(self) -> str:
-        """The last line of its log."""
-        lines = self._log.read_text(errors="replace").strip().splitlines()
-        return lines[-1] if lines else "it said nothing"
-
-    def end(self) -> None:
-        """SIGKILL, also when it is stopped; nothing when it has ended."""
-        self._process.kill()
-        self._process.wait()

@@ -20,7 +20,7 @@ def kill_in_a_file(environment: LandingEnvironment, lander: LanderRun) -> Inject
     beginning: however fast the machine is, no file comes and goes between two looks. None when it ended
     before it was caught.
     """
-    while not lander.over:
+    while not lander.has_ended:
         time.sleep(MOMENT_S)
         if not lander.parts() or stop("lander", [lander.pid]) is None:
             continue

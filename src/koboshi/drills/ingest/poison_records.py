@@ -55,7 +55,7 @@ class PoisonEnvironment(TopicEnvironment):
         (self.refused,) = self.topic.fill([(0, None, b"x" * TOO_LARGE_BYTES)])
         self._send(self._later)
         deadline, offsets = time.monotonic() + limit_s, sum(self.topic.ends().values())
-        while self.landed_offsets() < offsets and not self.lander.over and time.monotonic() < deadline:
+        while self.landed_offsets() < offsets and not self.lander.has_ended and time.monotonic() < deadline:
             time.sleep(LOOK_S)
         (self.folder / "over").touch()
         code, landed = self.lander.ended(ENDS_WITHIN_S), self.landed_offsets()

@@ -88,7 +88,7 @@ class TopicEnvironment:
     def close(self, *, keep_files: bool) -> None:
         """End the landers that still run or were stopped, delete the topic, and remove the files."""
         for run in self.runs:
-            run.end()
+            run.stop()
         try:
             self.topic.delete()
         except Unavailable as error:  # what was found out is worth more than a clean broker

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import psutil
 
+from koboshi.drills.kit.watching import eventually
 from koboshi.events import RunKept, Sink
 from koboshi.settings import Settings
 
@@ -31,7 +32,7 @@ def leave(folder: Path, *, keep_files: bool, emit: Sink) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-STOP_LIMIT_S = 10.0
+STOP_LIMIT_S, POLL_S = 10.0, 0.01
 
 
 def free_port() -> int:
@@ -41,21 +42,21 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-class OwnProcess:
-    """A command under a process guard, with a log of its own. Starting it twice starts it again."""
+class LoggedProcess:
+    """A command whose output goes into a log of its own. Starting it twice starts it again."""
 
-    def __init__(self, name: str, command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> None:
-        """Nothing runs yet; the log is `<folder>/<name>.log`."""
-        self.name, self.log = name, folder / f"{name}.log"
+    def __init__(self, command: Sequence[str], folder: Path, log: Path, environment: Mapping[str, str]) -> None:
+        """Nothing runs yet; it runs in `folder`, with the drill's environment and what is added to that."""
+        self.log = log
         self._command, self._folder, self._environment = tuple(command), folder, dict(environment)
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start it; when this process dies, it is ended too."""
-        leashed = [sys.executable, "-m", "koboshi.orchestration.commands", str(os.getpid()), *self._command]
+        """Start it."""
+        self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                leashed,
+                self._command,
                 cwd=self._folder,
                 env={**os.environ, **self._environment},
                 stdin=subprocess.DEVNULL,
@@ -65,34 +66,48 @@ class OwnProcess:
             )
 
     @property
-    def pid(self) -> int | None:
-        """The process guard, which leads the group; None when nothing runs."""
-        return self._process.pid if self._process else None
-
-    def pids(self) -> list[int]:
-        """What runs under the process guard, without the process guard itself."""
-        try:
-            return [child.pid for child in psutil.Process(self.pid).children(recursive=True)] if self.pid else []
-        except psutil.NoSuchProcess:
-            return []
+    def pid(self) -> int:
+        """Its process, which leads a group of its own; 0 when nothing runs."""
+        return self._process.pid if self._process else 0
 
     @property
     def has_ended(self) -> bool:
         """Whether it was started, and has ended by itself."""
         return self._process is not None and self._process.poll() is not None
 
-    def told(self) -> list[str]:
-        """The lines of its log."""
-        return self.log.read_text(errors="replace").splitlines() if self.log.is_file() else []
+    def ended(self, limit_s: float) -> int | None:
+        """Its exit code; None when it has not ended after `limit_s`, or does not run."""
+        eventually(lambda: self.has_ended, limit_s, look_s=POLL_S)
+        return self._process.poll() if self._process else None
+
+    def last_words(self) -> str:
+        """The last line of its log."""
+        lines = self.log.read_text(errors="replace").strip().splitlines() if self.log.is_file() else []
+        return next(reversed(lines), "it said nothing")
 
     def stop(self) -> None:
-        """End it and all that it started; at once, since nothing of it is kept."""
+        """End it and all that it started, at once and also when it is stopped, since nothing of it is kept."""
         process, self._process = self._process, None
         if process is None:
             return
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait(STOP_LIMIT_S)
+
+
+class OwnProcess(LoggedProcess):
+    """A command under a process guard, which ends it when the drill dies; the log is `<folder>/<name>.log`."""
+
+    def __init__(self, name: str, command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> None:
+        """Nothing runs yet."""
+        guarded = [sys.executable, "-m", "koboshi.orchestration.commands", str(os.getpid()), *command]
+        super().__init__(guarded, folder, folder / f"{name}.log", environment)
+
+    def pids(self) -> list[int]:
+        """What runs under the process guard, without the process guard itself."""
+        with contextlib.suppress(psutil.NoSuchProcess):
+            return [child.pid for child in psutil.Process(self.pid).children(recursive=True)] if self.pid else []
+        return []
 
 
 _PR_SET_PDEATHSIG = 1

@@ -3,6 +3,7 @@
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 
 from koboshi.drills.drill import Drill, Evidence, Finding, Injection, Series, of
@@ -10,6 +11,7 @@ from koboshi.drills.kit.confluent_topic import OwnTopic
 from koboshi.drills.kit.faults import kill
 from koboshi.drills.kit.landed import Tally, kafka_works, landed_equals_the_broker, tally
 from koboshi.drills.kit.parts import and_healthy, processes_of
+from koboshi.drills.kit.watching import eventually
 from koboshi.drills.orchestration.task_environment import (
     ASK_S,
     STAGE_COMMAND,
@@ -19,7 +21,7 @@ from koboshi.drills.orchestration.task_environment import (
     every_step_was_done_once,
 )
 from koboshi.drills.orchestration.train_stage import STAGE
-from koboshi.drills.training.training_checks import ray_has_nodes, ray_is_idle
+from koboshi.drills.training.training_checks import one_job, ray_has_nodes, ray_is_idle
 from koboshi.events import DrillNote, Sink
 from koboshi.formats.span_files import FOLDER
 from koboshi.ledger import Ledger, spans
@@ -83,9 +85,8 @@ class SchedulerEnvironment:
 
     def tally(self) -> Tally:
         """Which offsets the counted files have, compared with the broker's."""
-        ledger = Ledger(self.ledger_url)
-        files = [self.state_dir / span.path for span in spans.committed(ledger, self.topic.name)]
-        ledger.close()
+        with closing(Ledger(self.ledger_url)) as ledger:
+            files = [self.state_dir / span.path for span in spans.committed(ledger, self.topic.name)]
         return tally(files, self.topic.ends())
 
     def finish(self, limit_s: float) -> Finding:
@@ -99,8 +100,7 @@ class SchedulerEnvironment:
         times = sorted(path.stat().st_mtime for path in self._spans.glob("*/*.parquet"))
         points = [(at_s, float(number)) for number, at_s in enumerate(times, 1)]
         measures = {"lost": told.measures["lost"] + counted.lost, "doubled": told.measures["doubled"] + counted.twice}
-        series = [*told.series, Series("spans landed", "spans", points)]
-        return Evidence({**told.measures, **measures}, told.events, series)
+        return told.plus(measures, (), [Series("spans landed", "spans", points)])
 
     def close(self, *, keep_files: bool) -> None:
         """Remove the topic and what was landed of it."""
@@ -109,11 +109,8 @@ class SchedulerEnvironment:
         shutil.rmtree(self._spans, ignore_errors=True)
 
     def _inject_when(self, moment: Callable[[], bool], detail: str) -> Injection | None:
-        deadline = time.monotonic() + MOMENT_WITHIN_S
-        while not moment():
-            if self.task.over or time.monotonic() > deadline:
-                return None
-            time.sleep(LOOK_S)
+        if not eventually(moment, MOMENT_WITHIN_S, look_s=LOOK_S, over=lambda: self.task.over):
+            return None
         return kill(SCHEDULER, processes_of(self.settings, SCHEDULER)[:1], detail)
 
     def _lands(self) -> bool:
@@ -142,14 +139,6 @@ def both_tasks_were_interrupted(environment: SchedulerEnvironment, injections: S
     return Finding("both_tasks_were_interrupted", holds, f"tries of {told}")
 
 
-def trained_once(environment: SchedulerEnvironment, _injections: Sequence[Injection]) -> Finding:
-    """Ray had one job of this training, however often its task was tried."""
-    jobs = environment.task.ray.jobs(environment.task.folder)
-    told = ", ".join(f"{job.name} {job.status}" for job in jobs) or "none"
-    holds = len(jobs) == 1 and jobs[0].status == "SUCCEEDED"
-    return Finding("trained_once", holds, f"Ray ran {len(jobs)} job{'s' * (len(jobs) != 1)} for one training: {told}")
-
-
 DRILL: Drill[SchedulerEnvironment] = Drill(
     name="scheduler-killed",
     claim="When Airflow's scheduler is killed in the middle of a landing and of a training, both runs end green: each "
@@ -163,7 +152,7 @@ DRILL: Drill[SchedulerEnvironment] = Drill(
     verdict=(
         both_tasks_were_interrupted,
         landed_equals_the_broker,
-        trained_once,
+        of("task", one_job),
         of("task", every_step_was_done_once),
     ),
     faults=2,

@@ -13,7 +13,9 @@ import psutil
 from koboshi.drills.drill import Event, EventKind, Evidence, Finding, Injection
 from koboshi.drills.kit.faults import kill, resume, stop
 from koboshi.drills.kit.parts import is_ours
+from koboshi.drills.kit.watching import eventually
 from koboshi.drills.orchestration.train_stage import SPECIFICATION, STAGE, make_workspace
+from koboshi.drills.training.training_checks import one_job
 from koboshi.drills.training.training_environment import TrainingEnvironment
 from koboshi.drills.training.witnesses import written_more_than_once
 from koboshi.errors import KoboshiError, Permanent
@@ -93,9 +95,7 @@ class TaskEnvironment(TrainingEnvironment):
     def finish(self, limit_s: float) -> Finding:
         """Let the driver go on once a try that began after the injection follows a job, then wait for the run's end."""
         begun = time.monotonic()
-        deadline = begun + limit_s
-        while not self.over and not self.is_followed() and time.monotonic() < deadline:
-            time.sleep(ASK_S)
+        eventually(self.is_followed, limit_s, look_s=ASK_S, over=lambda: self.over)
         resume(self._held)
         return self._await_end(limit_s, begun)
 
@@ -109,7 +109,7 @@ class TaskEnvironment(TrainingEnvironment):
 
     def evidence(self, injections: Sequence[Injection]) -> Evidence:
         """Suspicion is Airflow's, when it lets a task be tried again; recovery is when one runs again."""
-        told, again = super().evidence(injections), tried_again(self.changes, injections[0])
+        again = tried_again(self.changes, injections[0])
         running = [(at, task) for at, task in again if task.state == "running"]
         events = [
             Event(at, KINDS.get(t.state, "note"), f"Airflow: {t.task_id} {t.state}, try {t.try_number}")
@@ -117,8 +117,8 @@ class TaskEnvironment(TrainingEnvironment):
         ]
         measured = (("detected_after_s", again), ("recovered_after_s", running))
         times = {name: changes[0][0] - injections[0].at_s for name, changes in measured if changes}
-        tries = len(self.airflow.tries(self.run, STAGE))
-        return Evidence({**told.measures, **times, "tries": float(tries)}, [*told.events, *events], told.series)
+        tries = float(len(self.airflow.tries(self.run, STAGE)))
+        return super().evidence(injections).plus({**times, "tries": tries}, events)
 
     def close(self, *, keep_files: bool) -> None:
         """Take the runs out of Airflow, and the workspace out of the way."""
@@ -228,15 +228,15 @@ def task_was_tried_again(environment: TaskEnvironment, injections: Sequence[Inje
 
 def retry_attached(environment: TaskEnvironment, injections: Sequence[Injection]) -> Finding:
     """Ray had one job of this training, and it was running when the task was tried again."""
-    jobs, tries = environment.ray.jobs(environment.folder), environment.airflow.tries(environment.run, STAGE)
-    again_s = next((one.began_s for one in begun_after(tries, injections[-1]) if one.began_s), 0.0)
-    told = ", ".join(f"{job.name} {job.status}" for job in jobs) or "none"
-    if len(jobs) != 1 or jobs[0].status != "SUCCEEDED":
-        return Finding("retry_attached", False, f"Ray ran {len(jobs)} jobs for one training: {told}")
+    one, jobs = one_job(environment, injections), environment.ray.jobs(environment.folder)
+    if not one.holds:
+        return Finding("retry_attached", False, one.said)
+    tries = begun_after(environment.airflow.tries(environment.run, STAGE), injections[-1])
+    again_s = next((one.began_s for one in tries if one.began_s), 0.0)
     (job,) = jobs
     running = job.started_ms / 1000 < again_s < job.ended_ms / 1000
     when = f"the next try began {again_s - job.started_ms / 1000:.0f} s after the job had begun"
-    said = f"one job, {told}; {when}, {job.ended_ms / 1000 - again_s:.0f} s before its end"
+    said = f"{one.said}; {when}, {job.ended_ms / 1000 - again_s:.0f} s before its end"
     return Finding("retry_attached", running, said)
 
 

@@ -3,16 +3,15 @@
 import json
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from koboshi.events import Sink, to_all
 from koboshi.exits import run_and_exit
 from koboshi.files import publish_bytes
 from koboshi.journal import Journal
 from koboshi.ledger import Ledger
-from koboshi.ledger.steps import CommittedStep
 from koboshi.settings import load_settings, required
 from koboshi.sinks.terminal import to_terminal
 from koboshi.training import TrainingSpec
@@ -44,13 +43,8 @@ SPECIFICATION = "specification.json"
 RESULT = "trained/steps.json"
 
 
-class Attain(Protocol):
-    """Has a training done."""
-
-    def __call__(
-        self, spec: TrainingSpec, jobs: Jobs, ledger: Ledger, submission: Submission, emit: Sink
-    ) -> TrainingResult:
-        """See `koboshi.training.attach.ensure_trained`."""
+Attain = Callable[[TrainingSpec, Jobs, Ledger, Submission, Sink], TrainingResult]
+"""Has a training done: see `koboshi.training.attach.ensure_trained`."""
 
 
 def train(ensure_trained: Attain = ensure_trained) -> None:
@@ -64,11 +58,8 @@ def train(ensure_trained: Attain = ensure_trained) -> None:
     ledger = Ledger(spec.place.ledger_url)
     emit = to_all(to_terminal, Journal(spec.place.journal).emit)
     result = ensure_trained(spec, jobs, ledger, submission(spec, Path(sys.argv[1])), emit)
-    publish_bytes(settings.project / RESULT, json.dumps(_digests(result.units), indent=1).encode())
-
-
-def _digests(units: Mapping[str, list[CommittedStep]]) -> dict[str, str]:
-    return {name: steps[-1].checkpoint.sha256 for name, steps in units.items()}
+    digests = {name: steps[-1].checkpoint.sha256 for name, steps in result.units.items()}
+    publish_bytes(settings.project / RESULT, json.dumps(digests, indent=1).encode())
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from pathlib import Path
 from koboshi.drills.drill import Drill, Event, Evidence, Finding, Injection, of
 from koboshi.drills.kit.aiohttp_load import OK, per_second
 from koboshi.drills.kit.parts import hold_down, is_ours, kill_part, let_up, why_not_healthy
+from koboshi.drills.kit.watching import eventually
 from koboshi.drills.serving import load_environment
 from koboshi.drills.tracking.tracker_witness import TrackerWitness, ghosts
 from koboshi.drills.training.training_checks import ray_has_nodes, ray_is_idle
@@ -60,10 +61,7 @@ class TrackerEnvironment(TrainingEnvironment):
 
     def kill_the_tracker_twice(self) -> list[Injection]:
         """SIGKILL to MLflow: in a step, to stay away beyond the training's end; again while the record is delivered."""
-        if self.catch() is None:
-            return []
-        first = kill_part(self.settings, TRACKER, f"during {self.at}")
-        if first is None:
+        if self.catch() is None or (first := kill_part(self.settings, TRACKER, f"during {self.at}")) is None:
             return []
         hold_down(self.settings, TRACKER)
         self._wait_until_handed_over()
@@ -94,14 +92,13 @@ class TrackerEnvironment(TrainingEnvironment):
 
     def evidence(self, injections: Sequence[Injection]) -> Evidence:
         """Suspicion is the first refusal after the second injection, recovery the end of the record."""
-        told, second_s = super().evidence(injections), injections[-1].at_s
+        second_s = injections[-1].at_s
         refused = [at for at in self.refusals if at > second_s]
-        times = {"recovered_after_s": self.recorded_s - second_s}
-        times |= {"detected_after_s": refused[0] - second_s} if refused else {}
         measures = {"lost": self.serving.load_measures()["lost"], "redone": float(len(self.refusals))}
-        answers = self.serving.answers
-        series = [*told.series, *per_second(answers, lambda answer: answer.replica)]
-        return Evidence({**told.measures, **measures, **times}, [*told.events, *self._events()], series)
+        measures |= {"recovered_after_s": self.recorded_s - second_s}
+        measures |= {"detected_after_s": refused[0] - second_s} if refused else {}
+        series = per_second(self.serving.answers, lambda answer: answer.replica)
+        return super().evidence(injections).plus(measures, self._events(), series)
 
     def close(self, *, keep_files: bool) -> None:
         """End the load; remove the experiment, unless it is to be looked at. MLflow is on again in any case."""
@@ -151,9 +148,7 @@ class TrackerEnvironment(TrainingEnvironment):
                 return
 
     def _wait_until_handed_over(self) -> None:
-        deadline = time.monotonic() + HANDED_OVER_WITHIN_S
-        while not (self._handed_over.wait(LOOK_S) or self.over or time.monotonic() > deadline):
-            continue
+        eventually(self._handed_over.is_set, HANDED_OVER_WITHIN_S, look_s=LOOK_S, over=lambda: self.over)
 
     def _unit_records(self, ledger: Ledger) -> list[UnitRecord]:
         records = []
@@ -166,12 +161,11 @@ class TrackerEnvironment(TrainingEnvironment):
 
     def _is_recording(self) -> bool:
         """Wait until a unit's run is being completed: it has what only a record writes, and is not finished."""
-        deadline = time.monotonic() + BACK_WITHIN_S
-        while not self.over and time.monotonic() < deadline:
-            if any(run.status == "RUNNING" and RECORDED in run.metrics for run in self.witness.runs()):
-                return True
-            time.sleep(LOOK_S)
-        return False
+
+        def is_completed() -> bool:
+            return any(run.status == "RUNNING" and RECORDED in run.metrics for run in self.witness.runs())
+
+        return eventually(is_completed, BACK_WITHIN_S, look_s=LOOK_S, over=lambda: self.over)
 
     def _wait_until_back(self, injection: Injection) -> None:
         why = why_not_healthy(self.settings, TRACKER, BACK_WITHIN_S)
@@ -250,21 +244,16 @@ def every_metric_is_there(environment: TrackerEnvironment, _injections: Sequence
     wrong, values = [], 0
     for run in (run for run in environment.witness.runs() if run.status == "FINISHED"):
         for metric, steps in told[run.unit].items():
-            found = list(environment.witness.history(run, metric))
+            found = environment.witness.history(run, metric)
             values += len(found)
             if found != sorted(steps.items()):
                 wrong.append(f"{metric} of {run.unit} has {len(found)} values, the job told {len(steps)}")
-    if missing := [
-        unit for unit in environment.units if len(next(iter(told[unit].values()), ())) != _steps(environment, unit)
-    ]:
+    counted = {unit: len(next(iter(told[unit].values()), ())) for unit in environment.units}
+    if missing := [unit for unit, count in counted.items() if count != environment.spec.units[unit].steps]:
         wrong.append(f"the job's journal does not tell of every step of {', '.join(missing)}")
     if values == 0:
         wrong.append("no finished run has a metric of a step")
     return Finding.unless("every_metric_is_there", wrong, f"{values} values by step, as the job told them, each once")
-
-
-def _steps(environment: TrackerEnvironment, unit: str) -> int:
-    return environment.spec.units[unit].steps
 
 
 def _told_by_the_job(environment: TrackerEnvironment) -> Mapping[str, dict[str, dict[int, float]]]:

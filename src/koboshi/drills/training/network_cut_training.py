@@ -11,10 +11,11 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
-from koboshi.drills.drill import Drill, Event, Evidence, Finding, Injection
+from koboshi.drills.drill import Drill, Event, Evidence, Finding, Injection, times_after
 from koboshi.drills.kit.faults import caught_in_the_middle, look_until
 from koboshi.drills.kit.parts import WHOLE_WITHIN_S, and_healthy
 from koboshi.drills.kit.tcp_proxy import TcpProxy
+from koboshi.drills.kit.watching import eventually
 from koboshi.drills.training import training_checks as checks
 from koboshi.drills.training.ray_own_node import OwnRayNode
 from koboshi.drills.training.training_environment import TrainingEnvironment, step_names
@@ -112,14 +113,12 @@ class CutTrainingEnvironment(TrainingEnvironment):
 
     def evidence(self, injections: Sequence[Injection]) -> Evidence:
         """Suspicion is the follower's; recovery is its first word after the network was back."""
-        told, noticed = super().evidence(injections), self.noticed_s(injections)
+        noticed = self.noticed_s(injections)
         good = next((at for at, event in self.heard if at > self._healed_s and isinstance(event, JobSaid)), None)
-        moments = {"detected_after_s": noticed, "recovered_after_s": good}
-        times = {name: at - injections[0].at_s for name, at in moments.items() if at is not None}
         events = [Event(self._healed_s, "note", "the network is back")]
         events += [Event(noticed, "suspicion", "the jobs API does not answer")] if noticed else []
         events += [Event(good, "recovery", "the follower hears of the job again")] if good else []
-        return Evidence({**told.measures, **times}, [*told.events, *events], told.series)
+        return super().evidence(injections).plus(times_after(injections[0], events), events)
 
     def close(self, *, keep_files: bool) -> None:
         """Heal, and take node and proxies away; returns when the head knows that the node is gone."""
@@ -155,11 +154,9 @@ class CutTrainingEnvironment(TrainingEnvironment):
 
     def _any_in_the_middle(self, pids: Sequence[int], until: float) -> bool:
         """Look at the titles often: who there is to look at is asked seldom."""
-        while time.monotonic() < until:
-            if any(self._is_in_the_middle(pid) for pid in pids):
-                return True
-            time.sleep(LOOK_S)
-        return False
+        return eventually(
+            lambda: any(self._is_in_the_middle(pid) for pid in pids), until - time.monotonic(), look_s=LOOK_S
+        )
 
     def _is_in_the_middle(self, pid: int) -> bool:
         doing = title(pid)
@@ -177,21 +174,19 @@ class CutTrainingEnvironment(TrainingEnvironment):
     def _join(self, node: OwnRayNode) -> None:
         """Start the node, and once more each time that Ray gives it up before it has joined."""
         node.start()
-        deadline = time.monotonic() + JOINED_WITHIN_S
-        while self.node_id is None:
-            if time.monotonic() > deadline:
-                raise Unavailable(f"{NODE} has not joined after {JOINED_WITHIN_S:.0f} s: {node.last_words()}")
+
+        def has_joined() -> bool:
             if node.has_ended:
                 node.stop()
                 node.start()
-            time.sleep(ASK_S)
+            return self.node_id is not None
+
+        if not eventually(has_joined, JOINED_WITHIN_S, look_s=ASK_S):
+            raise Unavailable(f"{NODE} has not joined after {JOINED_WITHIN_S:.0f} s: {node.last_words()}")
 
     def _wait_until_left(self) -> None:
-        deadline = time.monotonic() + LEFT_WITHIN_S
-        while self.node_id is not None:
-            if time.monotonic() > deadline:
-                raise Unavailable(f"{NODE} has not left the cluster after {LEFT_WITHIN_S:.0f} s: `koboshi status`.")
-            time.sleep(ASK_S)
+        if not eventually(lambda: self.node_id is None, LEFT_WITHIN_S, look_s=ASK_S):
+            raise Unavailable(f"{NODE} has not left the cluster after {LEFT_WITHIN_S:.0f} s: `koboshi status`.")
 
 
 def stays_silent(silent_s: float, *, noticed: bool) -> bool:
@@ -226,14 +221,6 @@ def node_did_its_part(environment: CutTrainingEnvironment, _injections: Sequence
     return Finding("node_did_its_part", bool(done) and not died, said)
 
 
-def one_job(environment: CutTrainingEnvironment, _injections: Sequence[Injection]) -> Finding:
-    """Silence was not taken for absence: Ray had one job of this training."""
-    jobs = environment.ray.jobs(environment.folder)
-    told_of = ", ".join(f"{job.name} {job.status}" for job in jobs) or "none"
-    holds = [job.status for job in jobs] == ["SUCCEEDED"]
-    return Finding("one_job", holds, f"Ray ran {len(jobs)} job{'s' * (len(jobs) != 1)} for one training: {told_of}")
-
-
 def nothing_was_lost_or_doubled(environment: CutTrainingEnvironment, injections: Sequence[Injection]) -> Finding:
     """Each step ended well once, by what Ray ran; and its file was written once, by what the drill saw."""
     wrong, names = checks.ended_otherwise(environment, checks.told(environment, more=0)), step_names(environment.spec)
@@ -255,7 +242,7 @@ DRILL: Drill[CutTrainingEnvironment] = Drill(
     verdict=(
         silence_was_noticed,
         node_did_its_part,
-        one_job,
+        checks.one_job,
         nothing_was_lost_or_doubled,
         checks.predictions_equal_the_control,
     ),

@@ -25,7 +25,7 @@ WORKER_PORTS = 20
 CPUS = 2
 
 
-class OwnRayNode:
+class OwnRayNode(OwnProcess):
     """One node more for the stack's cluster, on this machine; `stop` ends all of its processes."""
 
     def __init__(self, settings: Settings, folder: Path, name: str, address: str) -> None:
@@ -45,25 +45,14 @@ class OwnRayNode:
             "object-store-memory": str(OBJECT_STORE_BYTES),
         }
         words = [word for flag, value in flags.items() for word in (f"--{flag}", value)]
-        self._process = OwnProcess(
-            name, [sys.executable, "-m", PROGRAM, *START[2:], *words], folder, parts[NODES[0]].environment
-        )
+        command = [sys.executable, "-m", PROGRAM, *START[2:], *words]
+        super().__init__(name, command, folder, parts[NODES[0]].environment)
         self._recorded: tuple[int, int] | None = None
 
     def start(self) -> None:
-        """Start it; Ray tells when it has joined."""
-        self._process.start()
-        pid = self._process.pid or 0
-        self._recorded = (pid, start_ticks(pid))
-
-    @property
-    def has_ended(self) -> bool:
-        """Whether Ray has given it up: on a busy machine its own time limits may be too short."""
-        return self._process.has_ended
-
-    def last_words(self) -> str:
-        """The last line of its log."""
-        return next((line.strip() for line in reversed(self._process.told()) if line.strip()), "it has said nothing")
+        """Start it; Ray tells when it has joined. Where its own time limits are too short, Ray gives it up: it ends."""
+        super().start()
+        self._recorded = (self.pid, start_ticks(self.pid))
 
     def stop(self) -> None:
         """SIGKILL to all that it has started; the head takes it for dead after a moment."""
@@ -72,7 +61,7 @@ class OwnRayNode:
         for pid in ours(read_processes(), [self._recorded], tag="", apart=frozenset({os.getpid()})):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        self._process.stop()
+        super().stop()
 
 
 def note_no_address(_address: str, _folder: str | None = None) -> None:

@@ -90,6 +90,14 @@ def told(environment: TrainingEnvironment, more: int = 1) -> list[Task]:
         time.sleep(0.5)
 
 
+def one_job(environment: TrainingEnvironment, _injections: Sequence[Injection]) -> Finding:
+    """Silence was not taken for absence, nor a second asking for a second training: Ray had one job of it."""
+    jobs = environment.ray.jobs(environment.folder)
+    told_of = ", ".join(f"{job.name} {job.status}" for job in jobs) or "none"
+    holds = [job.status for job in jobs] == ["SUCCEEDED"]
+    return Finding("one_job", holds, f"Ray ran {len(jobs)} job{'s' * (len(jobs) != 1)} for one training: {told_of}")
+
+
 def ended_otherwise(environment: TrainingEnvironment, tasks: Sequence[Task], twice: str = "") -> list[str]:
     """Names each step that did not end well exactly once; the one called `twice` has to have ended well twice."""
     well = Counter(task.name for task in tasks if task.state == "FINISHED")

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -33,7 +32,7 @@ class Environment:
 
     def __init__(self, folder: Path) -> None:
         self.sent = self.state_dir = folder
-        self.way = SimpleNamespace(gave_up_after_s=4.2)
+        self.gave_up_after_s: float | None = 4.2
         self.topic = Topic([list(range(0, RECORDS, 2)), list(range(1, RECORDS, 2))])
         self.landed = [number for numbers in self.topic.held for number in numbers]
         (folder / ATTEMPTED).write_text(f"10\n{RECORDS}\n99")
@@ -128,7 +127,7 @@ def test_nothing_acknowledged_proves_nothing(environment: Any) -> None:
 
 def test_a_lander_that_gave_up_no_try_hung(environment: Any) -> None:
     assert gave_up_in_time(environment, []).holds
-    environment.way.gave_up_after_s = None
+    environment.gave_up_after_s = None
     found = gave_up_in_time(environment, [])
     assert not found.holds
     assert "waited without an end" in found.said

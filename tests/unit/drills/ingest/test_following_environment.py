@@ -27,20 +27,15 @@ class Process:
     """A producer and a lander at once: neither does anything, both end as the test wants."""
 
     def __init__(self) -> None:
-        self.code, self.over, self.ended_by_kill = 0, False, 0
+        self.code, self.has_ended, self.ended_by_kill = 0, False, 0
         self.landed_at_the_end: Callable[[], None] = lambda: None
 
-    def wait(self, _limit_s: float | None = None) -> int:
+    def ended(self, _limit_s: float) -> int:
         self.landed_at_the_end()
         return self.code
 
-    def ended(self, _limit_s: float) -> int:
-        return self.code
-
-    def kill(self) -> None:
+    def stop(self) -> None:
         self.ended_by_kill += 1
-
-    end = kill
 
     def last_words(self) -> str:
         return "lander: rotten"
@@ -140,7 +135,8 @@ def test_it_does_not_end_well(environment: Any, process: Process, code: int, mor
 
 def test_a_lander_that_fails_at_the_end_is_told_with_its_last_words(environment: Any, process: Process) -> None:
     process.landed_at_the_end = lambda: None
-    process.ended = lambda _limit_s: 65  # type: ignore[method-assign]
+    environment._producer = Process()
+    process.code = 65
     wait = environment.wait_for
     environment.wait_for = lambda question, within_s: tell_landed(environment, 3_000) or wait(question, within_s)
     found = environment.finish(5)
@@ -148,7 +144,7 @@ def test_a_lander_that_fails_at_the_end_is_told_with_its_last_words(environment:
 
 
 def test_a_dead_lander_is_not_waited_for(environment: Any, process: Process) -> None:
-    process.over = True
+    process.has_ended = True
     assert not environment.finish(600).holds
 
 
@@ -171,7 +167,7 @@ def test_a_cut_needs_a_broker_that_sends_its_clients_round(tmp_path: Path, proce
     with pytest.raises(Unavailable, match="not a part of this stack"):
         environment.begin()
     with pytest.raises(Unavailable, match="not there yet"):
-        environment.heal()
+        _ = environment.proxy
     environment.close(keep_files=True)
 
 
@@ -183,11 +179,11 @@ def test_the_lander_is_led_through_the_proxy_and_its_first_complaint_counts(
     environment = environment_of(DRILL.environment, tmp_path, process, landed=2_000)
     monkeypatch.setattr(network_cut_ingest, "GIVES_UP_WITHIN_S", 60.0 if gives_up else 0.0)
     monkeypatch.setattr(network_cut_ingest, "SWALLOWED_WITHIN_S", 0.0)
-    monkeypatch.setattr(network_cut_ingest, "kept_base", lambda _places: 100)
-    monkeypatch.setattr(network_cut_ingest, "known_parts", lambda _places: {"kafka": None})
-    monkeypatch.setattr(network_cut_ingest, "detour", lambda _ports: (0, 9))
+    monkeypatch.setattr(following_environment, "kept_base", lambda _places: 100)
+    monkeypatch.setattr(following_environment, "known_parts", lambda _places: {"kafka": None})
+    monkeypatch.setattr(following_environment, "detour", lambda _ports: (0, 9))
     environment.begin()
-    assert environment.ordered[0].bootstrap_servers == f"127.0.0.1:{environment.way.proxy.listen}"
+    assert environment.ordered[0].bootstrap_servers == f"127.0.0.1:{environment.proxy.listen}"
     told_in(environment.state_dir).record("reading", partition=0, start=0, end=5)
     cut = TcpProxy.inject
 
@@ -199,8 +195,8 @@ def test_the_lander_is_led_through_the_proxy_and_its_first_complaint_counts(
 
     monkeypatch.setattr(TcpProxy, "inject", inject)
     assert not cut_the_network(environment)[0].took, "nobody sent anything"
-    assert (environment.way.gave_up_after_s is not None) == gives_up
-    environment.heal()
+    assert (environment.gave_up_after_s is not None) == gives_up
+    environment.proxy.heal()
     environment.close(keep_files=False)
 
 

@@ -58,7 +58,7 @@ class Run:
         self.stops = stops
 
     @property
-    def over(self) -> bool:
+    def has_ended(self) -> bool:
         if not self.stops:
             self.lander.land_topic("drill-1")
         return self.stops
@@ -69,7 +69,7 @@ class Run:
     def last_words(self) -> str:
         return "lander: I cannot read that"
 
-    def end(self) -> None:
+    def stop(self) -> None:
         self.lander.ledger.close()
 
 

@@ -12,7 +12,7 @@ from koboshi.drills.drill import Injection
 from koboshi.drills.kit import landed
 from koboshi.drills.kit.landed import Tally, landed_equals_the_broker
 from koboshi.drills.orchestration import task_environment
-from koboshi.drills.orchestration.scheduler_killed import both_tasks_were_interrupted, trained_once
+from koboshi.drills.orchestration.scheduler_killed import both_tasks_were_interrupted
 from koboshi.drills.orchestration.task_environment import (
     TaskEnvironment,
     airflow_is_ours_and_well,
@@ -21,6 +21,7 @@ from koboshi.drills.orchestration.task_environment import (
     task_was_tried_again,
     tried_again,
 )
+from koboshi.drills.training.training_checks import one_job
 from koboshi.drills.training.witnesses import Job, StepFile
 from koboshi.events import JobBegan, JobFollowed
 from koboshi.journal import Journal
@@ -74,7 +75,7 @@ def environment() -> Any:
 
 
 def test_all_checks_hold_on_good_evidence(environment: Any) -> None:
-    for check in (task_was_tried_again, retry_attached, every_step_was_done_once, trained_once):
+    for check in (task_was_tried_again, retry_attached, every_step_was_done_once, one_job):
         assert check(environment, [INJECTION]).holds, check(environment, [INJECTION]).said
 
 
@@ -179,10 +180,10 @@ def test_every_step_was_done_once_fails(environment: Any) -> None:
     assert every_step_was_done_once(environment, [INJECTION]).said.startswith("a/step-3 is nowhere")
 
 
-def test_trained_once_fails(environment: Any) -> None:
+def test_one_job_fails(environment: Any) -> None:
     for jobs in ([], [JOB, JOB], [dataclasses.replace(JOB, status="STOPPED")]):
         environment.told_jobs = jobs
-        assert not trained_once(environment, [INJECTION]).holds
+        assert not one_job(environment, [INJECTION]).holds
 
 
 @pytest.mark.parametrize("task", ["land", "train"])

@@ -13,10 +13,10 @@ from koboshi.drills.training.network_cut_training import (
     SILENT_S,
     node_did_its_part,
     nothing_was_lost_or_doubled,
-    one_job,
     silence_was_noticed,
     stays_silent,
 )
+from koboshi.drills.training.training_checks import one_job
 from koboshi.drills.training.witnesses import ENDED_BY_POOL, Actor, Job, Task
 from koboshi.training.on_ray import step_name
 from tests.support.trainings import chain_spec
