@@ -5,12 +5,12 @@ from pathlib import Path
 
 from koboshi.datasets.span_records import RawBatch
 from koboshi.drills.ingest.poison_records import miscounted
-from koboshi.drills.workload import SOUND, load_stream_workload
+from koboshi.drills.workload import SOUND, lent
 from pipelines.decoding import LARGEST_BYTES
 
 
 def test_each_record_becomes_what_it_is_meant_to_become(tmp_path: Path) -> None:
-    stream = load_stream_workload("pipelines.drill_stream:WORKLOAD")
+    stream = lent("stream", "pipelines.drill_stream:WORKLOAD")
     meant = stream.records(60, LARGEST_BYTES)
     keys, values = [record.key for record in meant], [record.value for record in meant]
     decoded = stream.decode([RawBatch("drill-1", 0, range(len(meant)), keys, values)], tmp_path)

@@ -28,12 +28,6 @@ class Workload(Protocol):
         """A unit's final state as a fitted scikit-learn model, and a few of the dataset's rows to ask it, as pandas."""
 
 
-def load_workload(target: str | None) -> Workload:
-    """What the setting `drills.workload` names; raises `NotConfigured` when it names nothing."""
-    workload: Workload = _lent("workload", target)
-    return workload
-
-
 SOUND = "sound"
 Fate = Literal["row", "duplicate", "dead letter"]
 
@@ -71,13 +65,8 @@ class StreamWorkload(Protocol):
         """What the project's own code makes of such records; `folder` is empty, and may be used."""
 
 
-def load_stream_workload(target: str | None) -> StreamWorkload:
-    """What the setting `drills.stream` names; raises `NotConfigured` when it names nothing."""
-    workload: StreamWorkload = _lent("stream", target)
-    return workload
-
-
-def _lent(name: str, target: str | None) -> Any:
+def lent(name: Literal["workload", "stream"], target: str | None) -> Any:
+    """What the setting `drills.workload` or `drills.stream` names; raises `NotConfigured` when it names nothing."""
     if target is None:
         raise NotConfigured(f"no {name} is set for drills: set drills.{name} in koboshi.toml.")
     try:

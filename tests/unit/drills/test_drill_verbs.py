@@ -13,7 +13,7 @@ from koboshi.drills.report import make_report, save
 from koboshi.drills.run import fingerprints
 from koboshi.drills.training.ray_worker_killed import DRILL
 from koboshi.drills.training.training_environment import TrainingEnvironment
-from koboshi.drills.workload import load_workload
+from koboshi.drills.workload import lent
 from koboshi.errors import BadInput, NotConfigured, Permanent, Transient
 from koboshi.ledger import Ledger, leases, spans
 from koboshi.refs import SpanRange, SpanRef
@@ -117,7 +117,7 @@ def test_an_environment_that_has_not_begun_has_no_end(project: Settings, monkeyp
 @pytest.mark.parametrize("target", [None, "no.module:x", "json:nothing"])
 def test_a_workload_that_is_not_there_is_named(target: str | None) -> None:
     with pytest.raises(NotConfigured, match=r"drills\.workload"):
-        load_workload(target)
+        lent("workload", target)
 
 
 def test_invariant_state_is_datasets_and_spans(project: Settings) -> None:

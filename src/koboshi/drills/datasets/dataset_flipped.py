@@ -15,6 +15,7 @@ from koboshi.drills.datasets.small_stages import NUMBERS, RESULT, TABLE, TOTAL, 
 from koboshi.drills.drill import Drill, Event, EventKind, Evidence, Finding, Injection
 from koboshi.drills.kit.confluent_topic import OwnTopic
 from koboshi.drills.kit.faults import flip_byte
+from koboshi.drills.kit.landed import kafka_works
 from koboshi.drills.kit.own_run import leave, new_run_folder
 from koboshi.errors import Permanent, Unavailable
 from koboshi.events import Sink
@@ -22,10 +23,10 @@ from koboshi.exits import EXIT_FILE_VARIABLE
 from koboshi.files import tree_digest
 from koboshi.ingest.audit import PartitionVerdict
 from koboshi.orchestration.workspaces import Workspace
-from koboshi.probes.kafka_probe import probe_kafka
 from koboshi.settings import Settings, required
 
 RECORDS, PARTITIONS = 20_000, 2
+RIGHT_TOTAL = json.dumps({"count": RECORDS, "sum": sum(range(RECORDS))})  # of what is sent
 COMMAND_LIMIT_S = 120.0
 READER = ("-m", "koboshi.drills.datasets.small_stages", TOTAL)
 MAKER = ("-m", "koboshi.drills.datasets.small_stages", NUMBERS)
@@ -82,15 +83,13 @@ class DatasetEnvironment:
         md5 = hashlib.md5(table, usedforsecurity=False).hexdigest()
         return self.folder / "cache" / "files" / "md5" / md5[:2] / md5[2:]
 
-    def rot_object(self) -> Injection:
-        """A byte of DVC's cache rots."""
-        self.flipped_object = self.object
-        return flip_byte(self.flipped_object, f"the object of {NUMBERS}/{TABLE} in DVC's cache")
-
-    def rot_span(self) -> Injection:
-        """A byte of a landed span rots."""
-        self.flipped_span = self.landed.files()[0]
-        return flip_byte(self.flipped_span, f"the landed span {self.flipped_span.name}")
+    def flip_two_bytes(self) -> list[Injection]:
+        """One where DVC keeps the table, one where the lander put the records that it is made of."""
+        self.flipped_object, self.flipped_span = self.object, self.landed.files()[0]
+        return [
+            flip_byte(self.flipped_object, f"the object of {NUMBERS}/{TABLE} in DVC's cache"),
+            flip_byte(self.flipped_span, f"the landed span {self.flipped_span.name}"),
+        ]
 
     def finish(self, limit_s: float) -> Finding:
         """Take the table from the cache and read it, repair, make it again from the span, land that again, go on."""
@@ -117,11 +116,6 @@ class DatasetEnvironment:
         """What the reader has published."""
         path = self.project / "data" / TOTAL / RESULT
         return path.read_text() if path.is_file() else "nothing"
-
-    @property
-    def right_total(self) -> str:
-        """What it should have published, from what was sent."""
-        return json.dumps({"count": RECORDS, "sum": sum(range(RECORDS))})
 
     def evidence(self, injections: Sequence[Injection]) -> Evidence:
         """The commands' own ends, and the numbers of the final table against those that were sent."""
@@ -157,12 +151,8 @@ class DatasetEnvironment:
             timeout=COMMAND_LIMIT_S,
             check=False,
         )
-        return Told(time.time(), done.returncode, self._sentence((done.stdout + done.stderr).splitlines()))
-
-    def _sentence(self, lines: Sequence[str]) -> str:
-        """The line that names a file of the drill's, else the last one."""
-        named = [line for line in lines if str(self.folder) in line]
-        return (named or list(lines) or [""])[-1].strip()
+        *_, said = ["", *(done.stdout + done.stderr).strip().split("\n")]
+        return Told(time.time(), done.returncode, said.strip())
 
     def _write_project(self) -> None:
         """A project with two stages, a cache of its own, and no Git."""
@@ -189,20 +179,14 @@ class DatasetEnvironment:
 REFUSED = Permanent.exit_code
 
 
-def kafka_answers(environment: DatasetEnvironment) -> Finding:
-    """A record can be written and read."""
-    health = probe_kafka(required(environment.settings.kafka.bootstrap_servers, "Kafka"))
-    return Finding("kafka_answers", health.ok, f"Kafka: {health.detail}")
-
-
 def rotten_object_is_refused(environment: DatasetEnvironment, injections: Sequence[Injection]) -> Finding:
     """DVC hands the changed bytes out and says nothing; whoever reads them refuses, and the repair finds the object."""
     read = environment.told["read"]
     if read.code == 0:
-        said = f"the flipped byte reached the reader: total {environment.read_total}, not {environment.right_total}"
+        said = f"the flipped byte reached the reader: total {environment.read_total}, not {RIGHT_TOTAL}"
         return Finding("rotten_object_is_refused", False, said)
     found = environment.flipped_object in environment.repaired
-    untouched = environment.read_total == environment.right_total
+    untouched = environment.read_total == RIGHT_TOTAL
     holds = read.code == REFUSED and found and untouched and injections[0].took
     said = f"dvc checkout ended with {environment.told['checkout'].code}, the reader with {read.code}"
     said += "" if untouched else f", and it published {environment.read_total}"
@@ -228,16 +212,11 @@ def all_is_as_before(environment: DatasetEnvironment, _injections: Sequence[Inje
     wrong = sorted(
         name for name in environment.before.keys() | after.keys() if environment.before.get(name) != after.get(name)
     )
-    if environment.total() != environment.right_total:
+    if environment.total() != RIGHT_TOTAL:
         wrong.append(f"the total {environment.total()}")
     wrong += [f"the audit ({one.outcome})" for one in environment.audits["mended"] if one.outcome != "equal"]
     said = f"not as before: {', '.join(wrong)}" if wrong else f"{RECORDS:,} records, {len(after)} digests as before"
     return Finding("all_is_as_before", not wrong, said)
-
-
-def flip_two_bytes(environment: DatasetEnvironment) -> list[Injection]:
-    """One where DVC keeps the table, one where the lander put the records that it is made of."""
-    return [environment.rot_object(), environment.rot_span()]
 
 
 DRILL: Drill[DatasetEnvironment] = Drill(
@@ -247,8 +226,8 @@ DRILL: Drill[DatasetEnvironment] = Drill(
     fault="a flipped byte in DVC's cache, and one in a landed span",
     layer="datasets",
     environment=DatasetEnvironment,
-    steady=(kafka_answers,),
-    inject=flip_two_bytes,
+    steady=(kafka_works,),
+    inject=DatasetEnvironment.flip_two_bytes,
     within_s=180,
     verdict=(rotten_object_is_refused, rotten_span_is_refused, all_is_as_before),
     faults=2,

@@ -3,6 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from itertools import groupby
 
 from koboshi.datasets import span_records
@@ -12,7 +13,8 @@ from koboshi.drills.ingest.lander_run import KOBOSHI, LanderKind, Order, told_in
 from koboshi.drills.ingest.topic_environment import TopicEnvironment, landed_per_second, redone
 from koboshi.drills.kit.confluent_topic import Sent
 from koboshi.drills.kit.landed import kafka_works, landed_equals_the_broker
-from koboshi.drills.workload import SOUND, Decoded, MeantRecord, load_stream_workload
+from koboshi.drills.kit.watching import eventually
+from koboshi.drills.workload import SOUND, Decoded, MeantRecord, StreamWorkload, lent
 from koboshi.events import Sink
 from koboshi.ledger import Ledger
 from koboshi.settings import Settings
@@ -20,7 +22,7 @@ from koboshi.settings import Settings
 MEBIBYTE = 1024 * 1024
 TOPIC_TAKES_BYTES, OVERSIZED_BYTES, TOO_LARGE_BYTES = 12 * MEBIBYTE, 10 * MEBIBYTE, 13 * MEBIBYTE
 PARTITIONS, SOUND_RECORDS, SPAN_RECORDS = 2, 2_000, 500
-LOOK_S, ENDS_WITHIN_S = 0.1, 120.0
+ENDS_WITHIN_S = 120.0
 
 
 class PoisonEnvironment(TopicEnvironment):
@@ -30,7 +32,7 @@ class PoisonEnvironment(TopicEnvironment):
         """Nothing is done yet."""
         limit = {"max.message.bytes": str(TOPIC_TAKES_BYTES)}
         super().__init__(settings, emit, lander, partitions=PARTITIONS, topic_settings=limit)
-        self._workload = load_stream_workload(settings.drills.stream)
+        self._workload: StreamWorkload = lent("stream", settings.drills.stream)
         self.placed: list[tuple[MeantRecord, Sent]] = []
         self.refused: Sent | None = None
 
@@ -47,16 +49,15 @@ class PoisonEnvironment(TopicEnvironment):
         self.lander = self.start_lander(order)
 
     def poison(self) -> list[Injection]:
-        """Send each kind of poison; one injection for each, which took if the broker has all of its records."""
+        """Undecodable, of a wrong schema, oversized, said again: an injection each, which took if the broker took all."""
         return [self._inject(kind, list(records)) for kind, records in groupby(self._poison, lambda r: r.kind)]
 
     def finish(self, limit_s: float) -> Finding:
         """Send one that is too large for the topic, and sound records again; wait until all are landed."""
         (self.refused,) = self.topic.fill([(0, None, b"x" * TOO_LARGE_BYTES)])
         self._send(self._later)
-        deadline, offsets = time.monotonic() + limit_s, sum(self.topic.ends().values())
-        while self.landed_offsets() < offsets and not self.lander.has_ended and time.monotonic() < deadline:
-            time.sleep(LOOK_S)
+        offsets = sum(self.topic.ends().values())
+        eventually(lambda: self.landed_offsets() >= offsets, limit_s, over=lambda: self.lander.has_ended)
         (self.folder / "over").touch()
         code, landed = self.lander.ended(ENDS_WITHIN_S), self.landed_offsets()
         said = f"the lander went on to the end: {landed:,} offsets"
@@ -70,24 +71,24 @@ class PoisonEnvironment(TopicEnvironment):
 
     def decoded(self) -> Decoded:
         """What the project makes of what was landed, by the way of its pipeline: pinned, verified, decoded."""
-        folder, ledger = self.folder / "decoded", Ledger(f"sqlite:///{self.state_dir / 'ledger.db'}")
+        folder = self.folder / "decoded"
         folder.mkdir(exist_ok=True)
-        try:
+        with closing(Ledger(self.ledger_url)) as ledger:
             cut, _ = pin(ledger, self.state_dir, [self.topic.name], self.folder / "cut.json")
             return self._workload.decode(span_records.read(ledger, self.state_dir, cut), folder)
-        finally:
-            ledger.close()
 
     def evidence(self, injections: Sequence[Injection]) -> Evidence:
         """Recovered: the first records landed after the last poison."""
         told, tally, last = list(told_in(self.state_dir).events()), self.tally(), injections[-1]
         after = next((t for t in told if t["event"] == "landed" and t["monotonic"] > last.at_monotonic), None)
         measures = {"lost": float(tally.lost), "doubled": float(tally.twice), "redone": float(redone(told))}
-        if after is None:
-            return Evidence(measures, [], [landed_per_second(told)])
-        event = Event(after["at"], "recovery", f"partition {after['partition']} is landed to {after['end']:,}")
-        measures["recovered_after_s"] = after["monotonic"] - last.at_monotonic
-        return Evidence(measures, [event], [landed_per_second(told)])
+        events = []
+        if after:
+            events.append(
+                Event(after["at"], "recovery", f"partition {after['partition']} is landed to {after['end']:,}")
+            )
+            measures["recovered_after_s"] = after["monotonic"] - last.at_monotonic
+        return Evidence(measures, events, [landed_per_second(told)])
 
     def _send(self, records: Sequence[MeantRecord]) -> list[Sent]:
         rows = [(number % PARTITIONS, record.key, record.value) for number, record in enumerate(records)]
@@ -148,11 +149,6 @@ def miscounted(meant: Mapping[Place, MeantRecord], decoded: Decoded) -> Iterator
             return
 
 
-def poison_the_stream(environment: PoisonEnvironment) -> list[Injection]:
-    """Undecodable, of a wrong schema, oversized, and said again: one injection for each kind."""
-    return environment.poison()
-
-
 DRILL: Drill[PoisonEnvironment] = Drill(
     name="poison-records",
     claim="Poison in the stream does not stop the landing: each such record is counted once, in dead letters or "
@@ -161,7 +157,7 @@ DRILL: Drill[PoisonEnvironment] = Drill(
     layer="ingest",
     environment=PoisonEnvironment,
     steady=(kafka_works,),
-    inject=poison_the_stream,
+    inject=PoisonEnvironment.poison,
     within_s=120,
     verdict=(refused_at_the_door, landed_equals_the_broker, each_counted_once),
     faults=4,

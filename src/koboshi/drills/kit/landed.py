@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from koboshi.drills.drill import Finding, Injection
 from koboshi.drills.kit.confluent_topic import OwnTopic
@@ -14,7 +14,7 @@ from koboshi.ingest.confluent_audit import ConfluentBroker
 from koboshi.ingest.parquet_audit import read_records
 from koboshi.ledger import Ledger, spans
 from koboshi.probes.kafka_probe import probe_kafka
-from koboshi.settings import Settings, required
+from koboshi.settings import required
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -66,7 +66,6 @@ def compare(landed: Mapping[int, Counter[int]], ends: Mapping[int, int]) -> Tall
 class Environment(Protocol):
     """What is asked about landing: a topic of the drill's own, and where it was landed."""
 
-    settings: Settings
     topic: OwnTopic
 
     @property
@@ -81,7 +80,7 @@ class Environment(Protocol):
         """Which offsets the files that count have."""
 
 
-def kafka_works(environment: Environment) -> Finding:
+def kafka_works(environment: Any) -> Finding:
     """A record comes through it."""
     health = probe_kafka(required(environment.settings.kafka.bootstrap_servers, "Kafka"))
     return Finding("kafka_works", health.ok, f"Kafka: {health.detail}")

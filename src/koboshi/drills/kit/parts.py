@@ -1,5 +1,6 @@
 """A part of the stack as the target of a fault: all its processes die at once, and it comes back by itself."""
 
+from collections.abc import Callable
 from contextlib import suppress
 from xmlrpc.client import Fault
 
@@ -7,6 +8,7 @@ from koboshi.drills.drill import Finding, Injection
 from koboshi.drills.kit.faults import kill
 from koboshi.drills.kit.watching import eventually
 from koboshi.errors import KoboshiError, Unavailable
+from koboshi.probes import Health
 from koboshi.settings import Settings
 from koboshi.stack.lifecycle import find_victim, known_parts
 from koboshi.stack.part_state import wait_until_healthy
@@ -57,6 +59,14 @@ def processes_of(settings: Settings, part: str) -> tuple[int, ...]:
 def is_ours(settings: Settings, *parts: str) -> bool:
     """Whether these parts run in this project's own stack: nothing is injected into what runs elsewhere."""
     return set(parts) <= set(known_parts(_places(settings)))
+
+
+def ours_and_well(check: str, settings: Settings, part: str, name: str, probe: Callable[[], Health]) -> Finding:
+    """A part's processes are this stack's own, so that they can be found and come back, and it does real work."""
+    if not is_ours(settings, part):
+        return Finding(check, False, f"no {name} of this stack runs: start it with `koboshi up`")
+    health = probe()
+    return Finding(check, health.ok, f"{name}: {health.detail}")
 
 
 def why_not_healthy(settings: Settings, group: str, within_s: float) -> str | None:

@@ -12,7 +12,7 @@ import psutil
 
 from koboshi.drills.drill import Event, EventKind, Evidence, Finding, Injection
 from koboshi.drills.kit.faults import kill, resume, stop
-from koboshi.drills.kit.parts import is_ours
+from koboshi.drills.kit.parts import ours_and_well
 from koboshi.drills.kit.watching import eventually
 from koboshi.drills.orchestration.train_stage import SPECIFICATION, STAGE, make_workspace
 from koboshi.drills.training.training_checks import one_job
@@ -210,10 +210,9 @@ SCHEDULER = "airflow-scheduler"
 
 def airflow_is_ours_and_well(environment: TaskEnvironment) -> Finding:
     """Its processes are this stack's own, so that they can be found and come back, and its heartbeats are fresh."""
-    if not is_ours(environment.settings, SCHEDULER):
-        return Finding("airflow_is_ours_and_well", False, "no Airflow of this stack runs: start it with `koboshi up`")
-    health = probe_airflow(required(environment.settings.airflow.base_url, "Airflow"))
-    return Finding("airflow_is_ours_and_well", health.ok, f"Airflow: {health.detail}")
+    settings = environment.settings
+    url = required(settings.airflow.base_url, "Airflow")
+    return ours_and_well("airflow_is_ours_and_well", settings, SCHEDULER, "Airflow", lambda: probe_airflow(url))
 
 
 def task_was_tried_again(environment: TaskEnvironment, injections: Sequence[Injection]) -> Finding:

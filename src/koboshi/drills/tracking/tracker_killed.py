@@ -9,7 +9,7 @@ from pathlib import Path
 
 from koboshi.drills.drill import Drill, Event, Evidence, Finding, Injection, of
 from koboshi.drills.kit.aiohttp_load import OK, per_second
-from koboshi.drills.kit.parts import hold_down, is_ours, kill_part, let_up, why_not_healthy
+from koboshi.drills.kit.parts import hold_down, kill_part, let_up, ours_and_well, why_not_healthy
 from koboshi.drills.kit.watching import eventually
 from koboshi.drills.serving import load_environment
 from koboshi.drills.tracking.tracker_witness import TrackerWitness, ghosts
@@ -193,10 +193,8 @@ ANSWERS = 100
 
 def mlflow_is_ours_and_well(environment: TrackerEnvironment) -> Finding:
     """Its processes are this stack's own, and a run can be written and read."""
-    if not is_ours(environment.settings, TRACKER):
-        return Finding("mlflow_is_ours_and_well", False, "no MLflow of this stack runs: start it with `koboshi up`")
-    health = probe_mlflow(environment.uri)
-    return Finding("mlflow_is_ours_and_well", health.ok, f"MLflow: {health.detail}")
+    uri = environment.uri
+    return ours_and_well("mlflow_is_ours_and_well", environment.settings, TRACKER, "MLflow", lambda: probe_mlflow(uri))
 
 
 def all_answered(environment: TrackerEnvironment, injections: Sequence[Injection]) -> Finding:

@@ -15,7 +15,7 @@ from koboshi.drills.drill import Event, EventKind, Evidence, Finding, Injection,
 from koboshi.drills.kit.faults import MIDDLE_S, Caught, caught_in_the_middle, kill
 from koboshi.drills.kit.own_run import leave, new_run_folder
 from koboshi.drills.training.witnesses import Actor, RayWitness, StepFiles
-from koboshi.drills.workload import Workload, load_workload
+from koboshi.drills.workload import Workload, lent
 from koboshi.errors import BadInput, KoboshiError
 from koboshi.events import AttemptEnded, JobBegan, NoAnswer, Sink, WorkerReady
 from koboshi.files import sha256_of
@@ -47,7 +47,7 @@ class TrainingEnvironment:
         self.settings, self.emit = settings, emit
         self._job = job or settings.project / settings.drills.job
         self.folder = new_run_folder(settings)
-        self._workload: Workload = load_workload(settings.drills.workload)
+        self._workload: Workload = lent("workload", settings.drills.workload)
         url = required(settings.ray.jobs_url, "Ray")
         self._jobs, self.ray = RayJobs(url, settings.ray.token_path), RayWitness(url, settings.ray.token_path)
         self._training: Future[Any] | None = None

@@ -7,7 +7,7 @@ import pytest
 from koboshi.drills.drill import Injection
 from koboshi.drills.ingest.poison_records import each_counted_once, miscounted, refused_at_the_door
 from koboshi.drills.kit.confluent_topic import Sent
-from koboshi.drills.workload import SOUND, Decoded, MeantRecord, load_stream_workload
+from koboshi.drills.workload import SOUND, Decoded, MeantRecord, lent
 from koboshi.errors import NotConfigured
 
 RECORDS = {
@@ -88,4 +88,4 @@ def test_a_record_that_should_have_been_refused_is_told() -> None:
 )
 def test_a_stream_that_is_not_there_is_refused(target: str | None, said: str) -> None:
     with pytest.raises(NotConfigured, match=said):
-        load_stream_workload(target)
+        lent("stream", target)

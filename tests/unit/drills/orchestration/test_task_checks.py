@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from koboshi.drills.drill import Injection
-from koboshi.drills.kit import landed
+from koboshi.drills.kit import landed, parts
 from koboshi.drills.kit.landed import Tally, landed_equals_the_broker
 from koboshi.drills.orchestration import task_environment
 from koboshi.drills.orchestration.scheduler_killed import both_tasks_were_interrupted
@@ -211,7 +211,7 @@ def test_the_steady_state(monkeypatch: pytest.MonkeyPatch) -> None:
         settings = type("S", (), {"airflow": Airflow(base_url="http://127.0.0.1:1")})
 
     ours, well = [True], [Health(True, "fresh")]
-    monkeypatch.setattr(task_environment, "is_ours", lambda *_: ours[0])
+    monkeypatch.setattr(parts, "is_ours", lambda *_: ours[0])
     monkeypatch.setattr(task_environment, "probe_airflow", lambda *_: well[0])
     here: Any = Here()
     assert airflow_is_ours_and_well(here).holds

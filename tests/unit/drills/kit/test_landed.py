@@ -1,0 +1,19 @@
+"""The steady state of every drill that lands: a record can be written and read."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from koboshi.drills.kit import landed
+from koboshi.drills.kit.landed import kafka_works
+from koboshi.probes import Health
+
+
+@pytest.mark.parametrize("ok", [True, False])
+def test_kafka_has_to_answer(ok: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(landed, "probe_kafka", lambda _servers: Health(ok, "detail"))
+    settings = SimpleNamespace(kafka=SimpleNamespace(bootstrap_servers="x:1"))
+    environment: Any = SimpleNamespace(settings=settings)
+    found = kafka_works(environment)
+    assert (found.holds, found.said) == (ok, "Kafka: detail")
