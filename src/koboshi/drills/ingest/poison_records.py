@@ -49,7 +49,7 @@ class PoisonEnvironment(TopicEnvironment):
         self.lander = self.start_lander(order)
 
     def poison(self) -> list[Injection]:
-        """Undecodable, of a wrong schema, oversized, said again: an injection each, which took if the broker took all."""
+        """Undecodable, of a wrong schema, oversized, said again: one injection each, took if the broker took it all."""
         return [self._inject(kind, list(records)) for kind, records in groupby(self._poison, lambda r: r.kind)]
 
     def finish(self, limit_s: float) -> Finding:

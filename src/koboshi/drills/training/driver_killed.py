@@ -2,22 +2,20 @@
 
 from collections.abc import Sequence
 
-from koboshi.drills.drill import Drill, Evidence, Finding, Injection
+from koboshi.drills.drill import Drill, Finding, Injection
 from koboshi.drills.kit.faults import kill
-from koboshi.drills.training.training_checks import predictions_equal_the_control, ray_has_nodes, ray_is_idle
-from koboshi.drills.training.training_environment import TrainingEnvironment, next_attempt_evidence
+from koboshi.drills.training import training_checks as checks
+from koboshi.drills.training.training_environment import TrainingEnvironment
 
 
 class DriverEnvironment(TrainingEnvironment):
     """A training whose driver is killed: the next attempt goes on, and the cluster remembers the first one."""
 
+    ends_the_attempt = True
+
     def kill_the_driver(self) -> list[Injection | None]:
         """SIGKILL to the job's driver while the victim's middle step is done."""
         return self.in_the_middle(lambda _caught: kill("the job's driver", self.drivers(), f"during {self.at}"))
-
-    def evidence(self, injections: Sequence[Injection]) -> Evidence:
-        """As of the next attempt."""
-        return next_attempt_evidence(self, super().evidence(injections), injections)
 
 
 def next_attempt_took_over(environment: DriverEnvironment, injections: Sequence[Injection]) -> Finding:
@@ -30,14 +28,7 @@ def next_attempt_took_over(environment: DriverEnvironment, injections: Sequence[
 
 def no_step_on_file_was_done_again(environment: DriverEnvironment, injections: Sequence[Injection]) -> Finding:
     """By the files that the drill has watched: it went on from where it had been."""
-    kept = sum(max(0, highest - 1) for highest in environment.files.reached(injections[0].at_s).values())
-    wrong = [f"{step} is nowhere" for step in environment.missing_steps()]
-    wrong += [f"{step} was done again" for step in environment.done_again(injections)]
-    if not kept:
-        wrong.append("nothing had been committed when the fault was injected")
-    return Finding.unless(
-        "no_step_on_file_was_done_again", wrong, f"none of the {kept} steps that were committed before was done again"
-    )
+    return checks.went_on("no_step_on_file_was_done_again", environment, injections)
 
 
 DRILL: Drill[DriverEnvironment] = Drill(
@@ -47,8 +38,8 @@ DRILL: Drill[DriverEnvironment] = Drill(
     fault="SIGKILL of the job's driver in the middle of a step",
     layer="training",
     environment=DriverEnvironment,
-    steady=(ray_has_nodes, ray_is_idle),
+    steady=(checks.ray_has_nodes, checks.ray_is_idle),
     inject=DriverEnvironment.kill_the_driver,
     within_s=180,
-    verdict=(next_attempt_took_over, no_step_on_file_was_done_again, predictions_equal_the_control),
+    verdict=(next_attempt_took_over, no_step_on_file_was_done_again, checks.predictions_equal_the_control),
 )

@@ -2,33 +2,21 @@
 
 from collections.abc import Sequence
 
-from koboshi.drills.drill import Drill, Evidence, Finding, Injection
-from koboshi.drills.kit.parts import WHOLE_WITHIN_S, and_healthy, kill_part
+from koboshi.drills.drill import Drill, Finding, Injection
+from koboshi.drills.kit.parts import kill_part
 from koboshi.drills.training import training_checks as checks
 from koboshi.drills.training.training_checks import HEAD
-from koboshi.drills.training.training_environment import TrainingEnvironment, next_attempt_evidence
+from koboshi.drills.training.training_environment import TrainingEnvironment
 
 
 class RayHeadEnvironment(TrainingEnvironment):
     """A training, while which the head is killed: with it Ray forgets all of the training."""
 
-    def begin(self) -> None:
-        """Remember the nodes, and begin the training."""
-        self.before = self.ray.members()
-        super().begin()
+    ends_the_attempt = ends_nodes = True
 
     def kill_the_head(self) -> list[Injection | None]:
         """SIGKILL to all processes of the head while the victim's middle step is done on a node."""
         return self.in_the_middle(lambda _caught: kill_part(self.settings, HEAD, f"during {self.at}"))
-
-    def finish(self, limit_s: float) -> Finding:
-        """Wait for the training's end, and until Ray does real work on every node again."""
-        ended = super().finish(limit_s)
-        return and_healthy(ended, self.settings, "ray", WHOLE_WITHIN_S, "Ray runs tasks on every node again")
-
-    def evidence(self, injections: Sequence[Injection]) -> Evidence:
-        """As of the next attempt."""
-        return next_attempt_evidence(self, super().evidence(injections), injections)
 
 
 def cluster_began_anew(environment: RayHeadEnvironment, injections: Sequence[Injection]) -> Finding:
@@ -50,19 +38,8 @@ def next_attempt_ended_it(environment: RayHeadEnvironment, _injections: Sequence
 def no_committed_step_was_done_again(environment: RayHeadEnvironment, injections: Sequence[Injection]) -> Finding:
     """By the files that the drill has watched, and by what the new cluster ran: it went on from where it had been."""
     reached = environment.files.reached(injections[0].at_s)
-    kept = {f"{unit}/step-{k}" for unit, highest in reached.items() for k in range(1, highest)}
     ran = {task.name.partition(".")[2] for task in checks.told(environment, more=-sum(reached.values()))}
-    wrong = [f"{step} is nowhere" for step in environment.missing_steps()]
-    wrong += [
-        f"{step} was done again" for step in sorted(kept.intersection([*environment.done_again(injections), *ran]))
-    ]
-    if not kept:
-        wrong.append("nothing had been committed when the fault was injected")
-    return Finding.unless(
-        "no_committed_step_was_done_again",
-        wrong,
-        f"none of the {len(kept)} steps that were committed before was done again",
-    )
+    return checks.went_on("no_committed_step_was_done_again", environment, injections, ran)
 
 
 DRILL: Drill[RayHeadEnvironment] = Drill(

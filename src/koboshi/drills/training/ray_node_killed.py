@@ -1,10 +1,10 @@
 """ray-node-killed: SIGKILL of all processes of a Ray node while it trains."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from koboshi.drills.drill import Drill, Finding, Injection
 from koboshi.drills.kit.faults import Caught
-from koboshi.drills.kit.parts import WHOLE_WITHIN_S, and_healthy, kill_part
+from koboshi.drills.kit.parts import kill_part
 from koboshi.drills.training import training_checks as checks
 from koboshi.drills.training.training_environment import TrainingEnvironment, step_names
 from koboshi.drills.training.witnesses import ENDED_BY_POOL, Node
@@ -17,11 +17,8 @@ class RayNodeEnvironment(TrainingEnvironment):
 
     killed = NO_NODE
 
-    def begin(self) -> None:
-        """Remember the nodes, and begin the training."""
-        self.before = self.ray.members()
-        self._hosts: dict[int, str] = {}
-        super().begin()
+    ends_nodes = True
+    _hosts: Mapping[int, str] = {}
 
     def pids(self) -> list[int]:
         """The run's living workers; where each of them is, is remembered, since there is no time to ask later."""
@@ -36,11 +33,6 @@ class RayNodeEnvironment(TrainingEnvironment):
         host = self._hosts[caught.process.pid]
         self.killed = next((node for node in self.before if node.id == host), NO_NODE)
         return kill_part(self.settings, self.killed.name, f"{caught}, of {self.at}")
-
-    def finish(self, limit_s: float) -> Finding:
-        """Wait for the training's end, and until Ray does real work on every node again."""
-        ended = super().finish(limit_s)
-        return and_healthy(ended, self.settings, "ray", WHOLE_WITHIN_S, "Ray runs tasks on every node again")
 
 
 def only_its_workers_died(environment: RayNodeEnvironment, injections: Sequence[Injection]) -> Finding:

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 import numpy as np
 import psutil
@@ -96,6 +96,21 @@ def one_job(environment: TrainingEnvironment, _injections: Sequence[Injection]) 
     told_of = ", ".join(f"{job.name} {job.status}" for job in jobs) or "none"
     holds = [job.status for job in jobs] == ["SUCCEEDED"]
     return Finding("one_job", holds, f"Ray ran {len(jobs)} job{'s' * (len(jobs) != 1)} for one training: {told_of}")
+
+
+def went_on(
+    check: str, environment: TrainingEnvironment, injections: Sequence[Injection], ran: Collection[str] = ()
+) -> Finding:
+    """By the files that the drill has watched, and by what `ran` since: no step that was committed was done again."""
+    reached = environment.files.reached(injections[0].at_s)
+    kept = {f"{unit}/step-{k}" for unit, highest in reached.items() for k in range(1, highest)}
+    wrong = [f"{step} is nowhere" for step in environment.missing_steps()]
+    again = kept.intersection([*environment.done_again(injections), *ran])
+    wrong += [f"{step} was done again" for step in sorted(again)]
+    if not kept:
+        wrong.append("nothing had been committed when the fault was injected")
+    well = f"none of the {len(kept)} steps that were committed before was done again"
+    return Finding.unless(check, wrong, well)
 
 
 def ended_otherwise(environment: TrainingEnvironment, tasks: Sequence[Task], twice: str = "") -> list[str]:

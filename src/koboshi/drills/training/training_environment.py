@@ -14,6 +14,7 @@ from koboshi import events
 from koboshi.drills.drill import Event, EventKind, Evidence, Finding, Injection, times_after
 from koboshi.drills.kit.faults import MIDDLE_S, Caught, caught_in_the_middle, kill
 from koboshi.drills.kit.own_run import leave, new_run_folder
+from koboshi.drills.kit.parts import WHOLE_WITHIN_S, and_healthy
 from koboshi.drills.training.witnesses import Actor, RayWitness, StepFiles
 from koboshi.drills.workload import Workload, lent
 from koboshi.errors import BadInput, KoboshiError
@@ -40,6 +41,8 @@ class TrainingEnvironment:
     """A run with a key, a ledger and a folder of its own, which is removed when all went well."""
 
     actors_at_once = 0  # how many units are worked on at once, if that is not as the settings say
+    ends_the_attempt = False  # the fault ends the job's driver: another attempt goes on
+    ends_nodes = False  # the fault ends parts of Ray's cluster, which has to become whole again
     _silenced: Sequence[int] = ()
 
     def __init__(self, settings: Settings, emit: Sink, job: Path | None = None) -> None:
@@ -55,6 +58,7 @@ class TrainingEnvironment:
 
     def begin(self) -> None:
         """Prepare the table, and have the training begun and followed in the background."""
+        self.before = self.ray.members() if self.ends_nodes else []
         folder = self.folder / "table"
         folder.mkdir(parents=True, exist_ok=True)
         units = self._trained(self._workload.prepare(self.settings.project, folder))
@@ -79,8 +83,11 @@ class TrainingEnvironment:
             ensure_trained(self.spec, self._jobs, ledger, submission(self.spec, self._job), self._hear)
 
     def finish(self, limit_s: float) -> Finding:
-        """Wait for the training's end."""
-        return self._await_end(limit_s, time.monotonic())
+        """Wait for the training's end, and until a cluster that the fault was in does real work on every node again."""
+        ended = self._await_end(limit_s, time.monotonic())
+        if not self.ends_nodes:
+            return ended
+        return and_healthy(ended, self.settings, "ray", WHOLE_WITHIN_S, "Ray runs tasks on every node again")
 
     def _await_end(self, limit_s: float, begun: float) -> Finding:
         """The training's end; `begun` is when the waiting began, on the monotonic clock."""
@@ -112,7 +119,8 @@ class TrainingEnvironment:
             "redone": float(len(done) - len(set(done))),
         }
         events = [Event(e["at"], KINDS.get(e["event"], "note"), _sentence(e)) for e in told]
-        return Evidence({**after, **counted}, events, [self.files.series()])
+        told_of = Evidence({**after, **counted}, events, [self.files.series()])
+        return next_attempt_evidence(self, told_of, injections) if self.ends_the_attempt else told_of
 
     @property
     def over(self) -> bool:
