@@ -9,8 +9,8 @@ from typing import Any
 
 from koboshi.drills.drill import Event, Evidence, Finding, Injection
 from koboshi.drills.ingest import confluent_producer as producer
-from koboshi.drills.ingest.lander_run import KOBOSHI, LanderKind, Order, told_in
-from koboshi.drills.ingest.topic_environment import Told, TopicEnvironment, landed_per_second, redone
+from koboshi.drills.ingest.lander_run import KOBOSHI, LanderKind, Order
+from koboshi.drills.ingest.topic_environment import Told, TopicEnvironment, landed_evidence
 from koboshi.drills.kit.tcp_proxy import TcpProxy
 from koboshi.drills.kit.watching import LOOK_S, eventually
 from koboshi.errors import Unavailable
@@ -110,15 +110,11 @@ class FollowingEnvironment(TopicEnvironment):
         if self._producer.ended(ENDS_WITHIN_S) != 0:
             return Finding("landing_ended", False, "the producer could not send everything")
         (self.folder / "over").touch()
-        code = self.lander.ended(ENDS_WITHIN_S)
-        said = f"{self.landed_records():,} records were landed; the lander followed to the end"
-        if code != 0:
-            said = f"the lander ended with {code}: {self.lander.last_words()}"
-        return Finding("landing_ended", code == 0, said)
-
-    def told(self) -> list[Told]:
-        """What the lander told."""
-        return list(told_in(self.state_dir).events())
+        return self.landing_ended(
+            self.lander,
+            ENDS_WITHIN_S,
+            lambda: f"{self.landed_records():,} records were landed; the lander followed to the end",
+        )
 
     def landed_records(self) -> int:
         """How many records it says it has landed."""
@@ -126,15 +122,14 @@ class FollowingEnvironment(TopicEnvironment):
 
     def evidence(self, injections: Sequence[Injection]) -> Evidence:
         """First complaint of lander or producer; recovery is the end of the longest silence of the landing."""
-        told, injection, tally = self.told(), injections[0], self.tally()
+        told, injection = self.told(), injections[0]
         lost = list(Journal(self.sent / producer.JOURNAL).events())
         complaints = [t for t in (*told, *lost) if is_complaint(t) and t["monotonic"] > injection.at_monotonic]
         suspected = min(complaints, key=lambda t: t["monotonic"], default=None)
         back = longest_silence(told, injection.at_monotonic)
         moments = {"detected_after_s": suspected, "recovered_after_s": back}
         after = {name: t["monotonic"] - injection.at_monotonic for name, t in moments.items() if t is not None}
-        measures = {"lost": float(tally.lost), "doubled": float(tally.twice), "redone": float(redone(told))}
-        return Evidence({**after, **measures}, list(_events(complaints, back)), [landed_per_second(told)])
+        return landed_evidence(told, self.tally()).plus(after, _events(complaints, back))
 
     def close(self, *, keep_files: bool) -> None:
         """End the producer too, and close the way."""

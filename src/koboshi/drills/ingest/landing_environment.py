@@ -7,8 +7,8 @@ from pathlib import Path
 from random import Random
 
 from koboshi.drills.drill import Event, Evidence, Finding, Injection
-from koboshi.drills.ingest.lander_run import KOBOSHI, LanderKind, LanderRun, Order, Pause, is_whole, told_in
-from koboshi.drills.ingest.topic_environment import Told, TopicEnvironment, landed_per_second, redone
+from koboshi.drills.ingest.lander_run import KOBOSHI, LanderKind, LanderRun, Order, Pause, is_whole
+from koboshi.drills.ingest.topic_environment import Told, TopicEnvironment, landed_evidence
 from koboshi.drills.kit.landed import Tally
 from koboshi.events import DrillNote, Sink
 from koboshi.files import sha256_of
@@ -80,7 +80,7 @@ class LandingEnvironment(TopicEnvironment):
 
     def evidence(self, injections: Sequence[Injection]) -> Evidence:
         """From what the landers told on the way, and from the files and the broker."""
-        return landing_evidence(list(told_in(self.state_dir).events()), injections, self.tally())
+        return landing_evidence(self.told(), injections, self.tally())
 
     def _files(self) -> Iterator[Path]:
         return (self.state_dir / FOLDER / self.topic.name).glob("*/*")
@@ -124,11 +124,11 @@ def _digests(files: Sequence[Path], folder: Path) -> dict[str, str]:
 
 def landing_evidence(told: Sequence[Told], injections: Sequence[Injection], tally: Tally) -> Evidence:
     """Times are those after the last injection, which no other one disturbs. A range that was read again was redone."""
-    measures = {"lost": float(tally.lost), "doubled": float(tally.twice), "redone": float(redone(told))}
+    measures = {}
     for name, event in (("detected_after_s", "reading"), ("recovered_after_s", "landed")):
         if injections and (after := _after(told, event, injections[-1])) is not None:
             measures[name] = after
-    return Evidence(measures, list(_events(told, injections)), [landed_per_second(told)])
+    return landed_evidence(told, tally).plus(measures, _events(told, injections))
 
 
 def _after(told: Iterable[Told], event: str, injection: Injection) -> float | None:

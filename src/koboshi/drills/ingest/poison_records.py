@@ -9,8 +9,8 @@ from itertools import groupby
 from koboshi.datasets import span_records
 from koboshi.datasets.pinning import pin
 from koboshi.drills.drill import Drill, Event, Evidence, Finding, Injection
-from koboshi.drills.ingest.lander_run import KOBOSHI, LanderKind, Order, told_in
-from koboshi.drills.ingest.topic_environment import TopicEnvironment, landed_per_second, redone
+from koboshi.drills.ingest.lander_run import KOBOSHI, LanderKind, Order
+from koboshi.drills.ingest.topic_environment import TopicEnvironment, landed_evidence
 from koboshi.drills.kit.confluent_topic import Sent
 from koboshi.drills.kit.landed import kafka_works, landed_equals_the_broker
 from koboshi.drills.kit.watching import eventually
@@ -59,15 +59,13 @@ class PoisonEnvironment(TopicEnvironment):
         offsets = sum(self.topic.ends().values())
         eventually(lambda: self.landed_offsets() >= offsets, limit_s, over=lambda: self.lander.has_ended)
         (self.folder / "over").touch()
-        code, landed = self.lander.ended(ENDS_WITHIN_S), self.landed_offsets()
-        said = f"the lander went on to the end: {landed:,} offsets"
-        if code != 0:
-            said = f"the lander stopped with {code}: {self.lander.last_words()}"
-        return Finding("landing_ended", code == 0, said)
+        return self.landing_ended(
+            self.lander, ENDS_WITHIN_S, lambda: f"the lander went on to the end: {self.landed_offsets():,} offsets"
+        )
 
     def landed_offsets(self) -> int:
         """How far the lander says it is, over all partitions."""
-        return sum(t["end"] - t["start"] for t in told_in(self.state_dir).events() if t["event"] == "landed")
+        return sum(t["end"] - t["start"] for t in self.told() if t["event"] == "landed")
 
     def decoded(self) -> Decoded:
         """What the project makes of what was landed, by the way of its pipeline: pinned, verified, decoded."""
@@ -79,16 +77,14 @@ class PoisonEnvironment(TopicEnvironment):
 
     def evidence(self, injections: Sequence[Injection]) -> Evidence:
         """Recovered: the first records landed after the last poison."""
-        told, tally, last = list(told_in(self.state_dir).events()), self.tally(), injections[-1]
+        told, last = self.told(), injections[-1]
+        counted = landed_evidence(told, self.tally())
         after = next((t for t in told if t["event"] == "landed" and t["monotonic"] > last.at_monotonic), None)
-        measures = {"lost": float(tally.lost), "doubled": float(tally.twice), "redone": float(redone(told))}
-        events = []
-        if after:
-            events.append(
-                Event(after["at"], "recovery", f"partition {after['partition']} is landed to {after['end']:,}")
-            )
-            measures["recovered_after_s"] = after["monotonic"] - last.at_monotonic
-        return Evidence(measures, events, [landed_per_second(told)])
+        if after is None:
+            return counted
+        said = f"partition {after['partition']} is landed to {after['end']:,}"
+        recovered = {"recovered_after_s": after["monotonic"] - last.at_monotonic}
+        return counted.plus(recovered, [Event(after["at"], "recovery", said)])
 
     def _send(self, records: Sequence[MeantRecord]) -> list[Sent]:
         rows = [(number % PARTITIONS, record.key, record.value) for number, record in enumerate(records)]

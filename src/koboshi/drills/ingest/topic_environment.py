@@ -1,12 +1,12 @@
 """What the drills of the ingest share: a topic and a folder of its own, landers, and what their journal tells."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from koboshi.drills.drill import Series
-from koboshi.drills.ingest.lander_run import KOBOSHI, LanderKind, LanderRun, Order
+from koboshi.drills.drill import Evidence, Finding, Series
+from koboshi.drills.ingest.lander_run import KOBOSHI, LanderKind, LanderRun, Order, told_in
 from koboshi.drills.kit.confluent_topic import OwnTopic
 from koboshi.drills.kit.landed import Tally, tally
 from koboshi.drills.kit.own_run import leave, new_run_folder
@@ -32,6 +32,12 @@ def landed_per_second(told: Iterable[Told]) -> Series:
         seconds[int(at - begun)] += records
     points = [(begun + n, float(seconds[n])) for n in range(max(seconds, default=-1) + 1)]
     return Series("records landed", "1/s", points)
+
+
+def landed_evidence(told: Sequence[Told], tally: Tally) -> Evidence:
+    """What every landing is measured by: what is lost, doubled and was done again, and how fast records were landed."""
+    measures = {"lost": float(tally.lost), "doubled": float(tally.twice), "redone": float(redone(told))}
+    return Evidence(measures, (), [landed_per_second(told)])
 
 
 class TopicEnvironment:
@@ -74,6 +80,17 @@ class TopicEnvironment:
         log = self.folder / f"lander-{len(self.runs)}.log"
         self.runs.append(LanderRun(self.kind, order, self.settings.project, log))
         return self.runs[-1]
+
+    def told(self) -> list[Told]:
+        """What the landers told, oldest first."""
+        return list(told_in(self.state_dir).events())
+
+    def landing_ended(self, run: LanderRun, limit_s: float, well: Callable[[], str]) -> Finding:
+        """How a lander ended; `well` is what is said of a good end."""
+        if (code := run.ended(limit_s)) == 0:
+            return Finding("landing_ended", True, well())
+        end = f"ended with {code}: {run.last_words()}" if code else f"had not ended after {limit_s:.0f} s"
+        return Finding("landing_ended", False, f"the lander {end}")
 
     def counted(self, state_dir: Path) -> Sequence[Path]:
         """The files that count."""

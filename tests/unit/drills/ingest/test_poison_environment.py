@@ -102,7 +102,7 @@ def test_who_lands_raw_is_proved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 def test_who_stops_at_poison_is_refuted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = outcome(tmp_path, monkeypatch, stops=True)
-    assert found.reasons == ["the lander stopped with 65: lander: I cannot read that"]
+    assert found.reasons == ["the lander ended with 65: lander: I cannot read that"]
     assert "recovered_after_s" not in found.evidence.measures
 
 
