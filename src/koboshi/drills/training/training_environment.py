@@ -3,16 +3,17 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
+import psutil
 from numpy.typing import NDArray
 
 from koboshi import events
 from koboshi.drills.drill import Event, EventKind, Evidence, Finding, Injection, times_after
-from koboshi.drills.kit.faults import MIDDLE_S, Caught, caught_in_the_middle, kill
+from koboshi.drills.kit.faults import MIDDLE_S, Caught, caught_in_the_middle
 from koboshi.drills.kit.own_run import leave, new_run_folder
 from koboshi.drills.kit.parts import WHOLE_WITHIN_S, and_healthy
 from koboshi.drills.training.witnesses import Actor, RayWitness, StepFiles
@@ -43,7 +44,7 @@ class TrainingEnvironment:
     actors_at_once = 0  # how many units are worked on at once, if that is not as the settings say
     ends_the_attempt = False  # the fault ends the job's driver: another attempt goes on
     ends_nodes = False  # the fault ends parts of Ray's cluster, which has to become whole again
-    _silenced: Sequence[int] = ()
+    _silenced: psutil.Process | None = None
 
     def __init__(self, settings: Settings, emit: Sink, job: Path | None = None) -> None:
         """Nothing is done yet; `job` is the script of the training job, when it is not the project's own."""
@@ -152,7 +153,7 @@ class TrainingEnvironment:
         caught = self.catch(cpu_s)
         if caught is None:
             return []
-        self._silenced = [caught.process.pid] if silences else []
+        self._silenced = caught.process if silences else None
         return [inject(caught)]
 
     def catch(self, cpu_s: float = MIDDLE_S) -> Caught | None:
@@ -212,7 +213,8 @@ class TrainingEnvironment:
     def close(self, *, keep_files: bool) -> None:
         """The training ends by itself; the run's folder goes, unless it is to be looked at."""
         if self._silenced:
-            kill(self.doing, self._silenced)
+            with suppress(psutil.NoSuchProcess):  # mostly the pool has ended it, and its id may be another's by now
+                self._silenced.kill()
             wait([self._future()], ENDS_WITHIN_S)
         if self._training is not None:
             self.files.stop()

@@ -6,6 +6,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import psutil
 import pytest
 
 from koboshi.drills.drill import Injection
@@ -63,6 +64,14 @@ class Cluster:
         self.environment, self.seen = environment, seen
         self.asked: list[str] = []
         self.needed_s: list[float] = []
+        self.killed, self.is_gone = 0, False
+
+    def kill(self) -> None:
+        """The worker is replaced, and the training comes to its end."""
+        self.killed += 1
+        self.environment._training.set_result(None)
+        if self.is_gone:
+            raise psutil.NoSuchProcess(11)
 
     def look(
         self, doing: str, pids: Callable[[], Collection[int]], over: Callable[[], bool], cpu_s: float
@@ -71,7 +80,7 @@ class Cluster:
         self.asked.append(doing)
         self.needed_s.append(cpu_s)
         if any(doing == f"ray::{step_name('a', step)}" for step in self.seen):
-            return SimpleNamespace(process=SimpleNamespace(pid=next(iter(pids()))))
+            return SimpleNamespace(process=SimpleNamespace(pid=next(iter(pids())), kill=self.kill))
         self.environment.files.highest["a"] = self.environment.step
         assert over(), "what is on disk has passed"
         return None
@@ -127,24 +136,24 @@ def test_nothing_is_injected_without_a_moment(environment: Any, monkeypatch: pyt
     assert environment.in_the_middle(lambda _caught: TOOK) == []
 
 
-@pytest.mark.parametrize("silences", [True, False])
+@pytest.mark.parametrize("is_gone", [True, False])
 def test_a_silenced_worker_is_ended_and_the_training_waited_for(
-    environment: Any, monkeypatch: pytest.MonkeyPatch, silences: bool
+    environment: Any, monkeypatch: pytest.MonkeyPatch, is_gone: bool
 ) -> None:
-    """Nothing of it is left stopped or hanging; a worker that was killed is Ray's to replace."""
-    watched(environment, monkeypatch, 4)
-    killed: list[tuple[str, list[int]]] = []
-
-    def kill(target: str, pids: list[int]) -> None:
-        killed.append((target, pids))
-        environment._training.set_result(None)
-
-    monkeypatch.setattr(training_environment, "kill", kill)
-    assert environment.in_the_middle(lambda _caught: TOOK, silences=silences) == [TOOK]
+    """Nothing of it is left stopped or hanging; mostly the pool was there first."""
+    cluster = watched(environment, monkeypatch, 4)
+    cluster.is_gone = is_gone
+    assert environment.in_the_middle(lambda _caught: TOOK, silences=True) == [TOOK]
     environment.close(keep_files=True)
-    assert killed == ([(f"ray::{step_name('a', 4)}", [11])] if silences else [])
-    assert environment._training.done() is silences
+    assert cluster.killed == 1
     assert environment.files.stopped
+
+
+def test_a_worker_that_was_not_silenced_is_left_to_ray(environment: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster = watched(environment, monkeypatch, 4)
+    assert environment.in_the_middle(lambda _caught: TOOK) == [TOOK]
+    environment.close(keep_files=True)
+    assert (cluster.killed, environment.files.stopped) == (0, True)
 
 
 @pytest.mark.parametrize(("hangs", "injected"), [("11", True), ("12", False), (None, False)])
