@@ -211,8 +211,13 @@ SCHEDULER = "airflow-scheduler"
 def airflow_is_ours_and_well(environment: TaskEnvironment) -> Finding:
     """Its processes are this stack's own, so that they can be found and come back, and its heartbeats are fresh."""
     settings = environment.settings
-    url = required(settings.airflow.base_url, "Airflow")
-    return ours_and_well("airflow_is_ours_and_well", settings, SCHEDULER, "Airflow", lambda: probe_airflow(url))
+    return ours_and_well(
+        "airflow_is_ours_and_well",
+        settings,
+        SCHEDULER,
+        "Airflow",
+        lambda: probe_airflow(required(settings.airflow.base_url, "Airflow")),
+    )
 
 
 def task_was_tried_again(environment: TaskEnvironment, injections: Sequence[Injection]) -> Finding:

@@ -61,10 +61,11 @@ class TrackerEnvironment(TrainingEnvironment):
 
     def kill_the_tracker_twice(self) -> list[Injection]:
         """SIGKILL to MLflow: in a step, to stay away beyond the training's end; again while the record is delivered."""
-        if self.catch() is None or (first := kill_part(self.settings, TRACKER, f"during {self.at}")) is None:
+        (first,) = self.in_the_middle(lambda _caught: kill_part(self.settings, TRACKER, f"during {self.at}")) or [None]
+        if first is None:
             return []
         hold_down(self.settings, TRACKER)
-        self._wait_until_handed_over()
+        eventually(self._handed_over.is_set, HANDED_OVER_WITHIN_S, look_s=LOOK_S, over=lambda: self.over)
         let_up(self.settings, TRACKER)
         self._wait_until_back(first)
         self._back.set()
@@ -147,9 +148,6 @@ class TrackerEnvironment(TrainingEnvironment):
             else:
                 return
 
-    def _wait_until_handed_over(self) -> None:
-        eventually(self._handed_over.is_set, HANDED_OVER_WITHIN_S, look_s=LOOK_S, over=lambda: self.over)
-
     def _unit_records(self, ledger: Ledger) -> list[UnitRecord]:
         records = []
         for name, steps in (final_steps(self.spec, ledger) or {}).items():
@@ -161,11 +159,12 @@ class TrackerEnvironment(TrainingEnvironment):
 
     def _is_recording(self) -> bool:
         """Wait until a unit's run is being completed: it has what only a record writes, and is not finished."""
-
-        def is_completed() -> bool:
-            return any(run.status == "RUNNING" and RECORDED in run.metrics for run in self.witness.runs())
-
-        return eventually(is_completed, BACK_WITHIN_S, look_s=LOOK_S, over=lambda: self.over)
+        return eventually(
+            lambda: any(run.status == "RUNNING" and RECORDED in run.metrics for run in self.witness.runs()),
+            BACK_WITHIN_S,
+            look_s=LOOK_S,
+            over=lambda: self.over,
+        )
 
     def _wait_until_back(self, injection: Injection) -> None:
         why = why_not_healthy(self.settings, TRACKER, BACK_WITHIN_S)

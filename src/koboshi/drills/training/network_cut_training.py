@@ -154,9 +154,7 @@ class CutTrainingEnvironment(TrainingEnvironment):
 
     def _any_in_the_middle(self, pids: Sequence[int], until: float) -> bool:
         """Look at the titles often: who there is to look at is asked seldom."""
-        return eventually(
-            lambda: any(self._is_in_the_middle(pid) for pid in pids), until - time.monotonic(), look_s=LOOK_S
-        )
+        return eventually(lambda: any(map(self._is_in_the_middle, pids)), until - time.monotonic(), look_s=LOOK_S)
 
     def _is_in_the_middle(self, pid: int) -> bool:
         doing = title(pid)
