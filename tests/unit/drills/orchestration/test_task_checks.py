@@ -23,7 +23,7 @@ from koboshi.drills.orchestration.task_environment import (
 )
 from koboshi.drills.training.training_checks import one_job
 from koboshi.drills.training.witnesses import Job, StepFile
-from koboshi.events import JobBegan, JobFollowed
+from koboshi.events import Event, JobBegan, JobFollowed
 from koboshi.journal import Journal
 from koboshi.orchestration.airflow_client import Run, TaskState, Try
 from koboshi.probes import Health
@@ -100,14 +100,13 @@ def test_the_held_job_goes_on_only_once_a_try_after_the_injection_follows_it(
     killed = Try(2, "running", 11, began_s=95.0, ended_s=None)
     again = Try(3, "running", 12, began_s=135.0, ended_s=None)
     queued, followed = dataclasses.replace(again, state="queued"), JobFollowed(job="key-1", new=False)
-    for number, (tries, told, wanted) in enumerate(
-        (
-            ([lost, killed], [(136.0, followed)], False),
-            ([lost, killed, again], [(96.0, followed), (136.0, JobBegan(job="key-1", pid=7))], False),
-            ([lost, killed, queued], [(136.0, followed)], False),
-            ([lost, killed, again], [(96.0, followed), (136.0, followed)], True),
-        )
-    ):
+    cases: list[tuple[list[Try], list[tuple[float, Event]], bool]] = [
+        ([lost, killed], [(136.0, followed)], False),
+        ([lost, killed, again], [(96.0, followed), (136.0, JobBegan(job="key-1", pid=7))], False),
+        ([lost, killed, queued], [(136.0, followed)], False),
+        ([lost, killed, again], [(96.0, followed), (136.0, followed)], True),
+    ]
+    for number, (tries, told, wanted) in enumerate(cases):
         journal = Journal(tmp_path / f"{number}.jsonl")
         for at_s, event in told:
             monkeypatch.setattr(time, "time", lambda at_s=at_s: at_s)
