@@ -38,7 +38,7 @@ class Killer:
         self._sent: list[tuple[Begun, Injection]] = []
 
     def until_over(self) -> None:
-        """Injection on time; where nobody is in the middle of a step then, as soon as somebody is."""
+        """Inject on time; where nobody is in the middle of a step then, as soon as somebody is."""
         due = self._first_step_s() + self._every_s
         while not self._run.over:
             if time.time() < due:

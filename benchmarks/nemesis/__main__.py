@@ -127,7 +127,7 @@ def main(
     here: Annotated[bool, typer.Option(help="On the stack of this project that runs already.")] = False,
     results: Annotated[Path, typer.Option(help="Where the figures go.")] = bars.RESULTS,
 ) -> None:
-    """Injection, compare, report; exit 1 on any difference."""
+    """Inject, compare, report; exit 1 on any difference."""
     seed = seed or random.SystemRandom().randrange(1, 1_000_000)
     plans = draw(seed, faults, a_run, known(kit, kits(), "kit"), known(kind, SHARES, "kind of fault"))
     say(f"seed {seed}: {faults} faults over {len(plans)} trainings; `--seed {seed}` replays the schedule")

@@ -96,7 +96,7 @@ def test_each_drill_can_be_read_without_moving_sideways(
         assert journal.report.claim in text
         assert all(finding.said.replace("`", "") in text for finding in journal.report.outcome.findings)
     charts = [chart for chart in page.find_elements(By.CSS_SELECTOR, "svg.chart") if chart.is_displayed()]
-    assert len(charts) == 4, "one for each drill that was struck, in one size"
+    assert len(charts) == 4, "one for each drill with a fault, in one size"
     assert all(0 < chart.rect["width"] <= width for chart in charts)
 
 
