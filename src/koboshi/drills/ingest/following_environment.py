@@ -19,10 +19,10 @@ from koboshi.ingest.confluent_audit import ConfluentBroker
 from koboshi.ingest.parquet_audit import read_records
 from koboshi.journal import Journal
 from koboshi.settings import Settings
-from koboshi.stack.operate import known_parts
+from koboshi.stack.lifecycle import known_parts
 from koboshi.stack.parts.kafka import detour
-from koboshi.stack.places import find_paths
-from koboshi.stack.ports import Ports, kept_base
+from koboshi.stack.paths import find_paths
+from koboshi.stack.topology import Ports, kept_base
 
 PARTITIONS, RATE, SPAN_RECORDS = 2, 1_000, 1_000
 WARM_RECORDS, MORE_RECORDS = 2_000, 3_000

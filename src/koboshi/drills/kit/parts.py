@@ -33,7 +33,7 @@ def hold_down(settings: Settings, part: str) -> None:
     It is asked again until it says so: right after a death it is between seeing that and starting the part anew, and
     refuses to stop what does not run.
     """
-    paths = _places(settings)
+    paths = _paths(settings)
 
     def is_off() -> bool:
         if process_infos(paths)[part]["statename"] == "STOPPED":
@@ -58,7 +58,7 @@ def processes_of(settings: Settings, part: str) -> tuple[int, ...]:
 
 def is_ours(settings: Settings, *parts: str) -> bool:
     """Whether these parts run in this project's own stack: nothing is injected into what runs elsewhere."""
-    return set(parts) <= set(known_parts(_places(settings)))
+    return set(parts) <= set(known_parts(_paths(settings)))
 
 
 def ours_and_well(check: str, settings: Settings, part: str, name: str, probe: Callable[[], Health]) -> Finding:
