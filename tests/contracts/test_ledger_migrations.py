@@ -1,7 +1,6 @@
 """The ledger is brought up to date once, whoever comes first, on every database that it can live in."""
 
 import multiprocessing
-from concurrent.futures import ProcessPoolExecutor
 
 import pytest
 import sqlalchemy as sa
@@ -10,6 +9,7 @@ from koboshi.errors import Unavailable
 from koboshi.ledger import Ledger, leases, spans
 from koboshi.ledger.tables import FORMAT_VERSION
 from koboshi.refs import Beginning, SpanRange, SpanRef
+from tests.support.racing import at_once
 
 RACERS = 4
 
@@ -54,9 +54,7 @@ def next_token(url: str) -> int:
 
 def test_many_that_come_at_once_migrate_once_and_tokens_grow_on(ledger_url: str) -> None:
     as_format_1(ledger_url)
-    with ProcessPoolExecutor(RACERS, mp_context=multiprocessing.get_context("spawn")) as pool:
-        tokens = list(pool.map(next_token, [ledger_url] * RACERS))
-    assert sorted(tokens) == [2, 3, 4, 5]
+    assert sorted(at_once(next_token, ledger_url, RACERS)) == [2, 3, 4, 5]
     with Ledger(ledger_url).snapshot() as connection:
         found = connection.execute(sa.text("SELECT format_version, first_token FROM koboshi_versions")).one()
     assert tuple(found) == (FORMAT_VERSION, 1)

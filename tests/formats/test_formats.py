@@ -2,13 +2,11 @@
 
 import dataclasses
 import json
-import multiprocessing
 import shutil
 import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -36,6 +34,7 @@ from tests.support.backed_up import CHECKPOINT, empty_project
 from tests.support.backed_up import stream as backed_up_stream
 from tests.support.chain_unit import straight
 from tests.support.memory_stream import MemoryBroker, MemoryStream
+from tests.support.racing import at_once
 from tests.support.trainings import TABLE
 
 KEPT = Path(__file__).parent / "kept"
@@ -198,8 +197,7 @@ class TestMigrations:
 
     def test_many_at_once_migrate_once(self, tmp_path: Path) -> None:
         folder = unpack("1", tmp_path / "state")
-        with ProcessPoolExecutor(4, mp_context=multiprocessing.get_context("spawn")) as pool:
-            assert list(pool.map(_open, [url_of(folder)] * 4)) == [4] * 4
+        assert at_once(_open, url_of(folder), 4) == [4] * 4
         assert f'INSERT INTO "koboshi_versions" VALUES({FORMAT_VERSION},1);' in rows_of(folder)
 
     def test_an_older_koboshi_refuses_a_newer_ledger(self, newest: Path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
