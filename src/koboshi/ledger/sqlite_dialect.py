@@ -15,6 +15,7 @@ from koboshi.files import naming_disk_failures, refused
 FORM = "sqlite:///FILE"
 _DISK_FAILURES = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
 _REFUSALS = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM)
+_WAL_POLL_S = 0.01
 _DAMAGES = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
@@ -26,7 +27,7 @@ def open_engine(url: sa.URL, busy_timeout_s: int) -> sa.Engine:
     if _is_cut(file):
         raise _damaged(url, "its last page is cut short")
     engine = sa.create_engine(url, connect_args={"timeout": busy_timeout_s})
-    sa.event.listen(engine, "connect", _configure)
+    sa.event.listen(engine, "connect", lambda connection, _: _configure(connection, busy_timeout_s))
     sa.event.listen(engine, "begin", _begin)
     return engine
 
@@ -58,11 +59,24 @@ def quarantine(url: str) -> Path:
     return Path(kept)
 
 
-def _configure(connection: Any, _record: Any) -> None:
+def _configure(connection: Any, busy_timeout_s: int) -> None:
     """WAL for readers beside a writer; FULL, because a power loss may not take a commit back."""
     connection.isolation_level = None
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+    _set_wal(connection, time.monotonic() + busy_timeout_s)
+    for pragma in ("synchronous=FULL", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}")
+
+
+def _set_wal(connection: Any, deadline: float) -> None:
+    """Of processes that make a new file at the same moment one sets WAL; SQLite itself does not wait for it here."""
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+        time.sleep(_WAL_POLL_S)
 
 
 def _begin(connection: sa.Connection) -> None:
