@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from koboshi.datasets.span_records import RawBatch
 from pipelines.decoding import DEEPEST, MEANINGS, decode
 from pipelines.snapshot import build_snapshot
-from tests.support.fuzzing import CASES, fuzzed
+from tests.support.fuzzing import CASES, SETTINGS, fuzzed
 from tests.support.landing import report, transaction
 
 GOOD = (transaction(7, "2018-06-18T10:00:00")[1], report(7, "2018-06-20T00:00:00")[1])
@@ -99,7 +99,7 @@ def test_any_bytes_are_a_row_or_a_dead_letter_with_its_reason(topic: str, value:
     assert all(dead["reason"].to_list())
 
 
-@settings(fuzzed, max_examples=max(1, CASES // 20))
+@settings(SETTINGS, max_examples=max(1, CASES // 20))
 @given(st.dictionaries(TOPICS, st.lists(BYTES, max_size=5), min_size=1))
 def test_a_snapshot_is_made_of_any_bytes(values: dict[str, list[bytes | None]]) -> None:
     """Records = rows + duplicates + dead letters, also at the ends of the calendar."""
