@@ -204,7 +204,9 @@ def test_aborted_and_open_transactions_are_neither_landed_nor_passed_over(stack)
     servers, topic = stack.settings.kafka.bootstrap_servers, kafka_topics.new_name("transactional")
     kafka_topics.make(servers, topic, 1)
     rows = numbered(30)
-    with kafka_topics.producer_of(servers, transactional_id=topic) as producer:
+    # The broker itself would end a transaction after a minute, before a busy machine has looked at it.
+    patient = {"transaction_timeout_ms": 600_000}
+    with kafka_topics.producer_of(servers, transactional_id=topic, **patient) as producer:
         producer.init_transactions()
         for part, end in ((rows[:10], "commit"), (rows[10:20], "abort"), (rows[20:25], "commit")):
             producer.begin_transaction()
