@@ -10,6 +10,7 @@ import pytest
 from hypothesis import Phase, settings
 
 from tests.support.running_stack import UNMEASURED, RunningStack, project_copy
+from tools.run_tests import is_marked
 
 # Debian keeps PostgreSQL's programs where the path does not lead.
 PATH = os.pathsep.join([os.environ["PATH"], *map(str, Path("/usr/lib/postgresql").glob("*/bin"))])
@@ -26,7 +27,14 @@ settings.load_profile("fixed")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Those that need Airflow come last, since it costs a fifth of a core from its start on."""
+    """Those that need Airflow come last, since it costs a fifth of a core from its start on.
+
+    A session of `make test` looks only into files that name its mark: a mark from elsewhere would leave a test out.
+    """
+    for name in ("stack", "parts"):
+        for path in {item.path for item in items if item.get_closest_marker(name)}:
+            if not is_marked(path, name):
+                raise pytest.UsageError(f"{path} has tests with the mark {name}: write pytest.mark.{name} in that file")
     items.sort(key=lambda item: item.get_closest_marker("airflow") is not None)
 
 

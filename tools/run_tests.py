@@ -1,7 +1,8 @@
 """Every test under coverage, that of subprocesses included: `make test`. Ends with pytest's own kind of summary line.
 
-Two sessions of pytest run side by side: tests on the whole stack often wait for it, and the others, on a part or none,
-compute meanwhile. What the first session says is shown at once, what the other one says when both have ended.
+Three sessions of pytest run side by side: tests on the whole stack and tests on a part of one often wait for a process
+or for a time to pass, and all others compute meanwhile. What the first session says is shown at once, what the others
+say when all have ended.
 """
 
 import os
@@ -18,7 +19,12 @@ from threading import Thread
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / ".koboshi" / "coverage"
-MARKS = {"stack": "stack and not drills", "others": "not stack and not drills"}
+TESTS = ROOT / "tests"
+MARKS = {
+    "stack": "stack and not drills",
+    "parts": "parts and not stack and not drills",
+    "others": "not parts and not stack and not drills",
+}
 NOTHING_SELECTED, INTERRUPTED = 5, 2
 # In pytest's order, and with its plurals.
 KINDS = ("failed", "passed", "skipped", "xfailed", "xpassed", "warning", "error")
@@ -133,7 +139,23 @@ def _counts(told: str) -> dict[str, int]:
 
 def _command(name: str, words: Sequence[str]) -> list[str]:
     pytest = ["-m", "pytest", "--durations=15", "-o", f"cache_dir=.pytest_cache/{name}"]
-    return [sys.executable, "-m", "coverage", "run", *pytest, *words, "-m", MARKS[name]]
+    return [sys.executable, "-m", "coverage", "run", *pytest, *_where(name, words), *words, "-m", MARKS[name]]
+
+
+def _where(name: str, words: Sequence[str]) -> list[str]:
+    """The files of a session's mark; nothing, so all files, where paths are asked for, or where it is to have no mark.
+
+    To import all test files, and all that they import, takes longer than many a test.
+    """
+    asked = any(Path(ROOT, word.partition("::")[0]).exists() for word in words)
+    if asked or MARKS[name].startswith("not "):
+        return []
+    return sorted(str(path.relative_to(ROOT)) for path in TESTS.rglob("test_*.py") if is_marked(path, name))
+
+
+def is_marked(path: Path, name: str) -> bool:
+    """Whether a mark is named in a file: tests/conftest.py refuses a test that has its mark from elsewhere."""
+    return re.search(rf"\bmark\.{name}\b", path.read_text()) is not None
 
 
 def _covered() -> int:

@@ -88,7 +88,7 @@ class OnKafka:
         kafka_topics.configure(self.servers, topic, {"cleanup.policy": "delete"})
 
 
-@pytest.fixture(scope="module", params=["memory", pytest.param("kafka", marks=pytest.mark.stack)])
+@pytest.fixture(scope="module", params=["memory", pytest.param("kafka", marks=pytest.mark.parts)])
 def world(request):
     if request.param == "memory":
         yield InMemory()

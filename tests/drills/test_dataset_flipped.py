@@ -8,7 +8,7 @@ from koboshi.drills.datasets.dataset_flipped import DRILL
 from tests.support.drill_reports import controlled, refuted_only_by, run_by_command
 from tests.support.running_stack import RunningStack
 
-pytestmark = pytest.mark.stack
+pytestmark = pytest.mark.parts
 
 
 def test_flipped_bytes_are_noticed_and_made_good_and_that_is_proved(on_kafka: RunningStack) -> None:

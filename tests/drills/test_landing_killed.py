@@ -9,7 +9,7 @@ from tests.drills import naive_lander
 from tests.support.drill_reports import controlled, held, run_by_command
 from tests.support.running_stack import RunningStack
 
-pytestmark = pytest.mark.stack
+pytestmark = pytest.mark.parts
 
 
 def test_killed_landers_are_survived_and_that_is_proved(on_kafka: RunningStack) -> None:

@@ -21,7 +21,7 @@ from pipelines.stream_events import Stream
 from tests.support import kafka_topics, record_batches
 from tests.support.record_batches import CODECS, batch
 
-pytestmark = pytest.mark.stack
+pytestmark = pytest.mark.parts
 
 NOT_UTF8 = [(b"\xff\xfe", b"x"), (b"a", b"1"), (b"a", b"2"), (b"none", None), (b"", b"")]
 TEXT = [("a", b"1"), ("a", b"2"), ("\u00fc", None), ("", b"")]

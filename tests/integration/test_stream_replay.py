@@ -10,7 +10,7 @@ from pipelines.kafka_stream import KafkaStream
 from pipelines.stream_sources import replayed
 from tests.support import kafka_topics
 
-pytestmark = pytest.mark.stack
+pytestmark = pytest.mark.parts
 
 AHEAD = datetime.timedelta(minutes=30)
 HEADER = "transaction_id,tx_datetime,customer_id,terminal_id,amount,is_fraud"

@@ -25,7 +25,7 @@ from pipelines.snapshot import FOLDERS, build_snapshot
 from tests.support import kafka_topics
 from tests.support.running_stack import KOBOSHI, clean_environment
 
-pytestmark = pytest.mark.stack
+pytestmark = pytest.mark.parts
 
 TOPICS = ("transactions", "fraud-reports")
 WINDOW = ("--from", "2018-06-18", "--to", "2018-06-19")

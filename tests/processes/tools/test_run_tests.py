@@ -1,4 +1,4 @@
-"""`make test` runs two sessions as if they were one: one exit code, one summary, one Ctrl-C."""
+"""`make test` runs three sessions as if they were one: one exit code, one summary, one Ctrl-C."""
 
 import os
 import re
@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tools import run_tests
 from tools.run_tests import ROOT, run, summary
 
 pytestmark = pytest.mark.usefixtures("unmeasured")
@@ -43,7 +44,7 @@ sys.exit(run(*([sys.executable, *words.split()] for words in sys.argv[1:]))[0])
         (["=== no tests ran in 0.01s ===", "=== 3 deselected in 0.20s ==="], "no tests ran"),
     ],
 )
-def test_the_last_line_counts_what_both_have_done(last_lines: list[str], told: str) -> None:
+def test_the_last_line_counts_what_all_have_done(last_lines: list[str], told: str) -> None:
     """A session that died without a summary is an error, and not left out."""
     line = summary([["a test\n", f"{last}\n", "\n"] for last in last_lines], 903.5)
     assert re.fullmatch(rf"=+ {told} in 903\.50s \(0:15:03\) =+", line)
@@ -63,6 +64,32 @@ def test_what_they_say_is_not_mixed(capsys: pytest.CaptureFixture[str]) -> None:
     _, said = run(*([sys.executable, "-c", script, word] for word in "ab"))
     assert said == [["a\n"] * 80, ["b\n"] * 80]
     assert capsys.readouterr().out == "a\n" * 80 + "b\n" * 80
+
+
+def test_a_session_looks_where_its_mark_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last one everywhere: it has all tests without a mark. Paths that are asked for are asked of each."""
+    marks = {"test_one.py": "stack", "deep/test_two.py": "parts", "test_three.py": "stacked", "support.py": "parts"}
+    for name, mark in marks.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(f"pytestmark = pytest.mark.{mark}")
+    monkeypatch.setattr(run_tests, "TESTS", tmp_path)
+    monkeypatch.setattr(run_tests, "ROOT", tmp_path)
+    assert files_of(["-x"]) == [["test_one.py"], ["deep/test_two.py"], []]
+    assert files_of(["test_one.py", "-x"]) == [["test_one.py"]] * 3
+
+
+def files_of(words: list[str]) -> list[list[str]]:
+    return [[word for word in run_tests._command(name, words) if word.endswith(".py")] for name in run_tests.MARKS]
+
+
+def test_a_mark_that_does_not_stand_in_the_file_of_its_test_is_refused(tmp_path: Path) -> None:
+    """No session would find it."""
+    (tmp_path / "marks.py").write_text("import pytest\nMARK = pytest.mark.stack\n")
+    (tmp_path / "test_it.py").write_text("from marks import MARK as pytestmark\ndef test_it(): ...\n")
+    options = ("-p", "no:cacheprovider", "-p", "tests.conftest", "-o", f"pythonpath={ROOT} {tmp_path}")
+    command = [sys.executable, "-m", "pytest", "-q", *options, "-c", str(ROOT / "pyproject.toml"), str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert "test_it.py has tests with the mark stack: write pytest.mark.stack in that file" in done.stderr
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
