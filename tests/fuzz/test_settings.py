@@ -4,6 +4,7 @@ import datetime
 import json
 import math
 import os
+import random
 import tomllib
 from pathlib import Path
 from typing import Any, Literal
@@ -21,7 +22,7 @@ from koboshi.errors import BadInput, NotConfigured
 from koboshi.settings import Known, Settings, load_settings, load_what_fits, with_parts
 from koboshi.stack.parts import variables as variables_of_parts
 from koboshi.wrong_fields import leaves
-from tests.support.fuzzing import fuzzed
+from tests.support.fuzzing import drawn, fuzzed, some_text
 
 OTHERS = [*NOT_SETTINGS, *variables_of_parts()]
 NAMES = [name for name, _ in leaves(with_parts(Known))]
@@ -29,16 +30,37 @@ NUMBERS = [-1, 0, 5, 2**63, 1.5, math.inf, math.nan, True]
 JUNK: list[Any] = [*NUMBERS, "", "x", "true", [], ["a"], [1, "a"], {}, {"x": 1}, [[]]]
 JUNK += ["9" * 500, "2018-01-01", "a\0b", "\u2028", "é" * 300, {"topics": "x"}, {"": {"": ""}}]
 TEXTS = ["x", "", "true", "-1", "0", "1e999", "nan", "[]", '["a"]', "{}", '"x"', "{", "9" * 5000, "[" * 5000]
-words = st.sampled_from([*{part for name in NAMES for part in name.split(".")}, "topic", "ingst", "", "é", "a b"])
-values = st.sampled_from(JUNK) | st.text(max_size=5)
-# Names that are known, or nearly, with values that fit or do not; then perhaps broken by a piece of text in some place.
-entries = st.lists(st.tuples(words, st.none() | words, values), max_size=4)
-pieces = st.sampled_from(["[", "]", '"', "\n", "=", "'''", "\0", "a = 1", "\n[x]\n", "\udcff"]) | st.text(max_size=3)
-breaks = st.none() | st.tuples(st.integers(0, 100), pieces)
-variables = st.sampled_from([*map(variable_of, NAMES), *OTHERS, "KOBOSHI_INGST__X", "KOBOSHI_", "KOBOSHI___"])
-environments = st.dictionaries(
-    variables | st.text("_AE", max_size=9).map("KOBOSHI_".__add__), st.sampled_from(TEXTS), max_size=3
-)
+WORDS = [*sorted({part for name in NAMES for part in name.split(".")}), "topic", "ingst", "", "é", "a b"]
+PIECES = ["[", "]", '"', "\n", "=", "'''", "\0", "a = 1", "\n[x]\n", "\udcff"]
+VARIABLES = [*map(variable_of, NAMES), *OTHERS, "KOBOSHI_INGST__X", "KOBOSHI_", "KOBOSHI___"]
+
+
+def some_value(draw: random.Random) -> Any:
+    return draw.choice(JUNK) if draw.random() < 0.5 else some_text(draw, 5)
+
+
+def some_entries(draw: random.Random) -> list[tuple[str, str | None, Any]]:
+    """Names that are known, or nearly, with values that fit or do not."""
+    return [some_entry(draw) for _ in range(draw.randint(0, 4))]
+
+
+def some_entry(draw: random.Random) -> tuple[str, str | None, Any]:
+    return draw.choice(WORDS), draw.choice([None, draw.choice(WORDS)]), some_value(draw)
+
+
+def some_break(draw: random.Random) -> tuple[int, str] | None:
+    """A piece of text that breaks a document in some place, or nothing."""
+    piece = draw.choice(PIECES) if draw.random() < 0.5 else some_text(draw, 3)
+    return draw.choice([None, (draw.randint(0, 100), piece)])
+
+
+def some_environment(draw: random.Random) -> dict[str, str]:
+    return {some_variable(draw): draw.choice(TEXTS) for _ in range(draw.randint(0, 3))}
+
+
+def some_variable(draw: random.Random) -> str:
+    invented = "KOBOSHI_" + "".join(draw.choices("_AE", k=draw.randint(0, 9)))
+    return draw.choice(VARIABLES) if draw.random() < 0.5 else invented
 
 
 def document(given: list[tuple[str, str | None, Any]]) -> dict[str, Any]:
@@ -74,7 +96,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @fuzzed
-@given(given=entries, at=breaks, environment=environments)
+@given(given=drawn(some_entries), at=drawn(some_break), environment=drawn(some_environment))
 @example(given=[("ingest", "topic", ["x"])], at=None, environment={})
 @example(given=[("state_dir", None, "a\0b")], at=None, environment={})
 @example(given=[("ledger_url", None, "ab")], at=(17, "\u2028"), environment={})
@@ -121,11 +143,15 @@ class Numbers(Params):
     candidates: dict[str, Candidate] = Field(default_factory=dict)
 
 
-keys = st.sampled_from(["trees", "share", "by", "since", "until", "weekly", "from", "candidates", "steps", "tres"])
+KEYS = ["trees", "share", "by", "since", "until", "weekly", "from", "candidates", "steps", "tres"]
+
+
+def some_numbers(draw: random.Random) -> list[tuple[str, Any]]:
+    return [(draw.choice(KEYS), some_value(draw)) for _ in range(draw.randint(0, 3))]
 
 
 @fuzzed
-@given(given=st.lists(st.tuples(keys, values), max_size=3), at=breaks, name=st.sampled_from(["train", "trian", "3"]))
+@given(given=drawn(some_numbers), at=drawn(some_break), name=st.sampled_from(["train", "trian", "3"]))
 @example(given=[], at=(0, "train: {trees: 2018-13-45}\n"), name="other")
 @example(given=[], at=(0, "train: {trees: " + "9" * 5000 + "}\n"), name="other")
 @example(given=[], at=(0, "train: &a [*a]\n"), name="other")
