@@ -2,6 +2,7 @@
 
 import csv
 import io
+import random
 from contextlib import suppress
 
 import polars as pl
@@ -14,7 +15,7 @@ from koboshi.datasets.polars_files import read_table
 from koboshi.datasets.pyarrow_columns import read_parquet
 from koboshi.datasets.table_columns import INT64, Column, Label, Number, Text, Timestamp
 from koboshi.errors import BadInput
-from tests.support.fuzzing import fuzzed
+from tests.support.fuzzing import drawn, fuzzed
 
 KINDS = st.sampled_from(
     [Number(), Number(2), Number(2, smallest=0), Timestamp(), Timestamp(cut_to_us=10**6), Label(), Text()]
@@ -38,12 +39,29 @@ PIECES = [
     "-1.5",
     "x\n1,",
 ]
-TEXTS = st.lists(st.sampled_from(PIECES), max_size=15).map("".join)
-FIELDS = st.sampled_from(["1", '"x"', "", '""', "a b", 'x"', '"', '"x""y"', '"x,y"'])
-LINES = st.lists(st.tuples(FIELDS, FIELDS).map(",".join), min_size=1, max_size=4).map("\n".join)
-CSV = st.binary(max_size=60) | st.one_of(
-    LINES.map("a,e\n{}".format), LINES.map("a,e\r\n{}\r\n".format), TEXTS.map("a,e\n{}".format), TEXTS
-).map(str.encode)
+FIELDS = ["1", '"x"', "", '""', "a b", 'x"', '"', '"x""y"', '"x,y"']
+FORMS = ["{text}", "a,e\n{text}", "a,e\n{lines}", "a,e\r\n{lines}\r\n"]
+
+
+def some_csv(draw: random.Random) -> bytes:
+    """Any bytes, pieces of CSV in any order, or lines that are nearly right."""
+    text = "".join(draw.choices(PIECES, k=draw.randint(0, draw.randint(0, 15))))
+    lines = "\n".join(",".join(draw.choices(FIELDS, k=2)) for _ in range(draw.randint(1, 4)))
+    table = draw.choice(FORMS).format(text=text, lines=lines).encode()
+    return draw.choice([table, table, draw.randbytes(draw.randint(0, 60))])
+
+
+def some_form(draw: random.Random) -> str:
+    """Of times, with directives that exist and others."""
+    return "".join(
+        draw.choices([*"%%%%%YymdbHIMSpzjsFTDRfe./- :x", "%d/%m/%Y"], k=draw.randint(0, draw.randint(0, 12)))
+    )
+
+
+def some_time(draw: random.Random) -> str:
+    return "".join(draw.choices("0123456789/-.: +TZapm", k=draw.randint(0, draw.randint(0, 20))))
+
+
 VALUES = st.text(st.sampled_from("0123456789" * 2 + "+-.,:eETZ aNfn"), max_size=25) | st.sampled_from(
     [
         "true",
@@ -89,7 +107,7 @@ def folder(tmp_path_factory):
 
 
 @fuzzed
-@given(data=CSV)
+@given(data=drawn(some_csv))
 def test_any_bytes_as_csv(folder, data):
     """Rows are those that Python's parser finds, also where Polars splits the file."""
     path = folder / "table.csv"
@@ -131,10 +149,7 @@ def test_any_flipped_byte_of_a_parquet_file(folder, place, flip):
 
 
 @fuzzed
-@given(
-    form=st.lists(st.sampled_from([*"%%%%%YymdbHIMSpzjsFTDRfe./- :x", "%d/%m/%Y"]), max_size=12).map("".join),
-    text=st.text(st.sampled_from("0123456789/-.: +TZapm"), max_size=20),
-)
+@given(form=drawn(some_form), text=drawn(some_time))
 def test_any_form_of_times(form, text):
     with suppress(BadInput):
         check_judged(Cells(pl.Series([text])), Timestamp(form=form))

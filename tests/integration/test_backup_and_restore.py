@@ -14,7 +14,7 @@ from koboshi.registry.mlflow_runs import record_training
 from koboshi.registry.release import release
 from koboshi.stack.paths import find_paths
 from tests.support.models import fitted, rows, unit_record
-from tests.support.running_stack import RunningStack, project_copy
+from tests.support.running_stack import UNMEASURED, RunningStack, project_copy
 
 pytestmark = [pytest.mark.parts, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 
@@ -34,7 +34,7 @@ def moved(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RunningSta
             (original.project / name).unlink()
         original.up("kafka", "mlflow")
         land(original, "--limit", "6000")
-        original.call("dvc", "repro", "features")
+        original.call("dvc", "repro", "features", **UNMEASURED)
         crown(original)
         original.down()
         assert "SHA-256" in original.run("backup", file).stdout
@@ -70,7 +70,7 @@ def test_dvc_has_nothing_to_do(moved: tuple[RunningStack, RunningStack]) -> None
     for name in ("cut.json", "dvc.lock"):
         assert (clone.project / name).read_bytes() == (original.project / name).read_bytes()
     lock = (clone.project / "dvc.lock").read_bytes()
-    done = clone.call("dvc", "repro", "features")
+    done = clone.call("dvc", "repro", "features", **UNMEASURED)
     assert "Running stage" not in done.stdout
     assert "Data and pipelines are up to date" in done.stdout
     assert (clone.project / "dvc.lock").read_bytes() == lock
