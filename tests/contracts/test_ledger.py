@@ -2,7 +2,6 @@ import dataclasses
 import multiprocessing
 import os
 import random
-import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -319,9 +318,7 @@ def _land_all(url: str) -> str:
                 spans.commit(ledger, mine, span(unfinished.start, unfinished.end))
             landed = max((s.range.end for s in spans.committed(ledger, "t")), default=0)
             spans.plan(ledger, mine, [span(landed, landed + 5).range])
-        except LeaseTaken:
-            time.sleep(chance.random() * LONGEST_LEASE_S / 10)  # who asks on and on takes the processor from the holder
-        except (Conflict, Fenced):
+        except (Conflict, Fenced, LeaseTaken):
             continue
     return str(landed)
 

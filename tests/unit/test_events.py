@@ -14,7 +14,7 @@ from koboshi.events import Event, JobDone, StepDone, Unknown, WorkerDied, in_wor
 from koboshi.journal import Journal
 from koboshi.sinks import log
 
-EXAMPLES: dict[Any, Any] = {str: "x", int: 3, float: 0.5, bool: True}
+EXAMPLES: dict[Any, Any] = {str: "x", int: 3, float: 0.5, bool: True, int | None: 4}
 KINDS = [kind for kind in vars(events).values() if isinstance(kind, type) and issubclass(kind, Event) and kind.name]
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from koboshi.files import publish_bytes
-from koboshi.gateways.gateway import Front, ReplicaSeen
+from koboshi.gateways.gateway import Front, Gateway, ReplicaSeen
 from koboshi.probes.http_json import call, reading
 
 _HOST, _ALL_HOSTS = "127.0.0.1", "0.0.0.0"  # noqa: S104 (where each part is a host, in a network of its own)
@@ -66,7 +66,7 @@ class Envoy:
             return {host["address"]["socket_address"]["port_value"]: _seen(host) for host in hosts}
 
 
-ENVOY = Envoy()
+ENVOY: Gateway = Envoy()
 
 
 def _own_program() -> str:

@@ -1,7 +1,9 @@
-"""What koboshi tells the program in front of the replicas, and what it hears from it."""
+"""The interface of a gateway: what koboshi needs from the program in front of the replicas."""
 
 import dataclasses
 from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -23,3 +25,23 @@ class ReplicaSeen:
 
     healthy: bool
     troubles: int
+
+
+class Gateway(Protocol):
+    """One program. Nothing outside of its file reads or writes its formats."""
+
+    def command(self, configuration: Path, program: str = "") -> tuple[str, ...]:
+        """The command that starts it; by default with the program of this environment."""
+        ...
+
+    def render(self, front: Front) -> str:
+        """The text of its configuration. Pure."""
+        ...
+
+    def reload(self, configuration: Path, front: Front) -> bool:
+        """Publish the configuration, whole. False: a running gateway has to be restarted to use it."""
+        ...
+
+    def observe(self, admin_url: str) -> dict[int, ReplicaSeen]:
+        """Each replica, by port, as a running gateway sees it. Raises `Unavailable` if the gateway does not answer."""
+        ...
