@@ -57,7 +57,7 @@ class Run:
         return _table(self._took)
 
     def _step(self, name: str, do: Callable[[], str]) -> None:
-        self._console.rule(f"[bold]{name}", align="left")
+        self._console.print(f"[bold]── {name}", highlight=False)
         began = time.monotonic()
         told = do()
         self._took.append((name, told, time.monotonic() - began))
