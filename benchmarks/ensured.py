@@ -44,7 +44,7 @@ class AttainedRun(Witness):
 
     def _attain(self) -> None:
         jobs = RayJobs(required(self._settings.ray.jobs_url, "Ray"), self._settings.ray.token_path)
-        ordered = submission(self.spec, self._settings.project / self._settings.drills.job)
+        ordered = submission(self.spec, self._settings.script(self._settings.drills.job))
         with closing(Ledger(self.spec.place.ledger_url)) as ledger:
             for call in range(1, CALLS + 1):
                 try:

@@ -46,11 +46,11 @@ class CandidateWorkload:
         given = {"split": split.model_dump(mode="json"), "seed": 0}
         return {name: UnitSpec(f"pipelines.candidates:{name}", {**given, **own}, STEPS) for name, own in SMALL.items()}
 
-    def predict(self, state: bytes, folder: Path) -> NDArray[np.float64]:
+    def predict(self, _unit: str, state: bytes, folder: Path) -> NDArray[np.float64]:
         """P(fraud) of every row of the table."""
         return probability(fitted_model(state), features_of(pl.read_parquet(folder / TABLE)))
 
-    def fitted(self, state: bytes, folder: Path) -> tuple[Any, pd.DataFrame]:
+    def fitted(self, _unit: str, state: bytes, folder: Path) -> tuple[Any, pd.DataFrame]:
         """The candidate's model, and the table's first rows."""
         return fitted_model(state), features_of(pl.read_parquet(folder / TABLE).head(EXAMPLE_ROWS))
 

@@ -51,7 +51,6 @@ CODE = (
     "src/koboshi/training/sklearn_units.py",
 )
 LOCK = "requirements.lock"
-JOB = "ray_jobs/train.py"
 EXAMPLE_ROWS = 5
 
 
@@ -154,9 +153,7 @@ def main() -> None:
         f"Training {spec.key[:16]}: {', '.join(f'{name} ({unit.steps} steps)' for name, unit in spec.units.items())}."
     )
     with told_of(settings, spec):
-        result = ensure_trained(
-            spec, jobs, Ledger(settings.ledger_url), submission(spec, settings.project / JOB), to_terminal
-        )
+        result = ensure_trained(spec, jobs, Ledger(settings.ledger_url), submission(spec), to_terminal)
     if not result.trained:
         typer.echo("All its steps are committed already: nothing is trained.")
     rows, models = test_week(pl.read_parquet(features.path(TABLE)), split), final_models(spec, result)

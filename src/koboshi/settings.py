@@ -123,17 +123,22 @@ class Serving(Section):
 
 
 class Scoring(Section):
-    """Batch scoring: the script of its job."""
+    """Batch scoring: a script in the place of `python -m koboshi.training.job`."""
 
-    job: Path = Path("ray_jobs/score_batch.py")
+    job: Path | None = None
 
 
 class Drills(Section):
-    """What drills work on: the project's workload and stream (`package.module:name`), the script of a training job."""
+    """What drills work on, and the project's own drills: `modules`, each with a `DRILL`.
+
+    `workload` and `stream` (`package.module:name`) take the place of what the project declares, `job` is a script in
+    the place of `python -m koboshi.training.job`.
+    """
 
     workload: str | None = None
     stream: str | None = None
-    job: Path = Path("ray_jobs/train.py")
+    job: Path | None = None
+    modules: tuple[str, ...] = ()
 
 
 class Stack(Section):
@@ -200,6 +205,10 @@ class Settings(Known):
             kept=self.training.checkpoints_kept,
             kept_s=self.training.checkpoints_age_s,
         )
+
+    def script(self, job: Path | None) -> Path | None:
+        """A job's script as an absolute path, where one is set."""
+        return None if job is None else self.project / job
 
     def of(self, section: type[S]) -> S:
         """A section that a part declares, by its class."""

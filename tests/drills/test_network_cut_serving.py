@@ -6,9 +6,9 @@ import pytest
 
 from koboshi.drills.serving.envoy_gateway import own_gateway
 from koboshi.drills.serving.network_cut_serving import DRILL
+from koboshi.testing import render_without_retries
 from tests.support.drill_reports import controlled, refuted_only_by
 from tests.support.running_stack import RunningStack
-from tests.support.unforgiving_gateway import render_without_retries
 
 pytestmark = [pytest.mark.stack, pytest.mark.drills]
 

@@ -7,9 +7,9 @@ import pytest
 from koboshi.drills.serving.envoy_gateway import own_gateway
 from koboshi.drills.serving.load_environment import REQUESTS
 from koboshi.drills.serving.replica_killed import DRILL
+from koboshi.testing import render_without_retries
 from tests.support.drill_reports import controlled, refuted_only_by, run_by_command
 from tests.support.running_stack import RunningStack
-from tests.support.unforgiving_gateway import render_without_retries
 
 pytestmark = pytest.mark.stack
 

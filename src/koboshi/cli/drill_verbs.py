@@ -24,11 +24,12 @@ def list_drills(as_json: AsJson = False) -> None:
     from koboshi.drills.catalogue import all_drills
     from koboshi.drills.report import newest
 
-    last = newest(load_settings().state_dir / "drills")
+    settings = load_settings()
+    last, known = newest(settings.state_dir / "drills"), all_drills(settings)
     if as_json:
-        typer.echo(json.dumps([_listed(drill, last.get(drill.name)) for drill in all_drills().values()]))
+        typer.echo(json.dumps([_listed(drill, last.get(drill.name)) for drill in known.values()]))
         return
-    for drill in all_drills().values():
+    for drill in known.values():
         report = last.get(drill.name)
         verdict = f"{report.outcome.verdict} in {report.took_s:.0f} s" if report else "not run here yet"
         typer.echo(f"{drill.name}  ({verdict})\n    {drill.claim}\n    fault: {drill.fault}")
@@ -40,6 +41,7 @@ def run(
         list[str] | None, typer.Argument(help="See `koboshi drill list`; `replica` means all replica-….")
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="Every drill that there is.")] = False,
+    junit: Annotated[Path | None, typer.Option(help="Also write the verdicts to this file, as JUnit's XML.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Run drills on the stack that is up; your data, models and spans are left alone.
@@ -48,15 +50,20 @@ def run(
     was tested.
     """
     from koboshi.drills.catalogue import all_drills, named
+    from koboshi.drills.junit import publish_junit
     from koboshi.drills.report import as_table
     from koboshi.drills.run import overview, perform_all
 
     if every == bool(names):
         raise BadInput("say which drills to run, or --all: `koboshi drill list` names them.")
-    drills = list(all_drills().values()) if every else [drill for name in names or () for drill in named(name)]
+    settings = load_settings()
+    known = all_drills(settings)
+    drills = list(known.values()) if every else [drill for name in names or () for drill in named(name, settings)]
     console = console_of(stderr=as_json)
-    done = perform_all(drills, load_settings(), console)
+    done = perform_all(drills, settings, console)
     reports = [report for report, _ in done]
+    if junit is not None:
+        publish_junit(junit, reports)
     if as_json:
         told = [report.as_json() for report in reports]
         typer.echo(json.dumps(told[0] if len(drills) == 1 else told))
@@ -70,6 +77,36 @@ def run(
 
 
 @app.command()
+def new(name: Annotated[str, typer.Argument(help="The drill's name, such as replica-lost.")]) -> None:
+    """Write a drill of your own into drills/, with its negative control: a beginning, to be changed."""
+    from koboshi.project.scaffold import make_drill
+
+    path = make_drill(load_settings().project, name)
+    typer.echo(f"{path} is written. `koboshi drill run {name}` runs it, `koboshi drill control {name}` its control.")
+
+
+@app.command()
+def control(name: Annotated[str, typer.Argument(help="A drill of the project's own.")]) -> None:
+    """Run the negative control of a drill of your own: its guard is away, so it has to be refuted.
+
+    Exit 0: it is refuted, and the reason is said. 65: it is not, so the drill proves nothing.
+    """
+    from koboshi.drills.catalogue import control_of, named
+    from koboshi.drills.drill import run_drill
+    from koboshi.drills.run import fingerprints
+    from koboshi.events import in_words
+
+    settings = load_settings()
+    (drill,) = named(name, settings)
+    taken = control_of(drill, settings)
+    emit = in_words(typer.echo)
+    outcome = run_drill(taken, taken.environment(settings, emit), lambda: fingerprints(settings), emit)
+    if outcome.verdict != "refuted":
+        raise Permanent(f"the control of {name} is {outcome.verdict}, and has to be refuted: the drill proves nothing.")
+    typer.echo(f"{name} is refuted without its guard: {'; '.join(outcome.reasons)}")
+
+
+@app.command()
 def show(
     name: Annotated[str | None, typer.Argument(help="Only this drill.")] = None,
     last: Annotated[int, typer.Option(min=1, help="How many of the newest reports.")] = 3,
@@ -79,8 +116,9 @@ def show(
     from koboshi.drills.catalogue import named
     from koboshi.drills.report import as_table, saved
 
-    wanted = {drill.name for drill in named(name)} if name else None
-    reports = [r for r in saved(load_settings().state_dir / "drills") if wanted is None or r.drill in wanted][-last:]
+    settings = load_settings()
+    wanted = {drill.name for drill in named(name, settings)} if name else None
+    reports = [r for r in saved(settings.state_dir / "drills") if wanted is None or r.drill in wanted][-last:]
     if as_json:
         typer.echo(json.dumps([report.as_json() for report in reports]))
         return

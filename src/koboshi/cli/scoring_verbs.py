@@ -41,4 +41,4 @@ def score(
     registry = MlflowRegistry(required(settings.mlflow.tracking_uri, "MLflow"), model or settings.serving.model)
     found = find_version(registry, version, slot or settings.serving.slot, settings.state_dir / "serving" / "models")
     order = batch.Order(dataset.resolve(), found, to.resolve(), tuple(keep or ()), rows)
-    batch.score(order, settings.run_config, jobs, settings.project / settings.scoring.job, to_terminal)
+    batch.score(order, settings.run_config, jobs, settings.script(settings.scoring.job), to_terminal)

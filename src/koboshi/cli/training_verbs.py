@@ -24,7 +24,9 @@ def run(
     specification: Annotated[
         Path, typer.Argument(help="What TrainingSpec.to_json writes; see above where each training leaves its own.")
     ],
-    job: Annotated[Path, typer.Option(help="The script that works on it, in the project.")] = Path("ray_jobs/train.py"),
+    job: Annotated[
+        Path | None, typer.Option(help="A script of the project that works on it.  [default: koboshi.training.job]")
+    ] = None,
 ) -> None:
     """Run a training on Ray and follow it; committed steps are not done again.
 
@@ -44,7 +46,8 @@ def run(
     from koboshi.training.spec import read_specification
 
     spec, settings = read_specification(specification), load_settings()
-    if not (script := Path(spec.place.project) / job).is_file():
+    script = None if job is None else Path(spec.place.project) / job
+    if script is not None and not script.is_file():
         raise BadInput(f"there is no script {script}: name the one that works on trainings by --job.")
     jobs = RayJobs(required(settings.ray.jobs_url, "Ray"), settings.ray.token_path)
     try:

@@ -21,10 +21,10 @@ class Workload(Protocol):
     def prepare(self, project: Path, folder: Path) -> Mapping[str, UnitSpec]:
         """Write a sealed dataset into `folder` and say what to train on it; the first unit is the victim."""
 
-    def predict(self, state: bytes, folder: Path) -> NDArray[np.float64]:
-        """What a unit's final state predicts for rows of that dataset."""
+    def predict(self, unit: str, state: bytes, folder: Path) -> NDArray[np.float64]:
+        """What the final state of a unit, as `prepare` names it, predicts for rows of that dataset."""
 
-    def fitted(self, state: bytes, folder: Path) -> tuple[Any, Any]:
+    def fitted(self, unit: str, state: bytes, folder: Path) -> tuple[Any, Any]:
         """A unit's final state as a fitted scikit-learn model, and a few of the dataset's rows to ask it, as pandas."""
 
 

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from koboshi.files import publish_bytes
+from koboshi.formats.cut import FILE as CUT
 from koboshi.project.code_graph import Code, code_of
-from koboshi.project.declared import EVALUATE, TRAIN, Training, metric_name
+from koboshi.project.declared import EVALUATE, TRAIN, Stage, Training, metric_name
 from koboshi.project.project import Project
 from koboshi.training.declared import target_of
 
@@ -22,7 +23,7 @@ SCORES = "koboshi.training.sklearn_units:fitted_model"
 def codes(project: Project) -> dict[str, dict[str, Any]]:
     """The entry of each stage, as JSON values."""
     root = project.folder
-    found = {name: code_of(root, [target_of(stage.build), READS]).as_json() for name, stage in project.stages.items()}
+    found = {name: _stage_code(project, stage).as_json() for name, stage in project.stages.items()}
     if (training := project.training) is not None:
         units = {name: unit.spec(training.held_out).facts() for name, unit in training.units.items()}
         found[TRAIN] = {**unit_code(root, training).as_json(), "units": units, "threads": training.threads}
@@ -32,6 +33,12 @@ def codes(project: Project) -> dict[str, dict[str, Any]]:
             "served": project.served,
         }
     return found
+
+
+def _stage_code(project: Project, stage: Stage) -> Code:
+    """The code of a stage; of one that reads records, that of the decoders, too."""
+    decoders = [topic.decode for topic in project.topics.values()] if CUT in stage.deps else []
+    return code_of(project.folder, [target_of(stage.build), READS, *map(target_of, decoders)])
 
 
 def unit_code(root: Path, training: Training) -> Code:

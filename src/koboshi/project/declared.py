@@ -12,11 +12,21 @@ from koboshi.training.declared import DeclaredUnit, target_of
 CODE, TRAIN, EVALUATE = "code", "train", "evaluate"
 RESERVED = frozenset({CODE, TRAIN, EVALUATE})
 
+Decode: TypeAlias = Callable[[bytes], Any]
 Build: TypeAlias = Callable[[Path], None]
 Sample: TypeAlias = Callable[[], Iterable[tuple[str, bytes | str]]]
 """Records for a first try: (key, value) pairs, the same ones each time."""
 Metric: TypeAlias = str | Callable[[Any, Any], float]
 """A scorer of scikit-learn by name, or a function of true and predicted labels; the larger the better."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Topic:
+    """A topic: what its records mean, and some for a first try."""
+
+    name: str
+    decode: Decode
+    sample: Sample
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -2,6 +2,9 @@
 
     project = koboshi.Project.find()
 
+    @project.topic("rentals", decode=json.loads)
+    def rentals(): ...
+
     @project.stage(deps=["cut.json"])
     def table(out): ...
 
@@ -22,7 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from koboshi.errors import BadInput, NotConfigured
-from koboshi.project.declared import EVALUATE, TRAIN, Build, Metric, Sample, Stage, Training
+from koboshi.project.declared import EVALUATE, TRAIN, Build, Decode, Metric, Sample, Stage, Topic, Training
 from koboshi.settings import FILE, find_project
 from koboshi.training.declared import DeclaredUnit
 
@@ -40,7 +43,7 @@ class Project:
         """For tests and tools; a project's module calls `Project.find()`."""
         self.folder = folder
         self.stages: dict[str, Stage] = {}
-        self.samples: dict[str, Sample] = {}
+        self.topics: dict[str, Topic] = {}
         self.training: Training | None = None
         self.served: str | None = None
         self._letters: list[Any] = []
@@ -73,11 +76,15 @@ class Project:
 
         return declare
 
-    def sample(self, topic: str) -> Callable[[Sample], Sample]:
-        """Declare a function that yields (key, value) pairs: `koboshi run` sends them to a topic without records."""
+    def topic(self, name: str, *, decode: Decode) -> Callable[[Sample], Sample]:
+        """Declare what a topic's records mean, and a function that yields (key, value) pairs for a first try.
+
+        `koboshi run` sends these to the topic while it has no records. `decode` makes an item of `records` of a value,
+        and raises for what it cannot take.
+        """
 
         def declare(sample: Sample) -> Sample:
-            self.samples[topic] = sample
+            self.topics[name] = Topic(name, decode, sample)
             return sample
 
         return declare
@@ -104,8 +111,8 @@ class Project:
         """Declare which unit becomes a version of the registered model; without a name the best by the metric."""
         self.served = unit
 
-    def records(self, topic: str, decode: Callable[[bytes], Any]) -> list[Any]:
-        """The pinned records of a topic, decoded, in the order of partitions and offsets.
+    def records(self, topic: str) -> list[Any]:
+        """The pinned records of a declared topic, decoded, in the order of partitions and offsets.
 
         For use in a stage with `cut.json` among its deps. A record without a value, or for which `decode` raises, is
         a dead letter: the dataset keeps it in dead_letters.parquet, with the reason. Raises `Corrupt` when a landed
@@ -113,7 +120,9 @@ class Project:
         """
         from koboshi.project.records import pinned_records
 
-        rows, letters = pinned_records(self.folder, topic, decode)
+        if topic not in self.topics:
+            raise BadInput(f"topic {topic} is not declared: add @project.topic({topic!r}, decode=…) to the module.")
+        rows, letters = pinned_records(self.folder, topic, self.topics[topic].decode)
         self._letters += letters
         return rows
 

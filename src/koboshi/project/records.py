@@ -1,5 +1,6 @@
 """The pinned records of a topic, decoded by the project; what it cannot decode is kept, with the reason."""
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -7,7 +8,7 @@ from typing import Any, TypeAlias
 import polars as pl
 
 from koboshi.datasets import span_records
-from koboshi.errors import BadInput, KoboshiError
+from koboshi.errors import BadInput
 from koboshi.formats import cut
 from koboshi.formats.polars_tables import write_table
 from koboshi.ledger import Ledger
@@ -39,13 +40,28 @@ def pinned_records(folder: Path, topic: str, decode: Callable[[bytes], Any]) -> 
     rows, letters = list[Any](), list[Letter]()
     for batch in span_records.read(Ledger(settings.ledger_url), settings.state_dir, only):
         for offset, key, value in zip(batch.offsets, batch.keys, batch.values, strict=True):
-            try:
-                rows.append(decode(_present(value)))
-            except KoboshiError:
-                raise
-            except Exception as error:  # noqa: BLE001 (a decoder of a person's may refuse with anything)
-                letters.append((topic, batch.partition, offset, key, value, _reason(error)))
+            if isinstance(row := decoded(decode, value), Refused):
+                letters.append((topic, batch.partition, offset, key, value, row.reason))
+            else:
+                rows.append(row)
     return rows, letters
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Refused:
+    """A value that a decoder did not take."""
+
+    reason: str
+
+
+def decoded(decode: Callable[[bytes], Any], value: bytes | None) -> Any:
+    """What a decoder makes of a value, or `Refused`, for whatever reason."""
+    if value is None:
+        return Refused("the record has no value")
+    try:
+        return decode(value)
+    except Exception as error:  # noqa: BLE001 (a decoder of a person's may refuse with anything)
+        return Refused(f"{type(error).__name__}: {error}")
 
 
 def write_dead_letters(out: Path, letters: Sequence[Letter]) -> str:
@@ -54,13 +70,3 @@ def write_dead_letters(out: Path, letters: Sequence[Letter]) -> str:
         return ""
     write_table(pl.DataFrame(list(letters), schema=SCHEMA, orient="row"), out / DEAD_LETTERS)
     return f"; {len(letters):,} records could not be decoded, and are in its {DEAD_LETTERS}"
-
-
-def _present(value: bytes | None) -> bytes:
-    if value is None:
-        raise ValueError("the record has no value")
-    return value
-
-
-def _reason(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"

@@ -68,8 +68,8 @@ class Run:
         told = []
         for name in self._settings.ingest.topics:
             topic = SampleTopic(self._bootstrap, name)
-            made, sample = topic.make(), self._project.samples.get(name)
-            sent = topic.fill(sample()) if sample else 0
+            made, known = topic.make(), self._project.topics.get(name)
+            sent = topic.fill(known.sample()) if known else 0
             told.append(f"{name}: {'made, ' if made else ''}{f'{sent:,} records sent' if sent else 'has its records'}")
             self._say(told[-1])
         return "; ".join(told)

@@ -15,6 +15,7 @@ from koboshi.project import dvc_file
 from koboshi.project.project import load_project
 
 TEMPLATE = Path(__file__).parent / "template"
+DRILL_TEMPLATE = Path(__file__).parent / "template_drill" / "NAME.py.txt"
 PLACE = "MODULE"
 
 
@@ -32,6 +33,21 @@ def make_project(folder: Path) -> list[Path]:
     dvc_file.sync(load_project(folder, module), module)
     _init_git(folder)
     return sorted(path.relative_to(folder) for path in _files(folder) if ".git" not in path.parts)
+
+
+def make_drill(project: Path, name: str) -> Path:
+    """Write a drill with its negative control into the project's folder drills/, as a beginning; its file.
+
+    Raises `BadInput` for a name that is taken, or no module's.
+    """
+    path = project / "drills" / f"{_module_name(name)}.py"
+    if path.exists():
+        raise BadInput(f"{path} is there already: give the drill another name.")
+    publish_bytes(
+        path,
+        DRILL_TEMPLATE.read_bytes().replace(b"DRILL:", f"{name}:".encode()).replace(b'"DRILL"', f'"{name}"'.encode()),
+    )
+    return path
 
 
 def _module_name(name: str) -> str:

@@ -40,8 +40,10 @@ class Order:
     rows: int = ROWS
 
 
-def score(order: Order, place: RunConfig, jobs: Jobs, job: Path, emit: Sink) -> None:
-    """Have a dataset scored by the job script `job`, and publish the scores; does nothing where they are already.
+def score(order: Order, place: RunConfig, jobs: Jobs, job: Path | None, emit: Sink) -> None:
+    """Have a dataset scored, and publish the scores; does nothing where they are already.
+
+    `job` is a script in the place of `koboshi.training.job`.
 
     Key: the dataset's manifest digest, the version and its artefact's digest, and how the scores are written. Commit of
     a partition: its row in the ledger, which names the file by its digest; the job's driver makes it under its lease

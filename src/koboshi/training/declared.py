@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from koboshi.errors import BadInput
 from koboshi.training.spec import UnitSpec
 
 Task = Literal["regression", "classification"]
@@ -69,7 +70,9 @@ def unit(factory: Any, *, features: Sequence[str], label: str, steps: int, **par
 
 def target_of(thing: Any) -> str:
     """`package.module:name` of a function or class, also where its module runs as a script."""
-    module, name = thing.__module__, thing.__qualname__
+    module, name = getattr(thing, "__module__", None), getattr(thing, "__qualname__", "")
+    if not module or not name.isidentifier():
+        raise BadInput(f"{thing!r} has no name that can be imported: declare a function or a class of a module.")
     if module == "__main__" and (spec := sys.modules[module].__spec__) is not None:
         module = spec.name  # python -m package.module
     elif module == "__main__":

@@ -13,12 +13,13 @@ import pytest
 import yaml
 
 import koboshi
+from koboshi.drills.catalogue import control_of, named
 from koboshi.errors import BadInput, NotConfigured
 from koboshi.formats.manifest import open_verified, seal
 from koboshi.project import distributions, dvc_file, training_stage
 from koboshi.project.code_file import codes
 from koboshi.project.project import Project, load_project
-from koboshi.project.scaffold import make_project
+from koboshi.project.scaffold import make_drill, make_project
 from koboshi.settings import load_settings
 
 UNITS = {"trees": koboshi.boosting(features=["hour"], label="bikes", steps=3)}
@@ -212,3 +213,20 @@ def test_the_newest_rows_are_kept_for_judging(folder: Path) -> None:
     assert rows.labels.tolist() == [8, 9]
     with pytest.raises(BadInput, match="no scorer"):
         score("nonsense", None, rows)
+
+
+def test_a_new_drill_is_twenty_lines_with_its_control_and_is_found(
+    bikes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("drills", "drills.replica_lost"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    path = make_drill(bikes, "replica-lost")
+    assert len(path.read_text().splitlines()) <= 20
+    settings = load_settings(bikes)
+    (drill,) = named("replica-lost", settings)
+    assert control_of(drill, settings).verdict == drill.verdict
+    assert control_of(drill, settings).environment is not drill.environment
+    with pytest.raises(BadInput, match="there already"):
+        make_drill(bikes, "replica-lost")
+    with pytest.raises(NotConfigured, match="no CONTROL"):
+        control_of(*named("replica-killed", settings), settings)

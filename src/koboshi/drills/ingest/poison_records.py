@@ -8,13 +8,14 @@ from itertools import groupby
 
 from koboshi.datasets import span_records
 from koboshi.datasets.pinning import pin
+from koboshi.drills.declared import stream_of
 from koboshi.drills.drill import Drill, Event, Evidence, Finding, Injection
 from koboshi.drills.ingest.lander_run import KOBOSHI, LanderKind, Order
 from koboshi.drills.ingest.topic_environment import TopicEnvironment, landed_evidence
 from koboshi.drills.kit.confluent_topic import Sent
 from koboshi.drills.kit.landed import kafka_works, landed_equals_the_broker
 from koboshi.drills.kit.watching import eventually
-from koboshi.drills.workload import SOUND, Decoded, MeantRecord, StreamWorkload, lent
+from koboshi.drills.workload import SOUND, Decoded, MeantRecord, StreamWorkload
 from koboshi.events import Sink
 from koboshi.ledger import Ledger
 from koboshi.settings import Settings
@@ -32,7 +33,7 @@ class PoisonEnvironment(TopicEnvironment):
         """Nothing is done yet."""
         limit = {"max.message.bytes": str(TOPIC_TAKES_BYTES)}
         super().__init__(settings, emit, lander, partitions=PARTITIONS, topic_settings=limit)
-        self._workload: StreamWorkload = lent("stream", settings.drills.stream)
+        self._workload: StreamWorkload = stream_of(settings)
         self.placed: list[tuple[MeantRecord, Sent]] = []
         self.refused: Sent | None = None
 

@@ -54,7 +54,7 @@ class TaskEnvironment(TrainingEnvironment):
         super().__init__(settings, emit, job)
         self.run = Run(DAG, f"drill-{self.folder.name}")
         self.changes: list[tuple[float, TaskState]] = []
-        self._stage = (*stage, str(self._job))
+        self._stage = (*stage, *([str(self._job)] if self._job else []))
         self._held: list[int] = []
         self.injections: list[Injection] = []
         self.beside: Sequence[Run] = ()  # runs of other DAGs in the same workspace

@@ -48,7 +48,7 @@ Attain = Callable[[TrainingSpec, Jobs, Ledger, Submission, Sink], TrainingResult
 
 
 def train(ensure_trained: Attain = ensure_trained) -> None:
-    """Train what the workspace's specification says, by the job script in argv[1].
+    """Train what the workspace's specification says, by the job script in argv[1] if there is one.
 
     Which job is followed is also in the training's journal: the drill reads it there.
     """
@@ -57,7 +57,7 @@ def train(ensure_trained: Attain = ensure_trained) -> None:
     jobs = RayJobs(required(settings.ray.jobs_url, "Ray"), settings.ray.token_path)
     ledger = Ledger(spec.place.ledger_url)
     emit = to_all(to_terminal, Journal(spec.place.journal).emit)
-    result = ensure_trained(spec, jobs, ledger, submission(spec, Path(sys.argv[1])), emit)
+    result = ensure_trained(spec, jobs, ledger, submission(spec, *map(Path, sys.argv[1:])), emit)
     digests = {name: steps[-1].checkpoint.sha256 for name, steps in result.units.items()}
     publish_bytes(settings.project / RESULT, json.dumps(digests, indent=1).encode())
 

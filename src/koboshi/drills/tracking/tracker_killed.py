@@ -14,7 +14,7 @@ from koboshi.drills.kit.watching import eventually
 from koboshi.drills.serving import load_environment
 from koboshi.drills.tracking.tracker_witness import TrackerWitness, ghosts
 from koboshi.drills.training.training_checks import ray_has_nodes, ray_is_idle
-from koboshi.drills.training.training_environment import TrainingEnvironment
+from koboshi.drills.training.training_environment import CONTROL, TrainingEnvironment
 from koboshi.errors import Transient, Unavailable
 from koboshi.events import CleanupFailed, DrillNote, Sink, StepDone
 from koboshi.ledger import Ledger
@@ -152,7 +152,7 @@ class TrackerEnvironment(TrainingEnvironment):
         records = []
         for name, steps in (final_steps(self.spec, ledger) or {}).items():
             state = read_checkpoint(self.spec.place.store_url, steps[-1].checkpoint)
-            model, example = self._workload.fitted(state, self.folder / "table")
+            model, example = self._workload.fitted(name.removesuffix(CONTROL), state, self.folder / "table")
             told = [StepRecord(step.checkpoint.step, step.metrics, step.committed_at) for step in steps]
             records.append(UnitRecord(name, {"steps": len(steps)}, told, (), model, example))
         return records

@@ -12,12 +12,13 @@ import psutil
 from numpy.typing import NDArray
 
 from koboshi import events
+from koboshi.drills.declared import workload_of
 from koboshi.drills.drill import Event, EventKind, Evidence, Finding, Injection, times_after
 from koboshi.drills.kit.faults import MIDDLE_S, Caught, caught_in_the_middle
 from koboshi.drills.kit.own_run import leave, new_run_folder
 from koboshi.drills.kit.parts import WHOLE_WITHIN_S, and_healthy
 from koboshi.drills.training.witnesses import Actor, RayWitness, StepFiles
-from koboshi.drills.workload import Workload, lent
+from koboshi.drills.workload import Workload
 from koboshi.errors import BadInput, KoboshiError
 from koboshi.events import AttemptEnded, JobBegan, NoAnswer, Sink, WorkerReady
 from koboshi.files import sha256_of
@@ -49,9 +50,9 @@ class TrainingEnvironment:
     def __init__(self, settings: Settings, emit: Sink, job: Path | None = None) -> None:
         """Nothing is done yet; `job` is the script of the training job, when it is not the project's own."""
         self.settings, self.emit = settings, emit
-        self._job = job or settings.project / settings.drills.job
+        self._job = job or settings.script(settings.drills.job)
         self.folder = new_run_folder(settings)
-        self._workload: Workload = lent("workload", settings.drills.workload)
+        self._workload: Workload = workload_of(settings)
         url = required(settings.ray.jobs_url, "Ray")
         self._jobs, self.ray = RayJobs(url, settings.ray.token_path), RayWitness(url, settings.ray.token_path)
         self._training: Future[Any] | None = None
@@ -193,7 +194,7 @@ class TrainingEnvironment:
         files = list(folder.glob(f"{self.spec.units[unit].steps:04d}-*.ckpt"))
         if len(files) != 1:
             raise BadInput(f"{unit} has {len(files)} final models in {folder}, not one.")
-        return self._workload.predict(files[0].read_bytes(), self.folder / "table")
+        return self._workload.predict(unit.removesuffix(CONTROL), files[0].read_bytes(), self.folder / "table")
 
     def missing_steps(self) -> list[str]:
         """Steps whose file was never on disk."""

@@ -1,0 +1,126 @@
+"""What drills work on: what the settings name, or else what the project declares: its dataset, units and records."""
+
+import dataclasses
+import itertools
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from koboshi.datasets.build import open_verified
+from koboshi.datasets.span_records import RawBatch
+from koboshi.drills.workload import SOUND, Decoded, MeantRecord, StreamWorkload, Workload, lent
+from koboshi.errors import NotConfigured
+from koboshi.formats.manifest import seal
+from koboshi.project.declared import Training
+from koboshi.project.project import DATA, Project, load_project
+from koboshi.project.records import Refused, decoded
+from koboshi.settings import Settings
+from koboshi.training import UnitSpec
+from koboshi.training.declared import ROWS_FILE
+
+ONE_IN = 50  # sound records of which one comes twice
+UNDECODABLE = (b"\xff\xfe\x00", b"", b"\x00" * 40, None)
+
+
+def workload_of(settings: Settings) -> Workload:
+    """What drills train: `drills.workload`, or the training that the project declares; else `NotConfigured`."""
+    if settings.drills.workload is not None or not settings.pipeline.module:
+        workload: Workload = lent("workload", settings.drills.workload)
+        return workload
+    return DeclaredWorkload(load_project(settings.project, settings.pipeline.module))
+
+
+def stream_of(settings: Settings) -> StreamWorkload:
+    """What drills send: `drills.stream`, or the project's own sample records and decoder; else `NotConfigured`."""
+    if settings.drills.stream is not None or not settings.pipeline.module:
+        stream: StreamWorkload = lent("stream", settings.drills.stream)
+        return stream
+    return DeclaredStream(load_project(settings.project, settings.pipeline.module))
+
+
+class DeclaredWorkload:
+    """The units of `project.train()`, on the dataset that they learn from."""
+
+    def __init__(self, project: Project) -> None:
+        """Raises `NotConfigured` where the project declares no training."""
+        if project.training is None:
+            raise NotConfigured("the project declares no training, and this drill needs one: add project.train(…).")
+        self._training: Training = project.training
+
+    def prepare(self, project: Path, folder: Path) -> Mapping[str, UnitSpec]:
+        """A copy of the dataset, and the units as they are declared."""
+        if not (source := project / DATA / self._training.on).is_dir():
+            raise NotConfigured(f"there is no dataset {DATA}/{self._training.on} yet: run `koboshi run` first.")
+        shutil.copy(open_verified(source).path(ROWS_FILE), folder / ROWS_FILE)
+        seal(folder)
+        return {name: unit.spec(self._training.held_out) for name, unit in self._training.units.items()}
+
+    def predict(self, unit: str, state: bytes, folder: Path) -> NDArray[np.float64]:
+        """What the model in a state predicts for the rows that judge it."""
+        from koboshi.registry.mlflow_model import predict_function
+
+        model, rows = self.fitted(unit, state, folder)
+        answers: NDArray[np.float64] = np.asarray(getattr(model, predict_function(model))(rows))
+        return answers
+
+    def fitted(self, unit: str, state: bytes, folder: Path) -> tuple[Any, pd.DataFrame]:
+        """The model in a state, and the rows that judge it."""
+        from koboshi.project.judging import held_out_rows, model_of
+
+        table, declared = open_verified(folder), self._training.units[unit]
+        model = model_of(declared, declared.spec(self._training.held_out), state, table)
+        return model, held_out_rows(self._training, declared, table).features
+
+
+class DeclaredStream:
+    """The sample records of the first declared topic, and its decoder."""
+
+    def __init__(self, project: Project) -> None:
+        """Raises `NotConfigured` where the project declares no sample records."""
+        if not project.topics:
+            raise NotConfigured("the project declares no topic, and this drill sends records: add @project.topic(…).")
+        self._topic = next(iter(project.topics.values()))
+
+    def records(self, sound: int, oversized_bytes: int) -> Sequence[MeantRecord]:
+        """Sample records first, then what no decoder takes, one that is oversized, and sample records again."""
+        first = [_as_bytes(record) for record in itertools.islice(self._topic.sample(), sound)]
+        good = [MeantRecord(SOUND, key, value, "row", _name(value)) for key, value in first]
+        poison = [self._meant("undecodable", value) for value in UNDECODABLE]
+        again = [dataclasses.replace(record, kind="duplicate", fate="duplicate") for record in good[::ONE_IN]]
+        return [*good, *poison, self._meant("oversized", b"\x00" * oversized_bytes), *again]
+
+    def decode(self, batches: Iterable[RawBatch], _folder: Path) -> Decoded:
+        """Rows are named by their record; a record whose bytes came before is a duplicate."""
+        rows, dead, duplicates = dict[str, None](), list[tuple[int, int]](), 0
+        for batch in batches:
+            for offset, value in zip(batch.offsets, batch.values, strict=True):
+                if not self._takes(value):
+                    dead.append((batch.partition, offset))
+                elif (name := _name(value)) in rows:
+                    duplicates += 1
+                else:
+                    rows[name] = None
+        return Decoded(list(rows), dead, duplicates)
+
+    def _meant(self, kind: str, value: bytes | None) -> MeantRecord:
+        """A dead letter, unless the project's decoder takes even that."""
+        if self._takes(value):
+            return MeantRecord(kind, b"0", value, "row", _name(value))
+        return MeantRecord(kind, b"0", value, "dead letter")
+
+    def _takes(self, value: bytes | None) -> bool:
+        return not isinstance(decoded(self._topic.decode, value), Refused)
+
+
+def _as_bytes(record: tuple[str, bytes | str]) -> tuple[bytes, bytes]:
+    key, value = record
+    return key.encode(), value.encode() if isinstance(value, str) else value
+
+
+def _name(value: bytes | None) -> str:
+    return (value or b"").decode(errors="replace")
