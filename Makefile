@@ -90,7 +90,8 @@ tools: ## Install the system tools that some tests use (Debian, as root)
 	  docker-compose debootstrap $$(command -v dockerd >/dev/null || echo docker.io) \
 	  $$(command -v initdb >/dev/null || echo postgresql)
 
-lock: setup ## Resolve the dependencies anew: requirements.lock and Kafka's jars
+lock: setup ## Resolve the dependencies anew: requirements.lock, the wheel's constraints, the jars
 	@UV_CACHE_DIR=.koboshi/cache/uv .koboshi/cache/uv-*/bin/uv pip compile --quiet --universal --generate-hashes \
 	  --no-header --all-extras --python-version 3.11 --upgrade pyproject.toml -o requirements.lock
+	@python tools/write_constraints.py
 	@python tools/lock_jars.py
