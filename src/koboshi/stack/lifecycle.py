@@ -18,6 +18,7 @@ from koboshi.stack import supervisor_control as supervisor
 from koboshi.stack.part import Part, StartHistory, read_table, write_table
 from koboshi.stack.part_state import pids_of
 from koboshi.stack.parts import endpoints, parts_of, technologies, write_files
+from koboshi.stack.parts.jars import environment_store
 from koboshi.stack.paths import StackPaths, find_paths, prepare_paths, remove_runtime
 from koboshi.stack.process_table import clear_leftovers, read_processes, send
 from koboshi.stack.topology import Ports, Topology, claim_block, ensure_secrets, kept_base, own_executables
@@ -41,7 +42,7 @@ def start(settings: Settings, groups: Sequence[str], emit: Sink) -> dict[str, Pa
             emit(LeftoversEnded(processes=left))
         for group in groups:
             if (jars := technologies()[group].jars) is not None:
-                jars.fetch(paths.cache, emit)
+                jars.fetch(paths.cache, emit, environment_store())
         ports = Ports(kept_base(paths) or 0) if runs else claim_block(paths, settings.stack.base_port)
         topology = Topology(paths, ports, ensure_secrets(paths), own_executables(), slot=settings.serving.slot)
         on_stack = {*groups, *(part.group for part in known_parts(paths).values() if runs)}

@@ -1,15 +1,16 @@
 """Kafka's jars come by digest, from Maven Central or the mirror that the user has set."""
 
+import sys
 from pathlib import Path
 
 import httpx
 import pytest
 
 from koboshi.errors import Corrupt, Unavailable
-from koboshi.events import DownloadBegan, Event
+from koboshi.events import DownloadBegan, Event, unheard
 from koboshi.files import sha256_of
 from koboshi.stack.parts import jars
-from koboshi.stack.parts.jars import Jars, file_name, maven_mirrors
+from koboshi.stack.parts.jars import Jars, environment_store, file_name, maven_mirrors
 from koboshi.stack.parts.kafka import JARS
 
 MIRRORS = """<settings xmlns="http://maven.apache.org/SETTINGS/1.0.0"><mirrors>
@@ -65,6 +66,24 @@ def test_jars_are_fetched_once(tmp_path: Path, served: Path, one_jar: Jars) -> N
     served.unlink()
     assert one_jar.fetch(tmp_path / "cache", heard.append) == folder
     assert heard == [DownloadBegan(what="a jar")]
+
+
+def test_a_second_project_of_the_environment_fetches_nothing(tmp_path: Path, served: Path, one_jar: Jars) -> None:
+    """A jar of other bytes in the environment is fetched anew, and put right there."""
+    heard: list[Event] = []
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / "a-1.jar").write_bytes(b"half a j")
+    one_jar.fetch(tmp_path / "first", heard.append, tmp_path / "store")
+    served.unlink()
+    folder = one_jar.fetch(tmp_path / "second", unheard, tmp_path / "store")
+    assert (folder / "a-1.jar").read_bytes() == b"a jar"
+
+
+def test_the_environments_store_is_in_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    assert environment_store() == tmp_path / "share" / "koboshi" / "jars"
+    monkeypatch.setattr(sys, "base_prefix", str(tmp_path))
+    assert environment_store() is None
 
 
 def test_other_bytes_than_were_locked_are_refused(tmp_path: Path, served: Path, one_jar: Jars) -> None:

@@ -2,6 +2,8 @@
 
 import dataclasses
 import os
+import shutil
+import sys
 import xml.etree.ElementTree as ElementTree
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -38,8 +40,8 @@ class Jars:
         """Where this lock's jars are, or will be."""
         return cache / self.name / sha256_of(self.lock)[:16]
 
-    def fetch(self, cache: Path, emit: Sink = lambda _event: None) -> Path:
-        """The folder with every locked jar.
+    def fetch(self, cache: Path, emit: Sink = lambda _event: None, store: Path | None = None) -> Path:
+        """The folder with every locked jar; one that lies in `store` is copied, one that does not is kept there, too.
 
         Under a crash: a jar appears whole or not at all, and what is there with the right digest is not fetched again.
         Raises `Corrupt` when a repository serves other bytes than were locked, `Unavailable` when none answers.
@@ -47,9 +49,10 @@ class Jars:
         folder = self.folder(cache)
         if (folder / COMPLETE).exists():
             return folder
-        emit(DownloadBegan(what=self.shown))
+        if store is None or not all((store / file_name(jar)).is_file() for jar in self.locked()):
+            emit(DownloadBegan(what=self.shown))
         with ThreadPoolExecutor(8) as pool:
-            list(pool.map(lambda jar: _ensure(folder, *jar), self.locked().items()))
+            list(pool.map(lambda jar: _ensure(folder, store, *jar), self.locked().items()))
         publish_bytes(folder / COMPLETE, b"")
         return folder
 
@@ -61,16 +64,33 @@ def file_name(coordinate: str) -> str:
     return f"{artifact}-{version}{'-' if classifier else ''}{classifier}.{packaging}"
 
 
-def _ensure(folder: Path, coordinate: str, sha256: str) -> None:
+def environment_store() -> Path | None:
+    """Where projects of one Python environment share jars; None outside of an environment, or where it is read-only."""
+    share = Path(sys.prefix) / "share"
+    own = sys.prefix != sys.base_prefix and os.access(share if share.is_dir() else sys.prefix, os.W_OK)
+    return share / "koboshi" / "jars" if own else None
+
+
+def _ensure(folder: Path, store: Path | None, coordinate: str, sha256: str) -> None:
     name = file_name(coordinate)
-    if (folder / name).is_file() and sha256_of(folder / name) == sha256:
+    if _is_there(folder / name, sha256):
         return
+    kept = store / name if store else None
 
     def write(unfinished: Path) -> None:
+        if kept and _is_there(kept, sha256):
+            shutil.copyfile(kept, unfinished)
+            return
         _download(coordinate, unfinished)
         verify(unfinished, sha256, f"the jar {name} in", "run `koboshi up` again, or look at your Maven mirror")
 
     publish(folder, name, write)
+    if kept and not _is_there(kept, sha256):
+        publish(kept.parent, name, lambda unfinished: shutil.copyfile(folder / name, unfinished))
+
+
+def _is_there(file: Path, sha256: str) -> bool:
+    return file.is_file() and sha256_of(file) == sha256
 
 
 def _download(coordinate: str, target: Path) -> None:
