@@ -113,3 +113,19 @@ def write(producer: KafkaProducer, topic: str, partition: int, rows: Iterable[Re
     for _, timestamp_ms, key, value, headers in rows:
         producer.send(topic, value, key, [(name.decode(), held) for name, held in headers], partition, timestamp_ms)
     producer.flush()
+
+
+def committed_values(bootstrap_servers: str, topic: str) -> list[bytes]:
+    """The values of all committed records of a topic."""
+    options = {"enable_auto_commit": False, "isolation_level": "read_committed"}
+    consumer = KafkaConsumer(bootstrap_servers=bootstrap_servers, **options)
+    try:
+        partitions = [TopicPartition(topic, partition) for partition in consumer.partitions_for_topic(topic)]
+        consumer.assign(partitions)
+        consumer.seek_to_beginning(*partitions)
+        ends, found = consumer.end_offsets(partitions), list[bytes]()
+        while any(consumer.position(partition) < end for partition, end in ends.items()):
+            found += [record.value for batch in consumer.poll(timeout_ms=100).values() for record in batch]
+        return found
+    finally:
+        consumer.close()

@@ -6,6 +6,7 @@ import shutil
 import sys
 import xml.etree.ElementTree as ElementTree
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -79,14 +80,18 @@ def _ensure(folder: Path, store: Path | None, coordinate: str, sha256: str) -> N
 
     def write(unfinished: Path) -> None:
         if kept and _is_there(kept, sha256):
-            shutil.copyfile(kept, unfinished)
-            return
-        _download(coordinate, unfinished)
+            _copy(kept, unfinished)
+        else:
+            _download(coordinate, unfinished)
         verify(unfinished, sha256, f"the jar {name} in", "run `koboshi up` again, or look at your Maven mirror")
 
     publish(folder, name, write)
     if kept and not _is_there(kept, sha256):
-        publish(kept.parent, name, lambda unfinished: shutil.copyfile(folder / name, unfinished))
+        publish(kept.parent, name, partial(_copy, folder / name))
+
+
+def _copy(source: Path, target: Path) -> None:
+    shutil.copyfile(source, target)
 
 
 def _is_there(file: Path, sha256: str) -> bool:
