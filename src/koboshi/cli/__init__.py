@@ -1,5 +1,8 @@
 """The command line: one verb for each function. An error is one sentence on stderr, and an exit code."""
 
+from importlib.metadata import version
+from typing import Annotated
+
 import typer
 
 from koboshi.cli import (
@@ -23,8 +26,25 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},  # each verb takes them over
     help="An ML pipeline that stands up again when its parts are knocked down.",
 )
+
+
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"koboshi {version('koboshi')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_tell_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Options of koboshi itself."""
+
 
 VERBS = (
     stack_verbs.up,
