@@ -2,13 +2,14 @@
 
 import dataclasses
 import itertools
-import shutil
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import polars as pl
 from numpy.typing import NDArray
 
 from koboshi.datasets.build import open_verified
@@ -16,6 +17,7 @@ from koboshi.datasets.span_records import RawBatch
 from koboshi.drills.workload import SOUND, Decoded, MeantRecord, StreamWorkload, Workload, lent
 from koboshi.errors import NotConfigured
 from koboshi.formats.manifest import seal
+from koboshi.formats.polars_tables import write_table
 from koboshi.project.declared import Training
 from koboshi.project.project import DATA, Project, load_project
 from koboshi.project.records import Refused, decoded
@@ -23,6 +25,7 @@ from koboshi.settings import Settings
 from koboshi.training import UnitSpec
 from koboshi.training.declared import ROWS_FILE
 
+LEAST_ROWS = 200_000
 ONE_IN = 50  # sound records of which one comes twice
 UNDECODABLE = (b"\xff\xfe\x00", b"", b"\x00" * 40, None)
 
@@ -53,10 +56,11 @@ class DeclaredWorkload:
         self._training: Training = project.training
 
     def prepare(self, project: Path, folder: Path) -> Mapping[str, UnitSpec]:
-        """A copy of the dataset, and the units as they are declared."""
+        """The dataset's rows, repeated until a step takes long enough to be hit, and the units as they are declared."""
         if not (source := project / DATA / self._training.on).is_dir():
             raise NotConfigured(f"there is no dataset {DATA}/{self._training.on} yet: run `koboshi run` first.")
-        shutil.copy(open_verified(source).path(ROWS_FILE), folder / ROWS_FILE)
+        rows = pl.read_parquet(open_verified(source).path(ROWS_FILE))
+        write_table(pl.concat([rows] * math.ceil(LEAST_ROWS / max(rows.height, 1))), folder / ROWS_FILE)
         seal(folder)
         return {name: unit.spec(self._training.held_out) for name, unit in self._training.units.items()}
 

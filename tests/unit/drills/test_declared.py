@@ -74,7 +74,11 @@ def test_a_value_that_its_decoder_takes_is_meant_to_be_a_row(project: Project) -
     assert ("undecodable", "dead letter") in kinds  # the record without a value
 
 
-def test_its_units_are_trained_on_a_copy_of_its_dataset(project: Project, settings: Settings, tmp_path: Path) -> None:
+def test_its_units_are_trained_on_the_rows_of_its_dataset(
+    project: Project, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fifty rows are repeated until there are enough for a step that can be hit."""
+    monkeypatch.setattr("koboshi.drills.declared.LEAST_ROWS", 120)
     folder, workload = tmp_path / "copy", workload_of(settings)
     folder.mkdir()
     units = workload.prepare(project.folder, folder)
@@ -83,7 +87,7 @@ def test_its_units_are_trained_on_a_copy_of_its_dataset(project: Project, settin
     unit.step(1)
     predicted = workload.predict("trees", unit.dump(), folder)
     model, rows = workload.fitted("trees", unit.dump(), folder)
-    assert len(rows) == 10
+    assert len(rows) == 150 // 5
     assert np.array_equal(predicted, model.predict(rows))
 
 
