@@ -12,7 +12,7 @@ import pytest
 
 from koboshi.ledger import Ledger, attempts
 from koboshi.stack.topology import is_free
-from tests.support.running_stack import REPOSITORY, RunningStack
+from tests.support.running_stack import REPOSITORY, UNMEASURED, RunningStack
 
 BLOCK = re.compile(r"^```python\n# (\S+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SCRIPTS = Path(sys.executable).parent
@@ -46,7 +46,7 @@ def test_its_own_tests_pass(bikes: Path) -> None:
 
 
 @pytest.mark.stack
-def test_the_whole_flow_runs_once_and_a_second_run_does_nothing(
+def test_the_whole_flow_runs_once_and_another_metric_trains_nothing_again(
     bikes: Path, stack_of: Callable[..., RunningStack]
 ) -> None:
     """I1, I4 to I8 for somebody else's pipeline: from a sample record to an answer, and nothing is done twice."""
@@ -63,16 +63,11 @@ def test_the_whole_flow_runs_once_and_a_second_run_does_nothing(
         assert "rentals: made, 6,000 records sent" in first
         assert "6,000 landed records are those of the broker" in first
         assert "100 rows answered by replica-1, each as version 1 predicts" in first
-        before = _done(bikes)
+        _edit(bikes / "bikes.py", 'metric="r2"', 'metric="neg_mean_absolute_error"')
         second = _run(bikes, "koboshi", "run", **ours).stdout
         assert "rentals: has its records" in second
-        assert _unchanged(second) == {"table", "train", "evaluate"}
-        _edit(bikes / "bikes.py", 'metric="r2"', 'metric="neg_mean_absolute_error"')
-        third = _run(bikes, "koboshi", "run", **ours).stdout
-        assert _unchanged(third) == {"table", "train"}
-        _edit(bikes / "bikes.py", "steps=10", "steps=11")
-        _run(bikes, "koboshi", "run", **ours)
-        assert (before, _done(bikes)) == (1, 2)
+        assert _unchanged(second) == {"table", "train"}  # the metric is evaluate's alone
+        assert len(attempts.recorded(Ledger(f"sqlite:///{bikes / '.koboshi' / 'ledger.db'}"))) == 1
     assert not _run(bikes, "git", "add", "-A").stderr
     added = _run(bikes, "git", "ls-files").stdout.split()
     assert {"cut.json", "code.json", "dvc.lock", "metrics.json", "bikes.py"} <= set(added)
@@ -83,11 +78,6 @@ def test_the_whole_flow_runs_once_and_a_second_run_does_nothing(
 def _unchanged(output: str) -> set[str]:
     """The stages that DVC had nothing to do for."""
     return {line.partition(": ")[0] for line in output.splitlines() if line.endswith(": nothing changed")}
-
-
-def _done(project: Path) -> int:
-    """How many trainings were submitted."""
-    return len(attempts.recorded(Ledger(f"sqlite:///{project / '.koboshi' / 'ledger.db'}")))
 
 
 def _edit(path: Path, old: str, new: str) -> None:
@@ -116,5 +106,6 @@ def _run(folder: Path, *command: str, **environment: str) -> subprocess.Complete
 
 
 def _environment(folder: Path, own: dict[str, str]) -> dict[str, str]:
+    """Without coverage: most of what these commands do is to import."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("KOBOSHI_", "AIRFLOW", "PYTHON"))}
-    return {**kept, "PATH": f"{SCRIPTS}:{kept['PATH']}", "DVC_NO_ANALYTICS": "1", **own}
+    return {**kept, "PATH": f"{SCRIPTS}:{kept['PATH']}", "DVC_NO_ANALYTICS": "1", **UNMEASURED, **own}
