@@ -10,7 +10,7 @@ import pytest
 from hypothesis import Phase, settings
 
 from tests.support.running_stack import UNMEASURED, RunningStack, project_copy
-from tools.run_tests import is_marked
+from tools.run_tests import PURE, ROOT, is_marked
 
 # Debian keeps PostgreSQL's programs where the path does not lead.
 PATH = os.pathsep.join([os.environ["PATH"], *map(str, Path("/usr/lib/postgresql").glob("*/bin"))])
@@ -26,6 +26,7 @@ settings.register_profile("new", FIXED, derandomize=False, print_blob=True)
 settings.load_profile("fixed")
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest chooses by marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Those that need Airflow come last, since it costs a fifth of a core from its start on.
 
@@ -35,6 +36,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for path in {item.path for item in items if item.get_closest_marker(name)}:
             if not is_marked(path, name):
                 raise pytest.UsageError(f"{path} has tests with the mark {name}: write pytest.mark.{name} in that file")
+    for item in items:
+        if item.path.is_relative_to(ROOT) and item.path.relative_to(ROOT).as_posix().startswith(PURE):
+            item.add_marker("pure")
     items.sort(key=lambda item: item.get_closest_marker("airflow") is not None)
 
 

@@ -1,8 +1,8 @@
 """Every test under coverage, that of subprocesses included: `make test`. Ends with pytest's own kind of summary line.
 
 Three sessions of pytest run side by side: tests on the whole stack and tests on a part of one often wait for a process
-or for a time to pass, and all others compute meanwhile. What the first session says is shown at once, what the others
-say when all have ended.
+or for a time to pass, and all others compute meanwhile. Those on a part are few, so pure tests go along with them. What
+the first session says is shown at once, what the others say when all have ended.
 """
 
 import os
@@ -22,9 +22,10 @@ FOLDER = ROOT / ".koboshi" / "coverage"
 TESTS = ROOT / "tests"
 MARKS = {
     "stack": "stack and not drills",
-    "parts": "parts and not stack and not drills",
-    "others": "not parts and not stack and not drills",
+    "parts": "(parts or pure) and not stack and not drills",
+    "others": "not parts and not pure and not stack and not drills",
 }
+PURE = ("tests/fuzz", "tests/unit")  # whose tests tests/conftest.py marks so
 NOTHING_SELECTED, INTERRUPTED = 5, 2
 # In pytest's order, and with its plurals.
 KINDS = ("failed", "passed", "skipped", "xfailed", "xpassed", "warning", "error")
@@ -139,18 +140,22 @@ def _counts(told: str) -> dict[str, int]:
 
 def _command(name: str, words: Sequence[str]) -> list[str]:
     pytest = ["-m", "pytest", "--durations=15", "-o", f"cache_dir=.pytest_cache/{name}"]
-    return [sys.executable, "-m", "coverage", "run", *pytest, *_where(name, words), *words, "-m", MARKS[name]]
+    return [sys.executable, "-m", "coverage", "run", *pytest, *words, *selection(name, words)]
 
 
-def _where(name: str, words: Sequence[str]) -> list[str]:
-    """The files of a session's mark; nothing, so all files, where paths are asked for, or where it is to have no mark.
+def selection(name: str, words: Sequence[str]) -> list[str]:
+    """What a session runs: by its mark alone where paths are asked for, else by files, too.
 
     To import all test files, and all that they import, takes longer than many a test.
     """
-    asked = any(Path(ROOT, word.partition("::")[0]).exists() for word in words)
-    if asked or MARKS[name].startswith("not "):
-        return []
-    return sorted(str(path.relative_to(ROOT)) for path in TESTS.rglob("test_*.py") if is_marked(path, name))
+    if any(Path(ROOT, word.partition("::")[0]).exists() for word in words):
+        return ["-m", MARKS[name]]
+    if name == "others":
+        return [*(f"--ignore={folder}" for folder in PURE), "-m", MARKS[name]]
+    files = sorted(str(path.relative_to(ROOT)) for path in TESTS.rglob("test_*.py") if is_marked(path, name))
+    if name == "stack":
+        return [*files, "-m", MARKS[name]]
+    return [*files, *PURE, "-m", MARKS[name]]
 
 
 def is_marked(path: Path, name: str) -> bool:

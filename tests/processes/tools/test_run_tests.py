@@ -67,7 +67,7 @@ def test_what_they_say_is_not_mixed(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_session_looks_where_its_mark_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The last one everywhere: it has all tests without a mark. Paths that are asked for are asked of each."""
+    """The last one everywhere else: it has all tests without a mark. Paths that are asked for are asked of each."""
     marks = {"test_one.py": "stack", "deep/test_two.py": "parts", "test_three.py": "stacked", "support.py": "parts"}
     for name, mark in marks.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
