@@ -26,6 +26,7 @@ from koboshi.training import UnitSpec
 from koboshi.training.declared import ROWS_FILE
 
 LEAST_ROWS = 200_000
+TRUNCATED = 4
 ONE_IN = 50  # sound records of which one comes twice
 UNDECODABLE = (b"\xff\xfe\x00", b"", b"\x00" * 40, None)
 
@@ -91,10 +92,11 @@ class DeclaredStream:
         self._topic = next(iter(project.topics.values()))
 
     def records(self, sound: int, oversized_bytes: int) -> Sequence[MeantRecord]:
-        """Sample records first, then what no decoder takes, one that is oversized, and sample records again."""
+        """Sample records first, then bytes without meaning, halves of records, an oversized one, and records again."""
         first = [_as_bytes(record) for record in itertools.islice(self._topic.sample(), sound)]
         good = [MeantRecord(SOUND, key, value, "row", _name(value)) for key, value in first]
         poison = [self._meant("undecodable", value) for value in UNDECODABLE]
+        poison += [self._meant("truncated", value[: len(value) // 2]) for _, value in first[:TRUNCATED]]
         again = [dataclasses.replace(record, kind="duplicate", fate="duplicate") for record in good[::ONE_IN]]
         return [*good, *poison, self._meant("oversized", b"\x00" * oversized_bytes), *again]
 

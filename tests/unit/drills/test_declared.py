@@ -12,8 +12,9 @@ import pytest
 
 from koboshi.datasets.span_records import RawBatch
 from koboshi.drills.catalogue import all_drills, named
-from koboshi.drills.declared import UNDECODABLE, DeclaredStream, DeclaredWorkload, stream_of, workload_of
+from koboshi.drills.declared import TRUNCATED, UNDECODABLE, DeclaredStream, DeclaredWorkload, stream_of, workload_of
 from koboshi.drills.drill import DrillOutcome, DrillVerdict, Evidence, Finding
+from koboshi.drills.ingest.poison_records import DRILL as POISON
 from koboshi.drills.ingest.poison_records import miscounted
 from koboshi.drills.junit import publish_junit
 from koboshi.drills.report import Report
@@ -63,7 +64,8 @@ def test_its_sample_records_and_its_decoder_make_the_stream(settings: Settings, 
     decoded = stream.decode([batch], tmp_path)
     assert list(miscounted({(0, offset): record for offset, record in enumerate(meant)}, decoded)) == []
     assert len([one for one in meant if one.kind == SOUND]) == 120
-    assert len([one for one in meant if one.fate == "dead letter"]) == len(UNDECODABLE) + 1
+    assert len([one for one in meant if one.fate == "dead letter"]) == len(UNDECODABLE) + TRUNCATED + 1
+    assert len({one.kind for one in meant} - {SOUND}) == POISON.faults
 
 
 def test_a_value_that_its_decoder_takes_is_meant_to_be_a_row(project: Project) -> None:
