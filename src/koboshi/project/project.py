@@ -141,6 +141,18 @@ class Project:
             raise BadInput(f"{self.folder / 'params.yaml'} has no block {block}: add it.")
         return found
 
+    def check(self) -> None:
+        """Raise `BadInput` where declarations do not fit together."""
+        if self.training is None:
+            return
+        if self.training.on not in self.stages:
+            raise BadInput(
+                f"project.train() learns on {self.training.on}, which is no stage: name one of the project's."
+            )
+        if self.served is not None and self.served not in self.training.units:
+            units = ", ".join(self.training.units)
+            raise BadInput(f"project.serve() names {self.served}, which is no unit: name one of {units}.")
+
     def main(self) -> None:
         """Run the stage that the command line names, and end with an exit code: what dvc.yaml calls."""
         from koboshi.exits import run_and_exit
@@ -149,6 +161,7 @@ class Project:
 
     def run_stage(self, words: Sequence[str]) -> None:
         """Run one stage. Safe to run again, and after any crash: a dataset is published whole or not at all."""
+        self.check()
         runs: dict[str, Callable[[], None]] = {name: partial(self._build, stage) for name, stage in self.stages.items()}
         if self.training is not None:
             runs |= {name: partial(self._run_of_training, name, self.training) for name in OF_TRAINING}
@@ -185,4 +198,5 @@ def load_project(folder: Path, module: str) -> Project:
         raise NotConfigured(
             f"{module} has {len(projects)} projects: write `project = koboshi.Project.find()` in it once."
         )
+    projects[0].check()
     return projects[0]

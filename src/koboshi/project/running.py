@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 from rich.table import Table
@@ -51,7 +52,7 @@ class Run:
         self._step("audit", self._audit)
         self._step("pin", lambda: self._verb("pin"))
         for stage in (CODE, *self._project.stages, TRAIN, EVALUATE):
-            self._step(stage, lambda stage=stage: self._stage(stage))  # type: ignore[misc]
+            self._step(stage, partial(self._stage, stage))
         self._step("promote", self._promote)
         self._step("answer", self._answer)
         return _table(self._took)

@@ -191,6 +191,22 @@ def test_a_stage_of_a_name_that_is_koboshis_and_a_dependency_that_is_nowhere_are
 
 
 @pytest.mark.parametrize(
+    ("on", "served", "said"), [("nowhere", None, "which is no stage"), ("table", "nobody", "name one of trees")]
+)
+def test_declarations_that_do_not_fit_together_are_refused(
+    folder: Path, on: str, served: str | None, said: str
+) -> None:
+    project = trained_project(folder, on=on)
+
+    def table(out: Path) -> None: ...
+
+    project.stage(deps=[])(table)
+    project.serve(served)
+    with pytest.raises(BadInput, match=said):
+        project.run_stage(["train"])
+
+
+@pytest.mark.parametrize(
     ("source", "said"),
     [("1 / 0", "ZeroDivisionError"), ("x = 1", "0 projects"), ("import nothing_like_this", "nothing")],
 )
