@@ -27,6 +27,7 @@ from koboshi.training.declared import ROWS_FILE
 
 LEAST_ROWS = 200_000
 TRUNCATED = 4
+AGAIN = ".again"
 ONE_IN = 50  # sound records of which one comes twice
 UNDECODABLE = (b"\xff\xfe\x00", b"", b"\x00" * 40, None)
 
@@ -57,13 +58,17 @@ class DeclaredWorkload:
         self._training: Training = project.training
 
     def prepare(self, project: Path, folder: Path) -> Mapping[str, UnitSpec]:
-        """The dataset's rows, repeated until a step takes long enough to be hit, and the units as they are declared."""
+        """The dataset's rows, repeated until a step takes long enough to be hit, and the units as they are declared.
+
+        An only unit is there twice: some faults want one unit that gets them beside one that does not.
+        """
         if not (source := project / DATA / self._training.on).is_dir():
             raise NotConfigured(f"there is no dataset {DATA}/{self._training.on} yet: run `koboshi run` first.")
         rows = pl.read_parquet(open_verified(source).path(ROWS_FILE))
         write_table(pl.concat([rows] * math.ceil(LEAST_ROWS / max(rows.height, 1))), folder / ROWS_FILE)
         seal(folder)
-        return {name: unit.spec(self._training.held_out) for name, unit in self._training.units.items()}
+        units = {name: unit.spec(self._training.held_out) for name, unit in self._training.units.items()}
+        return units if len(units) > 1 else {**units, **{f"{name}{AGAIN}": unit for name, unit in units.items()}}
 
     def predict(self, unit: str, state: bytes, folder: Path) -> NDArray[np.float64]:
         """What the model in a state predicts for the rows that judge it."""
@@ -77,7 +82,7 @@ class DeclaredWorkload:
         """The model in a state, and the rows that judge it."""
         from koboshi.project.judging import held_out_rows, model_of
 
-        table, declared = open_verified(folder), self._training.units[unit]
+        table, declared = open_verified(folder), self._training.units[unit.removesuffix(AGAIN)]
         model = model_of(declared, declared.spec(self._training.held_out), state, table)
         return model, held_out_rows(self._training, declared, table).features
 

@@ -12,7 +12,15 @@ import pytest
 
 from koboshi.datasets.span_records import RawBatch
 from koboshi.drills.catalogue import all_drills, named
-from koboshi.drills.declared import TRUNCATED, UNDECODABLE, DeclaredStream, DeclaredWorkload, stream_of, workload_of
+from koboshi.drills.declared import (
+    AGAIN,
+    TRUNCATED,
+    UNDECODABLE,
+    DeclaredStream,
+    DeclaredWorkload,
+    stream_of,
+    workload_of,
+)
 from koboshi.drills.drill import DrillOutcome, DrillVerdict, Evidence, Finding
 from koboshi.drills.ingest.poison_records import DRILL as POISON
 from koboshi.drills.ingest.poison_records import miscounted
@@ -87,7 +95,8 @@ def test_its_units_are_trained_on_the_rows_of_its_dataset(
     unit = make_unit(units["trees"].factory, units["trees"].params)
     unit.start(DatasetRef(str(folder), open_verified(folder).sha256))
     unit.step(1)
-    predicted = workload.predict("trees", unit.dump(), folder)
+    assert list(units) == ["trees", f"trees{AGAIN}"]
+    predicted = workload.predict(f"trees{AGAIN}", unit.dump(), folder)
     model, rows = workload.fitted("trees", unit.dump(), folder)
     assert len(rows) == 150 // 5
     assert np.array_equal(predicted, model.predict(rows))
