@@ -19,10 +19,12 @@ from koboshi.errors import BadInput
 from koboshi.exits import run_and_exit
 from koboshi.ledger import Ledger
 from koboshi.refs import ModelRef
+from koboshi.registry.mlflow_bench import compare
 from koboshi.registry.mlflow_registry import MlflowRegistry
 from koboshi.registry.release import SlotState, release, served_before, settle_slot
 from koboshi.settings import Settings, load_settings, required
-from pipelines.comparing import compare
+from koboshi.sinks.terminal import to_terminal
+from pipelines.comparing import bench_of, max_drop
 from pipelines.evaluate import EVALUATION
 from pipelines.recording import deliver_first
 
@@ -72,7 +74,8 @@ def _promote(
     slot = _say_repairs(name, settle_slot(ledger, registry, name))
     champion = None if slot.version is None else registry.version(slot.version)
     served = served_before(ledger, registry, name)
-    verdict = compare(registry, candidate, champion, served, settings.project, settings.state_dir)
+    bench = bench_of(registry, settings.project, settings.state_dir)
+    verdict = compare(bench, candidate, champion, served, max_drop(settings.project), to_terminal)
     _say(f"Verdict: {verdict.outcome}: {verdict.reason}")
     if only_compare or verdict.outcome != "promote":
         return _outcome(verdict.outcome, candidate, champion, verdict.reason)

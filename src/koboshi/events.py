@@ -434,6 +434,15 @@ class ProgressWithheld(
     reason: str
 
 
+class VersionLeftOut(
+    Event, name="version left out", says="Version {version} was served before and does not count: {reason}."
+):
+    """A version that a slot has served cannot be measured, so a candidate is judged without it."""
+
+    version: int
+    reason: str
+
+
 class ScoresThere(Event, name="scores there", says="{to} has these scores already (key {run:.16}): nothing is scored."):
     """A dataset was scored by this version before."""
 

@@ -18,11 +18,12 @@ from sklearn.tree import DecisionTreeClassifier
 from koboshi.datasets.build import building
 from koboshi.errors import BadInput
 from koboshi.ledger import Ledger, intents
+from koboshi.registry import mlflow_bench
 from koboshi.registry.mlflow_model import verified_model
 from koboshi.registry.mlflow_registry import MlflowRegistry
 from koboshi.registry.mlflow_runs import record_training
 from koboshi.registry.progress import StepRecord, UnitRecord
-from pipelines import comparing, promote
+from pipelines import promote
 from pipelines.columns import FEATURES, LABEL, TABLE
 from pipelines.evaluate import EVALUATION
 from tests.support.artefacts import flip_a_byte
@@ -191,7 +192,7 @@ def test_the_bound_is_to_the_best_that_was_served_also_without_an_alias(project,
         loaded.append(what)
         return verified_model(uri, source, sha256, what)
 
-    monkeypatch.setattr(comparing, "verified_model", loading)
+    monkeypatch.setattr(mlflow_bench, "verified_model", loading)
     client = MlflowClient(project.uri)
     project.train(OTHER, good=True)
     assert project.promote()[0]["outcome"] == "promoted"

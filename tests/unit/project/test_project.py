@@ -19,6 +19,7 @@ from koboshi.formats.manifest import open_verified, seal
 from koboshi.project import distributions, dvc_file, training_stage
 from koboshi.project.code_file import codes
 from koboshi.project.project import Project, load_project
+from koboshi.project.promotion import judged_unit
 from koboshi.project.scaffold import make_drill, make_project
 from koboshi.settings import load_settings
 
@@ -246,3 +247,15 @@ def test_a_new_drill_is_twenty_lines_with_its_control_and_is_found(
         make_drill(bikes, "replica-lost")
     with pytest.raises(NotConfigured, match="no CONTROL"):
         control_of(*named("replica-killed", settings), settings)
+
+
+def test_an_evaluation_of_another_training_is_not_promoted(folder: Path) -> None:
+    for stage, file in (("train", "training.json"), ("evaluate", "evaluation.json")):
+        (folder / "data" / stage).mkdir()
+        (folder / "data" / stage / file).write_text(json.dumps({"key": stage, "best": "trees"}))
+        seal(folder / "data" / stage)
+    with pytest.raises(BadInput, match="another training"):
+        judged_unit(Project(folder))
+    (folder / "data" / "train" / "training.json").write_text(json.dumps({"key": "evaluate"}))
+    seal(folder / "data" / "train")
+    assert judged_unit(Project(folder)) == ("evaluate", "trees")
