@@ -12,16 +12,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from koboshi.errors import BadInput, Permanent
     from koboshi.project import Project
-    from koboshi.training.declared import boosting, forest, unit
+    from koboshi.training.declared import boosting, epochs, forest, unit
 
 FACE = {
+    "BadInput": "koboshi.errors:BadInput",
+    "Permanent": "koboshi.errors:Permanent",
     "Project": "koboshi.project:Project",
     "boosting": "koboshi.training.declared:boosting",
+    "epochs": "koboshi.training.declared:epochs",
     "forest": "koboshi.training.declared:forest",
     "unit": "koboshi.training.declared:unit",
 }
-__all__ = ["Project", "boosting", "forest", "unit"]
+__all__ = ["BadInput", "Permanent", "Project", "boosting", "epochs", "forest", "unit"]
 
 
 def __getattr__(name: str) -> Any:

@@ -23,16 +23,22 @@ class Params(Fields):
 ParamsT = TypeVar("ParamsT", bound=BaseModel)
 
 
-def load_params(project: Path, block: str, model: type[ParamsT]) -> ParamsT:
-    """Read one block of `project`/params.yaml. Raises `BadInput` with one sentence that names each key at fault."""
+def load_block(project: Path, block: str) -> dict[str, Any]:
+    """One block of `project`/params.yaml as it is. Raises `BadInput` where there is none."""
     blocks = load_mapping(project / FILE)
-    if block not in blocks:
+    if not isinstance(found := blocks.get(block), dict):
         raise BadInput(_absent(project / FILE, block, blocks))
+    return found
+
+
+def load_params(project: Path, block: str, model: type[ParamsT]) -> ParamsT:
+    """One block, checked. Raises `BadInput` with one sentence that names each key at fault."""
+    found = load_block(project, block)
     try:
-        return model.model_validate(blocks[block])
+        return model.model_validate(found)
     except ValidationError as error:
-        found = faults(model, error.errors(), [Source(FILE, blocks)], (block,), "parameter")
-        raise BadInput(in_one_sentence(found)) from error
+        wrong = faults(model, error.errors(), [Source(FILE, {block: found})], (block,), "parameter")
+        raise BadInput(in_one_sentence(wrong)) from error
 
 
 def _absent(path: Path, block: str, blocks: Mapping[Any, Any]) -> str:

@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 import math
+import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from koboshi.project.project import DATA, Project, load_project
 from koboshi.project.records import Refused, decoded
 from koboshi.settings import Settings
 from koboshi.training import UnitSpec
-from koboshi.training.declared import ROWS_FILE
+from koboshi.training.pandas_rows import LEARN_FILE, ROWS_FILE, is_divided
 
 LEAST_ROWS = 200_000
 TRUNCATED = 4
@@ -64,8 +65,12 @@ class DeclaredWorkload:
         """
         if not (source := project / DATA / self._training.on).is_dir():
             raise NotConfigured(f"there is no dataset {DATA}/{self._training.on} yet: run `koboshi run` first.")
-        rows = pl.read_parquet(open_verified(source).path(ROWS_FILE))
-        write_table(pl.concat([rows] * math.ceil(LEAST_ROWS / max(rows.height, 1))), folder / ROWS_FILE)
+        dataset = open_verified(source)
+        for name in dataset.files:
+            shutil.copyfile(dataset.path(name), folder / name)
+        learnt = LEARN_FILE if is_divided(dataset.files) else ROWS_FILE
+        rows = pl.read_parquet(dataset.path(learnt))
+        write_table(pl.concat([rows] * math.ceil(LEAST_ROWS / max(rows.height, 1))), folder / learnt)
         seal(folder)
         units = {name: unit.spec(self._training.held_out) for name, unit in self._training.units.items()}
         return units if len(units) > 1 else {**units, **{f"{name}{AGAIN}": unit for name, unit in units.items()}}

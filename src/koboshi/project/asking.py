@@ -25,7 +25,7 @@ def compared_answers(settings: Settings, project: Project, training: Training) -
     served = registry.version(number) if number is not None else None
     if served is None:
         raise Permanent(f"nothing is {settings.serving.slot}: the candidate was not promoted.")
-    unit = training.units[project.served] if project.served else next(iter(training.units.values()))
+    unit = training.units[project.served or next(iter(training.units))]
     rows = held_out_rows(training, unit, project.dataset(training.on)).features.head(ROWS)
     answers, replicas = list[object](), Counter[str]()
     url = required(settings.gateway.url, "the gateway")

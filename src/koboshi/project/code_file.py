@@ -28,8 +28,8 @@ def codes(project: Project) -> dict[str, dict[str, Any]]:
         units = {name: unit.spec(training.held_out).facts() for name, unit in training.units.items()}
         found[TRAIN] = {**unit_code(root, training).as_json(), "units": units, "threads": training.threads}
         found[EVALUATE] = {
-            **judging_code(root, training).as_json(),
-            "metric": metric_name(training.metric),
+            **judging_code(project, training).as_json(),
+            "metric": deciding(project, training),
             "served": project.served,
         }
     return found
@@ -46,9 +46,15 @@ def unit_code(root: Path, training: Training) -> Code:
     return code_of(root, sorted({unit.factory for unit in training.units.values()}))
 
 
-def judging_code(root: Path, training: Training) -> Code:
-    """The code that judges a model: the metric's, where it is a function, and what reads a state."""
-    return code_of(root, [SCORES] if isinstance(training.metric, str) else [SCORES, target_of(training.metric)])
+def judging_code(project: Project, training: Training) -> Code:
+    """The code that judges a model: that of the metric or of the function that judges, and what reads a state."""
+    judge = training.metric if project.judging is None else project.judging.function
+    return code_of(project.folder, [SCORES] if isinstance(judge, str) else [SCORES, target_of(judge)])
+
+
+def deciding(project: Project, training: Training) -> str:
+    """The name of the metric that decides which unit is served, and whether a version is promoted."""
+    return metric_name(training.metric) if project.judging is None else project.judging.deciding
 
 
 def write_codes(project: Project) -> Path:

@@ -1,6 +1,7 @@
 """What a project declares: stages, a training, samples. Small frozen values, without effect."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -18,6 +19,9 @@ Sample: TypeAlias = Callable[[], Iterable[tuple[str, bytes | str]]]
 """Records for a first try: (key, value) pairs, the same ones each time."""
 Metric: TypeAlias = str | Callable[[Any, Any], float]
 """A scorer of scikit-learn by name, or a function of true and predicted labels; the larger the better."""
+Units: TypeAlias = Mapping[str, DeclaredUnit] | Callable[[], Mapping[str, DeclaredUnit]]
+Judge: TypeAlias = Callable[[Mapping[str, Any], Any, Path], Mapping[str, Mapping[str, float]]]
+"""Of models by unit, the rows that judge (polars) and a folder for curves and pictures: each unit's metrics by name."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -45,29 +49,51 @@ class Stage:
             raise BadInput(f"a stage cannot be named {self.name}: koboshi makes one of that name, choose another one.")
 
 
-def metric_name(metric: Metric) -> str:
+def metric_name(metric: Metric | None) -> str:
     """The scorer's name, or that of the function."""
     return metric if isinstance(metric, str) else target_of(metric).partition(":")[2]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Judging:
+    """A function that judges all units at once, the metric that decides between them, and the blocks that it reads."""
+
+    function: Judge
+    by: str | Callable[[], str]
+    params: tuple[str, ...]
+
+    @property
+    def deciding(self) -> str:
+        """The name of the metric that decides."""
+        return self.by() if callable(self.by) else self.by
+
+
+@dataclasses.dataclass(frozen=True)
 class Training:
     """Units that learn from the dataset of a stage; `held_out` is the share of its newest rows that judges them."""
 
     on: str
-    units: Mapping[str, DeclaredUnit]
-    metric: Metric
+    declared: Units
+    metric: Metric | None
     held_out: float
     threads: int
     max_drop: float
+    params: tuple[str, ...]
+
+    @functools.cached_property
+    def units(self) -> Mapping[str, DeclaredUnit]:
+        """The units by name; a function that was declared for them is called now."""
+        if not (units := dict(self.declared() if callable(self.declared) else self.declared)):
+            raise BadInput("project.train() has no units: give at least one.")
+        return units
 
     def __post_init__(self) -> None:
         """Refuse what could not be trained or judged."""
-        if not self.units:
-            raise BadInput("project.train() has no units: give at least one.")
+        if not callable(self.declared):
+            _ = self.units
         if not 0 < self.held_out < 1:
             raise BadInput(f"project.train() has held_out = {self.held_out!r}: give a share between 0 and 1.")
         if self.threads < 1 or self.max_drop < 0:
             raise BadInput("project.train() needs threads of at least 1 and a max_drop of at least 0.")
-        if not (isinstance(self.metric, str) or callable(self.metric)):
+        if not (self.metric is None or isinstance(self.metric, str) or callable(self.metric)):
             raise BadInput(f"project.train() has metric = {self.metric!r}: name a scorer, or give a function.")

@@ -1,10 +1,14 @@
-"""dvc.yaml from the declarations: a file that people read, diff and run. `sync` writes it, `is_current` checks it."""
+"""dvc.yaml from the declarations: a file that people read, diff and run. `sync` writes it, `is_current` checks it.
+
+The stages are koboshi's; what a person writes under other keys (`plots`, `artifacts`) stays.
+"""
 
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from koboshi.documents import load_mapping
 from koboshi.errors import BadInput
 from koboshi.files import publish_bytes
 from koboshi.project.code_file import FILE as CODE_FILE
@@ -23,8 +27,9 @@ def rendered(project: Project, module: str) -> str:
     stages: dict[str, Any] = {CODE: _code_stage(project, module)}
     stages |= {name: _stage(project, stage, module) for name, stage in project.stages.items()}
     if project.training is not None:
-        stages |= {TRAIN: _train(project.training, module), EVALUATE: _evaluate(project.training, module)}
-    return HEAD.format(module=module) + yaml.safe_dump({"stages": stages}, sort_keys=False, width=120)
+        stages |= {TRAIN: _train(project.training, module), EVALUATE: _evaluate(project, project.training, module)}
+    kept = {key: value for key, value in load_mapping(project.folder / FILE).items() if key != "stages"}
+    return HEAD.format(module=module) + yaml.safe_dump({"stages": stages, **kept}, sort_keys=False, width=120)
 
 
 def is_current(project: Project, module: str) -> bool:
@@ -83,17 +88,17 @@ def _train(training: Training, module: str) -> dict[str, Any]:
         "desc": f"Train {', '.join(training.units)} on Ray in committed steps; whatever is killed, they go on.",
         "cmd": _command(module, TRAIN),
         "deps": [_data(training.on)],
-        "params": [{CODE_FILE: [TRAIN]}],
+        "params": [{CODE_FILE: [TRAIN]}, *training.params],
         "outs": [_data(TRAIN)],
     }
 
 
-def _evaluate(training: Training, module: str) -> dict[str, Any]:
+def _evaluate(project: Project, training: Training, module: str) -> dict[str, Any]:
     return {
         "desc": "Judge each unit on the rows that none has learnt from.",
         "cmd": _command(module, EVALUATE),
         "deps": [_data(training.on), _data(TRAIN)],
-        "params": [{CODE_FILE: [EVALUATE]}],
+        "params": [{CODE_FILE: [EVALUATE]}, *(project.judging.params if project.judging else ())],
         "outs": [_data(EVALUATE)],
         "metrics": [{METRICS: {"cache": False}}],
     }

@@ -18,19 +18,36 @@ import importlib
 import inspect
 import pkgutil
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
 from koboshi.errors import BadInput, NotConfigured
-from koboshi.project.declared import EVALUATE, TRAIN, Build, Decode, Metric, Sample, Stage, Topic, Training
+from koboshi.project.declared import (
+    EVALUATE,
+    TRAIN,
+    Build,
+    Decode,
+    Judge,
+    Judging,
+    Metric,
+    Sample,
+    Stage,
+    Topic,
+    Training,
+    Units,
+)
 from koboshi.settings import FILE, find_project
-from koboshi.training.declared import DeclaredUnit
 
 if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from koboshi.datasets.span_records import RawBatch
     from koboshi.formats.manifest import Dataset
+
+    ParamsT = TypeVar("ParamsT", bound=BaseModel)
 
 OF_TRAINING = {TRAIN: "koboshi.project.training_stage:train", EVALUATE: "koboshi.project.evaluation_stage:evaluate"}
 DATA, METRICS = "data", "metrics.json"
@@ -45,6 +62,7 @@ class Project:
         self.stages: dict[str, Stage] = {}
         self.topics: dict[str, Topic] = {}
         self.training: Training | None = None
+        self.judging: Judging | None = None
         self.served: str | None = None
         self._letters: list[Any] = []
 
@@ -93,19 +111,38 @@ class Project:
         self,
         *,
         on: str,
-        units: Mapping[str, DeclaredUnit],
-        metric: Metric,
+        units: Units,
+        metric: Metric | None = None,
         held_out: float = 0.2,
         threads: int = 1,
         max_drop: float = 0.0,
+        params: Sequence[str] = (),
     ) -> None:
-        """Declare what is trained on the rows.parquet of the stage `on`, and by which metric units are judged.
+        """Declare what is trained on the dataset of the stage `on`, and by which metric units are judged.
 
-        The newest rows, which come last in the file, are not learnt from: a share of `held_out`. A version is promoted
-        if it is not worse on them by more than `max_drop` than the best that was served. `threads` are those of the
-        numerical libraries: another number may give other bits.
+        Of its rows.parquet the newest rows, which come last, are not learnt from: a share of `held_out`. A stage may
+        also divide the rows itself: into learn.parquet, judge.parquet and, where progress is measured on rows of its
+        own, watch.parquet. A version is promoted if it is not worse by more than `max_drop` than the best that was
+        served, on the rows that judge. `threads` are those of the numerical libraries: another number may give other
+        bits. `units` may be a function, which is called when a stage runs, and may read the blocks `params` of
+        params.yaml. Without a `metric` a function declared with `judge` judges.
         """
-        self.training = Training(on, dict(units), metric, held_out, threads, max_drop)
+        self.training = Training(on, units, metric, held_out, threads, max_drop, tuple(params))
+
+    def judge(self, *, by: str | Callable[[], str], params: Sequence[str] = ()) -> Callable[[Judge], Judge]:
+        """Declare a function that judges all units, in place of a metric of `train`.
+
+        It is called with the models by unit, the rows that judge (polars, all columns) and a folder, and returns each
+        unit's metrics by name. `by` names the one that decides, the larger the better; it may be a function. What is
+        written into the folder is in data/evaluate; PNG files in a folder of a unit's name are shown with its run in
+        MLflow. To compare versions it is called with one model alone.
+        """
+
+        def declare(function: Judge) -> Judge:
+            self.judging = Judging(function, by, tuple(params))
+            return function
+
+        return declare
 
     def serve(self, unit: str | None = None) -> None:
         """Declare which unit becomes a version of the registered model; without a name the best by the metric."""
@@ -126,25 +163,40 @@ class Project:
         self._letters += letters
         return rows
 
+    def batches(self) -> "Iterator[RawBatch]":
+        """The pinned records of all topics as they were landed, batch by batch: for a stage that decodes by columns.
+
+        A batch has `topic`, `partition`, `offsets`, `keys` and `values`. Raises as `records` does.
+        """
+        from koboshi.project.records import pinned_batches
+
+        return pinned_batches(self.folder)
+
     def dataset(self, stage: str) -> "Dataset":
         """The dataset of another stage, each byte verified: `project.dataset("table").path("rows.parquet")`."""
         from koboshi.datasets.build import open_verified
 
         return open_verified(self.folder / DATA / stage)
 
-    def params(self, block: str) -> dict[str, Any]:
-        """A block of params.yaml; name it in the stage's `params`, too."""
-        from koboshi.documents import load_mapping
+    @overload
+    def params(self, block: str) -> dict[str, Any]: ...
+    @overload
+    def params(self, block: str, model: "type[ParamsT]") -> "ParamsT": ...
+    def params(self, block: str, model: "type[ParamsT] | None" = None) -> "dict[str, Any] | ParamsT":
+        """A block of params.yaml, checked by a pydantic model if one is given; name it in the stage's `params`, too.
 
-        found = load_mapping(self.folder / "params.yaml").get(block)
-        if not isinstance(found, dict):
-            raise BadInput(f"{self.folder / 'params.yaml'} has no block {block}: add it.")
-        return found
+        Raises `BadInput` with one sentence that names each key at fault.
+        """
+        from koboshi.datasets.params import load_block, load_params
+
+        return load_block(self.folder, block) if model is None else load_params(self.folder, block, model)
 
     def check(self) -> None:
         """Raise `BadInput` where declarations do not fit together."""
         if self.training is None:
             return
+        if (self.training.metric is None) == (self.judging is None):
+            raise BadInput("project.train() wants a metric, or else a function declared by @project.judge: give one.")
         if self.training.on not in self.stages:
             raise BadInput(
                 f"project.train() learns on {self.training.on}, which is no stage: name one of the project's."

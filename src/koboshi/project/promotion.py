@@ -11,15 +11,17 @@ import argparse
 import dataclasses
 import json
 from contextlib import closing
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from koboshi.errors import BadInput, NotConfigured
 from koboshi.exits import run_and_exit
 from koboshi.ledger import Ledger
-from koboshi.project.code_file import judging_code
-from koboshi.project.declared import EVALUATE, TRAIN, Training, metric_name
+from koboshi.project.code_file import deciding, judging_code
+from koboshi.project.declared import EVALUATE, TRAIN, Training
 from koboshi.project.evaluation_stage import EVALUATION
-from koboshi.project.judging import held_out_rows, score
+from koboshi.project.judging import judged
 from koboshi.project.outbox_first import deliver_first
 from koboshi.project.project import Project, load_project
 from koboshi.project.training_stage import DESCRIPTION, say
@@ -54,17 +56,22 @@ class Outcome:
 
 
 def bench_of(registry: MlflowRegistry, project: Project, training: Training, settings: Settings, unit: str) -> Bench:
-    """The held-out rows of one unit, and the declared metric; known scores are found again in the state folder."""
-    table = project.dataset(training.on)
-    rows = held_out_rows(training, training.units[unit], table)
+    """The rows that judge, and the deciding metric; known scores are found again in the state folder."""
+    table, metric = project.dataset(training.on), deciding(project, training)
     measure = {
         "rows": table.sha256,
         "held_out": training.held_out,
         "columns": [*training.units[unit].features, training.units[unit].label],
-        "metric": metric_name(training.metric),
-        "code": judging_code(project.folder, training).as_json(),
+        "metric": metric,
+        "params": {block: project.params(block) for block in (project.judging.params if project.judging else ())},
+        "code": judging_code(project, training).as_json(),
     }
-    return Bench(registry, Scores(settings.state_dir, measure), lambda model: score(training.metric, model, rows))
+
+    def score(model: Any) -> float:
+        with TemporaryDirectory() as out:
+            return judged(project, training, {unit: model}, table, Path(out))[unit][metric]
+
+    return Bench(registry, Scores(settings.state_dir, measure), score)
 
 
 def judged_unit(project: Project) -> tuple[str, str]:

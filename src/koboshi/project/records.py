@@ -1,13 +1,14 @@
 """The pinned records of a topic, decoded by the project; what it cannot decode is kept, with the reason."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import polars as pl
 
 from koboshi.datasets import span_records
+from koboshi.datasets.span_records import RawBatch
 from koboshi.errors import BadInput
 from koboshi.formats import cut
 from koboshi.formats.polars_tables import write_table
@@ -28,17 +29,21 @@ SCHEMA = pl.Schema(
 Letter: TypeAlias = tuple[str, int, int, bytes | None, bytes | None, str]
 
 
-def pinned_records(folder: Path, topic: str, decode: Callable[[bytes], Any]) -> tuple[list[Any], list[Letter]]:
-    """What was decoded, and the dead letters: together all records of the topic that cut.json pins."""
-    settings = load_settings(folder)
-    pinned = cut.read(folder / cut.FILE)
+def pinned_batches(folder: Path, topic: str | None = None) -> Iterator[RawBatch]:
+    """The records that cut.json pins, of one topic or of all, as they were landed and verified."""
+    settings, pinned = load_settings(folder), cut.read(folder / cut.FILE)
     if pinned is None:
         raise BadInput(f"there is no {cut.FILE} yet: land the stream (`koboshi ingest run`), then `koboshi pin`.")
-    if topic not in pinned.topics:
+    if topic is not None and topic not in pinned.topics:
         raise BadInput(f"{cut.FILE} pins {', '.join(sorted(pinned.topics))}, not {topic}: land it, then `koboshi pin`.")
-    only = cut.Cut(topics={topic: pinned.topics[topic]})
+    wanted = pinned if topic is None else cut.Cut(topics={topic: pinned.topics[topic]})
+    return span_records.read(Ledger(settings.ledger_url), settings.state_dir, wanted)
+
+
+def pinned_records(folder: Path, topic: str, decode: Callable[[bytes], Any]) -> tuple[list[Any], list[Letter]]:
+    """What was decoded, and the dead letters: together all records of the topic that cut.json pins."""
     rows, letters = list[Any](), list[Letter]()
-    for batch in span_records.read(Ledger(settings.ledger_url), settings.state_dir, only):
+    for batch in pinned_batches(folder, topic):
         for offset, key, value in zip(batch.offsets, batch.keys, batch.values, strict=True):
             if isinstance(row := decoded(decode, value), Refused):
                 letters.append((topic, batch.partition, offset, key, value, row.reason))

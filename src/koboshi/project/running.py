@@ -105,7 +105,8 @@ class Run:
         if stage != EVALUATE:
             return lines[-1].partition(": ")[2] if lines else ""
         judged = json.loads((settings.project / METRICS).read_text())
-        return f"{judged['best']}: {judged['metric']} {judged['units'][judged['best']]:.4f} on held-out rows"
+        value = judged["units"][judged["best"]][judged["metric"]]
+        return f"{judged['best']}: {judged['metric']} {value:.4f} on held-out rows"
 
     def _promote(self) -> str:
         told = json.loads(self._command((sys.executable, "-m", "koboshi.project.promotion"), "promote"))

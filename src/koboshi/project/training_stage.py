@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from koboshi.datasets.build import building
+from koboshi.errors import BadInput
 from koboshi.formats import manifest
 from koboshi.formats.manifest import Dataset
 from koboshi.journal import Journal
@@ -33,6 +34,7 @@ from koboshi.training.checkpoints import read_checkpoint
 from koboshi.training.on_ray.ray_submit import RayJobs, submission
 from koboshi.training.progress.observer import recoveries
 from koboshi.training.spec import training_key
+from koboshi.training.unit import make_unit
 
 FORMAT_VERSIONS = {"manifest": manifest.FORMAT_VERSION, "checkpoint": checkpoints.FORMAT_VERSION}
 EXAMPLE_ROWS = 5
@@ -43,6 +45,7 @@ def train(project: Project, training: Training) -> None:
     """Have the units trained, record them in MLflow (in the outbox while it is away), publish data/train."""
     settings, table = load_settings(project.folder), project.dataset(training.on)
     spec = specified(project, training, settings, table)
+    _check(spec.units)
     say(f"Training {spec.key[:16]}: {', '.join(f'{name} ({unit.steps} steps)' for name, unit in spec.units.items())}.")
     with _shown_in_mlflow(settings, spec):
         result = _trained(settings, spec)
@@ -65,6 +68,15 @@ def specified(project: Project, training: Training, settings: Settings, table: D
     environment = hashlib.sha256(json.dumps([code.distributions, FORMAT_VERSIONS], sort_keys=True).encode()).hexdigest()
     key = training_key(ref, units, code=code.sha256, environment=environment, threads=training.threads)
     return TrainingSpec(key, ref, units, settings.run_config, training.threads)
+
+
+def _check(units: Mapping[str, UnitSpec]) -> None:
+    """Make each unit once, here: parameters that do not fit are refused before a job is submitted."""
+    for name, unit in units.items():
+        try:
+            make_unit(unit.factory, unit.params)
+        except TypeError as error:
+            raise BadInput(f"the parameters of unit {name} do not fit: {error}.") from error
 
 
 def write_training(folder: Path, spec: TrainingSpec, states: Mapping[str, bytes]) -> None:

@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -16,6 +16,8 @@ from koboshi.names import resolve
 from koboshi.refs import DatasetRef
 
 Labels: TypeAlias = NDArray[Any]
+ROWS_FILE = "rows.parquet"
+LEARN_FILE, WATCH_FILE, JUDGE_FILE = "learn.parquet", "watch.parquet", "judge.parquet"
 MANIFEST = "manifest.json"  # a dataset's list of files and their SHA-256, written by whoever made the dataset
 _REPAIR = "run the stage that makes it, then submit the training again"
 
@@ -67,20 +69,48 @@ def read_rows(table: DatasetRef, file: str, features: Sequence[str], label: str)
     return Rows(frame[list(features)].astype(np.float64), frame[label].to_numpy())
 
 
+def _digests(table: DatasetRef) -> Mapping[str, str]:
+    """The dataset's files, by name, and the digest that its manifest has for each."""
+    manifest = verified_bytes(Path(table.path) / MANIFEST, table.manifest_sha256, "manifest", _REPAIR)
+    found: Mapping[str, str] = json.loads(manifest)["files"]
+    return found
+
+
 def _verified(table: DatasetRef, file: str) -> Path:
     """A file of a dataset, by the digest that the dataset's manifest has for it."""
-    folder = Path(table.path)
-    manifest = verified_bytes(folder / MANIFEST, table.manifest_sha256, "manifest", _REPAIR)
-    digests = json.loads(manifest)["files"]
+    folder, digests = Path(table.path), _digests(table)
     if file not in digests:
         raise BadInput(f"the dataset {folder} has no file {file}: its manifest names {', '.join(sorted(digests))}.")
     verify(folder / file, digests[file], "table", _REPAIR)
     return folder / file
 
 
-def newest_apart(table: DatasetRef, file: str, features: Sequence[str], label: str, share: float) -> Views:
-    """All rows but the newest `share` of them to learn from, and those to watch; the table's order is that of time."""
-    rows = read_rows(table, file, features, label)
+def declared_rows(table: DatasetRef, features: Sequence[str], label: str, share: float) -> Views:
+    """What a declared unit learns from and watches.
+
+    Of a dataset with a learn.parquet that file's rows, and those of watch.parquet, or of judge.parquet where there is
+    no such file. Else of rows.parquet all rows but the newest `share` of them, and these; its order is that of time.
+    """
+    if not is_divided(files := _digests(table)):
+        return _newest_apart(table, features, label, share)
+    watched = WATCH_FILE if WATCH_FILE in files else JUDGE_FILE
+    return Views(read_rows(table, LEARN_FILE, features, label), read_rows(table, watched, features, label))
+
+
+def judged_rows(table: DatasetRef, features: Sequence[str], label: str, share: float) -> Rows:
+    """The rows that a model is judged by: those of judge.parquet, or the newest `share` of rows.parquet."""
+    if is_divided(_digests(table)):
+        return read_rows(table, JUDGE_FILE, features, label)
+    return _newest_apart(table, features, label, share).watch
+
+
+def is_divided(files: Container[str]) -> bool:
+    """Whether a dataset says by its files which rows are learnt from."""
+    return LEARN_FILE in files
+
+
+def _newest_apart(table: DatasetRef, features: Sequence[str], label: str, share: float) -> Views:
+    rows = read_rows(table, ROWS_FILE, features, label)
     border = len(rows.labels) - round(len(rows.labels) * share)
     if not 0 < border < len(rows.labels):
         raise BadInput(f"{len(rows.labels)} rows cannot be divided to keep {share:.0%} apart: add rows to the dataset.")
