@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import msgspec
 import polars as pl
 
-from koboshi.datasets.span_records import RawBatch
+from koboshi import BadInput, RawBatch
 from pipelines.schemas import DEAD_LETTER_SCHEMA, REPORT_SCHEMA, TRANSACTION_SCHEMA
 from pipelines.topics import FRAUD_REPORTS, TRANSACTIONS
 
@@ -58,7 +58,9 @@ _BRACKET = re.compile(rb"[\[{\]}]")
 
 
 def decode(batch: RawBatch) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The rows of a batch, and its dead letters: together as many as it has records."""
+    """The rows of a batch, and its dead letters: together as many as it has records. `BadInput` for a stranger."""
+    if batch.topic not in MEANINGS:
+        raise BadInput(f"cut.json pins {batch.topic}: say in pipelines/decoding.py how its records are read.")
     meaning = MEANINGS[batch.topic]
     read, rows, dead = meaning.decoder.decode, [], []
     for index, value in enumerate(batch.values):

@@ -1,4 +1,4 @@
-"""features: snapshot rows to the training table. The same rows give the same bytes. Safe to run again.
+"""features: snapshot rows to the training table. The same rows give the same bytes.
 
 The published definitions: amount, weekend and night; for the customer the count and mean amount of a window that ends
 with the transaction itself; for the terminal the count and share of frauds of a window that ended seven days before,
@@ -6,8 +6,6 @@ because labels arrive that late. Whatever is summed is an integer (cents, counts
 """
 
 import json
-import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,14 +13,8 @@ import polars as pl
 from numpy.typing import NDArray
 from pydantic import Field
 
-from koboshi.datasets.build import building, open_verified
-from koboshi.datasets.params import Params, load_params
-from koboshi.errors import BadInput
-from koboshi.exits import run_and_exit
-from koboshi.formats.manifest import Dataset
-from koboshi.formats.polars_tables import read_tables, write_table
-from koboshi.settings import load_settings
-from pipelines.columns import FEATURES, KEYS, LABEL, TABLE, WINDOW_DAYS
+from koboshi import BadInput, Dataset, Params, read_tables
+from pipelines.columns import FEATURES, KEYS, LABEL, WINDOW_DAYS
 from pipelines.schemas import REPORT_SCHEMA, TRANSACTION_SCHEMA
 
 Ints = NDArray[np.int64]
@@ -121,30 +113,10 @@ class _Windows:
         return count, total
 
 
-def read_validated(project: Path) -> Dataset:
-    """The snapshot, verified, if the validation that passed is of these very bytes."""
-    snapshot = open_verified(project / "data" / "snapshot")
-    report = json.loads(open_verified(project / "data" / "validated").path("report.json").read_text())
+def features_of_snapshot(snapshot: Dataset, validated: Dataset, params: FeatureParams) -> pl.DataFrame:
+    """The table of a snapshot; `BadInput` unless the validation that passed is of these very bytes."""
+    report = json.loads(validated.path("report.json").read_text())
     if report["snapshot"] != snapshot.sha256 or not report["passed"]:
         raise BadInput("data/snapshot has not passed validation as it is: run `dvc repro validate` and see its report.")
-    return snapshot
-
-
-def main() -> None:
-    """Publish data/features from the validated snapshot."""
-    project = load_settings().project
-    params = load_params(project, "features", FeatureParams)
-    snapshot = read_validated(project)
-    rows = label(
-        read_tables(snapshot.under("transactions/"), TRANSACTION_SCHEMA),
-        read_tables(snapshot.under("reports/"), REPORT_SCHEMA),
-    )
-    with building(project / "data" / "features") as folder:
-        table = build_features(rows, params)
-        write_table(table, folder / TABLE)
-    frauds = int(table[LABEL].sum())
-    sys.stdout.write(f"{table.height:,} rows, {frauds:,} of them fraud, {len(FEATURES)} features\n")
-
-
-if __name__ == "__main__":
-    run_and_exit(main, "features")
+    transactions = read_tables(snapshot.under("transactions/"), TRANSACTION_SCHEMA)
+    return build_features(label(transactions, read_tables(snapshot.under("reports/"), REPORT_SCHEMA)), params)

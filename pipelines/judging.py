@@ -6,18 +6,29 @@ cards with the highest scores are looked into; those that were compromised are c
 
 import dataclasses
 import datetime
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
+from pydantic import Field
 from sklearn.metrics import average_precision_score, brier_score_loss, precision_recall_curve, roc_auc_score, roc_curve
 
+from koboshi import BadInput, Params
+from pipelines.candidates import features_of, probability
 from pipelines.columns import LABEL
 
 Floats = NDArray[np.float64]
-METRICS = ("auc_roc", "average_precision", "card_precision")
-"""What a best candidate may be chosen by: higher is better."""
+
+
+class EvaluateParams(Params):
+    """The block `evaluate` of params.yaml; `select_by` is the metric that decides, the higher the better."""
+
+    select_by: Literal["auc_roc", "average_precision", "card_precision"]
+    top_cards: int = Field(ge=1)
+    calibration_bins: int = Field(ge=2)
+    curve_points: int = Field(ge=2)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -44,6 +55,18 @@ class Judgement:
     precision_recall: pl.DataFrame
     card_precision: pl.DataFrame
     calibration: pl.DataFrame
+
+
+def judgements(models: Mapping[str, Any], rows: pl.DataFrame, params: EvaluateParams) -> dict[str, Judgement]:
+    """Judge each model on the rows of the test week. Raises `BadInput` when these cannot tell good from bad."""
+    frauds = int(rows[LABEL].sum())
+    if not 0 < frauds < rows.height:
+        raise BadInput(
+            f"the test week has {rows.height} rows, {frauds} of them fraud, and nobody can be judged on that: stream "
+            "more days, or set `split` in params.yaml."
+        )
+    given, numbers = features_of(rows), params.model_dump(exclude={"select_by"})
+    return {name: judge(rows, probability(model, given), **numbers) for name, model in models.items()}
 
 
 def judge(rows: pl.DataFrame, scores: Floats, *, top_cards: int, calibration_bins: int, curve_points: int) -> Judgement:

@@ -1,26 +1,17 @@
-"""snapshot: the records that cut.json pins become rows, one for each transaction id. Safe to run again.
+"""snapshot: the records that cut.json pins become rows, one for each transaction id.
 
 Rows depend on the records alone, not on spans, crashes or duplicates (I4); what cannot be decoded is counted and kept.
 """
 
 import dataclasses
 import json
-import sys
 from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
 import polars as pl
 
-from koboshi.datasets import span_records
-from koboshi.datasets.build import building
-from koboshi.datasets.span_records import RawBatch
-from koboshi.errors import BadInput
-from koboshi.exits import run_and_exit
-from koboshi.formats import cut
-from koboshi.formats.polars_tables import write_days, write_table
-from koboshi.ledger import Ledger
-from koboshi.settings import load_settings
+from koboshi import RawBatch, write_days, write_table
 from pipelines.decoding import MEANINGS, decode, without_duplicates
 from pipelines.schemas import DEAD_LETTER_SCHEMA
 from pipelines.topics import FRAUD_REPORTS, TRANSACTIONS
@@ -39,6 +30,12 @@ class Counts:
     duplicates: int
     conflicting: int
     dead_letters: int
+
+    def __str__(self) -> str:
+        return (
+            f"{self.records:,} records, {self.rows:,} rows; {self.duplicates:,} duplicates "
+            f"({self.conflicting:,} of them contradict), {self.dead_letters:,} dead letters"
+        )
 
 
 def build_snapshot(batches: Iterable[RawBatch], folder: Path) -> dict[str, Counts]:
@@ -64,29 +61,3 @@ def _write(topic: str, tables: list[pl.DataFrame], letters: pl.DataFrame, folder
     write_days(kept, meaning.time, folder / FOLDERS[topic])
     dead = letters.filter(pl.col("topic") == topic).height
     return Counts(rows.height + dead, kept.height, rows.height - kept.height, conflicting, dead)
-
-
-def main() -> None:
-    """Read the pinned records of the ledger's spans, and publish data/snapshot."""
-    settings = load_settings()
-    pinned = cut.read(settings.project / cut.FILE)
-    if pinned is None:
-        raise BadInput(f"there is no {cut.FILE} yet: land the stream (`koboshi ingest run`), then `koboshi pin`.")
-    if strangers := set(pinned.topics) - set(MEANINGS):
-        raise BadInput(f"{cut.FILE} pins {', '.join(sorted(strangers))}, which pipelines/decoding.py cannot read.")
-    with building(settings.project / "data" / "snapshot") as folder:
-        records = span_records.read(Ledger(settings.ledger_url), settings.state_dir, pinned)
-        for topic, count in build_snapshot(records, folder).items():
-            sys.stdout.write(f"{topic}: {describe(count)}\n")
-
-
-def describe(count: Counts) -> str:
-    """The counts of one topic as a sentence."""
-    return (
-        f"{count.records:,} records, {count.rows:,} rows; {count.duplicates:,} duplicates "
-        f"({count.conflicting:,} of them contradict), {count.dead_letters:,} dead letters"
-    )
-
-
-if __name__ == "__main__":
-    run_and_exit(main, "snapshot")

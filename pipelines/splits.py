@@ -1,11 +1,12 @@
-"""Which rows train a candidate and which test it: a week each, and a week between them in which labels arrive."""
+"""Which rows train a candidate and which judge it: a week each, and a week between them in which labels arrive."""
 
 import datetime
+from pathlib import Path
 
 import polars as pl
 from pydantic import Field
 
-from koboshi.datasets.params import Params
+from koboshi import Params, write_table
 from pipelines.columns import LABEL
 
 
@@ -23,14 +24,22 @@ class Split(Params):
         return self.start + datetime.timedelta(days=self.train_days + self.delay_days)
 
 
+def write_weeks(table: pl.DataFrame, split: Split, out: Path) -> None:
+    """The rows to learn from, to watch and to judge by, each a file of its own.
+
+    Nobody learns from the week of delay or is judged by it, so it may be watched; where there is none, progress is
+    watched on the rows learnt from.
+    """
+    later = split.start + datetime.timedelta(days=split.train_days)
+    learn, delay = training_rows(table, split), _days(table, later, split.delay_days)
+    write_table(learn, out / "learn.parquet")
+    write_table(delay if split.delay_days else learn, out / "watch.parquet")
+    write_table(test_rows(table, split), out / "judge.parquet")
+
+
 def training_rows(table: pl.DataFrame, split: Split) -> pl.DataFrame:
     """The rows of the training week, in the table's order."""
     return _days(table, split.start, split.train_days)
-
-
-def test_week(table: pl.DataFrame, split: Split) -> pl.DataFrame:
-    """All rows of the test week, in the table's order: those that a candidate scores."""
-    return _days(table, split.test_start, split.test_days)
 
 
 def test_rows(table: pl.DataFrame, split: Split) -> pl.DataFrame:

@@ -1,20 +1,12 @@
 """`koboshi stream simulate | replay FILE`: the card-fraud stream into Kafka."""
 
-import dataclasses
 import datetime
 import re
-import time
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-
-if TYPE_CHECKING:
-    from polars import DataFrame
-
-    from pipelines.kafka_stream import KafkaStream
-    from pipelines.stream_events import Stream
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -29,8 +21,8 @@ def _topic_prefix(prefix: str) -> str:
 
 
 def _date_format(form: str | None) -> str | None:
-    from koboshi.datasets.table_columns import Timestamp
-    from koboshi.errors import BadInput
+    from koboshi import BadInput
+    from koboshi.streams import Timestamp
 
     try:
         return Timestamp(form).form
@@ -61,16 +53,6 @@ DryRun = Annotated[
 ]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Sending:
-    """How a stream is sent."""
-
-    prefix: str
-    limit: int | None
-    rate: float | None
-    dry_run: bool
-
-
 @app.command()
 def simulate(
     seed: Seed = None,
@@ -88,15 +70,15 @@ def simulate(
     What is not given is read from params.yaml (block `stream`). The same options give the same records at the same
     offsets, in every clone; interrupted and called again, it goes on where it was.
     """
-    from koboshi.datasets.params import load_params
-    from koboshi.settings import find_project
+    from koboshi.streams import send
+    from pipelines.card_fraud import project
     from pipelines.stream_sources import StreamParams, simulated
 
     given = {"seed": seed, "first": first and first.date(), "last": last and last.date()}
-    params = load_params(find_project(), "stream", StreamParams)
+    params = project.params("stream", StreamParams)
     params = params.model_copy(update={name: value for name, value in given.items() if value is not None})
-    sending = Sending(topic_prefix, limit, rate, dry_run)
-    _run(lambda: simulated(params, duplicate_share, garbage_share), sending)
+    stream = partial(simulated, params, duplicate_share, garbage_share)
+    send(stream, prefix=topic_prefix, limit=limit, rate=rate, dry_run=dry_run)
 
 
 @app.command()
@@ -118,66 +100,10 @@ def replay(
     transaction is reported 1 to 7 days after it, drawn from the seed. A file with anything that does not fit is
     refused, with every reason, before anything is sent.
     """
-    from koboshi.datasets.params import load_params
-    from koboshi.settings import find_project
+    from koboshi.streams import send
+    from pipelines.card_fraud import project
     from pipelines.stream_sources import StreamParams, replayed
 
-    chosen = load_params(find_project(), "stream", StreamParams).seed if seed is None else seed
-    sending = Sending(topic_prefix, limit, rate, dry_run)
-    _run(lambda: replayed(file, chosen, duplicate_share, garbage_share, date_format), sending)
-
-
-def _run(prepare: "Callable[[], Stream]", sending: Sending) -> None:
-    """Make the stream; say what would be sent, or send what Kafka has not."""
-    if sending.dry_run:
-        from pipelines.stream_outline import outline
-
-        typer.echo(outline(prepare(), sending.prefix, sending.limit))
-    else:
-        _send_rest(prepare, sending)
-
-
-def _send_rest(prepare: "Callable[[], Stream]", sending: Sending) -> None:
-    from koboshi.settings import load_settings, required
-    from pipelines.kafka_stream import KafkaStream, only_stream
-
-    settings = load_settings()
-    servers = required(settings.kafka.bootstrap_servers, "Kafka")
-    with only_stream(settings.state_dir):
-        stream = prepare()
-        limit = sending.limit
-        wanted = len(stream.events) if limit is None else min(limit, len(stream.events))
-        kafka = KafkaStream(servers, stream, sending.prefix)
-        missing = kafka.remaining()
-        missing = missing.filter(missing["seq"] < wanted)
-        if missing.is_empty():
-            typer.echo(f"nothing to send: all {wanted:,} records are in Kafka already.")
-            return
-        if len(missing) < wanted:
-            typer.echo(f"going on: {wanted - len(missing):,} of {wanted:,} records are in Kafka already.")
-        began = time.monotonic()
-        _send(kafka, missing, sending.rate)
-        took = time.monotonic() - began
-    speed = f"{took:.1f} s ({len(missing) / took:,.0f}/s)"
-    typer.echo(f"sent {len(missing):,} records in {speed}: {_described(missing, kafka.topics)}.")
-
-
-def _send(kafka: "KafkaStream", missing: "DataFrame", rate: float | None) -> None:
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    began = time.monotonic()
-    speed = TextColumn("{task.fields[speed]:,.0f} records/s")
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), speed, TimeRemainingColumn())
-    with Progress(*columns) as progress:
-        task = progress.add_task("streaming", total=len(missing), speed=0.0)
-
-        def sent(records: int) -> None:
-            done = progress.tasks[task].completed + records
-            progress.update(task, advance=records, speed=done / (time.monotonic() - began))
-
-        kafka.send(missing, rate, sent)
-
-
-def _described(events: "DataFrame", topics: list[str]) -> str:
-    counts = dict(events["topic"].value_counts().iter_rows())
-    return ", ".join(f"{counts.get(number, 0):,} in {topic}" for number, topic in enumerate(topics))
+    chosen = project.params("stream", StreamParams).seed if seed is None else seed
+    stream = partial(replayed, file, chosen, duplicate_share, garbage_share, date_format)
+    send(stream, prefix=topic_prefix, limit=limit, rate=rate, dry_run=dry_run)

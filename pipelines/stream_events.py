@@ -14,23 +14,13 @@ import polars as pl
 from kafka.partitioner import murmur2
 from numpy.typing import NDArray
 
+from koboshi.streams import Stream
 from pipelines.topics import FRAUD_REPORTS, TOPICS, TRANSACTIONS, Topic
 
 ISO_SECONDS = "%Y-%m-%dT%H:%M:%S"
 DAY_S = 86_400
 REPORTED_AFTER_DAYS = (1, 7)
 LONGEST_DELAY_EVENTS = 5_000
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Stream:
-    """Events to send, in order: `seq, topic (index into TOPICS), partition, key, value, timestamp_ms`.
-
-    `name` is a digest of what the events follow from; records carry it, so that two streams do not mix in one topic.
-    """
-
-    name: str
-    events: pl.DataFrame
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -62,7 +52,8 @@ def as_stream(name: str, transactions: pl.DataFrame, disturbance: Disturbance) -
     events = pl.concat([_transaction_events(transactions), _report_events(reports)])
     events = events.sort("timestamp_ms", "topic", "transaction_id").drop("transaction_id")
     events = _disturb(_with_partitions(events), disturbance)
-    return Stream(name, events.with_row_index("seq").with_columns(pl.col("seq").cast(pl.Int64)))
+    numbered = events.with_row_index("seq").with_columns(pl.col("seq").cast(pl.Int64))
+    return Stream(name, numbered, {topic.name: topic.partitions for topic in TOPICS})
 
 
 def _transaction_events(rows: pl.DataFrame) -> pl.DataFrame:

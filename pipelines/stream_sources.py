@@ -1,18 +1,16 @@
 """Where a stream's transactions come from: the simulator, or a file of somebody's own."""
 
 import datetime
+import hashlib
 from pathlib import Path
 
 import polars as pl
 from pydantic import Field
 
-from koboshi.datasets.params import Params
-from koboshi.datasets.polars_files import read_table
-from koboshi.datasets.table_columns import Column, Label, Number, Timestamp
-from koboshi.errors import BadInput
-from koboshi.files import sha256_of
+from koboshi import BadInput, Params
+from koboshi.streams import Column, Label, Number, Stream, Timestamp, read_table
 from pipelines.simulator import Simulation, simulate
-from pipelines.stream_events import REPORTED_AFTER_DAYS, Disturbance, Stream, as_stream, stream_name, with_reports
+from pipelines.stream_events import REPORTED_AFTER_DAYS, Disturbance, as_stream, stream_name, with_reports
 
 REPORTED = "{} to {} days after".format(*REPORTED_AFTER_DAYS)
 REFUSED_LATER = "an hour from now, in UTC: Kafka refuses records that lie further ahead"
@@ -63,7 +61,9 @@ def replayed(
     expected = f"a report, {REPORTED} its transaction, up to {latest}, {REFUSED_LATER}"
     table.check("is_fraud", (reported_at > latest).fill_null(value=False), expected, reported_at)
     form = {} if date_format is None else {"date_format": date_format}
-    name = stream_name(file=sha256_of(path), seed=seed, duplicates=duplicate_share, garbage=garbage_share, **form)
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    name = stream_name(file=digest, seed=seed, duplicates=duplicate_share, garbage=garbage_share, **form)
     return as_stream(name, rows, Disturbance(seed, duplicate_share, garbage_share))
 
 

@@ -39,6 +39,3 @@ FRAUD_REPORTS = Topic(
     fields={"transaction_id": int, "reported_at": str},
 )
 TOPICS = (TRANSACTIONS, FRAUD_REPORTS)
-
-# Retention goes by record time: at the default of a week, events of 2018 would be deleted within minutes.
-TOPIC_CONFIG = {"retention.ms": "-1"}

@@ -8,19 +8,14 @@ import datetime
 import json
 import sys
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pandera.polars as pa
 import polars as pl
 from pydantic import Field
 
-from koboshi.datasets.build import building, open_verified
-from koboshi.datasets.params import Params, load_params
-from koboshi.errors import Permanent
-from koboshi.exits import run_and_exit
-from koboshi.formats.manifest import Dataset
-from koboshi.formats.polars_tables import read_tables
-from koboshi.settings import load_settings
+from koboshi import Dataset, Params, Rejected, read_tables
 from pipelines.schemas import REPORT_SCHEMA, TRANSACTION_SCHEMA
 
 REPORT = "report.json"
@@ -62,10 +57,6 @@ class Finding:
         shown = f": {', '.join(self.examples)}" if self.examples else ""
         share = self.violations / self.of if self.of else 0.0
         return f"{self.rule}: {self.violations:,} of {self.of:,} ({share:.3%}, at most {self.bound:.3%}){shown}"
-
-
-class NotValid(Permanent):
-    """The snapshot violates rules more often than params.yaml allows."""
 
 
 def validate(
@@ -136,27 +127,18 @@ def as_report(snapshot: Dataset, findings: list[Finding]) -> dict[str, Any]:
     }
 
 
-def main() -> None:
-    """Publish data/validated, and fail when the snapshot does not pass."""
-    project = load_settings().project
-    params = load_params(project, "validate", ValidateParams)
-    snapshot = open_verified(project / "data" / "snapshot")
+def validated(snapshot: Dataset, params: ValidateParams, out: Path) -> None:
+    """Write the report, and say each finding; raises `Rejected` where a rule is violated too often."""
     findings = validate(
         read_tables(snapshot.under("transactions/"), TRANSACTION_SCHEMA),
         read_tables(snapshot.under("reports/"), REPORT_SCHEMA),
         json.loads(snapshot.path("counts.json").read_text()),
         params,
     )
-    folder = project / "data" / "validated"
-    with building(folder) as fresh:
-        (fresh / REPORT).write_text(json.dumps(as_report(snapshot, findings), indent=1) + "\n")
+    (out / REPORT).write_text(json.dumps(as_report(snapshot, findings), indent=1) + "\n")
     for finding in findings:
         sys.stdout.write(f"{'ok  ' if finding.passed else 'FAIL'} {finding}\n")
     if failed := [finding.rule for finding in findings if not finding.passed]:
-        raise NotValid(
-            f"the snapshot violates: {'; '.join(failed)}. See {folder / REPORT}, mend the source or params.yaml."
+        raise Rejected(
+            f"the snapshot violates: {'; '.join(failed)}. See data/validate/{REPORT}, mend the source or params.yaml."
         )
-
-
-if __name__ == "__main__":
-    run_and_exit(main, "validate")

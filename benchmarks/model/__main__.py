@@ -32,12 +32,12 @@ from koboshi.errors import BadInput
 from koboshi.exits import run_and_exit
 from koboshi.refs import DatasetRef
 from koboshi.settings import Settings, load_settings
+from pipelines.candidates import TrainParams
 from pipelines.columns import TABLE
-from pipelines.evaluate import EvaluateParams
 from pipelines.features import FeatureParams
+from pipelines.judging import EvaluateParams
 from pipelines.simulator import Simulation
 from pipelines.splits import Split
-from pipelines.train import TrainParams
 
 ACTORS = 2
 FEWEST_WEEKS, KILLS = 4, 5

@@ -4,13 +4,14 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from benchmarks.model.richer import ALL_FEATURES
+from benchmarks.model.week_units import ALL_FEATURES
 from koboshi.training import UnitSpec
+from pipelines.candidates import TrainParams
 from pipelines.columns import FEATURES
 from pipelines.splits import Split
-from pipelines.train import TrainParams
 
-OURS, BEYOND = "pipelines.candidates", "benchmarks.model.richer"
+OURS = "benchmarks.model.week_units"
+BEYOND = f"{OURS}:boosting_more"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -31,7 +32,7 @@ class Entrant:
     @property
     def features(self) -> tuple[str, ...]:
         """What it is asked with."""
-        return ALL_FEATURES if self.factory.startswith(BEYOND) else FEATURES
+        return ALL_FEATURES if self.factory == BEYOND else FEATURES
 
     def unit(self, split: Split, seed: int) -> UnitSpec:
         """Its training in one week."""
@@ -73,4 +74,4 @@ _PUBLISHED = (
     Entrant("gradient-boosting", f"{OURS}:boosting", _BOOSTED, 5, "XGBoost"),
 )
 _FINER = {"trees_a_step": 30, "learning_rate": 0.05, "max_leaf_nodes": 8, "l2_regularization": 10.0}
-_BEYOND = (Entrant("boosting-more-features", f"{BEYOND}:boosting", _FINER, 5),)
+_BEYOND = (Entrant("boosting-more-features", BEYOND, _FINER, 5),)

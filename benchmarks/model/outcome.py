@@ -10,15 +10,16 @@ from threadpoolctl import threadpool_limits
 
 from benchmarks.model.entrants import Entrant, unit_name
 from benchmarks.model.killer import Killed
-from benchmarks.model.richer import features_of
+from benchmarks.model.week_units import features_of
 from benchmarks.witness import Witness
 from koboshi.ledger.steps import CommittedStep
 from koboshi.training.attach import final_steps
 from koboshi.training.checkpoints import read_checkpoint
-from pipelines.candidates import fitted_model, probability
-from pipelines.columns import KEYS, LABEL
-from pipelines.evaluate import EvaluateParams, evaluate
-from pipelines.splits import Split, test_rows, test_week
+from koboshi.training.sklearn_units import fitted_model
+from pipelines.candidates import probability
+from pipelines.columns import LABEL
+from pipelines.judging import EvaluateParams, judge
+from pipelines.splits import Split, test_rows
 
 PERFECT = "perfect scores"
 Figures = Mapping[str, Mapping[str, Mapping[str, float]]]
@@ -49,11 +50,11 @@ def outcome(
     figures: dict[str, dict[str, Mapping[str, float]]] = {entrant.name: {} for entrant in entrants}
     digests: dict[str, str] = {}
     for week in weeks:
-        scores = _scores(run, committed, test_week(table, week), entrants, week)
+        rows = test_rows(table, week)
+        scores = _scores(run, committed, rows, entrants, week)
         digests |= {unit_name(entrant, week): digest(scores[entrant.name]) for entrant in entrants}
-        judged = evaluate(table, scores, run.spec.key, week, params)
         for entrant in entrants:
-            figures[entrant.name][week.start.isoformat()] = judged.judgements[entrant.name].metrics
+            figures[entrant.name][week.start.isoformat()] = _metrics(rows, scores[entrant.name], params)
     histories = {unit: [dict(step.metrics) for step in steps] for unit, steps in committed.items()}
     return Outcome(_trained_s(run), kills, figures, digests, histories)
 
@@ -63,8 +64,7 @@ def perfect(table: pl.DataFrame, weeks: Sequence[Split], params: EvaluateParams)
     found: dict[str, Mapping[str, float]] = {}
     for week in weeks:
         rows = test_rows(table, week)
-        truth = rows.select(KEYS[0], pl.col(LABEL).cast(pl.Float64).alias(PERFECT))
-        found[week.start.isoformat()] = evaluate(table, truth, "", week, params).judgements[PERFECT].metrics
+        found[week.start.isoformat()] = _metrics(rows, rows[LABEL].cast(pl.Float64), params)
     return found
 
 
@@ -80,7 +80,7 @@ def _scores(
     entrants: Sequence[Entrant],
     week: Split,
 ) -> pl.DataFrame:
-    """P(fraud) of each row of the test week by each model."""
+    """P(fraud) of each row that judges by each model."""
     columns = []
     with threadpool_limits(limits=run.spec.threads):
         for entrant in entrants:
@@ -88,7 +88,11 @@ def _scores(
             model = fitted_model(read_checkpoint(run.spec.place.store_url, last))
             given = features_of(rows, entrant.features)
             columns.append(pl.Series(entrant.name, probability(model, given), pl.Float64))
-    return rows.select(KEYS[0]).with_columns(columns)
+    return pl.DataFrame(columns)
+
+
+def _metrics(rows: pl.DataFrame, scores: pl.Series, params: EvaluateParams) -> Mapping[str, float]:
+    return judge(rows, scores.to_numpy(), **params.model_dump(exclude={"select_by"})).metrics
 
 
 def _trained_s(run: Witness) -> float:

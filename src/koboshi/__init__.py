@@ -12,20 +12,48 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from koboshi.errors import BadInput, Permanent
+    from koboshi.datasets.params import Params
+    from koboshi.datasets.span_records import RawBatch
+    from koboshi.errors import BadInput, Permanent, Rejected
+    from koboshi.formats.manifest import Dataset
+    from koboshi.formats.polars_tables import read_tables, write_days, write_table
     from koboshi.project import Project
-    from koboshi.training.declared import boosting, epochs, forest, unit
+    from koboshi.training.declared import DeclaredUnit, boosting, epochs, forest, unit
 
 FACE = {
     "BadInput": "koboshi.errors:BadInput",
+    "Dataset": "koboshi.formats.manifest:Dataset",
+    "DeclaredUnit": "koboshi.training.declared:DeclaredUnit",
+    "Params": "koboshi.datasets.params:Params",
     "Permanent": "koboshi.errors:Permanent",
     "Project": "koboshi.project:Project",
+    "RawBatch": "koboshi.datasets.span_records:RawBatch",
+    "Rejected": "koboshi.errors:Rejected",
     "boosting": "koboshi.training.declared:boosting",
     "epochs": "koboshi.training.declared:epochs",
     "forest": "koboshi.training.declared:forest",
+    "read_tables": "koboshi.formats.polars_tables:read_tables",
     "unit": "koboshi.training.declared:unit",
+    "write_days": "koboshi.formats.polars_tables:write_days",
+    "write_table": "koboshi.formats.polars_tables:write_table",
 }
-__all__ = ["BadInput", "Permanent", "Project", "boosting", "epochs", "forest", "unit"]
+__all__ = [
+    "BadInput",
+    "Dataset",
+    "DeclaredUnit",
+    "Params",
+    "Permanent",
+    "Project",
+    "RawBatch",
+    "Rejected",
+    "boosting",
+    "epochs",
+    "forest",
+    "read_tables",
+    "unit",
+    "write_days",
+    "write_table",
+]
 
 
 def __getattr__(name: str) -> Any:

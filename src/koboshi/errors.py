@@ -69,3 +69,7 @@ class BadInput(Permanent):
 
 class NotConfigured(Permanent):
     """A setting is missing or does not fit."""
+
+
+class Rejected(Permanent):
+    """Raised by a stage that finds its input not good enough; what it has written is published all the same."""

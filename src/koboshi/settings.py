@@ -103,9 +103,10 @@ class Training(Section):
 
 
 class Pipeline(Section):
-    """The module in which the project declares its stages (`project = koboshi.Project.find()`)."""
+    """The module in which the project declares its stages, and its DAGs, in the order in which each starts the next."""
 
     module: str = ""
+    dags: tuple[str, ...] = ()
 
     @property
     def named(self) -> str:

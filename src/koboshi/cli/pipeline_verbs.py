@@ -25,16 +25,18 @@ def init(
     typer.echo(f"Made {folder}. Now: cd {folder} && koboshi up && koboshi run")
 
 
-def run() -> None:
+def run(
+    airflow: Annotated[bool, typer.Option("--airflow", help="Let the project's DAGs do it, and follow them.")] = False,
+) -> None:
     """Run the whole flow once: sample records, landing, dataset, training, promotion, answers.
 
-    Does only what is new. Safe to run again, and after any crash. The DAG of the project does the same on a schedule.
+    Does only what is new. Safe to run again, and after any crash. The DAGs of the project do the same on a schedule.
     """
     from koboshi.project.running import Run
     from koboshi.rich_tables import console, fitted
 
     settings = load_settings()
-    console().print(fitted(Run(settings, _project()).through()))
+    console().print(fitted(Run(settings, _project()).through(by_airflow=airflow)))
 
 
 @app.command()

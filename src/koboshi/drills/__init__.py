@@ -10,18 +10,24 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from koboshi.drills.declared import DeclaredWorkload
     from koboshi.drills.drill import Drill, Finding, Injection
     from koboshi.drills.ingest.landing_environment import LandingEnvironment
     from koboshi.drills.kit.parts import kill_part
     from koboshi.drills.serving.load_environment import all_answered, all_right, champion_is_served
     from koboshi.drills.serving.replica_environment import ServingEnvironment
     from koboshi.drills.training.training_environment import TrainingEnvironment
+    from koboshi.drills.workload import SOUND, Decoded, MeantRecord
 
 KIT = {
+    "SOUND": "workload",
+    "Decoded": "workload",
+    "DeclaredWorkload": "declared",
     "Drill": "drill",
     "Finding": "drill",
     "Injection": "drill",
     "LandingEnvironment": "ingest.landing_environment",
+    "MeantRecord": "workload",
     "ServingEnvironment": "serving.replica_environment",
     "TrainingEnvironment": "training.training_environment",
     "all_answered": "serving.load_environment",
@@ -30,10 +36,14 @@ KIT = {
     "kill_part": "kit.parts",
 }
 __all__ = [
+    "SOUND",
+    "DeclaredWorkload",
+    "Decoded",
     "Drill",
     "Finding",
     "Injection",
     "LandingEnvironment",
+    "MeantRecord",
     "ServingEnvironment",
     "TrainingEnvironment",
     "all_answered",

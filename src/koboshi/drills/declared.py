@@ -4,7 +4,7 @@ import dataclasses
 import itertools
 import math
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,10 @@ from koboshi.formats.polars_tables import write_table
 from koboshi.project.declared import Training
 from koboshi.project.project import DATA, Project, load_project
 from koboshi.project.records import Refused, decoded
+from koboshi.refs import DatasetRef
 from koboshi.settings import Settings
 from koboshi.training import UnitSpec
+from koboshi.training.declared import DeclaredUnit
 from koboshi.training.pandas_rows import LEARN_FILE, ROWS_FILE, is_divided
 
 LEAST_ROWS = 200_000
@@ -38,7 +40,7 @@ def workload_of(settings: Settings) -> Workload:
     if settings.drills.workload is not None or not settings.pipeline.module:
         workload: Workload = lent("workload", settings.drills.workload)
         return workload
-    return DeclaredWorkload(load_project(settings.project, settings.pipeline.module))
+    return of_project(load_project(settings.project, settings.pipeline.module))
 
 
 def stream_of(settings: Settings) -> StreamWorkload:
@@ -50,30 +52,23 @@ def stream_of(settings: Settings) -> StreamWorkload:
 
 
 class DeclaredWorkload:
-    """The units of `project.train()`, on the dataset that they learn from."""
+    """Declared units, on a dataset that `fill` writes for a drill: rows.parquet, or the rows divided by the files."""
 
-    def __init__(self, project: Project) -> None:
-        """Raises `NotConfigured` where the project declares no training."""
-        if project.training is None:
-            raise NotConfigured("the project declares no training, and this drill needs one: add project.train(…).")
-        self._training: Training = project.training
+    def __init__(
+        self, units: Mapping[str, DeclaredUnit], fill: Callable[[Path, Path], None], held_out: float = 0.2
+    ) -> None:
+        """`fill` gets the project's folder and the empty one. The first unit is the victim, an only one is there twice.
+
+        Some faults want one unit that gets them beside one that does not.
+        """
+        self._units = units if len(units) > 1 else {**units, **{f"{name}{AGAIN}": one for name, one in units.items()}}
+        self._fill, self._held_out = fill, held_out
 
     def prepare(self, project: Path, folder: Path) -> Mapping[str, UnitSpec]:
-        """The dataset's rows, repeated until a step takes long enough to be hit, and the units as they are declared.
-
-        An only unit is there twice: some faults want one unit that gets them beside one that does not.
-        """
-        if not (source := project / DATA / self._training.on).is_dir():
-            raise NotConfigured(f"there is no dataset {DATA}/{self._training.on} yet: run `koboshi run` first.")
-        dataset = open_verified(source)
-        for name in dataset.files:
-            shutil.copyfile(dataset.path(name), folder / name)
-        learnt = LEARN_FILE if is_divided(dataset.files) else ROWS_FILE
-        rows = pl.read_parquet(dataset.path(learnt))
-        write_table(pl.concat([rows] * math.ceil(LEAST_ROWS / max(rows.height, 1))), folder / learnt)
+        """The sealed dataset, and the units as they are declared."""
+        self._fill(project, folder)
         seal(folder)
-        units = {name: unit.spec(self._training.held_out) for name, unit in self._training.units.items()}
-        return units if len(units) > 1 else {**units, **{f"{name}{AGAIN}": unit for name, unit in units.items()}}
+        return {name: unit.spec(self._held_out) for name, unit in self._units.items()}
 
     def predict(self, unit: str, state: bytes, folder: Path) -> NDArray[np.float64]:
         """What the model in a state predicts for the rows that judge it."""
@@ -85,11 +80,32 @@ class DeclaredWorkload:
 
     def fitted(self, unit: str, state: bytes, folder: Path) -> tuple[Any, pd.DataFrame]:
         """The model in a state, and the rows that judge it."""
-        from koboshi.project.judging import held_out_rows, model_of
+        from koboshi.project.judging import model_of
+        from koboshi.training.pandas_rows import judged_rows
 
-        table, declared = open_verified(folder), self._training.units[unit.removesuffix(AGAIN)]
-        model = model_of(declared, declared.spec(self._training.held_out), state, table)
-        return model, held_out_rows(self._training, declared, table).features
+        table, declared = open_verified(folder), self._units[unit]
+        ref = DatasetRef(str(folder), table.sha256)
+        model = model_of(declared, declared.spec(self._held_out), state, table)
+        return model, judged_rows(ref, declared.features, declared.label, self._held_out).features
+
+
+def of_project(project: Project) -> DeclaredWorkload:
+    """The units of `project.train()`, on the dataset that they learn from, repeated until a step can be hit."""
+    if project.training is None:
+        raise NotConfigured("the project declares no training, and this drill needs one: add project.train(…).")
+    training: Training = project.training
+
+    def fill(folder_of_project: Path, folder: Path) -> None:
+        if not (source := folder_of_project / DATA / training.on).is_dir():
+            raise NotConfigured(f"there is no dataset {DATA}/{training.on} yet: run `koboshi run` first.")
+        dataset = open_verified(source)
+        for name in dataset.files:
+            shutil.copyfile(dataset.path(name), folder / name)
+        learnt = LEARN_FILE if is_divided(dataset.files) else ROWS_FILE
+        rows = pl.read_parquet(dataset.path(learnt))
+        write_table(pl.concat([rows] * math.ceil(LEAST_ROWS / max(rows.height, 1))), folder / learnt)
+
+    return DeclaredWorkload(training.units, fill, training.held_out)
 
 
 class DeclaredStream:

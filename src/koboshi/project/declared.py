@@ -4,7 +4,7 @@ import dataclasses
 import functools
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from koboshi.errors import BadInput
 from koboshi.names import one_part
@@ -13,6 +13,7 @@ from koboshi.training.declared import DeclaredUnit, target_of
 CODE, TRAIN, EVALUATE = "code", "train", "evaluate"
 RESERVED = frozenset({CODE, TRAIN, EVALUATE})
 
+ValueT = TypeVar("ValueT")
 Decode: TypeAlias = Callable[[bytes], Any]
 Build: TypeAlias = Callable[[Path], None]
 Sample: TypeAlias = Callable[[], Iterable[tuple[str, bytes | str]]]
@@ -49,6 +50,11 @@ class Stage:
             raise BadInput(f"a stage cannot be named {self.name}: koboshi makes one of that name, choose another one.")
 
 
+def value_of(given: ValueT | Callable[[], ValueT]) -> ValueT:
+    """What was given, or what the function returns that was given in its place."""
+    return given() if callable(given) else given
+
+
 def metric_name(metric: Metric | None) -> str:
     """The scorer's name, or that of the function."""
     return metric if isinstance(metric, str) else target_of(metric).partition(":")[2]
@@ -65,35 +71,51 @@ class Judging:
     @property
     def deciding(self) -> str:
         """The name of the metric that decides."""
-        return self.by() if callable(self.by) else self.by
+        return value_of(self.by)
 
 
 @dataclasses.dataclass(frozen=True)
 class Training:
-    """Units that learn from the dataset of a stage; `held_out` is the share of its newest rows that judges them."""
+    """Units that learn from the dataset of a stage; `held_out` is the share of its newest rows that judges them.
+
+    What was given as a function is called when it is first asked for, and not where it is declared.
+    """
 
     on: str
-    declared: Units
+    units_given: Units
     metric: Metric | None
     held_out: float
-    threads: int
-    max_drop: float
+    threads_given: int | Callable[[], int]
+    max_drop_given: float | Callable[[], float]
     params: tuple[str, ...]
 
     @functools.cached_property
     def units(self) -> Mapping[str, DeclaredUnit]:
-        """The units by name; a function that was declared for them is called now."""
-        if not (units := dict(self.declared() if callable(self.declared) else self.declared)):
+        """The units by name."""
+        if not (units := dict(value_of(self.units_given))):
             raise BadInput("project.train() has no units: give at least one.")
         return units
 
+    @functools.cached_property
+    def threads(self) -> int:
+        """How many threads the numerical libraries may use."""
+        if (threads := value_of(self.threads_given)) < 1:
+            raise BadInput(f"project.train() has threads = {threads}: give at least 1.")
+        return threads
+
+    @functools.cached_property
+    def max_drop(self) -> float:
+        """How much worse than the best that was served a version may be."""
+        if (drop := value_of(self.max_drop_given)) < 0:
+            raise BadInput(f"project.train() has max_drop = {drop}: give at least 0.")
+        return drop
+
     def __post_init__(self) -> None:
         """Refuse what could not be trained or judged."""
-        if not callable(self.declared):
-            _ = self.units
+        for name in ("units", "threads", "max_drop"):
+            if not callable(getattr(self, f"{name}_given")):
+                getattr(self, name)
         if not 0 < self.held_out < 1:
             raise BadInput(f"project.train() has held_out = {self.held_out!r}: give a share between 0 and 1.")
-        if self.threads < 1 or self.max_drop < 0:
-            raise BadInput("project.train() needs threads of at least 1 and a max_drop of at least 0.")
         if not (self.metric is None or isinstance(self.metric, str) or callable(self.metric)):
             raise BadInput(f"project.train() has metric = {self.metric!r}: name a scorer, or give a function.")

@@ -24,7 +24,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
-from koboshi.errors import BadInput, NotConfigured
+from koboshi.errors import BadInput, NotConfigured, Rejected
 from koboshi.project.declared import (
     EVALUATE,
     TRAIN,
@@ -84,7 +84,8 @@ class Project:
         """Declare a function as the stage of its name: it fills the empty folder that it is given.
 
         The folder becomes the dataset data/<name>, whole or not at all, with the SHA-256 of each file; the function
-        should write the same bytes for the same input. `deps` are files of the project and names of other stages,
+        should write the same bytes for the same input; one that raises `koboshi.Rejected` fails for good, and its
+        dataset is there all the same, to be looked at. `deps` are files of the project and names of other stages,
         `params` blocks of params.yaml. The stage runs again when one of them changes, or the function's own code.
         """
 
@@ -114,8 +115,8 @@ class Project:
         units: Units,
         metric: Metric | None = None,
         held_out: float = 0.2,
-        threads: int = 1,
-        max_drop: float = 0.0,
+        threads: int | Callable[[], int] = 1,
+        max_drop: float | Callable[[], float] = 0.0,
         params: Sequence[str] = (),
     ) -> None:
         """Declare what is trained on the dataset of the stage `on`, and by which metric units are judged.
@@ -124,8 +125,8 @@ class Project:
         also divide the rows itself: into learn.parquet, judge.parquet and, where progress is measured on rows of its
         own, watch.parquet. A version is promoted if it is not worse by more than `max_drop` than the best that was
         served, on the rows that judge. `threads` are those of the numerical libraries: another number may give other
-        bits. `units` may be a function, which is called when a stage runs, and may read the blocks `params` of
-        params.yaml. Without a `metric` a function declared with `judge` judges.
+        bits. Units, threads and max_drop may each be a function, which is called when a stage runs, and may read the
+        blocks `params` of params.yaml. Without a `metric` a function declared with `judge` judges.
         """
         self.training = Training(on, units, metric, held_out, threads, max_drop, tuple(params))
 
@@ -225,11 +226,16 @@ class Project:
         from koboshi.datasets.build import building
         from koboshi.project.records import write_dead_letters
 
-        self._letters = []
+        self._letters, rejected = [], None
         with building(self.folder / DATA / stage.name) as out:
-            stage.build(out)
+            try:
+                stage.build(out)
+            except Rejected as error:
+                rejected = error
             told = write_dead_letters(out, self._letters)
         sys.stdout.write(f"{DATA}/{stage.name} is made{told}.\n")
+        if rejected is not None:
+            raise rejected
 
     def _run_of_training(self, stage: str, training: Training) -> None:
         pkgutil.resolve_name(OF_TRAINING[stage])(self, training)

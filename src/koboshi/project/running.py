@@ -20,6 +20,7 @@ from koboshi.orchestration import commands, stages
 from koboshi.orchestration.gateway_answers import wait_until_served
 from koboshi.orchestration.workspaces import PROJECT, Workspace
 from koboshi.project import dvc_file
+from koboshi.project.dag_runs import run_dags
 from koboshi.project.declared import CODE, EVALUATE, TRAIN, Training
 from koboshi.project.project import METRICS, Project
 from koboshi.rich_tables import console
@@ -42,20 +43,27 @@ class Run:
             raise NotConfigured("the project declares no training: add project.train(…) to its module.")
         self._training: Training = project.training
 
-    def through(self) -> Table:
-        """All steps, in order; the table of what each came to."""
+    def through(self, *, by_airflow: bool) -> Table:
+        """All steps, in order, by this process or by the project's DAGs; the table of what each came to."""
         settings = self._settings
         if dvc_file.sync(self._project, settings.pipeline.named):
             self._say(f"{dvc_file.FILE} is written anew from {settings.pipeline.named}.")
-        self._step("sample", self._send_samples)
+        if self._project.topics:
+            self._step("sample", self._send_samples)
+        if by_airflow:
+            self._step("dags", lambda: run_dags(settings, self._say))
+        else:
+            self._by_verbs()
+        self._step("answer", self._answer)
+        return _table(self._took)
+
+    def _by_verbs(self) -> None:
         self._step("land", lambda: self._verb("ingest", "run"))
         self._step("audit", self._audit)
         self._step("pin", lambda: self._verb("pin"))
         for stage in (CODE, *self._project.stages, TRAIN, EVALUATE):
             self._step(stage, partial(self._stage, stage))
         self._step("promote", self._promote)
-        self._step("answer", self._answer)
-        return _table(self._took)
 
     def _step(self, name: str, do: Callable[[], str]) -> None:
         self._console.print(f"[bold]── {name}", highlight=False)
@@ -68,9 +76,11 @@ class Run:
 
         told = []
         for name in self._settings.ingest.topics:
+            if (known := self._project.topics.get(name)) is None:
+                told.append(f"{name}: the project declares no sample")
+                continue
             topic = SampleTopic(self._bootstrap, name)
-            made, known = topic.make(), self._project.topics.get(name)
-            sent = topic.fill(known.sample()) if known else 0
+            made, sent = topic.make(), topic.fill(known.sample())
             told.append(f"{name}: {'made, ' if made else ''}{f'{sent:,} records sent' if sent else 'has its records'}")
             self._say(told[-1])
         return "; ".join(told)

@@ -18,11 +18,11 @@ from benchmarks.model.outcome import Outcome, digest
 from benchmarks.model.weeks import end, last_day, weeks
 from koboshi.datasets.params import load_params
 from koboshi.training.unit import make_unit
+from pipelines.candidates import TrainParams
 from pipelines.columns import LABEL
 from pipelines.published import COLUMNS, PUBLISHED
 from pipelines.simulator import Simulation, simulate
 from pipelines.splits import Split
-from pipelines.train import TrainParams
 
 PROJECT = Path(__file__).parents[3]
 PUBLISHED_SPLIT = Split(start=datetime.date(2018, 7, 25), train_days=7, delay_days=7, test_days=7)

@@ -1,4 +1,4 @@
-"""What the demo counts before and after, to say whether anything was landed, trained or registered again."""
+"""What a run counts before and after, to say whether anything was landed, trained or registered again."""
 
 import dataclasses
 

@@ -7,7 +7,7 @@ so a partition never has a gap; after a crash its last record says which of its 
 
 import dataclasses
 import time
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -28,8 +28,6 @@ from koboshi.broker_errors import from_kafka_python
 from koboshi.errors import BadInput, LeaseTaken, Unavailable
 from koboshi.files import make_state_folder
 from koboshi.ingest.kafka_records import keep_header_names
-from pipelines.stream_events import Stream
-from pipelines.topics import TOPIC_CONFIG, TOPICS
 
 # A window is smaller than a batch of each partition: a partition's records of a window arrive together or not at all.
 WINDOW_RECORDS = 10_000
@@ -39,9 +37,24 @@ PATIENCE_S = 60
 RECONNECT_MS = 1_000
 # The broker has lost what it knew of an idempotent producer: a new one goes on.
 PRODUCER_FORGOTTEN = (OutOfOrderSequenceNumberError, UnknownProducerIdError, InvalidProducerEpochError)
+# Retention goes by record time: at the default of a week, events of years ago would be deleted within minutes.
+TOPIC_CONFIG = {"retention.ms": "-1"}
 CANNOT_GO_ON = (
     "so what is missing cannot be told: choose another --topic-prefix, or delete the topics and their landed spans."
 )
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Stream:
+    """Events to send, in order: `seq, topic (index into topics), partition, key, value, timestamp_ms`.
+
+    `topics` has how many partitions each topic has. `name` is a digest of what the events follow from; records carry
+    it, so that two streams do not mix in one topic.
+    """
+
+    name: str
+    events: pl.DataFrame
+    topics: Mapping[str, int]
 
 
 @contextmanager
@@ -67,7 +80,11 @@ class KafkaStream:
     @property
     def topics(self) -> list[str]:
         """The topics' names, by their index in the events."""
-        return [self.prefix + topic.name for topic in TOPICS]
+        return [self.prefix + name for name in self.stream.topics]
+
+    def _wanted(self) -> Iterator[tuple[str, int]]:
+        """The topics' names, and how many partitions the stream needs of each."""
+        return zip(self.topics, self.stream.topics.values(), strict=True)
 
     def remaining(self) -> pl.DataFrame:
         """The events that are not in Kafka yet. Makes the topics that are missing, once what is there fits."""
@@ -161,18 +178,18 @@ class KafkaStream:
         there = set(admin.list_topics()) & set(self.topics)
         found = admin.describe_topics(sorted(there)) if there else []
         partitions = {topic["name"]: len(topic["partitions"]) for topic in found}
-        for name, topic in zip(self.topics, TOPICS, strict=True):
-            if partitions.get(name, topic.partitions) < topic.partitions:
+        for name, wanted in self._wanted():
+            if partitions.get(name, wanted) < wanted:
                 raise BadInput(
-                    f"topic {name} has {partitions[name]} partitions, and this stream needs {topic.partitions}: choose "
+                    f"topic {name} has {partitions[name]} partitions, and this stream needs {wanted}: choose "
                     "another --topic-prefix, or delete the topic so that it is made anew."
                 )
         return partitions
 
     def _create_topics(self, admin: KafkaAdminClient, names: list[str]) -> None:
         wanted = {
-            name: {"num_partitions": topic.partitions, "replication_factor": -1, "configs": TOPIC_CONFIG}
-            for name, topic in zip(self.topics, TOPICS, strict=True)
+            name: {"num_partitions": partitions, "replication_factor": -1, "configs": TOPIC_CONFIG}
+            for name, partitions in self._wanted()
             if name in names
         }
         try:
@@ -192,8 +209,8 @@ class KafkaStream:
         try:
             index = {
                 TopicPartition(name, partition): (number, partition)
-                for number, (name, topic) in enumerate(zip(self.topics, TOPICS, strict=True))
-                for partition in range(topic.partitions)
+                for number, (name, partitions) in enumerate(self._wanted())
+                for partition in range(partitions)
                 if name in there
             }
             keep_header_names(consumer)
