@@ -8,8 +8,8 @@ from pathlib import Path
 
 import polars as pl
 
-from koboshi.datasets.span_records import RawBatch
-from koboshi.drills.workload import SOUND, Decoded, MeantRecord
+from koboshi import RawBatch
+from koboshi.drills import SOUND, Decoded, MeantRecord
 from pipelines.decoding import KEY
 from pipelines.snapshot import DEAD_LETTERS, FOLDERS, build_snapshot
 from pipelines.topics import TRANSACTIONS

@@ -2,14 +2,11 @@
 
     python ray_jobs/train.py SPECIFICATION.json JOB-NAME
 
-`python -m pipelines.train` submits it; by hand it may be run on any machine of the cluster, with RAY_ADDRESS set.
-Run twice, even at once, only one driver commits: it goes on from the committed steps, and does nothing if there is
-nothing left to do.
+The one job entry as a script: it may be run by hand on any machine of the cluster, with RAY_ADDRESS set. Run twice,
+even at once, only one driver commits: it goes on from the committed steps, and does nothing if nothing is left to do.
 """
 
-from koboshi.exits import run_and_exit
-from koboshi.training.driver.loop import run_job
-from koboshi.training.on_ray.ray_pool import ray_pool
+import runpy
 
 if __name__ == "__main__":
-    run_and_exit(lambda: run_job(ray_pool), "train")
+    runpy.run_module("koboshi.training.job", run_name="__main__", alter_sys=True)

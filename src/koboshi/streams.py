@@ -14,7 +14,7 @@ import polars as pl
 
 from koboshi.datasets.polars_files import read_table
 from koboshi.datasets.table_columns import Column, Label, Number, Timestamp
-from koboshi.ingest.kafka_stream import KafkaStream, Stream, only_stream
+from koboshi.project.kafka_stream import KafkaStream, Stream, only_stream
 from koboshi.rich_tables import console
 from koboshi.settings import load_settings, required
 
@@ -31,7 +31,7 @@ def send(
 ) -> None:
     """Send what Kafka has not yet, at most `rate` records a second and `limit` in all; say what was sent.
 
-    With `dry_run` only say what would be sent. Key and commit are those of `koboshi.ingest.kafka_stream`. Raises
+    With `dry_run` only say what would be sent. Key and commit are those of `koboshi.project.kafka_stream`. Raises
     `LeaseTaken` while another stream of the project is sent, `BadInput` where a topic holds something else.
     """
     if dry_run:

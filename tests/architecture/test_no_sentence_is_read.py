@@ -24,7 +24,6 @@ FOREIGN = {
     "'UnitWorker' in words": "a process's title, which Ray makes of our names",
     "'ray::koboshi-' in words": "a process's title, which Ray makes of our names",
     "'train.py' in words": "a process's command line",
-    "(__doc__ or '').splitlines()[0]": "a module's docstring, as help",
 }
 SEARCHES = {"startswith", "endswith", "find", "index", "removeprefix", "partition", "rpartition"}
 MATCHES = {"search", "match", "fullmatch", "finditer", "findall"}

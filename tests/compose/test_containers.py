@@ -15,7 +15,7 @@ import pytest
 from koboshi.orchestration.airflow_client import AirflowClient, Run, connect
 from koboshi.probes.http_json import call
 from koboshi.probes.mlflow_probe import aliased_version, example_of
-from pipelines.demo import DAGS, run_dag
+from koboshi.project.dag_runs import run_dag
 from tests.support.compose_stack import ComposeStack, until
 from tests.support.docker_daemon import Docker
 from tests.support.steady_load import SteadyLoad
@@ -23,9 +23,14 @@ from tests.support.steady_load import SteadyLoad
 pytestmark = pytest.mark.timeout(2400)
 
 WORKER = "airflow-scheduler"  # where tasks run, and with them any verb
-ASK = "from pipelines.demo_answers import check_answers; from koboshi.settings import load_settings; "
+DAGS = ("ingest", "train", "promote")
+ASK = (
+    "from koboshi.project.asking import compared_answers; from koboshi.project.project import load_project; "
+    "from koboshi.settings import load_settings; s = load_settings(); p = load_project(s.project, s.pipeline.module); "
+    "print(compared_answers(s, p, p.training))"
+)
 COUNT = (
-    "import dataclasses, json; from pipelines.demo_counts import count; from koboshi.settings import load_settings; "
+    "import dataclasses, json; from koboshi.project.counting import count; from koboshi.settings import load_settings; "
     "print(json.dumps(dataclasses.asdict(count(load_settings()))))"
 )
 Say = Callable[[str], None]
@@ -55,7 +60,7 @@ def test_the_flow_goes_from_stream_to_answers(stack: ComposeStack, say: Say) -> 
             begun = time.monotonic()
             run = run_dag(client, dag, "compose-test", run)
             say(f"DAG {dag}: success in {time.monotonic() - begun:.0f} s")
-    say(stack.execute(WORKER, "python", "-c", f"{ASK}print(check_answers(load_settings()))").strip())
+    say(stack.execute(WORKER, "python", "-c", ASK).strip())
     stack.wait_until_healthy()
 
 
@@ -129,7 +134,7 @@ def test_down_and_up_again_everything_is_still_there(stack: ComposeStack, say: S
     assert stack.containers() == {}
     say(f"down in {time.monotonic() - begun:.0f} s")
     say(f"up again: every service healthy after {stack.up():.0f} s")
-    say(stack.execute(WORKER, "python", "-c", f"{ASK}print(check_answers(load_settings()))").strip())
+    say(stack.execute(WORKER, "python", "-c", ASK).strip())
     say(stack.execute(WORKER, "koboshi", "ingest", "audit").strip().splitlines()[-1])
     assert "up to date" in stack.compose("exec", "-T", "-w", "/project", WORKER, "dvc", "repro")
     assert counts(stack) == before

@@ -43,14 +43,14 @@ def test_the_files_parse_each_in_less_than_a_second_of_the_processor(bag: dict[s
 
 
 def test_no_file_has_logic() -> None:
-    """Less than 80 lines, no branch, nothing imported but Airflow's SDK and the orchestration room, or the face."""
+    """Less than 10 lines, no branch, nothing imported but the face."""
     for file in (ROOT / "dags").glob("[a-z]*.py"):
-        assert len(file.read_text().splitlines()) < 80, file
+        assert len(file.read_text().splitlines()) < 10, file
         nodes = list(ast.walk(ast.parse(file.read_text())))
         assert not [node for node in nodes if isinstance(node, ast.If | ast.Try | ast.While | ast.With)], file
         assert not [node for node in nodes if isinstance(node, ast.Import)], file
         imported = {node.module for node in nodes if isinstance(node, ast.ImportFrom)}
-        assert imported in ({"airflow.sdk", "koboshi.orchestration.airflow_tasks"}, {"koboshi.airflow"}), file
+        assert imported == {"koboshi.airflow"}, file
 
 
 def test_the_tasks_of_train_are_the_stages_of_dvc_yaml(bag: dict[str, Any]) -> None:
@@ -58,9 +58,9 @@ def test_the_tasks_of_train_are_the_stages_of_dvc_yaml(bag: dict[str, Any]) -> N
     stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
     tasks = bag["dags"]["train"]["tasks"]
     assert set(tasks) == set(stages)
-    made = {path: name for name, stage in stages.items() for path in stage["outs"]}
+    made = {path: name for name, stage in stages.items() for path in stage["outs"] if isinstance(path, str)}
     for name, stage in stages.items():
-        needs = {made[dependency] for dependency in stage["deps"] if dependency in made}
+        needs = {made[dependency] for dependency in stage["deps"] if dependency in made} | ({"code"} - {name})
         assert needs <= before(tasks, name), name
     assert {task["pool"] for task in tasks.values()} == {"dvc"}
 

@@ -15,9 +15,9 @@ from koboshi.ingest.audit import Comparison, compare
 from koboshi.ingest.confluent_audit import ConfluentBroker
 from koboshi.ingest.kafka_source import KafkaSource
 from koboshi.ledger import Ledger, spans
+from koboshi.project.kafka_stream import KafkaStream, Stream
 from koboshi.refs import SpanRange
-from pipelines.kafka_stream import KafkaStream
-from pipelines.stream_events import Stream
+from pipelines.topics import TOPICS
 from tests.support import kafka_topics, record_batches
 from tests.support.record_batches import CODECS, batch
 
@@ -98,7 +98,8 @@ def test_a_stream_says_that_another_program_wrote_last_whatever_names_its_header
     """It reads the last record of each partition to go on from there; nothing is sent."""
     servers, prefix = stack.settings.kafka.bootstrap_servers, f"{kafka_topics.new_name('others')}."
     schema = {"seq": pl.Int64, "topic": pl.Int8, "partition": pl.Int32}
-    ours = KafkaStream(servers, Stream("ours", pl.DataFrame(schema=schema)), prefix)
+    partitions = {topic.name: topic.partitions for topic in TOPICS}
+    ours = KafkaStream(servers, Stream("ours", pl.DataFrame(schema=schema), partitions), prefix)
     assert ours.remaining().is_empty()
     by_hand(servers, ours.topics[0], CODECS["zstd"])
     with pytest.raises(BadInput, match=f"offset {EACH - 1} of {ours.topics[0]}/0 is of another stream"):

@@ -19,11 +19,12 @@ import yaml
 
 from koboshi.ledger import Ledger, leases, spans
 from koboshi.orchestration.airflow_client import AirflowClient, Run, RunOutcome, TaskState, connect
+from koboshi.project.asking import compared_answers
+from koboshi.project.counting import Counts, count
+from koboshi.project.dag_runs import run_dag
+from koboshi.project.project import load_project
 from koboshi.registry.mlflow_registry import MlflowRegistry
 from koboshi.settings import SLOT
-from pipelines.demo import DAGS, run_dag
-from pipelines.demo_answers import check_answers
-from pipelines.demo_counts import Counts, count
 from pipelines.simulator import Simulation, simulate
 from tests.support.running_stack import RunningStack
 
@@ -34,7 +35,7 @@ TRAIN = {
     "forest": {"steps": 2, "trees_a_step": 2},
 }
 # What the committed pipeline pins of the demo's stream; here another one is pinned.
-PINNED = ("cut.json", "dvc.lock", "metrics.json", "params.yaml")
+PINNED = ("code.json", "cut.json", "dvc.lock", "metrics.json", "params.yaml")
 WITHIN_S = 240.0
 SKIPPED = {"promote": "skipped", "served": "skipped"}
 
@@ -84,7 +85,7 @@ def flow(stack: RunningStack, tmp_path_factory: pytest.TempPathFactory) -> Itera
     airflow = connect(str(where.base_url), where.username, where.passwords_path)
     runs: dict[str, Run] = {}
     cause, before = None, count(stack.settings)
-    for dag_id in DAGS:
+    for dag_id in stack.settings.pipeline.dags:
         cause = runs[dag_id] = run_dag(airflow, dag_id, "test-flow", cause)
     counts = count(stack.settings)
     yield Flow(stack, airflow, runs, counts, counts.minus(before), pinned_files(project))
@@ -152,7 +153,9 @@ def test_each_dag_starts_the_next_and_the_endpoint_answers_right(flow: Flow) -> 
     assert landed == pinned
     assert (flow.new.attempts, flow.new.versions) == (1, 1)
     assert flow.new.steps == sum(candidate["steps"] for candidate in TRAIN.values())
-    assert "all answered, all right" in check_answers(flow.stack.settings)
+    project = load_project(flow.stack.project, "pipelines.card_fraud")
+    assert project.training is not None
+    assert "100 rows answered by " in compared_answers(flow.stack.settings, project, project.training)
 
 
 def pinned_and_landed(flow: Flow) -> tuple[dict[tuple[str, int], int], dict[tuple[str, int], int]]:
@@ -181,7 +184,7 @@ def test_a_second_run_changes_nothing(flow: Flow, second: Second) -> None:
 
 def test_what_may_pass_is_tried_again(second: Second) -> None:
     """Somebody else worked in the project: exit code 75, another try, success."""
-    assert second.train.tasks["snapshot"].try_number > 1
+    assert second.train.tasks["code"].try_number > 1
     assert "up_for_retry" in {task.state for task in second.tries}
 
 
@@ -207,7 +210,7 @@ def test_changed_parameters_are_an_experiment_that_is_compared_and_not_promoted(
 def test_a_parameter_that_is_not_there_fails_at_once(flow: Flow) -> None:
     """Exit code 65, one try, and the sentence names it."""
     outcome = flow.run("train", train__nix=1)
-    assert (states(outcome)["snapshot"], outcome.tasks["snapshot"].try_number) == ("failed", 1)
+    assert (states(outcome)["code"], outcome.tasks["code"].try_number) == ("failed", 1)
 
 
 def test_a_flipped_byte_in_a_landed_span_fails_the_tasks_without_retries(flow: Flow) -> None:

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from koboshi.errors import BadInput
-from pipelines.kafka_stream import KafkaStream
+from koboshi.project.kafka_stream import KafkaStream
 from pipelines.stream_sources import replayed
 from tests.support import kafka_topics
 

@@ -3,21 +3,23 @@
 import datetime
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from koboshi.errors import BadInput
-from pipelines.evaluate import EvaluateParams, Evaluation, curves_of, evaluate
-from pipelines.judging import card_precision, judge
-from pipelines.pictures import draw
+from pipelines.columns import FEATURES
+from pipelines.judging import EvaluateParams, Judgement, card_precision, judge, judgements
+from pipelines.pictures import curve_of, draw, write_curves
 from pipelines.published import PUBLISHED, comparison
-from pipelines.splits import Split, test_rows, test_week, training_rows
+from pipelines.splits import Split, test_rows, training_rows, write_weeks
 
-test_rows.__test__ = test_week.__test__ = False  # type: ignore[attr-defined]
+test_rows.__test__ = False  # type: ignore[attr-defined]
 SPLIT = Split(start=datetime.date(2018, 7, 25), train_days=3, delay_days=2, test_days=3)
 MIDNIGHT = datetime.datetime(2018, 7, 25)
 PARAMS = EvaluateParams(select_by="card_precision", top_cards=2, calibration_bins=4, curve_points=50)
@@ -53,7 +55,6 @@ def test_the_test_rows_leave_out_customers_that_are_known_by_then(rows: list[Row
         if 5 <= day < 8 and customer not in known:
             expected.append(number)
     assert found["transaction_id"].to_list() == expected
-    assert set(expected) <= set(test_week(table(rows), SPLIT)["transaction_id"])
     assert training_rows(table(rows), SPLIT).height == sum(0 <= day < 3 for day, _, _ in rows)
 
 
@@ -113,45 +114,64 @@ def test_curves_are_thinned_and_keep_their_ends() -> None:
 def test_each_curve_has_a_picture(tmp_path: Path) -> None:
     rows = both_kinds()
     judged = judge(rows, np.linspace(0, 1, rows.height), top_cards=2, calibration_bins=4, curve_points=50)
-    pictures = draw("forest", judged, tmp_path)
+    draw("forest", judged, tmp_path / "forest")
+    pictures = {path.stem: path.read_bytes() for path in (tmp_path / "forest").glob("*.png")}
     assert set(pictures) == {"roc", "precision_recall", "card_precision", "calibration"}
-    assert all(path.read_bytes().startswith(b"\x89PNG") for path in pictures.values())
+    assert all(data.startswith(b"\x89PNG") for data in pictures.values())
+    draw("forest", judged, tmp_path / "again")
+    assert {path.stem: path.read_bytes() for path in (tmp_path / "again").glob("*.png")} == pictures
 
 
-def scores(**columns: list[float]) -> pl.DataFrame:
-    return pl.DataFrame({"transaction_id": range(18), **columns})
+class Scored:
+    """A model whose score of a row is in its first feature, or one minus that."""
+
+    def __init__(self, *, right: bool) -> None:
+        self.right = right
+
+    def predict_proba(self, features: pd.DataFrame) -> Any:
+        scores = features[FEATURES[0]].to_numpy()
+        return np.column_stack([1 - scores, scores] if self.right else [scores, 1 - scores])
 
 
-def evaluated() -> Evaluation:
-    truth = both_kinds()["is_fraud"].cast(pl.Float64).to_list()
-    return evaluate(both_kinds(), scores(good=truth, bad=[1 - x for x in truth]), "key", SPLIT, PARAMS)
+def with_features(rows: pl.DataFrame) -> pl.DataFrame:
+    return rows.with_columns(**{name: pl.col("is_fraud").cast(pl.Float64) for name in FEATURES})
 
 
-def test_the_best_candidate_is_chosen_by_the_number_that_is_named() -> None:
-    evaluation = evaluated()
-    assert evaluation.best == "good"
-    assert (evaluation.rows, evaluation.frauds) == (18, 6)
-    assert list(evaluation.metrics()["candidates"]) == ["bad", "good"]
-    assert set(curves_of(evaluation, "roc")["candidate"]) == {"bad", "good"}
+def judged_models(rows: pl.DataFrame | None = None) -> dict[str, Judgement]:
+    models = {"good": Scored(right=True), "bad": Scored(right=False)}
+    return judgements(models, with_features(both_kinds() if rows is None else rows), PARAMS)
 
 
-def test_of_a_tie_the_first_by_name_is_the_best() -> None:
-    same = [0.5] * 18
-    assert evaluate(both_kinds(), scores(b=same, a=same), "key", SPLIT, PARAMS).best == "a"
+def test_each_model_is_judged_on_the_same_rows_and_its_curves_are_named() -> None:
+    found = judged_models()
+    assert found["good"].metrics["auc_roc"] == 1.0
+    assert found["bad"].metrics["auc_roc"] == 0.0
+    assert set(curve_of(found, "roc")["candidate"]) == {"bad", "good"}
+
+
+def test_each_curve_is_a_table_of_all_candidates(tmp_path: Path) -> None:
+    write_curves(judged_models(), tmp_path)
+    for curve in ("roc", "precision_recall", "card_precision", "calibration"):
+        assert set(pl.read_json(tmp_path / f"{curve}.json")["candidate"]) == {"bad", "good"}
 
 
 def test_a_test_week_without_fraud_judges_nobody() -> None:
-    rows = table([(5, 1, 0), (6, 2, 0)])
     with pytest.raises(BadInput, match=r"2 rows, 0 of them fraud.*stream more days"):
-        evaluate(rows, scores(a=[0.5] * 18), "key", SPLIT, PARAMS)
-
-
-def test_scores_that_miss_a_row_are_refused() -> None:
-    with pytest.raises(BadInput, match="lacks scores of the test week"):
-        evaluate(both_kinds(), scores(a=[0.5] * 18).head(17), "key", SPLIT, PARAMS)
+        judged_models(table([(5, 1, 0), (6, 2, 0)]))
 
 
 def test_the_numbers_stand_beside_the_published_ones() -> None:
-    text = comparison(evaluated().metrics()["candidates"])
+    text = comparison({name: judgement.metrics for name, judgement in judged_models().items()})
     assert len(text.splitlines()) == 1 + 2 + len(PUBLISHED)
     assert "published: XGBoost" in text
+
+
+def test_the_weeks_are_files_of_their_own(tmp_path: Path) -> None:
+    """A day is in one of them at most; where there is no delay, the rows learnt from are watched."""
+    rows = table([(day, day, 0) for day in range(-1, 10)])
+    write_weeks(rows, SPLIT, tmp_path)
+    found = {name: pl.read_parquet(tmp_path / f"{name}.parquet") for name in ("learn", "watch", "judge")}
+    days = {name: found[name]["customer_id"].to_list() for name in found}
+    assert days == {"learn": [0, 1, 2], "watch": [3, 4], "judge": [5, 6, 7]}
+    write_weeks(rows, SPLIT.model_copy(update={"delay_days": 0}), tmp_path)
+    assert (tmp_path / "watch.parquet").read_bytes() == (tmp_path / "learn.parquet").read_bytes()

@@ -14,8 +14,9 @@ from kafka.errors import (
 )
 
 from koboshi.errors import Permanent, Unavailable
-from pipelines.kafka_stream import KafkaStream
-from pipelines.stream_events import Stream
+from koboshi.project.kafka_stream import KafkaStream, Stream
+
+NOTHING = Stream("s", pl.DataFrame(), {})
 
 
 @pytest.mark.parametrize(
@@ -25,7 +26,7 @@ def test_what_a_new_producer_heals_is_worth_another_try(error):
     """The stream goes on where it was."""
     with (
         pytest.raises(Unavailable, match=error.__name__),
-        KafkaStream("broker:1", Stream("s", pl.DataFrame())).errors(),
+        KafkaStream("broker:1", NOTHING).errors(),
     ):
         raise error
 
@@ -34,5 +35,8 @@ def test_what_a_new_producer_heals_is_worth_another_try(error):
     "error", [InvalidTimestampError, MessageSizeTooLargeError, PolicyViolationError, TopicAuthorizationFailedError]
 )
 def test_what_the_broker_would_refuse_again_is_permanent(error):
-    with pytest.raises(Permanent, match=error.__name__), KafkaStream("broker:1", Stream("s", pl.DataFrame())).errors():
+    with (
+        pytest.raises(Permanent, match=error.__name__),
+        KafkaStream("broker:1", NOTHING).errors(),
+    ):
         raise error

@@ -17,7 +17,7 @@ RUNNER = ROOT / "tests" / "support" / "killed_run.py"
 
 
 def _run(project: Path, module: str, kill_at: int = 0) -> subprocess.CompletedProcess[str]:
-    words = (sys.executable, str(RUNNER), module, str(kill_at), str(project / "trace"))
+    words = (sys.executable, str(RUNNER), str(kill_at), str(project / "trace"), *module.split())
     return run(project, *words, PYTHONPATH=str(ROOT))
 
 
@@ -57,7 +57,7 @@ def test_a_snapshot_that_was_killed_comes_out_the_same(tmp_path: Path) -> None:
     project = copy_project(tmp_path)
     land_stream(project, *small_stream(60, days=2), borders=[20])
     assert run(project, "koboshi", "pin").returncode == 0
-    module = "pipelines.snapshot"
+    module = "pipelines.card_fraud snapshot"
     assert _run(project, module).returncode == 0
     wanted, changes = open_verified(project / "data" / "snapshot").sha256, _changes(project)
     commit = next(n for n, change in enumerate(changes, 1) if change.startswith("os.rename") and "-new" in change)

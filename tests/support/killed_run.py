@@ -1,6 +1,6 @@
 """Run a module as `python -m` would, and die by SIGKILL just before its N-th change of a file or folder.
 
-    python tests/support/killed_run.py pipelines.snapshot 5 trace.txt
+    python tests/support/killed_run.py 5 trace.txt pipelines.card_fraud snapshot
 
 Every change below `data` that goes through the interpreter counts: a file opened for writing, a rename, a removal, a
 new folder. With N = 0 it runs to its end. The changes are in the trace, so that a test knows how many there are.
@@ -33,7 +33,8 @@ def _watch(kill_at: int, trace: int, below: str) -> None:
 
 
 if __name__ == "__main__":
-    module, kill_at, trace = sys.argv[1:]
+    kill_at, trace, module, *words = sys.argv[1:]
     _watch(int(kill_at), os.open(trace, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), str(Path.cwd() / "data"))
     sys.path.insert(0, str(Path.cwd()))
+    sys.argv[1:] = words
     runpy.run_module(module, run_name="__main__", alter_sys=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.support.running_stack import UNMEASURED
 
 ROOT = Path(__file__).resolve().parents[2]
-PARTS = ("dvc.yaml", "params.yaml", "koboshi.toml", "requirements.lock", ".dvc/config", ".dvcignore", ".gitignore")
+PARTS = ("dvc.yaml", "params.yaml", "koboshi.toml", ".dvc/config", ".dvcignore", ".gitignore")
 FOLDERS = ("pipelines", "ray_jobs", "src", ".dvc/plots")
 
 

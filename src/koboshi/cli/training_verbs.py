@@ -34,7 +34,7 @@ def run(
     checkpoints/KEY/specification.json: KEY is the first 16 digits of its key, as `koboshi train history` shows it.
 
     Safe to run again and by many at once, and beside the DAG: the same key is trained once. Interrupted (Ctrl-C), it
-    leaves the job running. Scores, and what MLflow is told, are the pipeline's: `python -m pipelines.train`.
+    leaves the job running. Scores, and what MLflow is told, are the pipeline's: the stage `train` of dvc.yaml.
 
     Exit 0: all units are trained. 65: a unit cannot be trained. 75: try again later.
     """

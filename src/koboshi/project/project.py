@@ -256,5 +256,6 @@ def load_project(folder: Path, module: str) -> Project:
         raise NotConfigured(
             f"{module} has {len(projects)} projects: write `project = koboshi.Project.find()` in it once."
         )
+    projects[0].folder = folder
     projects[0].check()
     return projects[0]

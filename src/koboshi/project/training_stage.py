@@ -52,7 +52,7 @@ def train(project: Project, training: Training) -> None:
     if not result.trained:
         say("All its steps are committed already: nothing is trained.")
     states = {name: read_checkpoint(spec.place.store_url, done[-1].checkpoint) for name, done in result.units.items()}
-    _record(settings, spec, _units(training, spec, result, states, table))
+    record(settings, training, spec, result, states, table)
     with building(project.folder / DATA / TRAIN) as folder:
         write_training(folder, spec, states)
 
@@ -121,12 +121,21 @@ def _units(
     return found
 
 
-def _record(settings: Settings, spec: TrainingSpec, units: list[UnitRecord]) -> None:
+def record(
+    settings: Settings,
+    training: Training,
+    spec: TrainingSpec,
+    result: TrainingResult,
+    states: Mapping[str, bytes],
+    table: Dataset,
+) -> None:
+    """Have the training in MLflow, or in the outbox while MLflow is away: that is no reason to train again."""
     from koboshi.registry.mlflow_delivery import hand_over
 
-    record = TrainingRecord(settings.serving.model, spec.key, {"threads": spec.threads}, units)
+    units = _units(training, spec, result, states, table)
+    done = TrainingRecord(settings.serving.model, spec.key, {"threads": spec.threads}, units)
     with closing(Ledger(settings.ledger_url)) as ledger:
-        hand_over(Outbox.of(settings.state_dir), ledger, settings.mlflow.tracking_uri, record, to_terminal)
+        hand_over(Outbox.of(settings.state_dir), ledger, settings.mlflow.tracking_uri, done, to_terminal)
 
 
 def _flat(unit: UnitSpec) -> dict[str, Any]:

@@ -11,13 +11,13 @@ from koboshi.drills.tracking.tracker_witness import TrackerWitness
 from koboshi.errors import Unavailable
 from koboshi.events import in_words, unheard
 from koboshi.ledger import Ledger, leases, steps
+from koboshi.project.outbox_first import deliver_first
 from koboshi.refs import CheckpointRef
 from koboshi.registry import mlflow_lookup
 from koboshi.registry.mlflow_delivery import MlflowProgress, hand_over
 from koboshi.registry.outbox import Outbox
 from koboshi.registry.progress import StepRecord, TrainingPlan, TrainingRecord, UnitRecord
 from koboshi.settings import load_settings
-from pipelines.recording import deliver_first
 from tests.support.mlflow_server import MlflowServer, losing_proxy
 from tests.support.models import fitted, rows
 from tests.support.running_stack import KOBOSHI, REPOSITORY, UNMEASURED, clean_environment

@@ -1,7 +1,6 @@
-"""`python -m pipelines.promote` against a real MLflow: once, again, refused, spoilt, by hand."""
+"""`python -m koboshi.project.promotion` against a real MLflow: once, again, refused, spoilt, by hand."""
 
 import contextlib
-import datetime
 import io
 import json
 import shutil
@@ -18,40 +17,40 @@ from sklearn.tree import DecisionTreeClassifier
 from koboshi.datasets.build import building
 from koboshi.errors import BadInput
 from koboshi.ledger import Ledger, intents
+from koboshi.project import promotion
+from koboshi.project.evaluation_stage import EVALUATION
 from koboshi.registry import mlflow_bench
 from koboshi.registry.mlflow_model import verified_model
 from koboshi.registry.mlflow_registry import MlflowRegistry
 from koboshi.registry.mlflow_runs import record_training
 from koboshi.registry.progress import StepRecord, UnitRecord
-from pipelines import promote
-from pipelines.columns import FEATURES, LABEL, TABLE
-from pipelines.evaluate import EVALUATION
 from tests.support.artefacts import flip_a_byte
 from tests.support.running_stack import REPOSITORY, UNMEASURED, clean_environment
 
 pytestmark = [pytest.mark.parts, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 MODEL = "promote-test"
-START = datetime.date(2018, 7, 25)
-ROWS, DAYS = 6000, 21
+ROWS, FEATURES, LABEL = 6000, ("amount", "noise"), "fraud"
+MODULE = f"""
+import koboshi
+
+project = koboshi.Project.find()
+
+
+@project.stage(deps=[])
+def table(out): ...
+
+
+tree = koboshi.boosting(features={FEATURES}, label="{LABEL}", steps=1, task="classification")
+project.train(on="table", units={{"tree": tree}}, metric="average_precision", max_drop=0.02)
+"""
 
 
 def _table():
-    """Three weeks of transactions; the amount tells fraud, with some noise; a card is rarely seen twice."""
+    """The amount tells fraud, with some noise."""
     numbers = np.random.default_rng(3)
     fraud = (numbers.random(ROWS) < 0.05).astype("int8")
-    moments = np.sort(numbers.integers(0, DAYS * 86_400, ROWS))
-    begin = datetime.datetime.combine(START, datetime.time())
-    columns = {
-        "transaction_id": np.arange(ROWS),
-        "tx_datetime": [begin + datetime.timedelta(seconds=int(second)) for second in moments],
-        "customer_id": numbers.integers(0, 50_000, ROWS),
-        "terminal_id": numbers.integers(0, 100, ROWS),
-        "amount_cents": numbers.integers(100, 10_000, ROWS),
-        LABEL: fraud,
-    }
-    features = {name: numbers.normal(size=ROWS) for name in FEATURES}
-    features["amount"] = fraud * 2.0 + numbers.normal(size=ROWS)
-    return pl.DataFrame(columns | features)
+    amount = fraud * 2.0 + numbers.normal(size=ROWS)
+    return pl.DataFrame({LABEL: fraud, "amount": amount, "noise": numbers.normal(size=ROWS)})
 
 
 def _model(table, *, good):
@@ -67,10 +66,10 @@ class Project:
 
     def __init__(self, folder, uri):
         self.folder, self.uri, self.table = folder, uri, _table()
-        (folder / "koboshi.toml").write_text("")
-        (folder / "params.yaml").write_text((REPOSITORY / "params.yaml").read_text())
-        with building(folder / "data" / "features") as target:
-            self.table.write_parquet(target / TABLE)
+        (folder / "koboshi.toml").write_text('[pipeline]\nmodule = "promoted_flow"\n')
+        (folder / "promoted_flow.py").write_text(MODULE)
+        with building(folder / "data" / "table") as target:
+            self.table.write_parquet(target / "rows.parquet")
 
     def train(self, key, *, good):
         """Record a candidate, and publish what train and evaluate would."""
@@ -79,8 +78,8 @@ class Project:
             self.uri, MODEL, key, {}, [UnitRecord("tree", {}, [StepRecord(1, {}, 1.8e9)], (), model, example)]
         )
         for name, file, content in (
-            ("training", "training.json", {"key": key, "candidates": {"tree": {}}}),
-            ("evaluation", EVALUATION, {"key": key, "best": "tree"}),
+            ("train", "training.json", {"key": key, "units": {"tree": {}}}),
+            ("evaluate", EVALUATION, {"key": key, "best": "tree"}),
         ):
             with building(self.folder / "data" / name) as target:
                 (target / file).write_text(json.dumps(content))
@@ -99,13 +98,13 @@ class Project:
             for name, value in self.environment().items():
                 patch.setenv(name, value)
             patch.setattr(sys, "argv", ["promote", *words])
-            promote.main()
+            promotion.main()
         return json.loads(said.getvalue().splitlines()[-1]), said.getvalue()
 
     def command(self, *words):
         """The same as a process: exit code, and everything that was said."""
         done = subprocess.run(
-            [sys.executable, "-m", "pipelines.promote", *words],
+            [sys.executable, "-m", "koboshi.project.promotion", *words],
             cwd=REPOSITORY,
             env=clean_environment(**self.environment(), **UNMEASURED),
             capture_output=True,
@@ -233,7 +232,7 @@ def test_a_flipped_byte_in_a_candidate_ends_with_65(project, registry, stack_of)
 
 def test_what_does_not_belong_together_is_refused(project):
     """An evaluation of another training, an unknown verb: a sentence, and a code that stops retries."""
-    with building(project.folder / "data" / "evaluation") as target:
+    with building(project.folder / "data" / "evaluate") as target:
         (target / EVALUATION).write_text(json.dumps({"key": "d" * 64, "best": "tree"}))
     with pytest.raises(BadInput, match="dvc repro evaluate"):
         project.promote()

@@ -12,7 +12,7 @@ from koboshi.refs import DatasetRef
 from koboshi.training import RunConfig, TrainingSpec, UnitSpec
 from koboshi.training.data_parallel import data_parallel
 from koboshi.training.spec import training_key
-from tests.support.candidate_table import SPLIT
+from tests.support.splittable import FOREST
 from tests.support.trainings import CHAIN, TABLE, chain_spec
 
 UNITS = {"a": UnitSpec(CHAIN, {"seed": "a"}, 3), "b": UnitSpec(CHAIN, {"seed": "b"}, 3)}
@@ -57,9 +57,9 @@ def test_whatever_decides_the_outcome_changes_the_key(table, units, digests) -> 
 
 
 def test_a_worker_is_warm_for_what_a_share_is_a_share_of() -> None:
-    units = data_parallel(UnitSpec("pipelines.candidates:forest", {"split": SPLIT, "seed": 7, "trees_a_step": 4}, 3), 2)
+    units = data_parallel(FOREST, 2)
     spec = TrainingSpec("k", TABLE, {**units, **UNITS}, RunConfig("/p", "/s", "sqlite://"))
-    assert spec.factories == ("koboshi.training.data_parallel:share", "pipelines.candidates:forest", CHAIN)
+    assert spec.factories == ("koboshi.training.data_parallel:share", "koboshi.training.sklearn_units:trees", CHAIN)
 
 
 @pytest.mark.parametrize("steps", [0, -1, True, 2.0, "3", 2**31, None])
