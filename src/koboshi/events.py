@@ -346,7 +346,7 @@ class JobFollowed(Event, name="job followed"):
 
 
 class JobSaid(Event, name="job said", says="{line}"):
-    """A line of a job's log, for people: what happened in the job is in its journal."""
+    """A line of what a job or a task's command writes, for people: what happened in a job is in its journal."""
 
     line: str
 
@@ -440,6 +440,33 @@ class VersionLeftOut(
     """A version that a slot has served cannot be measured, so a candidate is judged without it."""
 
     version: int
+    reason: str
+
+
+class AliasMoved(Event, name="alias moved"):
+    """A release has let a slot's alias point at another version; `before` is None where it pointed at none."""
+
+    model: str
+    slot: str
+    before: int | None
+    version: int
+
+    @property
+    def sentence(self) -> str:
+        """From which version to which."""
+        before = "nothing" if self.before is None else f"version {self.before}"
+        return f"{self.model}: the alias {self.slot} moved from {before} to version {self.version}."
+
+
+class VersionRefused(
+    Event, name="version refused", says="{replica}: version {version} of slot {slot} is refused: {reason}"
+):
+    """A replica does not take the version that its slot's alias points at; the version before it goes on."""
+
+    replica: str
+    slot: str
+    version: int
+    cause: str
     reason: str
 
 

@@ -3,6 +3,7 @@
 import pytest
 
 from koboshi.errors import Conflict, LeaseTaken, Transient
+from koboshi.events import AliasMoved
 from koboshi.ledger import Ledger, intents, leases
 from koboshi.refs import ModelRef
 from koboshi.registry import release as room
@@ -120,6 +121,18 @@ def test_a_move_by_hand_is_adopted_once(ledger):
     registry = Registry()
     assert settle_slot(ledger, registry, SLOT).repaired == ("moved by hand from nothing to version 3",)
     assert settle_slot(ledger, registry, SLOT).repaired == ()
+
+
+def test_sinks_hear_of_each_move_of_the_alias_and_of_nothing_else(ledger, monkeypatch):
+    """A release that finds the slot as it wants it moves nothing, and says nothing."""
+    heard = []
+    monkeypatch.setattr(room, "open_sinks", lambda: heard.append)
+    registry = Registry()
+    _released(ledger, registry)
+    _released(ledger, registry)
+    assert heard == [AliasMoved(model="fraud", slot=SLOT, before=3, version=4)]
+    assert str(heard[0]) == "fraud: the alias champion moved from version 3 to version 4."
+    assert "from nothing to" in str(AliasMoved(model="fraud", slot=SLOT, before=None, version=4))
 
 
 def test_an_alias_that_was_removed_by_hand_can_be_set_again(ledger):

@@ -18,9 +18,11 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from koboshi.documents import load_mapping
 from koboshi.errors import Permanent
+from koboshi.events import JobSaid
 from koboshi.files import sha256_of
 from koboshi.orchestration import commands, workspaces
 from koboshi.orchestration.workspaces import PROJECT, PROMOTE_BOX, Candidate, Workspace, candidates
+from koboshi.sinks.log import to_log
 
 if TYPE_CHECKING:
     from koboshi.settings import Settings
@@ -221,7 +223,7 @@ def _candidates(params: Mapping[str, Any], triggering_asset_events: Any) -> list
 
 
 def _to_log(line: str) -> None:
-    _log.info("%s", line)
+    to_log(JobSaid(line=line))
 
 
 def _settings() -> "Settings":

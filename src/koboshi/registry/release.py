@@ -12,11 +12,14 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from koboshi.errors import Conflict, Transient
+from koboshi.events import AliasMoved
 from koboshi.files import publish_bytes
 from koboshi.ledger import Ledger
 from koboshi.ledger.intents import Intent, last_done, open_intent, opened, served, settle
 from koboshi.ledger.leases import HeldLease, holding, new_holder
 from koboshi.refs import ModelRef
+from koboshi.sinks import open_sinks
+
 
 PromotionOutcome = Literal["promote", "keep", "refuse"]
 
@@ -217,6 +220,7 @@ def _drive(ledger: Ledger, aliases: Aliases, slot: str, intent: Intent) -> str:
     move = next_move(intent, aliases.aliased(slot), wanted_exists=exists)
     if move.action == "point":
         aliases.point(slot, intent.wanted)
+        open_sinks()(AliasMoved(model=aliases.name, slot=slot, before=intent.expected, version=intent.wanted))
         move = next_move(intent, aliases.aliased(slot), wanted_exists=exists)
     if move.action == "point":
         raise Conflict(f"alias {slot} did not move to version {intent.wanted}: look at the registry.")

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from koboshi.errors import KoboshiError, Unavailable
+from koboshi.events import VersionRefused
 from koboshi.files import publish_bytes
 from koboshi.names import one_part
 from koboshi.refs import ModelRef
 from koboshi.serving.engine import Checked, WrongAnswers, WrongDigest, sweep, verified_artefact
+from koboshi.sinks.log import to_log
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -101,7 +103,7 @@ class Replica:
         self._load = load
         self._said_gone = False
 
-    def step(self) -> None:
+    def poll_alias(self) -> None:
         """Look at the alias once and do what follows from it.
 
         A new version is fetched, its digest checked, loaded and asked its example beside the one that answers; then
@@ -176,15 +178,19 @@ class Replica:
         except Unavailable as error:
             self.registry_error = str(error)
         except KoboshiError as error:
-            log.error("version %d is refused: %s", seen.ref.version, error)
             refusal = Refusal(seen.ref, cause_of(error), str(error), now + RETRY_REFUSED_S)
             self.refusals = {**self.refusals, seen.ref: refusal}
+            to_log(self._refused(refusal))
         else:
             self.serving = Serving(seen.ref, checked, time.time())
             log.info("version %d (%s) answers now", seen.ref.version, seen.ref.sha256[:12])
             remembered = {"slot": self.slot, **dataclasses.asdict(seen)}
             publish_bytes(self._remembered, json.dumps(remembered).encode())
             self._sweep()
+
+    def _refused(self, refusal: Refusal) -> VersionRefused:
+        version, cause, reason = refusal.ref.version, refusal.cause, refusal.reason
+        return VersionRefused(replica=self.name, slot=self.slot, version=version, cause=cause, reason=reason)
 
     def _checked(self, seen: Aliased) -> Checked:
         ref = seen.ref

@@ -91,11 +91,11 @@ async def _run(server: uvicorn.Server, replica: Replica, listener: socket.socket
 
 
 async def _follow(replica: Replica) -> None:
-    """Step the replica for ever; a step that fails is logged, and the next one tries again."""
+    """Poll the alias for ever; what fails is logged, and the next poll tries again."""
     thread = ThreadPoolExecutor(1, thread_name_prefix="follow")
     while True:
         [outcome] = await asyncio.gather(
-            asyncio.get_running_loop().run_in_executor(thread, replica.step), return_exceptions=True
+            asyncio.get_running_loop().run_in_executor(thread, replica.poll_alias), return_exceptions=True
         )
         if isinstance(outcome, Exception):
             log.error("looking at the slot failed", exc_info=outcome)

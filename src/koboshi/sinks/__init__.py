@@ -1,4 +1,4 @@
-"""Where a training's events go, beside its journal. A sink is one module here, and nothing else names it.
+"""Where the events of a training go, beside its journal, and those of a release. A sink is one module here.
 
 The module has `open_sink()`: it returns a `Sink`, or None where nobody wants it (no address is set, say). The driver
 calls a sink and waits for it, now and then from a second thread: so it has to be quick, and to raise only what has to

@@ -50,17 +50,17 @@ def test_a_replica_lets_go_of_a_version_that_no_replica_served_last(tmp_path):
     made = [(tmp_path / str(n), recorded_artefact(tmp_path / str(n), seed=n)) for n in range(3)]
     first, second = (Replica(name, "champion", registry, folder, load) for name in ("replica-1", "replica-2"))
     registry.alias(1, *made[0])
-    first.step()
-    second.step()
+    first.poll_alias()
+    second.poll_alias()
     for version, replica in ((2, first), (3, first)):
         registry.alias(version, *made[version - 1])
         for path in (folder / "models").glob("*"):
             _age(path)
-        replica.step()
+        replica.poll_alias()
     assert first.serving is not None
     assert first.serving.ref == ModelRef("m", 3, "key", made[2][1])
     kept = {path.name for path in (folder / "models").iterdir() if path.is_dir()}
     assert kept == {made[0][1], made[2][1]}
-    second.step()
+    second.poll_alias()
     assert second.serving is not None
     assert second.serving.ref.version == 3

@@ -55,11 +55,11 @@ def test_what_is_loaded_is_new_and_not_just_refused(serving, refusal, seen, want
 
 def test_a_replica_serves_what_its_slot_points_at_and_follows_it(replica, registry, artefacts):
     """The new version is swapped in; each was fetched once."""
-    replica.step()
+    replica.poll_alias()
     assert replica.status()["version"] == 1
     ref = registry.alias(2, *artefacts[1])
-    replica.step()
-    replica.step()
+    replica.poll_alias()
+    replica.poll_alias()
     assert replica.serving.ref == ref
     assert registry.fetched == [1, 2]
     assert replica.status()["refused"] is None
@@ -68,12 +68,12 @@ def test_a_replica_serves_what_its_slot_points_at_and_follows_it(replica, regist
 def test_without_an_alias_there_is_no_model(replica, registry):
     """Nothing was promoted yet; an alias that is taken away later changes nothing."""
     seen, registry.seen = registry.seen, None
-    replica.step()
+    replica.poll_alias()
     assert replica.serving is None
     registry.seen = seen
-    replica.step()
+    replica.poll_alias()
     registry.seen = None
-    replica.step()
+    replica.poll_alias()
     assert replica.serving is not None
 
 
@@ -81,37 +81,40 @@ def test_a_flipped_byte_is_refused_the_old_version_stays_and_is_not_fetched_agai
     replica, registry, artefacts, tmp_path, monkeypatch, caplog
 ):
     """I2, I7: the spoilt version is named in the status and in the log, and tried again only after a while."""
-    replica.step()
+    replica.poll_alias()
     bad = tmp_path / "bad"
     digest = recorded_artefact(bad, seed=5)
     flip_a_byte(bad / "model.skops")
     registry.alias(2, bad, digest)
     for _ in range(3):
-        replica.step()
+        replica.poll_alias()
     assert replica.status()["version"] == 1
     assert registry.fetched == [1, 2]
     assert replica.status()["refused"]["version"] == 2
     assert replica.status()["refused"]["cause"] == "digest"
     assert "digest" in replica.status()["refused"]["reason"]
-    assert sum("version 2 is refused" in record.getMessage() for record in caplog.records) == 1
+    (refused,) = [vars(record)["event"] for record in caplog.records if "event" in vars(record)]
+    assert (refused.name, refused.replica, refused.slot) == ("version refused", "replica-1", "champion")
+    assert (refused.version, refused.cause) == (2, "digest")
+    assert "version 2 of slot champion is refused" in refused.sentence
     assert replica.serving.checked.holds()
 
     flip_a_byte(bad / "model.skops")
     clock = time.monotonic() + room.RETRY_REFUSED_S + 1
     monkeypatch.setattr(room.time, "monotonic", lambda: clock)
-    replica.step()
-    replica.step()
+    replica.poll_alias()
+    replica.poll_alias()
     assert (replica.status()["version"], replica.status()["refused"]) == (2, None)
 
 
 def test_moving_the_alias_back_ends_a_refusal(replica, registry, artefacts):
     """The good version is still there: nothing is fetched, and nothing is refused any more."""
-    replica.step()
+    replica.poll_alias()
     registry.alias(2, artefacts[1][0], "0" * 64)
-    replica.step()
+    replica.poll_alias()
     assert replica.refusal is not None
     registry.alias(1, *artefacts[0])
-    replica.step()
+    replica.poll_alias()
     assert replica.refusal is None
     assert registry.fetched == [1, 2]
 
@@ -119,7 +122,7 @@ def test_moving_the_alias_back_ends_a_refusal(replica, registry, artefacts):
 def test_a_version_without_a_digest_is_refused(replica, registry, artefacts):
     """What was registered past koboshi cannot be verified."""
     registry.alias(1, artefacts[0][0], "")
-    replica.step()
+    replica.poll_alias()
     assert replica.serving is None
     assert "no recorded digest" in replica.refusal.reason
     assert replica.refusal.cause == "digest"
@@ -128,22 +131,22 @@ def test_a_version_without_a_digest_is_refused(replica, registry, artefacts):
 
 def test_a_replica_goes_on_while_the_registry_is_away(replica, registry):
     """Serving needs no registry; the status tells that it is away."""
-    replica.step()
+    replica.poll_alias()
     registry.error = Unavailable("MLflow does not answer.")
-    replica.step()
+    replica.poll_alias()
     assert replica.serving is not None
     assert replica.status()["registry"] == "MLflow does not answer."
     registry.error = None
-    replica.step()
+    replica.poll_alias()
     assert replica.status()["registry"] == "reachable"
 
 
 def test_a_replica_that_starts_while_the_registry_is_away_takes_up_what_it_served(replica, registry, tmp_path):
     """From its own disk, verified as ever."""
-    replica.step()
+    replica.poll_alias()
     registry.error = Unavailable("away")
     again = Replica("replica-1", "champion", registry, tmp_path / "serving", load)
-    again.step()
+    again.poll_alias()
     assert again.serving.ref == replica.serving.ref
     assert registry.fetched == [1]
 
@@ -152,26 +155,26 @@ def test_a_replica_that_starts_after_its_alias_was_removed_serves_what_it_served
     replica, registry, artefacts, tmp_path, caplog
 ):
     """And says, once in its log and in its status, that the alias is gone, until it is set again."""
-    replica.step()
+    replica.poll_alias()
     registry.seen = None
     again = Replica("replica-1", "champion", registry, tmp_path / "serving", load)
     for _ in range(3):
-        again.step()
+        again.poll_alias()
     assert again.serving.ref == replica.serving.ref
     assert (again.status()["alias"], again.status()["alias_gone"]) == (None, True)
     assert [message for message in caplog.messages if "alias champion is gone" in message] == [
         "the alias champion is gone: version 1 goes on answering, until it is set"
     ]
     registry.alias(2, *artefacts[1])
-    again.step()
+    again.poll_alias()
     assert (again.status()["version"], again.status()["alias"], again.status()["alias_gone"]) == (2, 2, False)
 
 
 def test_a_registry_that_is_away_is_no_alias_that_is_gone(replica, registry):
     """What is not known is not said."""
-    replica.step()
+    replica.poll_alias()
     registry.error = Unavailable("away")
-    replica.step()
+    replica.poll_alias()
     assert (replica.status()["alias"], replica.status()["alias_gone"]) == (1, False)
 
 
@@ -182,7 +185,7 @@ def test_a_registry_that_is_away_is_no_alias_that_is_gone(replica, registry):
 )
 def test_only_what_was_served_in_this_slot_of_this_model_is_taken_up(replica, registry, tmp_path, kept, served):
     """A replica that was started for another slot before has nothing to go back to."""
-    replica.step()
+    replica.poll_alias()
     memory = tmp_path / "serving" / "replica-1.json"
     written = json.loads(memory.read_text())
     assert written.pop("slot") == "champion"
@@ -190,17 +193,17 @@ def test_only_what_was_served_in_this_slot_of_this_model_is_taken_up(replica, re
     memory.write_text(json.dumps({**written, **{name: value for name, value in kept.items() if name == "slot"}}))
     registry.seen = None
     again = Replica("replica-1", "champion", registry, tmp_path / "serving", load)
-    again.step()
+    again.poll_alias()
     assert again.status()["version"] == served
 
 
 def test_a_replica_that_starts_on_a_spoilt_champion_takes_up_what_it_served(replica, registry, artefacts, tmp_path):
     """The refusal is remembered while the old version answers: the bad one is not fetched each time."""
-    replica.step()
+    replica.poll_alias()
     registry.alias(2, artefacts[1][0], "0" * 64)
     again = Replica("replica-1", "champion", registry, tmp_path / "serving", load)
     for _ in range(3):
-        again.step()
+        again.poll_alias()
     assert again.status()["version"] == 1
     assert again.status()["refused"]["version"] == 2
     assert registry.fetched == [1, 2]
@@ -211,7 +214,7 @@ def test_a_torn_memory_is_no_memory(replica, registry, tmp_path):
     (tmp_path / "serving").mkdir()
     (tmp_path / "serving" / "replica-1.json").write_text('{"ref"')
     registry.error = Unavailable("away")
-    replica.step()
+    replica.poll_alias()
     assert replica.serving is None
 
 
@@ -223,10 +226,10 @@ def test_a_download_that_fails_is_tried_again_at_the_next_look(replica, registry
         raise Unavailable("too slow")
 
     monkeypatch.setattr(registry, "fetch", failing)
-    replica.step()
+    replica.poll_alias()
     assert (replica.serving, replica.refusal) == (None, None)
     monkeypatch.setattr(registry, "fetch", fetch)
-    replica.step()
+    replica.poll_alias()
     assert replica.serving is not None
 
 
