@@ -31,7 +31,7 @@ from benchmarks.strikes import (
 )
 from benchmarks.undisturbed import Kit, Undisturbed, separate, together, undisturbed
 from benchmarks.workload import new_spec, steady_unit, write_rows
-from koboshi.drills.kit.parts import why_not_healthy
+from koboshi.drills.kit.faults import why_not_healthy
 from koboshi.errors import KoboshiError
 from koboshi.exits import run_and_exit
 from koboshi.refs import DatasetRef

@@ -9,8 +9,7 @@ from benchmarks.contender import POLL_S, Run
 from benchmarks.ensured import AttainedRun
 from benchmarks.timeline import Begun, Cost, cost, in_hand, step_s
 from koboshi.drills.drill import Injection
-from koboshi.drills.kit.faults import kill, resume, stop
-from koboshi.drills.kit.parts import kill_part
+from koboshi.drills.kit.faults import kill, kill_part, resume, stop
 from koboshi.errors import Unavailable
 from koboshi.events import WorkerDied
 from koboshi.settings import Settings

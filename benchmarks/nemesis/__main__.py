@@ -29,7 +29,7 @@ from benchmarks.own_stack import PROJECT, own_stack
 from benchmarks.undisturbed import Kit, Undisturbed, undisturbed
 from benchmarks.witness import Witness
 from benchmarks.workload import new_spec, write_rows
-from koboshi.drills.kit.parts import why_not_healthy
+from koboshi.drills.kit.faults import why_not_healthy
 from koboshi.errors import BadInput, KoboshiError
 from koboshi.events import JobBegan, WorkerReady
 from koboshi.exits import run_and_exit

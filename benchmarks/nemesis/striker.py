@@ -8,8 +8,7 @@ from benchmarks.ensured import AttainedRun
 from benchmarks.nemesis.schedule import DRIVER, FLIP, KILL, NODE, STOP, Fault
 from benchmarks.timeline import Begun, Cost, cost
 from koboshi.drills.drill import Injection
-from koboshi.drills.kit.faults import flip_byte, kill, resume, stop
-from koboshi.drills.kit.parts import kill_part, why_not_healthy
+from koboshi.drills.kit.faults import flip_byte, kill, kill_part, resume, stop, why_not_healthy
 from koboshi.events import JobBegan
 from koboshi.ledger import steps
 from koboshi.refs import CheckpointRef

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import yaml
 
-from koboshi.drills.serving.envoy_gateway import Gateway, own_gateway
+from koboshi.drills.serving.load_environment import Gateway, own_gateway
 from koboshi.gateways.envoy import ENVOY
 from koboshi.gateways.gateway import Front
 from koboshi.settings import Settings

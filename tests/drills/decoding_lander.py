@@ -3,13 +3,13 @@
 import json
 from collections.abc import Iterator
 
-from koboshi.drills.ingest import lander_process
+from koboshi.drills.ingest import lander_run
 from koboshi.exits import run_and_exit
 from koboshi.formats.records import Records
 from koboshi.refs import SpanRange
 
 
-class DecodingSource(lander_process.TellingSource):
+class DecodingSource(lander_run.TellingSource):
     def read(self, span: SpanRange) -> Iterator[Records]:
         for records in super().read(span):
             kept = [index for index, value in enumerate(records.values) if can_be_read(value)]
@@ -25,7 +25,7 @@ def can_be_read(value: bytes | None) -> bool:
     return True
 
 
-lander_process.TellingSource = DecodingSource  # type: ignore[misc]
+lander_run.TellingSource = DecodingSource  # type: ignore[misc]
 
 if __name__ == "__main__":
-    run_and_exit(lander_process.main, "lander")
+    run_and_exit(lander_run.main, "lander")

@@ -3,8 +3,8 @@
 import pytest
 
 from koboshi.drills.kit.aiohttp_load import Load
-from koboshi.drills.serving.envoy_gateway import own_gateway
 from koboshi.drills.serving.gateway_killed import DRILL, REQUESTS
+from koboshi.drills.serving.load_environment import own_gateway
 from tests.support.drill_reports import controlled, refuted_only_by, run_by_command
 from tests.support.running_stack import RunningStack
 

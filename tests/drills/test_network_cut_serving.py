@@ -4,7 +4,7 @@ from functools import partial
 
 import pytest
 
-from koboshi.drills.serving.envoy_gateway import own_gateway
+from koboshi.drills.serving.load_environment import own_gateway
 from koboshi.drills.serving.network_cut_serving import DRILL
 from koboshi.testing import render_without_retries
 from tests.support.drill_reports import controlled, refuted_only_by

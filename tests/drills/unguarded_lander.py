@@ -1,6 +1,6 @@
 """The drill's lander, whose commits do not look at the fencing token: the negative control's only change."""
 
-from koboshi.drills.ingest import lander_process
+from koboshi.drills.ingest import lander_run
 from koboshi.exits import run_and_exit
 from koboshi.ledger import leases, spans
 
@@ -12,4 +12,4 @@ def trust(*_anybody: object) -> None:
 spans.check = leases.check = trust
 
 if __name__ == "__main__":
-    run_and_exit(lander_process.main, "lander")
+    run_and_exit(lander_run.main, "lander")

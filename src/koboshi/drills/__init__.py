@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from koboshi.drills.declared import DeclaredWorkload
     from koboshi.drills.drill import Drill, Finding, Injection
     from koboshi.drills.ingest.landing_environment import LandingEnvironment
-    from koboshi.drills.kit.parts import kill_part
+    from koboshi.drills.kit.faults import kill_part
     from koboshi.drills.serving.load_environment import all_answered, all_right, champion_is_served
     from koboshi.drills.serving.replica_environment import ServingEnvironment
     from koboshi.drills.training.training_environment import TrainingEnvironment

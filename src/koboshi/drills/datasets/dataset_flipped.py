@@ -13,9 +13,8 @@ from pathlib import Path
 from koboshi.datasets import dvc_cache
 from koboshi.drills.datasets.small_stages import NUMBERS, RESULT, TABLE, TOTAL, table_numbers
 from koboshi.drills.drill import Drill, Event, EventKind, Evidence, Finding, Injection
-from koboshi.drills.kit.confluent_topic import OwnTopic
+from koboshi.drills.kit.confluent_topic import OwnTopic, kafka_works
 from koboshi.drills.kit.faults import flip_byte
-from koboshi.drills.kit.landed import kafka_works
 from koboshi.drills.kit.own_run import leave, new_run_folder
 from koboshi.errors import Permanent, Unavailable
 from koboshi.events import Sink

@@ -6,9 +6,8 @@ from koboshi.drills.ingest.following_environment import (
     acknowledged_is_landed,
     broker_kept_its_word,
 )
-from koboshi.drills.kit.faults import kill
-from koboshi.drills.kit.landed import kafka_works, landed_equals_the_broker
-from koboshi.drills.kit.parts import processes_of
+from koboshi.drills.kit.confluent_topic import kafka_works, landed_equals_the_broker
+from koboshi.drills.kit.faults import kill, processes_of
 
 
 def kafka_is_ours(environment: FollowingEnvironment) -> Finding:

@@ -9,7 +9,7 @@ from random import Random
 from koboshi.drills.drill import Event, Evidence, Finding, Injection
 from koboshi.drills.ingest.lander_run import KOBOSHI, LanderKind, LanderRun, Order, Pause, is_whole
 from koboshi.drills.ingest.topic_environment import Told, TopicEnvironment, landed_evidence
-from koboshi.drills.kit.landed import Tally
+from koboshi.drills.kit.confluent_topic import Tally
 from koboshi.events import DrillNote, Sink
 from koboshi.files import sha256_of
 from koboshi.formats.span_files import FOLDER

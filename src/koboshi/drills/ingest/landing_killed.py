@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from koboshi.drills.drill import Drill, Finding, Injection
 from koboshi.drills.ingest.lander_run import LanderRun, told_in
 from koboshi.drills.ingest.landing_environment import LandingEnvironment, files_equal_the_controls
+from koboshi.drills.kit.confluent_topic import kafka_works, landed_equals_the_broker
 from koboshi.drills.kit.faults import kill, resume, stop
-from koboshi.drills.kit.landed import kafka_works, landed_equals_the_broker
 
 IN_A_FILE, BEFORE_THE_ROW, AFTER_THE_ROW = "in a file", "between a file and its row", "after a row"
 MOMENT_S = 0.001

@@ -5,8 +5,8 @@ from functools import partial
 
 from koboshi.drills.drill import Drill, Finding, Injection
 from koboshi.drills.ingest.following_environment import FollowingEnvironment, acknowledged_is_landed
-from koboshi.drills.kit.landed import kafka_works, landed_equals_the_broker
-from koboshi.drills.kit.watching import eventually
+from koboshi.drills.kit.confluent_topic import kafka_works, landed_equals_the_broker
+from koboshi.drills.kit.own_run import eventually
 
 PATIENCE_S = 4.0
 READS_WITHIN_S, SWALLOWED_WITHIN_S, GIVES_UP_WITHIN_S = 20.0, 20.0, 90.0

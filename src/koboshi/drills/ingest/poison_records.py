@@ -12,9 +12,8 @@ from koboshi.drills.declared import stream_of
 from koboshi.drills.drill import Drill, Event, Evidence, Finding, Injection
 from koboshi.drills.ingest.lander_run import KOBOSHI, LanderKind, Order
 from koboshi.drills.ingest.topic_environment import TopicEnvironment, landed_evidence
-from koboshi.drills.kit.confluent_topic import Sent
-from koboshi.drills.kit.landed import kafka_works, landed_equals_the_broker
-from koboshi.drills.kit.watching import eventually
+from koboshi.drills.kit.confluent_topic import Sent, kafka_works, landed_equals_the_broker
+from koboshi.drills.kit.own_run import eventually
 from koboshi.drills.workload import SOUND, Decoded, MeantRecord, StreamWorkload
 from koboshi.events import Sink
 from koboshi.ledger import Ledger

@@ -7,8 +7,7 @@ from typing import Any
 
 from koboshi.drills.drill import Evidence, Finding, Series
 from koboshi.drills.ingest.lander_run import KOBOSHI, LanderKind, LanderRun, Order, told_in
-from koboshi.drills.kit.confluent_topic import OwnTopic
-from koboshi.drills.kit.landed import Tally, tally
+from koboshi.drills.kit.confluent_topic import OwnTopic, Tally, tally
 from koboshi.drills.kit.own_run import leave, new_run_folder
 from koboshi.errors import Unavailable
 from koboshi.events import CleanupFailed, Sink

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from koboshi.drills.drill import Drill, Finding, Injection
 from koboshi.drills.ingest.landing_environment import LandingEnvironment, files_equal_the_controls
+from koboshi.drills.kit.confluent_topic import kafka_works, landed_equals_the_broker
 from koboshi.drills.kit.faults import resume, stop
-from koboshi.drills.kit.landed import kafka_works, landed_equals_the_broker
 from koboshi.errors import Fenced
 
 Row = tuple[int, int, int, int]

@@ -1,4 +1,7 @@
-"""What one run of a drill has for itself: a folder, ports, and processes that end with the drill, however it ends."""
+"""What one run of a drill has for itself: a folder, ports, a watch, and processes that end with the drill.
+
+A watch waits until something is so, or looks again and again beside the drill's other work.
+"""
 
 import contextlib
 import ctypes
@@ -8,15 +11,59 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
+import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import psutil
 
-from koboshi.drills.kit.watching import eventually
 from koboshi.events import RunKept, Sink
 from koboshi.settings import Settings
+
+LOOK_S = 0.1
+
+
+def eventually(
+    question: Callable[[], object],
+    within_s: float,
+    *,
+    look_s: float = LOOK_S,
+    over: Callable[[], bool] = lambda: False,
+) -> bool:
+    """Whether the answer became yes in time; no as soon as it is `over`, when it can come no more."""
+    deadline = time.monotonic() + within_s
+    while not question():
+        if over() or time.monotonic() > deadline:
+            return False
+        time.sleep(look_s)
+    return True
+
+
+class Watch:
+    """Looks again and again, on a thread of its own."""
+
+    def __init__(self, look: Callable[[], None], every_s: float) -> None:
+        """Nothing is looked at yet."""
+        self._glance, self._every_s = look, every_s
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="drill-watch", daemon=True)
+
+    def start(self) -> None:
+        """Begin to look."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Look once more, then no more; nothing where it has not begun."""
+        self._over.set()
+        if self._thread.is_alive():
+            self._thread.join(10)
+
+    def _run(self) -> None:
+        while not self._over.wait(self._every_s):
+            self._glance()
+        self._glance()
 
 
 def new_run_folder(settings: Settings) -> Path:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from koboshi.drills.drill import Injection
-from koboshi.drills.kit.watching import eventually
+from koboshi.drills.kit.own_run import eventually
 
 CHUNK = 65_536
 

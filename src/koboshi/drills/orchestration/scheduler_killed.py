@@ -7,11 +7,9 @@ from contextlib import closing
 from pathlib import Path
 
 from koboshi.drills.drill import Drill, Evidence, Finding, Injection, Series, of
-from koboshi.drills.kit.confluent_topic import OwnTopic
-from koboshi.drills.kit.faults import kill
-from koboshi.drills.kit.landed import Tally, kafka_works, landed_equals_the_broker, tally
-from koboshi.drills.kit.parts import and_healthy, processes_of
-from koboshi.drills.kit.watching import eventually
+from koboshi.drills.kit.confluent_topic import OwnTopic, Tally, kafka_works, landed_equals_the_broker, tally
+from koboshi.drills.kit.faults import and_healthy, kill, processes_of
+from koboshi.drills.kit.own_run import eventually
 from koboshi.drills.orchestration.task_environment import (
     ASK_S,
     STAGE_COMMAND,

@@ -11,9 +11,8 @@ from typing import Any
 import psutil
 
 from koboshi.drills.drill import Event, EventKind, Evidence, Finding, Injection
-from koboshi.drills.kit.faults import kill, resume, stop
-from koboshi.drills.kit.parts import ours_and_well
-from koboshi.drills.kit.watching import eventually
+from koboshi.drills.kit.faults import kill, ours_and_well, resume, stop
+from koboshi.drills.kit.own_run import eventually
 from koboshi.drills.orchestration.train_stage import SPECIFICATION, STAGE, make_workspace
 from koboshi.drills.training.training_checks import one_job
 from koboshi.drills.training.training_environment import TrainingEnvironment

@@ -9,10 +9,8 @@ from typing import Any
 
 from koboshi.drills.drill import Drill, Event, Evidence, Finding, Injection, times_after
 from koboshi.drills.kit.aiohttp_load import OK, Questions, per_second
-from koboshi.drills.kit.own_run import OwnProcess, free_port
-from koboshi.drills.kit.watching import Watch, eventually
-from koboshi.drills.serving.envoy_gateway import own_gateway
-from koboshi.drills.serving.load_environment import LoadEnvironment, all_answered, all_right
+from koboshi.drills.kit.own_run import OwnProcess, Watch, eventually, free_port
+from koboshi.drills.serving.load_environment import LoadEnvironment, all_answered, all_right, own_gateway
 from koboshi.errors import Unavailable
 from koboshi.events import DrillNote, Sink
 from koboshi.probes.http_json import call

@@ -9,10 +9,9 @@ import aiohttp
 from koboshi.drills.drill import Drill, Event, Evidence, Finding, Injection, times_after
 from koboshi.drills.kit.aiohttp_load import OK, Answer, Load, Questions, per_second
 from koboshi.drills.kit.faults import kill
-from koboshi.drills.kit.watching import eventually
+from koboshi.drills.kit.own_run import eventually
 from koboshi.drills.serving import load_environment
-from koboshi.drills.serving.envoy_gateway import MakeGateway, stack_gateway
-from koboshi.drills.serving.load_environment import RATE, LoadEnvironment
+from koboshi.drills.serving.load_environment import RATE, LoadEnvironment, MakeGateway, stack_gateway
 from koboshi.events import Sink
 from koboshi.settings import Settings
 

@@ -4,7 +4,7 @@ from functools import partial
 
 from koboshi.drills.drill import Drill, Injection
 from koboshi.drills.serving import load_environment
-from koboshi.drills.serving.envoy_gateway import own_gateway
+from koboshi.drills.serving.load_environment import own_gateway
 from koboshi.drills.serving.replica_environment import ServingEnvironment, share_is_back, victim_fell_silent
 
 SWALLOWED_WITHIN_S = 10.0

@@ -6,8 +6,14 @@ from collections.abc import Callable, Iterator, Sequence
 from koboshi.drills.drill import Event, Evidence, Finding, Injection, times_after
 from koboshi.drills.kit.aiohttp_load import OK, per_second, share, silence
 from koboshi.drills.kit.tcp_proxy import TcpProxy
-from koboshi.drills.serving.envoy_gateway import MakeGateway, ReplicaWatch, stack_gateway
-from koboshi.drills.serving.load_environment import LOOK_S, REQUESTS, LoadEnvironment
+from koboshi.drills.serving.load_environment import (
+    LOOK_S,
+    REQUESTS,
+    LoadEnvironment,
+    MakeGateway,
+    ReplicaWatch,
+    stack_gateway,
+)
 from koboshi.errors import BadInput
 from koboshi.events import Sink
 from koboshi.settings import Settings

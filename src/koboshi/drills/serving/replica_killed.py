@@ -1,7 +1,7 @@
 """replica-killed: SIGKILL of a replica under a steady load of predictions."""
 
 from koboshi.drills.drill import Drill, Injection
-from koboshi.drills.kit.parts import kill_part
+from koboshi.drills.kit.faults import kill_part
 from koboshi.drills.serving import load_environment
 from koboshi.drills.serving.replica_environment import ServingEnvironment, share_is_back, victim_fell_silent
 

@@ -1,8 +1,7 @@
 """replica-stopped: SIGSTOP of a replica under a steady load: it holds its connections and says nothing."""
 
 from koboshi.drills.drill import Drill, Injection
-from koboshi.drills.kit.faults import resume, stop
-from koboshi.drills.kit.parts import processes_of
+from koboshi.drills.kit.faults import processes_of, resume, stop
 from koboshi.drills.serving import load_environment
 from koboshi.drills.serving.replica_environment import ServingEnvironment, share_is_back, victim_fell_silent
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from koboshi.drills.drill import Drill, Event, Evidence, Finding, Injection, of
 from koboshi.drills.kit.aiohttp_load import OK, per_second
-from koboshi.drills.kit.parts import hold_down, kill_part, let_up, ours_and_well, why_not_healthy
-from koboshi.drills.kit.watching import eventually
+from koboshi.drills.kit.faults import hold_down, kill_part, let_up, ours_and_well, why_not_healthy
+from koboshi.drills.kit.own_run import eventually
 from koboshi.drills.serving import load_environment
 from koboshi.drills.tracking.tracker_witness import TrackerWitness, ghosts
 from koboshi.drills.training.training_checks import ray_has_nodes, ray_is_idle

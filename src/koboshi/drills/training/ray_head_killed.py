@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from koboshi.drills.drill import Drill, Finding, Injection
-from koboshi.drills.kit.parts import kill_part
+from koboshi.drills.kit.faults import kill_part
 from koboshi.drills.training import training_checks as checks
 from koboshi.drills.training.training_checks import HEAD
 from koboshi.drills.training.training_environment import TrainingEnvironment

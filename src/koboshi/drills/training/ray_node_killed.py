@@ -3,8 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from koboshi.drills.drill import Drill, Finding, Injection
-from koboshi.drills.kit.faults import Caught
-from koboshi.drills.kit.parts import kill_part
+from koboshi.drills.kit.faults import Caught, kill_part
 from koboshi.drills.training import training_checks as checks
 from koboshi.drills.training.training_environment import TrainingEnvironment, step_names
 from koboshi.drills.training.witnesses import ENDED_BY_POOL, Node

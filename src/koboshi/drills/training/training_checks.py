@@ -8,7 +8,7 @@ import numpy as np
 import psutil
 
 from koboshi.drills.drill import Finding, Injection
-from koboshi.drills.kit.parts import is_ours
+from koboshi.drills.kit.faults import is_ours
 from koboshi.drills.training.training_environment import CONTROL, TrainingEnvironment, step_names
 from koboshi.drills.training.witnesses import ENDED_BY_POOL, Task
 from koboshi.training.on_ray import step_name

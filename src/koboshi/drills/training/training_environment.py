@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 from koboshi import events
 from koboshi.drills.declared import workload_of
 from koboshi.drills.drill import Event, EventKind, Evidence, Finding, Injection, times_after
-from koboshi.drills.kit.faults import MIDDLE_S, Caught, caught_in_the_middle
+from koboshi.drills.kit.faults import MIDDLE_S, WHOLE_WITHIN_S, Caught, and_healthy, caught_in_the_middle
 from koboshi.drills.kit.own_run import leave, new_run_folder
-from koboshi.drills.kit.parts import WHOLE_WITHIN_S, and_healthy
 from koboshi.drills.training.witnesses import Actor, RayWitness, StepFiles
 from koboshi.drills.workload import Workload
 from koboshi.errors import BadInput, KoboshiError

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 
 from koboshi.drills.drill import Series
-from koboshi.drills.kit.watching import Watch
+from koboshi.drills.kit.own_run import Watch
 from koboshi.errors import Unavailable
 from koboshi.proxies import client
 

@@ -22,8 +22,8 @@ from koboshi.drills.ingest.landing_killed import (
 )
 from koboshi.drills.ingest.topic_environment import landed_per_second
 from koboshi.drills.ingest.zombie_lander import token_gone_back, zombie_committed_nothing
-from koboshi.drills.kit import landed as landed_module
-from koboshi.drills.kit.landed import compare, landed_equals_the_broker, tally
+from koboshi.drills.kit import confluent_topic
+from koboshi.drills.kit.confluent_topic import compare, landed_equals_the_broker, tally
 from koboshi.ingest.landing import Lander
 from koboshi.ledger import Ledger
 from tests.support.memory_stream import MemoryBroker, MemoryStream
@@ -100,7 +100,7 @@ class Broker(MemoryBroker):
 def environment(landed: Path, stream: MemoryStream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A copy of its own, to spoil."""
     environment = Environment(Path(shutil.copytree(landed, tmp_path / "landed")), copy.deepcopy(stream))
-    monkeypatch.setattr(landed_module, "ConfluentBroker", lambda _servers: Broker(environment.stream))
+    monkeypatch.setattr(confluent_topic, "ConfluentBroker", lambda _servers: Broker(environment.stream))
     return environment
 
 

@@ -9,8 +9,7 @@ import pytest
 
 from koboshi.drills.drill import DrillOutcome, run_drill
 from koboshi.drills.ingest import poison_records
-from koboshi.drills.ingest.lander_process import Telling
-from koboshi.drills.ingest.lander_run import Order
+from koboshi.drills.ingest.lander_run import Order, Telling
 from koboshi.drills.ingest.poison_records import DRILL, PoisonEnvironment, each_counted_once, refused_at_the_door
 from koboshi.drills.kit.confluent_topic import Sent
 from koboshi.errors import Unavailable

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from koboshi.drills.drill import Injection
-from koboshi.drills.kit import landed, parts
-from koboshi.drills.kit.landed import Tally, landed_equals_the_broker
+from koboshi.drills.kit import confluent_topic, faults
+from koboshi.drills.kit.confluent_topic import Tally, landed_equals_the_broker
 from koboshi.drills.orchestration import task_environment
 from koboshi.drills.orchestration.scheduler_killed import both_tasks_were_interrupted
 from koboshi.drills.orchestration.task_environment import (
@@ -196,7 +196,7 @@ def test_both_tasks_were_interrupted_fails(environment: Any, task: str) -> None:
 
 def test_landed_equals_the_broker_fails(environment: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     audited: list[str] = []
-    monkeypatch.setattr(landed, "_audited", lambda _environment: audited)
+    monkeypatch.setattr(confluent_topic, "_audited", lambda _environment: audited)
     assert landed_equals_the_broker(environment, [INJECTION]).holds
     audited.append("audit: partition 1 is changed")
     assert landed_equals_the_broker(environment, [INJECTION]).said == "audit: partition 1 is changed"
@@ -210,7 +210,7 @@ def test_the_steady_state(monkeypatch: pytest.MonkeyPatch) -> None:
         settings = type("S", (), {"airflow": Airflow(base_url="http://127.0.0.1:1")})
 
     ours, well = [True], [Health(True, "fresh")]
-    monkeypatch.setattr(parts, "is_ours", lambda *_: ours[0])
+    monkeypatch.setattr(faults, "is_ours", lambda *_: ours[0])
     monkeypatch.setattr(task_environment, "probe_airflow", lambda *_: well[0])
     here: Any = Here()
     assert airflow_is_ours_and_well(here).holds

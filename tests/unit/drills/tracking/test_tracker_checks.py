@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from koboshi.drills.drill import Finding, Injection, of
-from koboshi.drills.kit import parts
+from koboshi.drills.kit import faults
 from koboshi.drills.kit.aiohttp_load import Answer
 from koboshi.drills.serving import load_environment
 from koboshi.drills.tracking import tracker_killed
@@ -171,8 +171,8 @@ def test_a_journal_that_tells_of_nothing_proves_nothing(environment: Any) -> Non
 
 
 def test_the_steady_state(environment: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parts, "is_ours", lambda *_: True)
+    monkeypatch.setattr(faults, "is_ours", lambda *_: True)
     monkeypatch.setattr(tracker_killed, "probe_mlflow", lambda _: Health(True, "fine"))
     assert mlflow_is_ours_and_well(environment).holds
-    monkeypatch.setattr(parts, "is_ours", lambda *_: False)
+    monkeypatch.setattr(faults, "is_ours", lambda *_: False)
     assert "koboshi up" in mlflow_is_ours_and_well(environment).said

@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
-from koboshi.drills.ingest import lander_process
-from koboshi.drills.ingest.lander_process import PausingLedger, land, lander_of
-from koboshi.drills.ingest.lander_run import Order, named_by_the_ledger
+from koboshi.drills.ingest import lander_run
+from koboshi.drills.ingest.lander_run import Order, PausingLedger, land, lander_of, named_by_the_ledger
 from koboshi.errors import Corrupt, Unavailable
 from koboshi.formats.records import Records
 from koboshi.ledger import spans
@@ -37,8 +36,8 @@ class Stream(MemoryStream):
 @pytest.fixture
 def stream(monkeypatch: pytest.MonkeyPatch) -> Stream:
     stream = Stream()
-    monkeypatch.setattr(lander_process, "TellingSource", lambda *_: stream)
-    monkeypatch.setattr(lander_process, "PAUSE_S", 0.01)
+    monkeypatch.setattr(lander_run, "TellingSource", lambda *_: stream)
+    monkeypatch.setattr(lander_run, "PAUSE_S", 0.01)
     return stream
 
 
@@ -56,7 +55,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[tuple[int, i
         files = list((tmp_path / "spans" / "t").glob("*/*.parquet"))
         seen.append((len(files), len(named_by_the_ledger(tmp_path, "t"))))
 
-    monkeypatch.setattr(lander_process, "stop_myself", stop)
+    monkeypatch.setattr(lander_run, "stop_myself", stop)
     return seen
 
 

@@ -2,7 +2,7 @@
 
 import threading
 
-from koboshi.drills.kit.watching import Watch, eventually
+from koboshi.drills.kit.own_run import Watch, eventually
 
 
 def test_it_is_asked_until_it_is_so() -> None:
