@@ -12,7 +12,7 @@ from koboshi.training import UnitSpec
 from koboshi.training.data_parallel import merged
 from koboshi.training.pandas_rows import views
 from koboshi.training.sklearn_units import fitted_model
-from koboshi.training.unit import Unit, make_unit
+from koboshi.training.spec import Unit, make_unit
 
 States = Mapping[str, bytes]
 

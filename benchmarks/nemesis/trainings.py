@@ -8,7 +8,7 @@ from benchmarks.workload import EPOCHS, rows_of
 from koboshi.training import UnitSpec
 from koboshi.training.data_parallel import data_parallel
 from koboshi.training.search_space import grid
-from koboshi.training.sklearn_folds import folds
+from koboshi.training.sklearn_units import folds
 
 TREES = "koboshi.training.sklearn_units:trees"
 COLUMNS = 8

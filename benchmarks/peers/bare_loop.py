@@ -7,7 +7,7 @@ import ray
 from benchmarks.peers.peer_steps import LoopBegan, LoopEnded, begin, read_order
 from koboshi.journal import Journal
 from koboshi.training import TrainingSpec
-from koboshi.training.unit import make_unit
+from koboshi.training.spec import make_unit
 
 
 @ray.remote(num_cpus=1, max_retries=0)  # type: ignore[untyped-decorator]

@@ -8,11 +8,11 @@ from unittest import mock
 
 from koboshi.exits import run_and_exit
 from koboshi.refs import CheckpointRef
-from koboshi.training.checkpoints.writer import Saved
+from koboshi.training.checkpoints import Saved
 from koboshi.training.driver.loop import run_job
 from koboshi.training.driver.worker import StepOrder, UnitWorker
 from koboshi.training.on_ray.ray_pool import ray_pool
-from koboshi.training.unit import Unit
+from koboshi.training.spec import Unit
 
 NOTHING = hashlib.sha256(b"").hexdigest()
 

@@ -10,7 +10,7 @@ from koboshi.events import Event, JobBegan, StepStarted
 from koboshi.files import publish_bytes
 from koboshi.journal import Journal
 from koboshi.training import TrainingSpec
-from koboshi.training.unit import make_unit
+from koboshi.training.spec import make_unit
 
 STATE = "state.pkl"
 

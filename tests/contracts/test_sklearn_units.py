@@ -6,10 +6,9 @@ from typing import Any
 import pytest
 
 from koboshi.training import UnitSpec
-from koboshi.training.sklearn_folds import folds
-from koboshi.training.sklearn_units import predictions
+from koboshi.training.sklearn_units import folds, predictions
+from koboshi.training.spec import make_unit
 from koboshi.training.testing import contract_of
-from koboshi.training.unit import make_unit
 from tests.support.small_table import ROWS, small_table
 
 STEPS = 3

@@ -10,8 +10,8 @@ import pytest
 from koboshi.errors import Corrupt
 from koboshi.refs import DatasetRef
 from koboshi.training import Unit
+from koboshi.training.spec import make_unit
 from koboshi.training.testing import contract_of
-from koboshi.training.unit import make_unit
 from pipelines.candidates import KINDS
 from tests.support.candidate_table import SPLIT, candidate_table, predictions
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from koboshi.refs import DatasetRef
 from koboshi.training.data_parallel import data_parallel, merged
-from koboshi.training.testing.normal_form import normal_form
+from koboshi.training.testing.experiment import normal_form
 from tests.support.gang_rounds import GangRounds
 from tests.support.small_table import small_table
 from tests.support.splittable import SPLITTABLE

@@ -12,7 +12,7 @@ import pytest
 from koboshi.events import in_words, to_all
 from koboshi.ledger import steps
 from koboshi.training.checkpoints import read_checkpoint
-from koboshi.training.checkpoints import writer as checkpoint_writer
+from koboshi.training import checkpoints
 from koboshi.training.driver.loop import train
 from koboshi.training.driver.worker import StepOrder
 from koboshi.training.spec import TrainingSpec
@@ -74,7 +74,7 @@ def test_training_goes_on_while_the_disk_is_full_and_a_death_costs_the_steps_at_
     begun: list[int],
 ) -> None:
     """I2, I5: the states of an undisturbed run, every step's metrics, and the steps at risk told while they are."""
-    monkeypatch.setattr(checkpoint_writer, "BACKOFF_S", (0.0, 0.0))
+    monkeypatch.setattr(checkpoints, "BACKOFF_S", (0.0, 0.0))
     spec, said = on(disk, chain_spec(tmp_path, steps={"a": 7})), list[str]()
     pool = DiskFullFor(disk, range(3, 6), deaths)
     train(spec, pool, ledger_of(spec), to_all(journal_of(spec).emit, in_words(said.append)))

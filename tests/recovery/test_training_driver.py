@@ -11,7 +11,7 @@ from koboshi.errors import BadInput, Fenced, LeaseTaken, Permanent, Transient
 from koboshi.events import Event, Recovered, StepDone, UnitGoesOn, WorkerDied, in_words, to_all
 from koboshi.ledger import leases, steps
 from koboshi.training.attach import final_steps
-from koboshi.training.checkpoints import writer as checkpoint_writer
+from koboshi.training import checkpoints
 from koboshi.training.checkpoints.retention import LEAST
 from koboshi.training.driver import loop as driver
 from koboshi.training.driver.loop import train
@@ -174,7 +174,7 @@ def test_a_full_disk_stops_the_run_for_now(tmp_path: Path, monkeypatch: pytest.M
     def full(_path: Path) -> None:
         raise OSError(errno.ENOSPC, "full")
 
-    monkeypatch.setattr(checkpoint_writer, "LAST_PATIENCE_S", 0.0)
+    monkeypatch.setattr(checkpoints, "LAST_PATIENCE_S", 0.0)
     with monkeypatch.context() as patch:
         patch.setattr(files, "_fsync", full)
         with pytest.raises(Transient, match=r"a was quarantined, step 2 .* is full .*[^.]\.$"):
@@ -189,7 +189,7 @@ class FullFor(LocalPool):
     def __init__(self, patch: pytest.MonkeyPatch, steps: range, deaths: list[tuple[str, int, str]]) -> None:
         super().__init__(deaths)
         self.patch, self.full, self.fsync = patch, steps, files._fsync
-        patch.setattr(checkpoint_writer, "BACKOFF_S", (0.0, 0.0))
+        patch.setattr(checkpoints, "BACKOFF_S", (0.0, 0.0))
 
     def begin(self, worker: str, order: StepOrder) -> None:
         def fsync(path: Path) -> None:

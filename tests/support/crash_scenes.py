@@ -20,7 +20,7 @@ from koboshi.ledger.leases import HeldLease
 from koboshi.refs import SpanRange, SpanRef
 from koboshi.training import TrainingSpec
 from koboshi.training.checkpoints import retention
-from koboshi.training.checkpoints import writer as checkpoint_writer
+from koboshi.training import checkpoints
 from koboshi.training.checkpoints.retention import LEAST
 from koboshi.training.driver.loop import train
 from koboshi.training.driver.pool import PoolEvent, StepReturned
@@ -135,9 +135,9 @@ class CommitOneStep:
 
     def _train(self, folder: Path, pool: LocalPool) -> None:
         # strace counts each thread's calls apart: "the N-th" has to name one call.
-        for module in (checkpoint_writer, retention):
+        for module in (checkpoints, retention):
             module.ThreadPoolExecutor = InlineExecutor  # type: ignore[attr-defined]
-        checkpoint_writer.LAST_PATIENCE_S = 0.0  # a disk that is full stays so here
+        checkpoints.LAST_PATIENCE_S = 0.0  # a disk that is full stays so here
         spec = self._spec(folder)
         train(spec, pool, Ledger(spec.place.ledger_url), Journal(spec.place.journal).emit)
         if isinstance(pool, _FileLater):

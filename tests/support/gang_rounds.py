@@ -5,7 +5,7 @@ from typing import cast
 
 from koboshi.refs import DatasetRef
 from koboshi.training import UnitSpec
-from koboshi.training.unit import GangUnit, make_unit
+from koboshi.training.spec import GangUnit, make_unit
 
 
 class GangRounds:

@@ -104,8 +104,8 @@ def watch(
 
 def _next(observer: "Observer", within_s: float | None) -> str:
     """Wait for the next training; what is said meanwhile goes to stderr, so that a pipe gets the training alone."""
+    from koboshi.training.progress.observer import wait_for_next
     from koboshi.training.progress.rich_overview import named
-    from koboshi.training.progress.watching import wait_for_next
 
     before, newest = observer.beginnings(), observer.chosen(None)
     last = f"; the newest one: {named(observer.look(newest))}" if newest else ""
@@ -114,9 +114,9 @@ def _next(observer: "Observer", within_s: float | None) -> str:
 
 
 def _show(observer: "Observer", key: str, *, once: bool, as_json: bool) -> None:
+    from koboshi.training.progress.observer import ChangedJson, ChangedLines, follow, watch_live
+    from koboshi.training.progress.observer import as_json as fields_of
     from koboshi.training.progress.rich_overview import picture
-    from koboshi.training.progress.watching import ChangedJson, ChangedLines, follow, watch_live
-    from koboshi.training.progress.watching import as_json as fields_of
 
     console, seen = console_of(), observer.look(key)
     if seen.ended and not (once or as_json):
@@ -137,8 +137,8 @@ def history(
     as_json: AsJson = False,
 ) -> None:
     """All trainings that the ledger knows, the newest last: attempts, units, steps, recoveries, how each ended."""
+    from koboshi.training.progress.observer import as_json as fields_of
     from koboshi.training.progress.rich_overview import history as table
-    from koboshi.training.progress.watching import as_json as fields_of
 
     observer = _observer()
     seen = [observer.look(key) for key in observer.keys()[-last:]]

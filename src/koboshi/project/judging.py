@@ -17,7 +17,7 @@ from koboshi.training import UnitSpec
 from koboshi.training.declared import DeclaredUnit
 from koboshi.training.pandas_rows import JUDGE_FILE, ROWS_FILE, Rows, is_divided, judged_rows
 from koboshi.training.sklearn_units import fitted_model
-from koboshi.training.unit import make_unit
+from koboshi.training.spec import make_unit
 
 
 def held_out_rows(training: Training, unit: DeclaredUnit, table: Dataset) -> Rows:

@@ -35,8 +35,7 @@ from koboshi.training.sklearn_merging import FORESTS, MEANS, merge, refuse_what_
 from koboshi.training.sklearn_recipes import EpochsByPartialFit, TreesByWarmStart
 from koboshi.training.sklearn_units import SklearnUnit
 from koboshi.training.sklearn_units import warm_up as warm_up
-from koboshi.training.spec import UnitSpec
-from koboshi.training.unit import make_unit
+from koboshi.training.spec import UnitSpec, make_unit
 
 FACTORY = f"{__name__}:share"
 

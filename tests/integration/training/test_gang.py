@@ -20,7 +20,7 @@ from koboshi.training.attach import TrainingResult, ensure_trained
 from koboshi.training.data_parallel import data_parallel, merged
 from koboshi.training.on_ray.ray_submit import RayJobs, submission
 from koboshi.training.spec import training_key
-from koboshi.training.testing.normal_form import normal_form
+from koboshi.training.testing.experiment import normal_form
 from tests.support.gang_rounds import GangRounds
 from tests.support.running_stack import RunningStack
 from tests.support.small_table import small_table

@@ -17,7 +17,7 @@ from benchmarks.model.more_features import MORE_FEATURES, more_features
 from benchmarks.model.outcome import Outcome, digest
 from benchmarks.model.weeks import end, last_day, weeks
 from koboshi.datasets.params import load_params
-from koboshi.training.unit import make_unit
+from koboshi.training.spec import make_unit
 from pipelines.candidates import TrainParams
 from pipelines.columns import LABEL
 from pipelines.published import COLUMNS, PUBLISHED

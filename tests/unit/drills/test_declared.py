@@ -33,7 +33,7 @@ from koboshi.project.project import Project, load_project
 from koboshi.project.scaffold import make_project
 from koboshi.refs import DatasetRef
 from koboshi.settings import Settings, load_settings
-from koboshi.training.unit import make_unit
+from koboshi.training.spec import make_unit
 
 OWN = """
 import dataclasses

@@ -17,7 +17,7 @@ from koboshi.training import UnitSpec
 from koboshi.training.data_parallel import data_parallel, merged, share
 from koboshi.training.pandas_rows import views
 from koboshi.training.sklearn_units import fitted_model
-from koboshi.training.unit import make_unit
+from koboshi.training.spec import make_unit
 from tests.support.gang_rounds import GangRounds
 from tests.support.small_table import FEATURES, ROWS, small_table
 from tests.support.splittable import FOREST, SPLITTABLE, epochs, forest, trees

@@ -11,9 +11,8 @@ from koboshi.refs import DatasetRef
 from koboshi.training import UnitSpec
 from koboshi.training.pandas_rows import views
 from koboshi.training.search_space import grid, variants
-from koboshi.training.sklearn_folds import Fold, folds, held_out
-from koboshi.training.sklearn_units import SklearnUnit, epochs, fitted_model, trees
-from koboshi.training.unit import make_unit
+from koboshi.training.sklearn_units import Fold, SklearnUnit, epochs, fitted_model, folds, held_out, trees
+from koboshi.training.spec import make_unit
 from tests.support.small_table import FEATURES, ROWS, small_table
 
 EPOCHS = "koboshi.training.sklearn_units:epochs"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from koboshi.refs import DatasetRef
-from koboshi.training.unit import make_unit
+from koboshi.training.spec import make_unit
 
 MEASURED = 1_000_000
 

@@ -14,10 +14,8 @@ from koboshi.heartbeat.beat import Address, Doing
 from koboshi.heartbeat.beat_sender import Companion
 from koboshi.journal import Journal
 from koboshi.refs import CheckpointRef, DatasetRef
-from koboshi.training.checkpoints import read_checkpoint, store_at, write_checkpoint
-from koboshi.training.checkpoints.writer import CheckpointWriter, Saved
-from koboshi.training.spec import UnitSpec
-from koboshi.training.unit import GangUnit, Unit, make_unit, warm_up
+from koboshi.training.checkpoints import CheckpointWriter, Saved, read_checkpoint, store_at, write_checkpoint
+from koboshi.training.spec import GangUnit, Unit, UnitSpec, make_unit, warm_up
 
 # A checkpoint that usually takes longer, in seconds or as a share of its step, is written beside the next step.
 BESIDE_S, BESIDE_SHARE = 0.05, 0.02

@@ -7,15 +7,12 @@
 A unit that is not exact fails with one sentence that names the first step that differs, and why. The shares of one
 model are checked together: `in_rounds(data_parallel(...))` is a unit whose step is a round of all of them.
 
-check.py        runs the experiments that are needed, and no more; starts each in a process of its own
+check.py        runs the experiments that are needed, and no more; starts each in a process of its own; a gang as a unit
 diagnosis.py    decides, pure: from the outcomes of experiments to the sentence
 experiment.py   runs of a unit in that process, under conditions that the check chooses, with a clock that is set
-rounds.py       all shares of one model as one unit
-normal_form.py  the same value gives the same bytes: what a dump is compared by
 """
 
-from koboshi.training.testing.check import assert_exact, check_unit, contract_of
+from koboshi.training.testing.check import assert_exact, check_unit, contract_of, in_rounds
 from koboshi.training.testing.diagnosis import Cause, UnitVerdict
-from koboshi.training.testing.rounds import in_rounds
 
 __all__ = ["Cause", "UnitVerdict", "assert_exact", "check_unit", "contract_of", "in_rounds"]

@@ -8,15 +8,15 @@ import pytest
 
 from koboshi.errors import DiskFailed, NotConfigured, Transient
 from koboshi.refs import CheckpointRef
-from koboshi.training.checkpoints import writer as checkpoint_writer
-from koboshi.training.checkpoints.writer import CheckpointWriter, Saved
+from koboshi.training.checkpoints import CheckpointWriter, Saved
+from koboshi.training import checkpoints
 
 
 @pytest.fixture(autouse=True)
 def clock(monkeypatch: pytest.MonkeyPatch) -> "Clock":
     """Time passes when somebody sleeps, and waiting for what is under way takes no time."""
     clock = Clock()
-    monkeypatch.setattr(checkpoint_writer, "time", clock)
+    monkeypatch.setattr(checkpoints, "time", clock)
     return clock
 
 
@@ -126,15 +126,15 @@ def test_a_full_disk_pauses_checkpoints_and_the_work_at_risk_is_counted(clock: C
 
 
 def test_a_slow_store_is_waited_for_once_and_then_written_to_beside_the_steps(monkeypatch, clock: Clock) -> None:  # type: ignore[no-untyped-def]
-    monkeypatch.setattr(checkpoint_writer, "PATIENCE_S", 0.05)
+    monkeypatch.setattr(checkpoints, "PATIENCE_S", 0.05)
     executor, disk = ByHand(), Disk()
     writer = CheckpointWriter(executor)
     first = saved(writer, disk, 1)
     assert (told(first), first.trouble) == ((None, 1), "the checkpoint store takes longer than 0.05 s to write")
-    monkeypatch.setattr(checkpoint_writer, "PATIENCE_S", 3_600.0)  # whoever waits now, waits for ever
+    monkeypatch.setattr(checkpoints, "PATIENCE_S", 3_600.0)  # whoever waits now, waits for ever
     assert told(saved(writer, disk, 2)) == (None, 2)
     executor.end()
-    monkeypatch.setattr(checkpoint_writer, "PATIENCE_S", 0.05)
+    monkeypatch.setattr(checkpoints, "PATIENCE_S", 0.05)
     assert told(saved(writer, disk, 3)) == (1, 2)
     assert disk.dumps == 2
 
@@ -150,7 +150,7 @@ def test_the_last_step_is_not_waited_for_for_ever(clock: Clock) -> None:
     writer, disk = CheckpointWriter(AtOnce()), Disk(*[FULL] * 99)
     result = saved(writer, disk, 3, last=True)
     assert (told(result), result.trouble) == ((None, 3), str(FULL))
-    assert clock.slept == pytest.approx(checkpoint_writer.LAST_PATIENCE_S)
+    assert clock.slept == pytest.approx(checkpoints.LAST_PATIENCE_S)
     disk.failures.clear()
     clock.now += 60
     assert told(saved(writer, disk, 3, last=True)) == (3, 0)
@@ -164,7 +164,7 @@ def test_what_no_pause_can_mend_is_raised(error: Exception) -> None:
 
 
 def test_a_write_of_before_is_nothing_to_a_unit_that_is_taken_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checkpoint_writer, "PATIENCE_S", 0.01)
+    monkeypatch.setattr(checkpoints, "PATIENCE_S", 0.01)
     executor, disk = ByHand(), Disk(Transient("late"))
     writer = CheckpointWriter(executor)
     saved(writer, disk, 7)
@@ -177,7 +177,7 @@ def test_a_write_of_before_is_nothing_to_a_unit_that_is_taken_up(monkeypatch: py
 
 def test_the_steps_go_on_while_a_write_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
     """On the thread that is really used."""
-    monkeypatch.setattr(checkpoint_writer, "PATIENCE_S", 0.05)
+    monkeypatch.setattr(checkpoints, "PATIENCE_S", 0.05)
     released, disk, writer = threading.Event(), Disk(), CheckpointWriter()
 
     def stuck(state: bytes) -> CheckpointRef:
@@ -187,6 +187,6 @@ def test_the_steps_go_on_while_a_write_hangs(monkeypatch: pytest.MonkeyPatch) ->
     risks = [writer.save(step, lambda: b"1", stuck).at_risk for step in range(1, 6)]
     assert risks == [1, 2, 3, 4, 5]
     released.set()
-    monkeypatch.setattr(checkpoint_writer, "PATIENCE_S", 60.0)
+    monkeypatch.setattr(checkpoints, "PATIENCE_S", 60.0)
     assert told(saved(writer, disk, 6, last=True)) == (6, 0)
     assert disk.states == [1, 6]

@@ -9,7 +9,7 @@ from koboshi.errors import BadInput, Corrupt
 from koboshi.files import sha256_of
 from koboshi.training import UnitSpec
 from koboshi.training.driver.worker import StepOrder, UnitWorker
-from koboshi.training.unit import make_unit
+from koboshi.training.spec import make_unit
 from tests.support import chain_unit
 from tests.support.chain_unit import Chain, Stumbling, straight
 from tests.support.trainings import CHAIN, TABLE

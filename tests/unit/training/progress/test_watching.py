@@ -27,11 +27,10 @@ from koboshi.training.driver.run_state import RunState
 from koboshi.training.driver.status import RunStatus, StatusFile, WorkerStatus, read_status, status_path
 from koboshi.training.on_ray import actor_name
 from koboshi.training.on_ray.ray_submit import submission
-from koboshi.training.progress import watching
-from koboshi.training.progress.observer import Observer
+from koboshi.training.progress import observer
+from koboshi.training.progress.observer import ChangedJson, ChangedLines, Observer, fitting, follow, wait_for_next
 from koboshi.training.progress.overview import Overview
 from koboshi.training.progress.rich_overview import brief, lasted, picture, short, shown_units
-from koboshi.training.progress.watching import ChangedJson, ChangedLines, fitting, follow, wait_for_next
 from koboshi.training.spec import read_specification
 from tests.support.local_pool import BEFORE, LocalPool
 from tests.support.memory_beats import MemoryBeats
@@ -293,7 +292,7 @@ def test_a_live_picture_ends_with_the_run(spec: TrainingSpec) -> None:
     seen = iter([watched(spec, [])[-1]])
     console = Console(width=80, height=40, force_terminal=True)
     with console.capture() as captured:
-        watching.watch_live(lambda: next(seen), console)
+        observer.watch_live(lambda: next(seen), console)
     assert "complete" in captured.get()
 
 
@@ -409,5 +408,5 @@ def test_an_interrupted_watch_leaves_without_a_stack_trace(
     def interrupted(*_anything: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(watching, "follow", interrupted)
+    monkeypatch.setattr(observer, "follow", interrupted)
     assert invoke("watch").exit_code == 130
