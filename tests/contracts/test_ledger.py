@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from koboshi.errors import Conflict, Fenced, LeaseTaken, NotConfigured, Unavailable
-from koboshi.ledger import Ledger, attempts, database, intents, leases, spans, steps
+from koboshi.ledger import Ledger, database, intents, leases, spans, steps
 from koboshi.ledger.leases import Lease
 from koboshi.ledger.tables import FORMAT_VERSION
 from koboshi.refs import Beginning, CheckpointRef, SpanRange, SpanRef
@@ -178,16 +178,16 @@ class TestBeginnings:
 class TestAttempts:
     def test_an_attempt_is_attached_to_until_it_fails(self, ledger: Ledger) -> None:
         """I6: there is one attempt to attach to; only a failure opens the next one."""
-        first = attempts.claim(ledger, "key")
-        assert attempts.claim(ledger, "key") == first
-        attempts.close(ledger, first, "failed", "the head was killed")
-        second = attempts.claim(ledger, "key")
+        first = intents.claim(ledger, "key")
+        assert intents.claim(ledger, "key") == first
+        intents.close(ledger, first, "failed", "the head was killed")
+        second = intents.claim(ledger, "key")
         assert (second.number, second.state) == (2, "open")
-        attempts.close(ledger, second, "succeeded")
-        attempts.close(ledger, second, "succeeded")
-        assert attempts.claim(ledger, "key").state == "succeeded"
+        intents.close(ledger, second, "succeeded")
+        intents.close(ledger, second, "succeeded")
+        assert intents.claim(ledger, "key").state == "succeeded"
         with pytest.raises(Conflict, match="is succeeded already, not failed"):
-            attempts.close(ledger, second, "failed")
+            intents.close(ledger, second, "failed")
 
 
 class TestSteps:
@@ -245,15 +245,15 @@ class TestSteps:
         assert [(unit, step.checkpoint.step, step.metrics) for unit, step in newest.items()] == [
             (done[0][0].unit, 2, {"loss": 0.5})
         ]
-        first = attempts.claim(ledger, run)
-        attempts.close(ledger, first, "failed", "why")
-        attempts.claim(ledger, run)
-        attempts.claim(ledger, "other")
-        assert [(one.number, one.state, one.detail) for one in attempts.recorded(ledger, run)] == [
+        first = intents.claim(ledger, run)
+        intents.close(ledger, first, "failed", "why")
+        intents.claim(ledger, run)
+        intents.claim(ledger, "other")
+        assert [(one.number, one.state, one.detail) for one in intents.recorded(ledger, run)] == [
             (1, "failed", "why"),
             (2, "open", ""),
         ]
-        assert [one.key for one in attempts.recorded(ledger)] == sorted([run, run, "other"])
+        assert [one.key for one in intents.recorded(ledger)] == sorted([run, run, "other"])
 
 
 class TestIntents:
@@ -324,7 +324,7 @@ def _land_all(url: str) -> str:
 
 
 def _claim(url: str) -> str:
-    return str(attempts.claim(Ledger(url), "raced").number)
+    return str(intents.claim(Ledger(url), "raced").number)
 
 
 def _open_intent(url: str) -> str:

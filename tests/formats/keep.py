@@ -16,7 +16,7 @@ from koboshi.formats import cut
 from koboshi.formats.manifest import seal
 from koboshi.ingest.landing import Lander
 from koboshi.journal import Journal
-from koboshi.ledger import Ledger, attempts, intents, leases, steps
+from koboshi.ledger import Ledger, intents, leases, steps
 from koboshi.registry.outbox import Outbox
 from koboshi.registry.progress import StepRecord, TrainingRecord, UnitRecord
 from koboshi.training.driver.worker import StepOrder, UnitWorker
@@ -79,8 +79,8 @@ def _as_text(database: Path) -> None:
 
 def _train(folder: Path, ledger: Ledger) -> None:
     lease = leases.acquire(ledger, f"training/{RUN}", "kept", ttl_s=60)
-    attempts.close(ledger, attempts.claim(ledger, RUN), "failed", "it was killed")
-    attempts.claim(ledger, RUN)
+    intents.close(ledger, intents.claim(ledger, RUN), "failed", "it was killed")
+    intents.claim(ledger, RUN)
     store, journal = folder / "checkpoints", folder / "journal.jsonl"
     order = StepOrder(RUN, "a", UnitSpec(CHAIN, {"seed": "a"}, 2), TABLE, 1, None, str(store), str(journal))
     steps.commit(ledger, lease, [(UnitWorker(()).run_step(order).checkpoint, {"loss": 0.5})])

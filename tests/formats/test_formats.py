@@ -24,7 +24,7 @@ from koboshi.ingest.audit import audit_topic
 from koboshi.ingest.landing import Lander
 from koboshi.ingest.rebuild import rebuild_spans
 from koboshi.journal import Journal
-from koboshi.ledger import Ledger, attempts, intents, leases, spans, steps, tables
+from koboshi.ledger import Ledger, intents, leases, spans, steps, tables
 from koboshi.ledger.tables import FORMAT_VERSION
 from koboshi.registry.outbox import Entry, Outbox
 from koboshi.registry.progress import StepRecord
@@ -107,7 +107,7 @@ def test_training_and_releases_go_on_where_they_were(kept: Path) -> None:
     [step] = steps.committed(ledger, RUN, "a")
     assert (dict(step.metrics), step.checkpoint.step) == ({"loss": 0.5}, 1)
     assert read_checkpoint(kept / "checkpoints", step.checkpoint) == straight("a", TABLE, 1)
-    assert attempts.claim(ledger, RUN) == attempts.Attempt(RUN, 2, "open")
+    assert intents.claim(ledger, RUN) == intents.Attempt(RUN, 2, "open")
     assert leases.acquire(ledger, f"training/{RUN}", "us", 60).token == 2
     assert intents.opened(ledger, "m@champion") == intents.Intent(2, "m@champion", 1, 2)
     journal = Journal(kept / "journal.jsonl")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from koboshi.ledger import Ledger, attempts
+from koboshi.ledger import Ledger, intents
 from koboshi.stack.topology import is_free
 from tests.support.running_stack import REPOSITORY, UNMEASURED, RunningStack
 
@@ -67,7 +67,7 @@ def test_the_whole_flow_runs_once_and_another_metric_trains_nothing_again(
         second = _run(bikes, "koboshi", "run", **ours).stdout
         assert "rentals: has its records" in second
         assert _unchanged(second) == {"table", "train"}  # the metric is evaluate's alone
-        assert len(attempts.recorded(Ledger(f"sqlite:///{bikes / '.koboshi' / 'ledger.db'}"))) == 1
+        assert len(intents.recorded(Ledger(f"sqlite:///{bikes / '.koboshi' / 'ledger.db'}"))) == 1
     assert not _run(bikes, "git", "add", "-A").stderr
     added = _run(bikes, "git", "ls-files").stdout.split()
     assert {"cut.json", "code.json", "dvc.lock", "metrics.json", "bikes.py"} <= set(added)

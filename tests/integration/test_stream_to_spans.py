@@ -19,7 +19,7 @@ from koboshi.ingest.audit import audit_topic
 from koboshi.ingest.confluent_audit import ConfluentBroker
 from koboshi.ingest.kafka_source import KafkaSource
 from koboshi.ingest.landing import Lander
-from koboshi.ingest.status import partition_statuses
+from koboshi.ingest.source import partition_statuses
 from koboshi.ledger import Ledger, spans
 from pipelines.snapshot import FOLDERS, build_snapshot
 from tests.support import kafka_topics

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from koboshi.errors import Conflict, Fenced, KoboshiError, LeaseTaken
-from koboshi.ledger import Ledger, attempts, intents, leases, spans, steps, tables
+from koboshi.ledger import Ledger, intents, leases, spans, steps, tables
 from koboshi.refs import Beginning, CheckpointRef, SpanRange, SpanRef
 
 Call = Callable[..., object]
@@ -284,7 +284,7 @@ class DecisionsMachine(LedgerMachine):
 
     @rule()
     def claim(self) -> None:
-        found = attempts.claim(self.ledger, "key")
+        found = intents.claim(self.ledger, "key")
         if not self.attempts or self.attempts[-1] == "failed":
             self.attempts.append("open")
         assert (found.number, found.state) == (len(self.attempts), self.attempts[-1])
@@ -294,7 +294,7 @@ class DecisionsMachine(LedgerMachine):
     def close(self, data: st.DataObject, state: str) -> None:
         number = data.draw(st.integers(1, len(self.attempts)))
         before = self.attempts[number - 1]
-        outcome = self.outcome(attempts.close, attempts.Attempt("key", number, "open"), state)
+        outcome = self.outcome(intents.close, intents.Attempt("key", number, "open"), state)
         assert outcome == ("done" if before in ("open", state) else Conflict.__name__)
         if before == "open":
             self.attempts[number - 1] = state
@@ -303,7 +303,7 @@ class DecisionsMachine(LedgerMachine):
     @rule(data=st.data())
     def revoke(self, data: st.DataObject) -> None:
         number = data.draw(st.integers(1, len(self.attempts)))
-        attempts.revoke(self.ledger, attempts.Attempt("key", number, "succeeded"), "a file is gone")
+        intents.revoke(self.ledger, intents.Attempt("key", number, "succeeded"), "a file is gone")
         if self.attempts[number - 1] == "succeeded":
             self.attempts[number - 1] = "failed"
 
@@ -358,7 +358,7 @@ TestDecisions = DecisionsMachine.TestCase
         ("spans.commit", {"done", "Conflict", "Fenced"}),
         ("steps.commit", {"done", "Conflict", "Fenced"}),
         ("steps.quarantine", {"done", "Fenced"}),
-        ("attempts.close", {"done", "Conflict"}),
+        ("intents.close", {"done", "Conflict"}),
     ],
 )
 def test_the_machines_came_to_every_outcome(call, outcomes):

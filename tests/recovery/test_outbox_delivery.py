@@ -10,7 +10,7 @@ from mlflow import MlflowClient
 
 from koboshi.errors import Unavailable
 from koboshi.events import in_words
-from koboshi.ledger import Ledger, attempts, leases, steps
+from koboshi.ledger import Ledger, intents, leases, steps
 from koboshi.refs import CheckpointRef
 from koboshi.registry import mlflow_delivery
 from koboshi.registry.mlflow_delivery import MlflowProgress, deliver, hand_over
@@ -210,7 +210,7 @@ def test_a_step_that_is_done_again_is_told_once(database, tmp_path):
 def test_a_training_that_nobody_is_at_does_not_say_that_it_is_running(database, tmp_path):
     """The next record closes its runs; whoever takes it up opens them again; other clones' runs are left alone."""
     abandoned = Training(tmp_path / "state", database, "abandoned")
-    attempts.claim(abandoned.ledger, KEY)
+    intents.claim(abandoned.ledger, KEY)
     abandoned.commit(1)
     abandoned.progress().tell()
     client = MlflowClient(abandoned.uri)

@@ -17,7 +17,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from koboshi.errors import KoboshiError
-from koboshi.ledger import Ledger, attempts, database, intents, leases, spans, steps
+from koboshi.ledger import Ledger, database, intents, leases, spans, steps
 from koboshi.ledger.leases import HeldLease, holding
 from koboshi.ledger.tables import leases as leases_table
 from koboshi.ledger.tables import metadata, versions
@@ -451,58 +451,58 @@ def watching_steps(ledger: Ledger, key: str, _prepared: Any) -> str:
 
 
 def claiming(ledger: Ledger, key: str, _prepared: Any) -> str:
-    return str(attempts.claim(ledger, key))
+    return str(intents.claim(ledger, key))
 
 
 def claimed_alike(ledger: Ledger, key: str, outcomes: Outcomes) -> bool:
-    return outcomes == (str(attempts.Attempt(key, 1, "open")),) * 2
+    return outcomes == (str(intents.Attempt(key, 1, "open")),) * 2
 
 
 def claimed_and_seen(_ledger: Ledger, key: str, outcomes: Outcomes) -> bool:
-    return outcomes == (str(attempts.Attempt(key, 1, "open")), "no way back")
+    return outcomes == (str(intents.Attempt(key, 1, "open")), "no way back")
 
 
 def asking_for_attempts(ledger: Ledger, key: str, _prepared: Any) -> str:
     """An attempt that was seen once stays."""
-    seen = [(attempts.is_known(ledger, key), len(attempts.recorded(ledger, key))) for _ in range(TURNS)]
+    seen = [(intents.is_known(ledger, key), len(intents.recorded(ledger, key))) for _ in range(TURNS)]
     return "no way back" if seen == sorted(seen) and seen[-1][1] <= 1 else f"saw {seen}"
 
 
-def succeeding(ledger: Ledger, _key: str, attempt: attempts.Attempt) -> str:
-    attempts.close(ledger, attempt, "succeeded")
+def succeeding(ledger: Ledger, _key: str, attempt: intents.Attempt) -> str:
+    intents.close(ledger, attempt, "succeeded")
     return "succeeded"
 
 
-def failing(ledger: Ledger, _key: str, attempt: attempts.Attempt) -> str:
-    attempts.close(ledger, attempt, "failed")
+def failing(ledger: Ledger, _key: str, attempt: intents.Attempt) -> str:
+    intents.close(ledger, attempt, "failed")
     return "failed"
 
 
 def closed_as_the_winner_says(ledger: Ledger, key: str, outcomes: Outcomes) -> bool:
     (winner,) = (outcome for outcome in outcomes if outcome != "Conflict")
-    found = attempts.claim(ledger, key)
+    found = intents.claim(ledger, key)
     return (found.number, found.state) == ((1, "succeeded") if winner == "succeeded" else (2, "open"))
 
 
-def succeeded_once(ledger: Ledger, key: str) -> attempts.Attempt:
-    attempt = attempts.claim(ledger, key)
-    attempts.close(ledger, attempt, "succeeded")
+def succeeded_once(ledger: Ledger, key: str) -> intents.Attempt:
+    attempt = intents.claim(ledger, key)
+    intents.close(ledger, attempt, "succeeded")
     return attempt
 
 
-def revoking(ledger: Ledger, _key: str, attempt: attempts.Attempt) -> str:
-    attempts.revoke(ledger, attempt, "a file is gone")
+def revoking(ledger: Ledger, _key: str, attempt: intents.Attempt) -> str:
+    intents.revoke(ledger, attempt, "a file is gone")
     return "revoked"
 
 
 def the_next_is_the_second(ledger: Ledger, key: str, outcomes: Outcomes) -> bool:
-    return outcomes == ("revoked", "revoked") and attempts.claim(ledger, key) == attempts.Attempt(key, 2, "open")
+    return outcomes == ("revoked", "revoked") and intents.claim(ledger, key) == intents.Attempt(key, 2, "open")
 
 
 def revoked_before_or_after(ledger: Ledger, key: str, outcomes: Outcomes) -> bool:
     """Who claims sees the first attempt as it was, or opens the second; a third never comes of it."""
-    possible = {("revoked", str(attempts.Attempt(key, *state))) for state in ((1, "succeeded"), (2, "open"))}
-    return outcomes in possible and attempts.claim(ledger, key) == attempts.Attempt(key, 2, "open")
+    possible = {("revoked", str(intents.Attempt(key, *state))) for state in ((1, "succeeded"), (2, "open"))}
+    return outcomes in possible and intents.claim(ledger, key) == intents.Attempt(key, 2, "open")
 
 
 # Intents
@@ -678,16 +678,16 @@ RACES = {
         held,
         rounds=FEW,
     ),
-    "both claim": Race(("attempts.claim",), (claiming, claiming), claimed_alike),
+    "both claim": Race(("intents.claim",), (claiming, claiming), claimed_alike),
     "one claims, one asks": Race(
-        ("attempts.is_known", "attempts.recorded"), (claiming, asking_for_attempts), claimed_and_seen, rounds=FEW
+        ("intents.is_known", "intents.recorded"), (claiming, asking_for_attempts), claimed_and_seen, rounds=FEW
     ),
     "one succeeds, one fails": Race(
-        ("attempts.close",), (succeeding, failing), closed_as_the_winner_says, attempts.claim
+        ("intents.close",), (succeeding, failing), closed_as_the_winner_says, intents.claim
     ),
-    "both revoke": Race(("attempts.revoke",), (revoking, revoking), the_next_is_the_second, succeeded_once),
+    "both revoke": Race(("intents.revoke",), (revoking, revoking), the_next_is_the_second, succeeded_once),
     "one revokes, one claims": Race(
-        ("attempts.revoke",), (revoking, claiming), revoked_before_or_after, succeeded_once
+        ("intents.revoke",), (revoking, claiming), revoked_before_or_after, succeeded_once
     ),
     "both intend": Race(("intents.open_intent",), (intending, intending), one_intent),
     "one finishes, one takes back": Race(("intents.settle",), (finishing, taking_back), settled_once, opened_intent),

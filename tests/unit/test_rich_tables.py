@@ -22,7 +22,7 @@ from koboshi.drills.drill import DrillOutcome, Evidence, Finding, Injection
 from koboshi.drills.report import Report, as_table
 from koboshi.drills.run import overview
 from koboshi.ingest.audit import PartitionVerdict
-from koboshi.ingest.status import PartitionStatus
+from koboshi.ingest.source import PartitionStatus
 from koboshi.rich_tables import fitted, shared
 from koboshi.stack.part_state import HEALTHY, PartState
 from koboshi.stack.rich_table import status_table

@@ -35,8 +35,7 @@ RARE = {"held_back_records", "gone_before_landing", "no_longer_on_broker", "offs
 @app.command()
 def run(topic: Topics = None, span_records: SpanRecords = None) -> None:
     """Land all records that the topics hold now. Safe to run again, twice at once, and after any crash."""
-    from koboshi.ingest.source import open_transactions
-    from koboshi.ingest.status import held_back
+    from koboshi.ingest.source import held_back, open_transactions
 
     began, held = time.monotonic(), list["PartitionLog"]()
     with closing(_source()) as source:
@@ -56,8 +55,7 @@ def run(topic: Topics = None, span_records: SpanRecords = None) -> None:
 @app.command()
 def status(topic: Topics = None, as_json: Json = False) -> None:
     """Show for each partition how far it is planned and landed, how much waits, and what holds records back."""
-    from koboshi.ingest.source import open_transactions
-    from koboshi.ingest.status import held_back
+    from koboshi.ingest.source import held_back, open_transactions
 
     with closing(_source()) as source:
         logs = [log for name in _topics(topic) for log in source.logs(name)]
@@ -78,7 +76,7 @@ def status(topic: Topics = None, as_json: Json = False) -> None:
 
 
 def _statuses(logs: "Sequence[PartitionLog]") -> list[dict[str, Any]]:
-    from koboshi.ingest.status import partition_statuses
+    from koboshi.ingest.source import partition_statuses
     from koboshi.ingest.stray_files import open_ledger
     from koboshi.ledger import spans
 

@@ -3,10 +3,9 @@
 | module                     | what it gives                                                                 |
 |----------------------------|-------------------------------------------------------------------------------|
 | `landing`                  | decides which ranges to land, reads, publishes, commits them; repairs a file  |
-| `source`, `kafka_source`   | what the lander asks of a stream, and Kafka's answer to it                    |
+| `source`, `kafka_source`   | what the lander asks of a stream, and Kafka's answer to it; how far it is     |
 | `kafka_records`            | records as kafka-python fetches them, unpacked by `record_batch`              |
 | `stray_files`, `rebuild`   | files that no row names, a ledger that was lost; rows made again from files   |
-| `status`                   | how far the landing is                                                        |
 | `audit`                    | compares spans with the broker, through `confluent_audit` and `parquet_audit` |
 | `confluent_headers`        | the audit's headers, where confluent-kafka cannot hand them out               |
 

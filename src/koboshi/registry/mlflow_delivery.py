@@ -14,7 +14,7 @@ from mlflow.entities import Run
 
 from koboshi.errors import Conflict, Corrupt, Fenced, NotConfigured, Transient
 from koboshi.events import RecordDelivered, RecordPostponed, RecordQuarantined, RecordWaits, Sink, TrainingRecorded
-from koboshi.ledger import Ledger, attempts, steps
+from koboshi.ledger import Ledger, intents, steps
 from koboshi.ledger.leases import HeldLease, holding, is_held, new_holder
 from koboshi.registry import mlflow_lookup
 from koboshi.registry.mlflow_connection import asking
@@ -100,7 +100,7 @@ def _close_abandoned(tracking_uri: str, experiment: str, ledger: Ledger) -> None
     """Of the trainings that this ledger knows: in the same experiment there may be those of other clones."""
 
     def is_abandoned(key: str) -> bool:
-        return attempts.is_known(ledger, key) and not is_held(ledger, f"training/{key}")
+        return intents.is_known(ledger, key) and not is_held(ledger, f"training/{key}")
 
     with asking(tracking_uri) as client:
         mlflow_lookup.close_abandoned(client, mlflow_lookup.experiment_id(client, experiment), is_abandoned)

@@ -13,8 +13,17 @@ from koboshi.formats.manifest import Dataset
 from koboshi.ingest.stray_files import open_ledger
 from koboshi.refs import DatasetRef
 from koboshi.scoring.partition_unit import FACTORY, Version, model_of, unit_params
-from koboshi.scoring.partitions import ROWS, Partition, check_place, holds, plan_partitions, publish, scoring_key
-from koboshi.scoring.polars_partition import check_columns, tables
+from koboshi.scoring.polars_partition import (
+    ROWS,
+    Partition,
+    check_columns,
+    check_place,
+    holds,
+    plan_partitions,
+    publish,
+    scoring_key,
+    tables,
+)
 from koboshi.training import RunConfig, TrainingSpec, UnitSpec
 from koboshi.training.attach import Jobs, TrainingResult, ensure_trained
 from koboshi.training.checkpoints import read_checkpoint

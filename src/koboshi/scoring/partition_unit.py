@@ -10,8 +10,7 @@ from koboshi.datasets.build import open_verified
 from koboshi.errors import Corrupt
 from koboshi.formats.manifest import Dataset
 from koboshi.refs import DatasetRef, ModelRef
-from koboshi.scoring.partitions import Partition
-from koboshi.scoring.polars_partition import scored_partition
+from koboshi.scoring.polars_partition import Partition, scored_partition
 from koboshi.serving.engine import Model, load, verified_artefact
 from koboshi.serving.mlflow_reader import MlflowReader
 from koboshi.serving.replica import Aliased

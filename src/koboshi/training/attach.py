@@ -14,8 +14,8 @@ from typing import Literal, Protocol, TypeVar
 
 from koboshi.errors import Conflict, Corrupt, Permanent, Transient, Unavailable
 from koboshi.events import AttemptEnded, FinalStateBad, JobFollowed, JobSaid, NoAnswer, Sink
-from koboshi.ledger import Ledger, attempts, steps
-from koboshi.ledger.attempts import Attempt
+from koboshi.ledger import Ledger, intents, steps
+from koboshi.ledger.intents import Attempt
 from koboshi.ledger.steps import CommittedStep
 from koboshi.training.checkpoints import verify_state
 from koboshi.training.spec import TrainingSpec
@@ -86,15 +86,15 @@ def ensure_trained(
 ) -> TrainingResult:
     """Run a training, or follow the job that runs it; steps that are committed and verify are not done again.
 
-    Key: the spec's key. Commit: the attempt's row (`attempts.claim`) before the submit; then each step's row, by the
+    Key: the spec's key. Commit: the attempt's row (`intents.claim`) before the submit; then each step's row, by the
     job's driver. Raises `Permanent` when a unit cannot be trained, `Transient` when attempts end without a result.
     """
     if complete := _complete(spec, ledger, emit):
         return TrainingResult(complete, trained=False)
     for _ in range(ATTEMPTS):
-        attempt = attempts.claim(ledger, spec.key)
+        attempt = intents.claim(ledger, spec.key)
         if attempt.state == "succeeded":
-            attempts.revoke(ledger, attempt, "its checkpoints are not complete any more")
+            intents.revoke(ledger, attempt, "its checkpoints are not complete any more")
             continue
         outcome, detail = _follow(spec, jobs, attempt, submission, emit)
         complete = _complete(spec, ledger, emit)
@@ -167,4 +167,4 @@ def _complete(spec: TrainingSpec, ledger: Ledger, emit: Sink) -> Mapping[str, li
 def _close(ledger: Ledger, attempt: Attempt, state: Literal["succeeded", "failed"], detail: str) -> None:
     """Others who follow the same job close it, too; the first word counts, and the ledger's steps count more."""
     with contextlib.suppress(Conflict):
-        attempts.close(ledger, attempt, state, detail)
+        intents.close(ledger, attempt, state, detail)

@@ -19,7 +19,7 @@ from koboshi.refs import ModelRef
 from koboshi.scoring import batch
 from koboshi.scoring.batch import Order, find_version, score
 from koboshi.scoring.partition_unit import Version, model_of
-from koboshi.scoring.partitions import FORMAT_VERSION
+from koboshi.scoring.polars_partition import FORMAT_VERSION
 from koboshi.serving.engine import load
 from koboshi.training import attach
 from tests.support.artefacts import flip_a_byte

@@ -22,7 +22,7 @@ from koboshi.ledger.steps import committed
 from koboshi.registry.mlflow_registry import MlflowRegistry
 from koboshi.registry.mlflow_runs import record_training
 from koboshi.scoring.batch import Order, find_version, score
-from koboshi.scoring.partitions import scoring_key
+from koboshi.scoring.polars_partition import scoring_key
 from koboshi.serving.engine import load
 from koboshi.training import attach
 from koboshi.training.on_ray import step_name

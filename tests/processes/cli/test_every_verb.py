@@ -22,7 +22,7 @@ import typer
 
 from koboshi import cli
 from koboshi.exits import CODES, TRACES
-from koboshi.ledger import Ledger, attempts, leases
+from koboshi.ledger import Ledger, intents, leases
 from tests.support.running_stack import KOBOSHI, REPOSITORY, UNMEASURED, clean_environment
 
 CLOSED = "127.0.0.1:9"
@@ -201,7 +201,7 @@ def busy(project: Path) -> Path:
     (project / ".koboshi" / "logs").mkdir(parents=True)
     (project / ".koboshi" / "logs" / "supervisor.log").write_text("the last line\n")
     with closing(Ledger(f"sqlite:///{project}/.koboshi/ledger.db")) as ledger:
-        attempts.claim(ledger, KEY)
+        intents.claim(ledger, KEY)
         leases.acquire(ledger, f"training/{KEY}", "driver", ttl_s=10 * WAIT_S)
     return project
 

@@ -2,8 +2,7 @@
 
 import dataclasses
 
-from koboshi.ingest.source import OpenTransaction, PartitionLog
-from koboshi.ingest.status import PartitionStatus, held_back, partition_statuses
+from koboshi.ingest.source import OpenTransaction, PartitionLog, PartitionStatus, held_back, partition_statuses
 from koboshi.ledger import spans
 from koboshi.refs import SpanRange
 

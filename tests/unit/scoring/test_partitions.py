@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from koboshi.refs import ModelRef
-from koboshi.scoring.partitions import Partition, plan_partitions, scoring_key
+from koboshi.scoring.polars_partition import Partition, plan_partitions, scoring_key
 
 MODEL = ModelRef("card-fraud", 3, "k" * 64, "a" * 64)
 FILES = st.dictionaries(st.text("abc/", min_size=1, max_size=5), st.integers(0, 500), max_size=6)

@@ -7,7 +7,7 @@ import pytest
 
 from koboshi.errors import Permanent, Transient, Unavailable
 from koboshi.events import in_words
-from koboshi.ledger import attempts
+from koboshi.ledger import intents
 from koboshi.training import attach
 from koboshi.training.attach import JobInfo, Submission, TrainingResult, ensure_trained, judge_job
 from koboshi.training.driver.loop import train
@@ -105,7 +105,7 @@ def test_a_complete_training_is_not_submitted_again(spec: TrainingSpec) -> None:
 
 def test_attaches_to_the_open_attempt(spec: TrainingSpec) -> None:
     """I6: a follower that died between its row and its submit, or after it, is no reason for another job."""
-    attempts.claim(ledger_of(spec), spec.key)
+    intents.claim(ledger_of(spec), spec.key)
     jobs, said = Cluster(spec, [SUCCEEDED]), list[str]()
     jobs.submitted.append(spec.job_name(1))
     attained(spec, jobs, said.append)
@@ -167,7 +167,7 @@ def test_who_closes_an_attempt_second_does_not_mind(spec: TrainingSpec) -> None:
     def find(name: str) -> JobInfo | None:
         job = found(name)
         if job == SUCCEEDED:
-            attempts.close(ledger_of(spec), attempts.claim(ledger_of(spec), spec.key), "failed", "seen by another")
+            intents.close(ledger_of(spec), intents.claim(ledger_of(spec), spec.key), "failed", "seen by another")
         return job
 
     jobs.find = find  # type: ignore[method-assign]

@@ -17,7 +17,7 @@ from rich.live import Live
 from koboshi.errors import BadInput, Transient
 from koboshi.events import CheckpointQuarantined, Recovered, TakenUp
 from koboshi.journal import Journal
-from koboshi.ledger import Ledger, attempts, leases, steps
+from koboshi.ledger import Ledger, intents, leases, steps
 from koboshi.training.driver.status import read_status
 from koboshi.training.progress.overview import EventLog, Overview, Snapshot, fold, overview
 from koboshi.training.progress.rich_overview import brief, counted, metrics_text, named, picture, short
@@ -38,7 +38,7 @@ class Observer:
         self._read_journal()
         heard = [
             *((log.last_at, key) for key, log in self._logs.items()),
-            *((attempt.opened_at, attempt.key) for attempt in attempts.recorded(self._ledger)),
+            *((attempt.opened_at, attempt.key) for attempt in intents.recorded(self._ledger)),
             *((at, key) for key, at in steps.last_committed_at(self._ledger).items()),
         ]
         last = {key: at for at, key in sorted(heard)}
@@ -48,7 +48,7 @@ class Observer:
         """Each beginning of a training that ledger or journal know: its key, and the job's name."""
         self._read_journal()
         told = {(key, job) for key, log in self._logs.items() for job in log.jobs}
-        return told | {(attempt.key, _job(attempt)) for attempt in attempts.recorded(self._ledger)}
+        return told | {(attempt.key, _job(attempt)) for attempt in intents.recorded(self._ledger)}
 
     def begun_since(self, before: Collection[tuple[str, str]]) -> str | None:
         """The key of a training that has begun, or begun once more, since these beginnings were all; None without."""
@@ -70,7 +70,7 @@ class Observer:
         return found[0]
 
     def _jobs(self, key: str) -> set[str]:
-        tried = {_job(attempt) for attempt in attempts.recorded(self._ledger, key)}
+        tried = {_job(attempt) for attempt in intents.recorded(self._ledger, key)}
         return tried.union(self._logs[key].jobs if key in self._logs else ())
 
     def look(self, key: str) -> Overview:
@@ -82,7 +82,7 @@ class Observer:
         totals = self._specified(key) or {name: unit.total for name, unit in (status.units if status else {}).items()}
         snapshot = Snapshot(
             key=key,
-            attempts=attempts.recorded(self._ledger, key),
+            attempts=intents.recorded(self._ledger, key),
             newest=steps.newest_of_run(self._ledger, key),
             totals=totals,
             log=self._logs[key] if key in self._logs else EventLog(),
@@ -117,7 +117,7 @@ def recoveries(journal: Journal, run_key: str) -> dict[str, list[str]]:
     return told
 
 
-def _job(attempt: attempts.Attempt) -> str:
+def _job(attempt: intents.Attempt) -> str:
     return f"{attempt.key[:16]}-{attempt.number}"
 
 

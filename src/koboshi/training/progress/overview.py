@@ -21,7 +21,7 @@ from koboshi.events import (
     WorkerReady,
 )
 from koboshi.journal import Entry
-from koboshi.ledger.attempts import Attempt
+from koboshi.ledger.intents import Attempt
 from koboshi.ledger.steps import CommittedStep
 from koboshi.training.driver.status import RunStatus, WorkerStatus
 

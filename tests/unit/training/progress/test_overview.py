@@ -8,7 +8,7 @@ import pytest
 
 from koboshi.events import read_event
 from koboshi.journal import Entry
-from koboshi.ledger.attempts import Attempt, State
+from koboshi.ledger.intents import Attempt, State
 from koboshi.ledger.steps import CommittedStep
 from koboshi.refs import CheckpointRef
 from koboshi.training.driver.status import RunStatus, UnitStatus, WorkerStatus

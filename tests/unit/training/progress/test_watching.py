@@ -17,7 +17,7 @@ from koboshi.cli import app
 from koboshi.errors import BadInput, NotConfigured, Permanent, Transient
 from koboshi.events import JobBegan, JobDone
 from koboshi.heartbeat import Rhythm, Watch
-from koboshi.ledger import attempts
+from koboshi.ledger import intents
 from koboshi.ledger.leases import holding
 from koboshi.training import TrainingSpec, attach
 from koboshi.training.driver import status as status_file
@@ -232,12 +232,12 @@ def test_the_next_training_is_one_that_was_not_there(spec: TrainingSpec, tmp_pat
     observer, ledger = Observer(tmp_path, ledger_of(spec)), ledger_of(spec)
     before = observer.beginnings()
     assert observer.begun_since(before) is None
-    attempts.claim(ledger, "c" * 64)
+    intents.claim(ledger, "c" * 64)
     assert observer.begun_since(before) == "c" * 64
     before = observer.beginnings()
-    again = attempts.claim(ledger, spec.key)
-    attempts.close(ledger, again, "failed", "no nodes")
-    attempts.claim(ledger, spec.key)
+    again = intents.claim(ledger, spec.key)
+    intents.close(ledger, again, "failed", "no nodes")
+    intents.claim(ledger, spec.key)
     assert observer.begun_since(before) == spec.key
 
 
@@ -256,7 +256,7 @@ def test_watch_next_shows_what_begins_after_it(spec: TrainingSpec, monkeypatch: 
 
     def begins(_self: Observer, before: set[tuple[str, str]]) -> str:
         ledger = ledger_of(spec)
-        attempts.close(ledger, attempts.claim(ledger, key), "failed", "no nodes")
+        intents.close(ledger, intents.claim(ledger, key), "failed", "no nodes")
         assert (key, f"{key[:16]}-1") not in before
         return key
 
@@ -283,7 +283,7 @@ def test_watch_next_ends_in_the_ways_it_says(spec: TrainingSpec, monkeypatch: py
 @pytest.mark.parametrize("word", ["", "ffff"])
 def test_watch_names_one_training(spec: TrainingSpec, tmp_path: Path, word: str) -> None:
     doomed(spec)
-    attempts.claim(ledger_of(spec), "c" * 64)
+    intents.claim(ledger_of(spec), "c" * 64)
     with pytest.raises(BadInput, match="koboshi train history"):
         Observer(tmp_path, ledger_of(spec)).chosen(word)
 
@@ -300,9 +300,9 @@ def test_history_has_each_training_once_the_newest_last(spec: TrainingSpec, tmp_
     doomed(spec)
     other = chain_spec(tmp_path / "other", steps={"only": 2})
     ledger, key = ledger_of(spec), "c" * 64
-    failed = attempts.claim(ledger, key)
-    attempts.close(ledger, failed, "failed", "no nodes")
-    attempts.claim(ledger, key)
+    failed = intents.claim(ledger, key)
+    intents.close(ledger, failed, "failed", "no nodes")
+    intents.claim(ledger, key)
     with holding(ledger, f"training/{key}", "somebody", 60.0):
         done = json.loads(invoke("history", "--json").output)
     assert [(one["key"], one["outcome"], one["attempts"]) for one in done] == [
