@@ -92,6 +92,24 @@ class Unknown(Event):
     told: Mapping[str, Any]
 
 
+class OfUnit(Event):
+    """Something about a unit of a training."""
+
+    unit: str
+
+
+class OfStep(OfUnit):
+    """Something about a step of a unit."""
+
+    step: int
+
+
+class Troubled(Event):
+    """Something did not go as it should, for this reason: a log has it as a warning."""
+
+    reason: str
+
+
 class LeftoversEnded(
     Event,
     name="leftovers ended",
@@ -152,18 +170,15 @@ class WorkerReady(Event, name="worker ready", says="{worker} is ready (pid {pid}
     node: str
 
 
-class UnitComplete(Event, name="unit complete", says="{unit}: {steps} of {steps} steps are committed already"):
+class UnitComplete(OfUnit, name="unit complete", says="{unit}: {steps} of {steps} steps are committed already"):
     """A unit has nothing left to do: earlier drivers have committed all its steps."""
 
-    unit: str
     steps: int
 
 
-class TakenUp(Event, name="taken up"):
+class TakenUp(OfStep, name="taken up"):
     """A driver goes on with a unit of which an earlier one has committed `step` of `total` steps."""
 
-    unit: str
-    step: int
     total: int = 0
 
     @property
@@ -182,15 +197,13 @@ class StepStarted(Event, name="step started"):
     unit: str = ""
 
 
-class StepDone(Event, name="step done"):
+class StepDone(OfStep, name="step done"):
     """A step was done; it counts once the ledger has it.
 
     `at_risk` is how many of the unit's newest steps are in its worker's memory alone, and `trouble` why, unless the
     store is just at it.
     """
 
-    unit: str
-    step: int
     total: int
     metrics: Mapping[str, float]
     seconds: float
@@ -208,7 +221,7 @@ class StepDone(Event, name="step done"):
         return f"{done}; {self.at_risk} steps are in memory alone, a death would cost them: {self.trouble}"
 
 
-class StepLost(Event):
+class StepLost(Troubled):
     """A step came to nothing, or a worker that was at none.
 
     `cause` is what the detector suspected, if it was the detector that ended the worker; `unit` is empty where the
@@ -216,7 +229,6 @@ class StepLost(Event):
     """
 
     worker: str
-    reason: str
     cause: str = ""
     unit: str = ""
     step: int = 0
@@ -236,72 +248,55 @@ class StepFailed(StepLost, name="step failed"):
     """A step raised; its worker lives."""
 
 
-class UnitGoesOn(Event, name="unit goes on", says="{unit}: it goes on from step {step}"):
+class UnitGoesOn(OfStep, name="unit goes on", says="{unit}: it goes on from step {step}"):
     """After a step was lost: `step` is the unit's newest committed one that verifies."""
-
-    unit: str
-    step: int
 
 
 class Recovered(
-    Event,
+    OfStep,
     name="recovered",
     says="{unit}: recovered, step {step} was done again on {worker} after {after_s:.2f} s",
 ):
     """A unit's first durable step after a failure; `after_s` counts from when the failure was noticed."""
 
-    unit: str
-    step: int
     worker: str
     after_s: float
 
 
 class UnitQuarantined(
-    Event,
+    OfStep,
+    Troubled,
     name="unit set aside",
     says="{unit}: quarantined at step {step} ({reason})",
 ):
     """A unit is tried no more by this job."""
 
-    unit: str
-    step: int
-    reason: str
 
-
-class WorkerRetired(Event, name="worker retired", says="{unit}: {worker} is used no more ({reason})"):
+class WorkerRetired(OfUnit, Troubled, name="worker retired", says="{unit}: {worker} is used no more ({reason})"):
     """A worker that is of no use any more is ended."""
 
-    unit: str
     worker: str
-    reason: str
 
 
 class CheckpointQuarantined(
-    Event,
+    OfStep,
+    Troubled,
     name="checkpoint set aside",
     says="{unit}: step {step} is quarantined, the step before it is used: {reason}",
 ):
     """A committed state was bad; its step does not count any more."""
 
-    unit: str
-    step: int
-    reason: str
-
 
 class CheckpointsPaused(
-    Event, name="checkpoints paused", says="{unit}: checkpoints paused, {at_risk} steps at risk ({reason})"
+    OfUnit, Troubled, name="checkpoints paused", says="{unit}: checkpoints paused, {at_risk} steps at risk ({reason})"
 ):
     """The store does not take a unit's states."""
 
-    unit: str
     at_risk: int
-    reason: str
 
 
-class CheckpointsGoOn(Event, name="checkpoints go on", says="{unit}: checkpoints go on"):
+class CheckpointsGoOn(OfUnit, name="checkpoints go on", says="{unit}: checkpoints go on"):
     """The store takes a unit's states again."""
-
-    unit: str
 
 
 class LeftoversRemoved(
@@ -315,22 +310,16 @@ class LeftoversRemoved(
     older_than_min: float
 
 
-class LeftoversStay(Event, name="leftovers stay", says="leftovers are not swept this time: {reason}"):
+class LeftoversStay(Troubled, name="leftovers stay", says="leftovers are not swept this time: {reason}"):
     """The store did not tell what killed or fenced workers left; the next driver sweeps it."""
 
-    reason: str
 
-
-class OldCheckpointsStay(Event, name="old checkpoints stay", says="old checkpoints stay for now: {reason}"):
+class OldCheckpointsStay(Troubled, name="old checkpoints stay", says="old checkpoints stay for now: {reason}"):
     """Files of no use could not be removed; the next driver removes them."""
 
-    reason: str
 
-
-class GivenUp(Event, name="given up", says="given up ({reason})"):
+class GivenUp(Troubled, name="given up", says="given up ({reason})"):
     """The run stops: there is nobody to do the work."""
-
-    reason: str
 
 
 class JobFollowed(Event, name="job followed"):
@@ -351,28 +340,24 @@ class JobSaid(Event, name="job said", says="{line}"):
     line: str
 
 
-class NoAnswer(Event, name="no answer", says="waiting for at most {within_s:.0f} s: {reason}"):
+class NoAnswer(Troubled, name="no answer", says="waiting for at most {within_s:.0f} s: {reason}"):
     """A service that a follower asks does not answer; it goes on asking."""
 
     within_s: float
-    reason: str
 
 
 class AttemptEnded(
-    Event,
+    Troubled,
     name="attempt ended",
     says="attempt {attempt} ended without a result ({reason}); the next one goes on from committed steps",
 ):
     """An attempt at a training has ended; another one follows."""
 
     attempt: int
-    reason: str
 
 
-class FinalStateBad(Event, name="final state bad", says="the training is not complete any more: {reason}"):
+class FinalStateBad(Troubled, name="final state bad", says="the training is not complete any more: {reason}"):
     """A training that was complete is not any more."""
-
-    reason: str
 
 
 class TrainingRecorded(
@@ -387,10 +372,9 @@ class TrainingRecorded(
     units: int
 
 
-class RecordPostponed(Event, name="record postponed"):
+class RecordPostponed(Troubled, name="record postponed"):
     """MLflow does not take a training's record, which waits in the outbox with `waiting` entries in all."""
 
-    reason: str
     waiting: int
 
     @property
@@ -409,38 +393,33 @@ class RecordDelivered(
     units: int
 
 
-class RecordWaits(Event, name="record waits", says="Entry {entry} of the outbox waits on: {reason}"):
+class RecordWaits(Troubled, name="record waits", says="Entry {entry} of the outbox waits on: {reason}"):
     """An entry of the outbox can be delivered once a person has done something."""
 
     entry: str
-    reason: str
 
 
 class RecordQuarantined(
-    Event, name="record quarantined", says="Entry {entry} of the outbox is quarantined, in {folder}: {reason}"
+    Troubled, name="record quarantined", says="Entry {entry} of the outbox is quarantined, in {folder}: {reason}"
 ):
     """An entry of the outbox cannot be delivered; the others go on."""
 
     entry: str
     folder: str
-    reason: str
 
 
 class ProgressWithheld(
-    Event, name="progress withheld", says="Training goes on, and its progress is recorded later: {reason}"
+    Troubled, name="progress withheld", says="Training goes on, and its progress is recorded later: {reason}"
 ):
     """The steps of a training under way cannot be told to MLflow just now."""
 
-    reason: str
-
 
 class VersionLeftOut(
-    Event, name="version left out", says="Version {version} was served before and does not count: {reason}."
+    Troubled, name="version left out", says="Version {version} was served before and does not count: {reason}."
 ):
     """A version that a slot has served cannot be measured, so a candidate is judged without it."""
 
     version: int
-    reason: str
 
 
 class AliasMoved(Event, name="alias moved"):
@@ -459,7 +438,7 @@ class AliasMoved(Event, name="alias moved"):
 
 
 class VersionRefused(
-    Event, name="version refused", says="{replica}: version {version} of slot {slot} is refused: {reason}"
+    Troubled, name="version refused", says="{replica}: version {version} of slot {slot} is refused: {reason}"
 ):
     """A replica does not take the version that its slot's alias points at; the version before it goes on."""
 
@@ -467,7 +446,6 @@ class VersionRefused(
     slot: str
     version: int
     cause: str
-    reason: str
 
 
 class ScoresThere(Event, name="scores there", says="{to} has these scores already (key {run:.16}): nothing is scored."):
@@ -501,11 +479,10 @@ class ScoresPublished(
     version: str
 
 
-class BackupLacks(Event, name="backup lacks", says="Not in the backup: {part} ({reason})."):
+class BackupLacks(Troubled, name="backup lacks", says="Not in the backup: {part} ({reason})."):
     """Something that a person may look for is not in a backup."""
 
     part: str
-    reason: str
 
 
 class BackupBegan(Event, name="backup began", says="copying {files:,} files, {size_mb:,.1f} MB"):
@@ -622,7 +599,5 @@ class RunKept(Event, name="run kept", says="the files of the refuted run are in 
     folder: str
 
 
-class CleanupFailed(Event, name="cleanup failed", says="cleanup failed: {reason}"):
+class CleanupFailed(Troubled, name="cleanup failed", says="cleanup failed: {reason}"):
     """A drill has left something behind; its verdict stands."""
-
-    reason: str

@@ -2,18 +2,18 @@
 
 import logging
 
-from koboshi.events import Event, Sink
+from koboshi.events import Event, Sink, Troubled
 
 LOG = logging.getLogger("koboshi.events")
 
 
 def to_log(event: Event) -> None:
-    """Log the event's sentence, if it has one: as a warning where the event has a reason, since trouble alone has one.
+    """Log the event's sentence, if it has one: as a warning where it is of trouble.
 
     The record also has the event itself, as `event`, for a handler that writes facts.
     """
     if sentence := event.sentence:
-        level = logging.WARNING if hasattr(event, "reason") else logging.INFO
+        level = logging.WARNING if isinstance(event, Troubled) else logging.INFO
         LOG.log(level, "%s", sentence, extra={"event": event})
 
 
