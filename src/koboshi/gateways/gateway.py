@@ -32,16 +32,12 @@ class Gateway(Protocol):
 
     def command(self, configuration: Path, program: str = "") -> tuple[str, ...]:
         """The command that starts it; by default with the program of this environment."""
-        ...
 
     def render(self, front: Front) -> str:
         """The text of its configuration. Pure."""
-        ...
 
     def reload(self, configuration: Path, front: Front) -> bool:
         """Publish the configuration, whole. False: a running gateway has to be restarted to use it."""
-        ...
 
     def observe(self, admin_url: str) -> dict[int, ReplicaSeen]:
         """Each replica, by port, as a running gateway sees it. Raises `Unavailable` if the gateway does not answer."""
-        ...

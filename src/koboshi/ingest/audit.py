@@ -33,19 +33,15 @@ class Broker(Protocol):
 
     def topic_id(self, topic: str) -> uuid.UUID | None:
         """The topic's id, or None when there is no such topic."""
-        ...
 
     def first_offset(self, topic: str, partition: int) -> int:
         """The first offset that can still be read."""
-        ...
 
     def records(self, topic: str, partition: int, start: int, end: int) -> Iterator[Record]:
         """All committed records with offsets in [start, end), or up to the end of the log if that comes first."""
-        ...
 
     def is_compacted(self, topic: str) -> bool:
         """Whether the broker keeps only the newest record of each key of this topic."""
-        ...
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

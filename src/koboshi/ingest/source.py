@@ -63,19 +63,15 @@ class Source(Protocol):
 
     def logs(self, topic: str) -> list[PartitionLog]:
         """The logs of a topic, by partition."""
-        ...
 
     def topic_id(self, topic: str) -> str:
         """What tells this topic from an earlier or later one of the same name."""
-        ...
 
     def read(self, span: SpanRange) -> Iterator[Records]:
         """All committed records with offsets in [start, end), in order, in batches (which may be empty)."""
-        ...
 
     def close(self) -> None:
         """Let go of connections."""
-        ...
 
 
 @runtime_checkable
@@ -84,7 +80,6 @@ class TellsTransactions(Protocol):
 
     def open_transactions(self, logs: Iterable[PartitionLog]) -> list[OpenTransaction]:
         """The transactions that hold records of these logs back, by partition and offset."""
-        ...
 
 
 def open_source(address: str) -> Source:

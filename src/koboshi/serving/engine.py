@@ -41,11 +41,9 @@ class Model(Protocol):
 
     def predict(self, columns: Columns) -> list[Any]:
         """One answer for each row: a number, a label, or a list of probabilities."""
-        ...
 
     def answers(self, columns: Mapping[str, Any]) -> Any:
         """The same answers as an array; columns may be arrays, too."""
-        ...
 
 
 class Engine(Protocol):
@@ -56,7 +54,6 @@ class Engine(Protocol):
 
         Raises `BadInput` for a model of a kind that is not served, and whatever else the loading raises.
         """
-        ...
 
 
 class WrongDigest(Corrupt):

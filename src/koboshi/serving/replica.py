@@ -70,11 +70,9 @@ class Registry(Protocol):
 
     def look(self) -> Aliased | None:
         """The version that the alias points at; raises `Unavailable`."""
-        ...
 
     def fetch(self, seen: Aliased, folder: Path) -> Path:
         """Download an artefact into a folder; raises `Unavailable` or `Corrupt`."""
-        ...
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
