@@ -24,8 +24,7 @@ def one_part(text: str, what: str) -> str:
 
 def parts_below(text: str, what: str) -> str:
     """`text`, if it is one or more such names with `/` between them (`model/0`): a path that stays below its folder."""
-    parts = text.split("/")
-    reason = next((found for part in parts if (found := _unfit(part))), "")
+    reason = next((found for part in text.split("/") if (found := _unfit(part))), "")
     if text.startswith("/"):
         reason = "is absolute"
     elif not reason and len(text.encode()) > NAME_BYTES:

@@ -62,8 +62,9 @@ def _reach(topic: str, partition: int, spans: Sequence[SpanRef]) -> PartitionCut
             f"{topic}[{partition}] has a gap from {ranges[count - 1].end} to {ranges[count].start}: "
             "run `koboshi ingest run`, then pin again."
         )
-    content = content_digest.add(span.content for span in spans)
-    return PartitionCut(start=ranges[0].start, end=ranges[-1].end, content=content)
+    return PartitionCut(
+        start=ranges[0].start, end=ranges[-1].end, content=content_digest.add(span.content for span in spans)
+    )
 
 
 def _check_forward(name: str, old: PartitionCut, new: PartitionCut | None) -> None:

@@ -220,5 +220,4 @@ def _in_turn(values: pl.Series, checks: Sequence[tuple[pl.Series, str]]) -> Judg
         now = accepted & wrong.fill_null(True)
         refused[expected] = refused[expected] | now if expected in refused else now
         accepted &= ~now
-    found = [(mask, expected) for expected, mask in refused.items() if mask.any()]
-    return Judged(values.set(~accepted, None), found)
+    return Judged(values.set(~accepted, None), [(mask, expected) for expected, mask in refused.items() if mask.any()])

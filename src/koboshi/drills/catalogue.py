@@ -44,8 +44,7 @@ def _found() -> Iterator[Drill[Any]]:
     for folder in FOLDERS:
         package = importlib.import_module(f"{drills.__name__}.{folder}")
         for found in pkgutil.iter_modules(package.__path__):
-            module = importlib.import_module(f"{package.__name__}.{found.name}")
-            if drill := getattr(module, "DRILL", None):
+            if drill := getattr(importlib.import_module(f"{package.__name__}.{found.name}"), "DRILL", None):
                 yield drill
 
 

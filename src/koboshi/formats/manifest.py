@@ -48,8 +48,7 @@ def seal(folder: Path) -> str:
     The same files give the same bytes. The digest over the entries is inside, so that a flip in the manifest itself
     is noticed and not taken for one in a file.
     """
-    files = {name: sha256_of(folder / name) for name in _names(folder)}
-    return publish_bytes(folder / FILE, _text(files)).sha256
+    return publish_bytes(folder / FILE, _text({name: sha256_of(folder / name) for name in _names(folder)})).sha256
 
 
 def open_verified(folder: Path, source_of: Callable[[Path], str] = lambda _path: "") -> Dataset:

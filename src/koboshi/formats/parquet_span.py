@@ -25,13 +25,12 @@ def schema_of(topic_id: str, span_format: int = FORMAT_VERSION) -> pa.Schema:
     known = {"koboshi.span": str(span_format)}
     if span_format >= NAMES_THE_TOPIC:
         known["koboshi.topic_id"] = topic_id
-    header = pa.struct([("name", name), ("value", pa.binary())])
     fields = [
         pa.field("offset", pa.int64(), nullable=False),
         pa.field("timestamp_ms", pa.int64(), nullable=False),
         pa.field("key", pa.binary()),
         pa.field("value", pa.binary()),
-        pa.field("headers", pa.list_(header), nullable=False),
+        pa.field("headers", pa.list_(pa.struct([("name", name), ("value", pa.binary())])), nullable=False),
     ]
     return pa.schema(fields, known)
 
@@ -41,8 +40,7 @@ def write_span(path: Path, records: Records, topic_id: str, span_format: int = F
     schema = schema_of(topic_id, span_format)
     columns = [records.offsets, records.timestamps_ms, records.keys, records.values]
     arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=False)]
-    headers = _headers(records, schema.field("headers").type.value_type)
-    table = pa.Table.from_arrays([*arrays, headers], schema=schema)
+    table = pa.Table.from_arrays([*arrays, _headers(records, schema.field("headers").type.value_type)], schema=schema)
     pq.write_table(table, path, compression="zstd", compression_level=3, row_group_size=ROW_GROUP)
 
 

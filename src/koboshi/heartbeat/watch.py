@@ -183,8 +183,7 @@ class Watch:
     def began(self, worker: str, unit: str, step: int, limit_s: float, now: float) -> None:
         """A step was given to a worker."""
         if (watched := self._workers.get(worker)) is not None:
-            cpu_s = watched.beat.cpu_s if watched.beat else 0.0
-            assignment = Assignment(unit, step, now, limit_s, cpu_s)
+            assignment = Assignment(unit, step, now, limit_s, watched.beat.cpu_s if watched.beat else 0.0)
             self._workers[worker] = dataclasses.replace(watched, assignment=assignment)
 
     def ended(self, worker: str) -> None:

@@ -98,8 +98,7 @@ class KafkaSource:
             moved_at, position = time.monotonic(), span.start
             while position < span.end:
                 most = min(POLL_RECORDS, span.end - position)
-                polled = self._consumer.poll(timeout_ms=POLL_MS, max_records=most).get(partition, [])
-                yield _columns(polled, span.end)
+                yield _columns(self._consumer.poll(timeout_ms=POLL_MS, max_records=most).get(partition, []), span.end)
                 if (reached := self._consumer.position(partition)) > position:
                     moved_at, position = time.monotonic(), reached
                 elif time.monotonic() - moved_at > self._patience_s:
@@ -169,10 +168,9 @@ UNTOLD = (AuthorizationError, UnsupportedVersionError)
 
 def _open_transactions(admin: KafkaAdminClient, partitions: list[TopicPartition]) -> list[OpenTransaction]:
     """The open transactions in these partitions, by partition and offset: the first of each holds its records back."""
-    found = admin.describe_producers(partitions)
     at_work = sorted(
         (partition, producer.current_transaction_start_offset, producer.producer_id, producer.last_timestamp)
-        for partition, state in found.items()
+        for partition, state in admin.describe_producers(partitions).items()
         for producer in state.active_producers
         if producer.current_transaction_start_offset >= 0
     )

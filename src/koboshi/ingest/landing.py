@@ -81,8 +81,7 @@ class Lander:
         if known.last is None and not new:
             spans.begin(self.ledger, lease, beginning)
         if known.last is None and beginning.start > 0:
-            late = LandedLate(topic=log.topic, partition=log.partition, start=log.start, gone=beginning.gone)
-            self.emit(late)
+            self.emit(LandedLate(topic=log.topic, partition=log.partition, start=log.start, gone=beginning.gone))
         return [*known.planned, *new]
 
     def _land(self, held: HeldLease, span: SpanRange, log: PartitionLog) -> SpanRef:

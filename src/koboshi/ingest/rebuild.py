@@ -52,8 +52,7 @@ def read_span_file(path: Path, state_dir: Path) -> SpanRef:
     if sha256[:16] != digits:
         raise Corrupt(f"{path} is not as it was landed ({sha256[:16]}): take it from a backup, or {_AWAY}.")
     found = read_span(path)
-    offsets = [start - 1, *found.offsets, end]
-    if any(after <= before for before, after in pairwise(offsets)):
+    if any(after <= before for before, after in pairwise([start - 1, *found.offsets, end])):
         raise Corrupt(f"{path} holds other offsets than its name says: take it from a backup, or {_AWAY}.")
     span = SpanRange(path.parent.parent.name, found.topic_id or "", int(path.parent.name), start, end)
     return SpanRef(span, path.relative_to(state_dir).as_posix(), sha256, found.digest, len(found.offsets))

@@ -182,8 +182,7 @@ class Replica:
         else:
             self.serving = Serving(seen.ref, checked, time.time())
             log.info("version %d (%s) answers now", seen.ref.version, seen.ref.sha256[:12])
-            remembered = {"slot": self.slot, **dataclasses.asdict(seen)}
-            publish_bytes(self._remembered, json.dumps(remembered).encode())
+            publish_bytes(self._remembered, json.dumps({"slot": self.slot, **dataclasses.asdict(seen)}).encode())
             self._sweep()
 
     def _refused(self, refusal: Refusal) -> VersionRefused:

@@ -117,8 +117,7 @@ class Share:
         return Views(mine, mine if whole.watch is whole.learn else whole.watch)
 
     def _advance(self, number: int) -> None:
-        recipe = cast(EpochsByPartialFit, self._unit.recipe)
-        recipe.advance(self._model, number, self._views.learn, self._classes)
+        cast(EpochsByPartialFit, self._unit.recipe).advance(self._model, number, self._views.learn, self._classes)
 
 
 class Averaging(Share):

@@ -78,8 +78,7 @@ class DatasetEnvironment:
     @property
     def object(self) -> Path:
         """The table's object in DVC's cache, named by the MD5 of its bytes."""
-        table = (self.project / "data" / NUMBERS / TABLE).read_bytes()
-        md5 = hashlib.md5(table, usedforsecurity=False).hexdigest()
+        md5 = hashlib.md5((self.project / "data" / NUMBERS / TABLE).read_bytes(), usedforsecurity=False).hexdigest()
         return self.folder / "cache" / "files" / "md5" / md5[:2] / md5[2:]
 
     def flip_two_bytes(self) -> list[Injection]:
@@ -126,8 +125,9 @@ class DatasetEnvironment:
             "doubled": float(len(found) - len(set(found))),
             "redone": float(len(self.repaired)),
         }
-        events = [Event(told.at_s, KINDS[name], f"{name}: {told}") for name, told in self.told.items()]
-        return Evidence(measures, events)
+        return Evidence(
+            measures, [Event(told.at_s, KINDS[name], f"{name}: {told}") for name, told in self.told.items()]
+        )
 
     def close(self, *, keep_files: bool) -> None:
         """Delete the topic, and the folder unless it is to be looked at."""

@@ -39,8 +39,9 @@ class Order:
 def start(order: Order) -> LoggedProcess:
     """Start the process; it dies with the drill."""
     folder = Path(order.folder)
-    words = [sys.executable, "-m", __name__, json.dumps(dataclasses.asdict(order))]
-    process = LoggedProcess(words, Path.cwd(), folder / "producer.log", {})
+    process = LoggedProcess(
+        [sys.executable, "-m", __name__, json.dumps(dataclasses.asdict(order))], Path.cwd(), folder / "producer.log", {}
+    )
     process.start()
     return process
 

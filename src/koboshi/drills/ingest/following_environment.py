@@ -60,8 +60,9 @@ class FollowingEnvironment(TopicEnvironment):
         """Open the way, and start both; returns when records come through."""
         servers = self._open_detour() if self._detoured else self.bootstrap_servers
         self.make_topic()
-        order = producer.Order(self.bootstrap_servers, self.topic.name, PARTITIONS, RATE, str(self.sent))
-        self._producer = producer.start(order)
+        self._producer = producer.start(
+            producer.Order(self.bootstrap_servers, self.topic.name, PARTITIONS, RATE, str(self.sent))
+        )
         self.lander = self.start_lander(
             Order(
                 servers,
@@ -166,8 +167,7 @@ def _events(complaints: Sequence[Told], back: Told | None) -> Iterator[Event]:
 def broker_kept_its_word(environment: FollowingEnvironment, _injections: Sequence[Injection]) -> Finding:
     """Kafka itself: what it acknowledged is on it, once, where it said; nothing is that nobody sent."""
     places = dict(_on_the_broker(environment))
-    word = producer.acknowledged(environment.sent)
-    moved = sum(places.get(place) != number for number, place in word.items())
+    moved = sum(places.get(place) != number for number, place in producer.acknowledged(environment.sent).items())
     wrong = [*_wrong(environment, Counter(places.values())), *([f"{moved:,} are not where it said"] if moved else [])]
     return _found("broker_kept_its_word", "broker", environment, wrong)
 

@@ -45,8 +45,9 @@ class PoisonEnvironment(TopicEnvironment):
         self._later = sound[SOUND_RECORDS // 2 :]
         self._send(sound[: SOUND_RECORDS // 2])
         state_dir, over = str(self.state_dir), str(self.folder / "over")
-        order = Order(self.bootstrap_servers, self.topic.name, state_dir, SPAN_RECORDS, until=over)
-        self.lander = self.start_lander(order)
+        self.lander = self.start_lander(
+            Order(self.bootstrap_servers, self.topic.name, state_dir, SPAN_RECORDS, until=over)
+        )
 
     def poison(self) -> list[Injection]:
         """Undecodable, of a wrong schema, oversized, said again: one injection each, took if the broker took it all."""

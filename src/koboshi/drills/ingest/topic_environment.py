@@ -29,8 +29,9 @@ def landed_per_second(told: Iterable[Told]) -> Series:
     seconds: Counter[int] = Counter()
     for at, records in landed:
         seconds[int(at - begun)] += records
-    points = [(begun + n, float(seconds[n])) for n in range(max(seconds, default=-1) + 1)]
-    return Series("records landed", "1/s", points)
+    return Series(
+        "records landed", "1/s", [(begun + n, float(seconds[n])) for n in range(max(seconds, default=-1) + 1)]
+    )
 
 
 def landed_evidence(told: Sequence[Told], tally: Tally) -> Evidence:

@@ -208,8 +208,9 @@ def kafka_works(environment: Any) -> Finding:
 def landed_equals_the_broker(environment: Environment, _injections: Sequence[Injection]) -> Finding:
     """Each offset is in exactly one file that counts; and the audit finds every record equal."""
     wrong, records = list(environment.tally().wrong()) or _audited(environment), environment.tally().records
-    well = f"audit: equal in every partition, {records:,} records, each landed once"
-    return Finding.unless("landed_equals_the_broker", wrong, well)
+    return Finding.unless(
+        "landed_equals_the_broker", wrong, f"audit: equal in every partition, {records:,} records, each landed once"
+    )
 
 
 def _audited(environment: Environment) -> list[str]:

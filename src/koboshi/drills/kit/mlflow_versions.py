@@ -152,7 +152,6 @@ class OwnVersions:
 
 
 def _small_unit(seed: int) -> UnitRecord:
-    numbers = np.random.default_rng(seed)
-    table = pd.DataFrame(numbers.normal(size=(ROWS, len(COLUMNS))), columns=list(COLUMNS))
+    table = pd.DataFrame(np.random.default_rng(seed).normal(size=(ROWS, len(COLUMNS))), columns=list(COLUMNS))
     model = SGDClassifier(loss="log_loss", random_state=seed).fit(table, (table["a"] > 0).astype("int8"))
     return UnitRecord(UNIT, {"seed": seed}, [StepRecord(1, {}, time.time())], (), model, table.head(8))

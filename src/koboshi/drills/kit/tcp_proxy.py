@@ -42,8 +42,7 @@ class TcpProxy:
     def start(self) -> None:
         """Listen; `listen` is the port then."""
         self._thread.start()
-        serving = asyncio.run_coroutine_threadsafe(self._serve(), self._loop)
-        self._server = serving.result(10)
+        self._server = asyncio.run_coroutine_threadsafe(self._serve(), self._loop).result(10)
         self.listen = self._server.sockets[0].getsockname()[1]
 
     def close(self) -> None:

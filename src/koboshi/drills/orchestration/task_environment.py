@@ -76,8 +76,7 @@ class TaskEnvironment(TrainingEnvironment):
         supervisor = _supervisor_of(pid)
         if pid is None or supervisor is None:
             return []
-        detail = f"during {self.at}"
-        return self.injected(kill("the task's supervisor and its process", [supervisor, pid], detail))
+        return self.injected(kill("the task's supervisor and its process", [supervisor, pid], f"during {self.at}"))
 
     def injected(self, injection: Injection | None) -> list[Injection]:
         """Note an injection, if there was one; returns all so far."""
@@ -239,8 +238,9 @@ def retry_attached(environment: TaskEnvironment, injections: Sequence[Injection]
     (job,) = jobs
     running = job.started_ms / 1000 < again_s < job.ended_ms / 1000
     when = f"the next try began {again_s - job.started_ms / 1000:.0f} s after the job had begun"
-    said = f"{one.said}; {when}, {job.ended_ms / 1000 - again_s:.0f} s before its end"
-    return Finding("retry_attached", running, said)
+    return Finding(
+        "retry_attached", running, f"{one.said}; {when}, {job.ended_ms / 1000 - again_s:.0f} s before its end"
+    )
 
 
 def every_step_was_done_once(environment: TaskEnvironment, _injections: Sequence[Injection]) -> Finding:

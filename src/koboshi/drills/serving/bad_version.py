@@ -108,8 +108,9 @@ class ReleaseEnvironment(LoadEnvironment):
             "KOBOSHI_MLFLOW__TRACKING_URI": str(self.settings.mlflow.tracking_uri),
             "KOBOSHI_SERVING__MODEL": self.versions.name,
         }
-        command = [*self._serve, "--slot", SLOT, "--port", str(port), "--name", name]
-        return OwnProcess(name, command, self.folder, environment)
+        return OwnProcess(
+            name, [*self._serve, "--slot", SLOT, "--port", str(port), "--name", name], self.folder, environment
+        )
 
     def _questions(self) -> Questions:
         """What versions 1 and 4 answer; no other version may."""

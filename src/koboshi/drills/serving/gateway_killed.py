@@ -58,8 +58,7 @@ class GatewayEnvironment(LoadEnvironment):
     @property
     def refused(self) -> list[float]:
         """When the clients' tries came to nothing; of clients that ask once, when a request was lost."""
-        lost = [answer.at_s for answer in self.answers if answer.status == 0]
-        return sorted(getattr(self._load, "refused", lost))
+        return sorted(getattr(self._load, "refused", [answer.at_s for answer in self.answers if answer.status == 0]))
 
     def back_s(self) -> float | None:
         """The first prediction after the last try that came to nothing."""

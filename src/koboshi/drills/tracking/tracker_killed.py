@@ -211,8 +211,9 @@ def tracker_died_twice(environment: TrackerEnvironment, injections: Sequence[Inj
     pids = {injection.pid for injection in injections}
     holds = all(injection.took for injection in injections) and len(pids) == len(injections)
     refused = f"the delivery had to be tried again {len(environment.refusals)} times"
-    said = f"processes {', '.join(map(str, sorted(pids, key=str)))} are gone; {refused}"
-    return Finding("tracker_died_twice", holds, said)
+    return Finding(
+        "tracker_died_twice", holds, f"processes {', '.join(map(str, sorted(pids, key=str)))} are gone; {refused}"
+    )
 
 
 def it_waited_in_the_outbox(environment: TrackerEnvironment, _injections: Sequence[Injection]) -> Finding:
@@ -221,16 +222,16 @@ def it_waited_in_the_outbox(environment: TrackerEnvironment, _injections: Sequen
     early = back - environment.trained_s
     holds = killed < environment.trained_s < back and environment.waited == [1] and environment.waiting() == 0
     waited = f"{sum(environment.waited)} entries waited in the outbox then, {environment.waiting()} are there now"
-    said = f"the training ended {early:.1f} s before MLflow was back; {waited}"
-    return Finding("it_waited_in_the_outbox", holds, said)
+    return Finding(
+        "it_waited_in_the_outbox", holds, f"the training ended {early:.1f} s before MLflow was back; {waited}"
+    )
 
 
 def one_run_each_and_no_ghost(environment: TrackerEnvironment, _injections: Sequence[Injection]) -> Finding:
     """One parent, one child of it for each unit, all finished, each with one model that is ready; and nothing else."""
-    wrong = list(ghosts(environment.witness, environment.spec.key, environment.units))
     return Finding.unless(
         "one_run_each_and_no_ghost",
-        wrong,
+        list(ghosts(environment.witness, environment.spec.key, environment.units)),
         f"one parent and {len(environment.units)} children, finished, each with one ready model",
     )
 

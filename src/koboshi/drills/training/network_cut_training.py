@@ -98,8 +98,9 @@ class CutTrainingEnvironment(TrainingEnvironment):
         return self._complaint(self._healed_s) if injections else None
 
     def _complaint(self, before_s: float) -> float | None:
-        said = (at for at, event in self.heard if self._injected_s < at < before_s and isinstance(event, NoAnswer))
-        return next(said, None)
+        return next(
+            (at for at, event in self.heard if self._injected_s < at < before_s and isinstance(event, NoAnswer)), None
+        )
 
     @property
     def silent_s(self) -> float:
@@ -141,8 +142,7 @@ class CutTrainingEnvironment(TrainingEnvironment):
             f"RAY_ADDRESS=127.0.0.1:{self._head.listen}"  # Ray sets its own in the environment, so it is said here
         )
         start = Submission(lambda name: f"{address} {through.entrypoint(name)}", through.env)
-        url = f"http://127.0.0.1:{self._api.listen}"
-        jobs = self._make_jobs(url, self.settings.ray.token_path, ANSWER_WITHIN_S)
+        jobs = self._make_jobs(f"http://127.0.0.1:{self._api.listen}", self.settings.ray.token_path, ANSWER_WITHIN_S)
         with closing(Ledger(self.spec.place.ledger_url)) as ledger:
             ensure_trained(self.spec, jobs, ledger, start, self._hear)
 

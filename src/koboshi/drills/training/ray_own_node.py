@@ -45,8 +45,7 @@ class OwnRayNode(OwnProcess):
             "object-store-memory": str(OBJECT_STORE_BYTES),
         }
         words = [word for flag, value in flags.items() for word in (f"--{flag}", value)]
-        command = [sys.executable, "-m", PROGRAM, *START[2:], *words]
-        super().__init__(name, command, folder, parts[NODES[0]].environment)
+        super().__init__(name, [sys.executable, "-m", PROGRAM, *START[2:], *words], folder, parts[NODES[0]].environment)
         self._recorded: tuple[int, int] | None = None
 
     def start(self) -> None:

@@ -26,8 +26,7 @@ class HungWorkerEnvironment(TrainingEnvironment):
         """The controls are undisturbed; of the units the first hangs, and the second takes long."""
         (victim, first), (patient, second), *_ = units.items()
         hung = self._slowed(first, str(self._once), 0.0)
-        long = self._slowed(second, "", LONG_STEP_S)
-        return {**super()._trained(units), victim: hung, patient: long}
+        return {**super()._trained(units), victim: hung, patient: self._slowed(second, "", LONG_STEP_S)}
 
     @property
     def _once(self) -> Path:

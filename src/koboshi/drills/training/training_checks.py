@@ -58,10 +58,9 @@ def went_on_from_the_committed_step(environment: TrainingEnvironment, injections
 
 def predictions_equal_the_control(environment: TrainingEnvironment, _injections: Sequence[Injection]) -> Finding:
     """Each unit's final model answers as its undisturbed control does, bit for bit."""
-    differing = list(_differences(environment))
     return Finding.unless(
         "predictions_equal_the_control",
-        differing,
+        list(_differences(environment)),
         f"{', '.join(environment.units)}: predictions equal the control's bit for bit",
     )
 
@@ -109,8 +108,7 @@ def went_on(
     wrong += [f"{step} was done again" for step in sorted(again)]
     if not kept:
         wrong.append("nothing had been committed when the fault was injected")
-    well = f"none of the {len(kept)} steps that were committed before was done again"
-    return Finding.unless(check, wrong, well)
+    return Finding.unless(check, wrong, f"none of the {len(kept)} steps that were committed before was done again")
 
 
 def ended_otherwise(environment: TrainingEnvironment, tasks: Sequence[Task], twice: str = "") -> list[str]:
@@ -129,8 +127,9 @@ def the_silent_one_is_gone(_environment: TrainingEnvironment, injections: Sequen
     """The process is no more: even woken up it can bring nothing."""
     (injection,) = injections
     gone = not _lives(injection.pid)
-    said = f"pid {injection.pid} is {'gone' if gone else 'still there'}"
-    return Finding("the_silent_one_is_gone", injection.took and gone, said)
+    return Finding(
+        "the_silent_one_is_gone", injection.took and gone, f"pid {injection.pid} is {'gone' if gone else 'still there'}"
+    )
 
 
 def nobody_else_was_ended(environment: TrainingEnvironment, injections: Sequence[Injection]) -> Finding:

@@ -63,8 +63,7 @@ class TrainingEnvironment:
         folder = self.folder / "table"
         folder.mkdir(parents=True, exist_ok=True)
         units = self._trained(self._workload.prepare(self.settings.project, folder))
-        table = DatasetRef(str(folder), sha256_of(folder / "manifest.json"))
-        self.spec = self._specification(table, units)
+        self.spec = self._specification(DatasetRef(str(folder), sha256_of(folder / "manifest.json")), units)
         self.victim, self.units = next(iter(units)), tuple(name for name in units if not name.endswith(CONTROL))
         # in the middle, so that there is something to go on from, and something to go on to
         self.step = units[self.victim].steps // 2 + 1

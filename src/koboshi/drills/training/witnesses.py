@@ -74,8 +74,7 @@ class RayWitness:
 
     def members(self) -> list[Node]:
         """The living nodes that have CPUs."""
-        rows = self._list("nodes")
-        alive = [row for row in rows if row["state"] == "ALIVE" and "CPU" in row["resources_total"]]
+        alive = [row for row in self._list("nodes") if row["state"] == "ALIVE" and "CPU" in row["resources_total"]]
         return [Node(row["node_id"], row["node_name"]) for row in alive]
 
     def jobs(self, folder: Path) -> list[Job]:
@@ -181,8 +180,9 @@ class StepFiles(Watch):
         firsts: dict[tuple[str, int], float] = {}
         for file in self.written():
             firsts.setdefault((file.unit, file.step), file.at_s)
-        points = [(at_s, float(count)) for count, at_s in enumerate(sorted(firsts.values()), 1)]
-        return Series("steps done", "steps", points)
+        return Series(
+            "steps done", "steps", [(at_s, float(count)) for count, at_s in enumerate(sorted(firsts.values()), 1)]
+        )
 
     def _look(self) -> None:
         for path in self._folder.glob("*/[0-9]*-*.ckpt"):
@@ -190,8 +190,7 @@ class StepFiles(Watch):
                 found = path.stat()
             except OSError:  # it was just dropped
                 continue
-            step = int(path.name.partition("-")[0])
-            self._seen.add(StepFile(found.st_mtime, path.parent.name, step, found.st_ino))
+            self._seen.add(StepFile(found.st_mtime, path.parent.name, int(path.name.partition("-")[0]), found.st_ino))
 
 
 def written_more_than_once(files: list[StepFile]) -> Mapping[tuple[str, int], list[StepFile]]:

@@ -53,8 +53,7 @@ def on_ray(spec: TrainingSpec, job: str, emit: Sink) -> Iterator["RayPool"]:
         _wait_for_nodes(spec.key, emit)
         with contextlib.closing(RayPool(spec, job)) as pool:
             if pool.places < spec.place.actors:
-                wanted = spec.place.actors
-                emit(ClusterTooSmall(run=spec.key, wanted=wanted, threads=spec.threads, places=pool.places))
+                emit(ClusterTooSmall(run=spec.key, wanted=spec.place.actors, threads=spec.threads, places=pool.places))
             yield pool
     except RayError as error:  # a step's own errors are the driver's; this one is of the cluster
         raise Unavailable(f"Ray broke off ({_gist(error)}): see `koboshi status`.") from error

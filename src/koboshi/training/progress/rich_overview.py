@@ -103,15 +103,13 @@ def history(seen: Sequence[Overview]) -> RenderableType:
     table = _table("job", "began", "took", ("tries", True), ("units", True), ("steps", True), ("rec.", True), "how")
     for one in seen:
         quarantined = one.in_place("quarantined")
-        units = f"{one.in_place('done')}/{len(one.units)}" + (f" -{quarantined}" if quarantined else "")
-        steps = f"{one.steps_done:,}" + (f"/{one.steps:,}" if one.steps not in (None, one.steps_done) else "")
         table.add_row(
             one.name,
             time.strftime("%m-%d %H:%M", time.localtime(one.began_at)),
             lasted((one.ended_at or one.now) - one.began_at),
             f"{one.attempts}",
-            units,
-            steps,
+            f"{one.in_place('done')}/{len(one.units)}" + (f" -{quarantined}" if quarantined else ""),
+            f"{one.steps_done:,}" + (f"/{one.steps:,}" if one.steps not in (None, one.steps_done) else ""),
             f"{one.recoveries}",
             Text(one.outcome, COLOURS[one.outcome]),
         )
