@@ -20,7 +20,6 @@ _TYPE = "type.googleapis.com/envoy.extensions."
 _LOOKED_UP = {"type": "STRICT_DNS", "dns_refresh_rate": "1s", "dns_lookup_family": "V4_ONLY"}
 _ALL_ARE_OUT_PERCENT = 1
 _FAILED_TRIES = ("cx_connect_fail", "rq_error", "rq_timeout")
-_HEDGING = {"hedge_on_per_try_timeout": True}
 _BUFFER_BYTES = 8 * 1024 * 1024
 _NOBODY = (
     "no replica can answer: either no model has been promoted yet, or every replica is down. "
@@ -45,7 +44,7 @@ class Envoy:
             {
                 "admin": {"address": _address(front.admin)},
                 "static_resources": {"listeners": [_listener(front.listen, front.by_name)], "clusters": [cluster]},
-                "overload_manager": _connection_limit(),
+                "overload_manager": {"resource_monitors": [_CONNECTION_LIMIT]},
             },
             sort_keys=False,
         )
@@ -85,52 +84,88 @@ def _address(port: int, host: str = _HOST) -> dict[str, Any]:
     return {"socket_address": {"address": host, "port_value": port}}
 
 
+# On another replica, at once; a try that is silent for `per_try_timeout` gets company instead of being dropped.
+_RETRIES = {
+    "retry_on": "connect-failure,refused-stream,reset,5xx,retriable-status-codes",
+    "retriable_status_codes": [503],
+    "num_retries": 5,
+    "per_try_timeout": "0.5s",
+    "retry_back_off": {"base_interval": "0.025s", "max_interval": "0.25s"},
+    "retry_host_predicate": [
+        {
+            "name": "envoy.retry_host_predicates.previous_hosts",
+            "typed_config": {"@type": f"{_TYPE}retry.host.previous_hosts.v3.PreviousHostsPredicate"},
+        }
+    ],
+    "host_selection_retry_max_attempts": 5,
+}
+_ROUTE = {
+    "cluster": "replicas",
+    "timeout": "10s",
+    "retry_policy": _RETRIES,
+    "hedge_policy": {"hedge_on_per_try_timeout": True},
+}
+_VIRTUAL_HOST = {
+    "name": "replicas",
+    "domains": ["*"],
+    "include_attempt_count_in_response": True,
+    "routes": [{"match": {"prefix": "/"}, "route": _ROUTE}],
+}
+# What Envoy answers by itself, in the replicas' shape of an error.
+_LOCAL_REPLIES = {
+    "mappers": [
+        {"filter": {"response_flag_filter": {"flags": ["UH", "UF"]}}, "body": {"inline_string": _NOBODY}},
+    ],
+    "body_format": {
+        "json_format": {"error_code": "GATEWAY_%RESPONSE_FLAGS%", "message": "%LOCAL_REPLY_BODY%"},
+    },
+}
+_MANAGER = {
+    "@type": f"{_TYPE}filters.network.http_connection_manager.v3.HttpConnectionManager",
+    "stat_prefix": "gateway",
+    "server_header_transformation": "PASS_THROUGH",
+    "stream_idle_timeout": "30s",
+    "route_config": {"virtual_hosts": [_VIRTUAL_HOST]},
+    "local_reply_config": _LOCAL_REPLIES,
+    "http_filters": [
+        {"name": "envoy.filters.http.router", "typed_config": {"@type": f"{_TYPE}filters.http.router.v3.Router"}}
+    ],
+}
+# A 503 of `/health` takes a replica out at once, silence after two checks.
+_ACTIVE_CHECK = {
+    "timeout": "2s",
+    "interval": "1s",
+    "no_traffic_interval": "1s",
+    "unhealthy_threshold": 2,
+    "healthy_threshold": 1,
+    "http_health_check": {"path": "/health"},
+}
+# What fails real requests is out for a second, longer each time; one good active check brings it back.
+_EJECTION = {
+    "consecutive_5xx": 5,
+    "consecutive_gateway_failure": 3,
+    "enforcing_consecutive_gateway_failure": 100,
+    "interval": "1s",
+    "base_ejection_time": "1s",
+    "max_ejection_time": "10s",
+    "max_ejection_percent": 100,
+}
+_CONNECTION_LIMIT = {
+    "name": "envoy.resource_monitors.global_downstream_max_connections",
+    "typed_config": {
+        "@type": f"{_TYPE}resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig",
+        "max_active_downstream_connections": 4096,
+    },
+}
+
+
 def _listener(port: int, by_name: bool) -> dict[str, Any]:
-    manager = {
-        "@type": f"{_TYPE}filters.network.http_connection_manager.v3.HttpConnectionManager",
-        "stat_prefix": "gateway",
-        "server_header_transformation": "PASS_THROUGH",
-        "stream_idle_timeout": "30s",
-        "route_config": {"virtual_hosts": [_virtual_host()]},
-        "local_reply_config": _local_replies(),
-        "http_filters": [
-            {"name": "envoy.filters.http.router", "typed_config": {"@type": f"{_TYPE}filters.http.router.v3.Router"}}
-        ],
-    }
-    filters = [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]
+    filters = [{"name": "envoy.filters.network.http_connection_manager", "typed_config": _MANAGER}]
     return {
         "name": "gateway",
         "address": _address(port, _ALL_HOSTS if by_name else _HOST),
         "per_connection_buffer_limit_bytes": _BUFFER_BYTES,
         "filter_chains": [{"filters": filters}],
-    }
-
-
-def _virtual_host() -> dict[str, Any]:
-    route = {"cluster": "replicas", "timeout": "10s", "retry_policy": _retries(), "hedge_policy": _HEDGING}
-    return {
-        "name": "replicas",
-        "domains": ["*"],
-        "include_attempt_count_in_response": True,
-        "routes": [{"match": {"prefix": "/"}, "route": route}],
-    }
-
-
-def _retries() -> dict[str, Any]:
-    """On another replica, at once; a try that is silent for `per_try_timeout` gets company instead of being dropped."""
-    return {
-        "retry_on": "connect-failure,refused-stream,reset,5xx,retriable-status-codes",
-        "retriable_status_codes": [503],
-        "num_retries": 5,
-        "per_try_timeout": "0.5s",
-        "retry_back_off": {"base_interval": "0.025s", "max_interval": "0.25s"},
-        "retry_host_predicate": [
-            {
-                "name": "envoy.retry_host_predicates.previous_hosts",
-                "typed_config": {"@type": f"{_TYPE}retry.host.previous_hosts.v3.PreviousHostsPredicate"},
-            }
-        ],
-        "host_selection_retry_max_attempts": 5,
     }
 
 
@@ -149,50 +184,7 @@ def _cluster(replicas: Mapping[str, int], by_name: bool) -> dict[str, Any]:
         "circuit_breakers": {
             "thresholds": [{"retry_budget": {"budget_percent": {"value": 100}, "min_retry_concurrency": 100}}]
         },
-        "health_checks": [_active_check()],
-        "outlier_detection": _ejection(),
+        "health_checks": [_ACTIVE_CHECK],
+        "outlier_detection": _EJECTION,
         "load_assignment": {"cluster_name": "replicas", "endpoints": [{"lb_endpoints": endpoints}]},
     }
-
-
-def _active_check() -> dict[str, Any]:
-    """A 503 of `/health` takes a replica out at once, silence after two checks."""
-    return {
-        "timeout": "2s",
-        "interval": "1s",
-        "no_traffic_interval": "1s",
-        "unhealthy_threshold": 2,
-        "healthy_threshold": 1,
-        "http_health_check": {"path": "/health"},
-    }
-
-
-def _ejection() -> dict[str, Any]:
-    """What fails real requests is out for a second, longer each time; one good active check brings it back."""
-    return {
-        "consecutive_5xx": 5,
-        "consecutive_gateway_failure": 3,
-        "enforcing_consecutive_gateway_failure": 100,
-        "interval": "1s",
-        "base_ejection_time": "1s",
-        "max_ejection_time": "10s",
-        "max_ejection_percent": 100,
-    }
-
-
-def _local_replies() -> dict[str, Any]:
-    """What Envoy answers by itself, in the replicas' shape of an error."""
-    nobody = {"response_flag_filter": {"flags": ["UH", "UF"]}}
-    return {
-        "mappers": [{"filter": nobody, "body": {"inline_string": _NOBODY}}],
-        "body_format": {
-            "json_format": {"error_code": "GATEWAY_%RESPONSE_FLAGS%", "message": "%LOCAL_REPLY_BODY%"},
-        },
-    }
-
-
-def _connection_limit() -> dict[str, Any]:
-    monitor = "envoy.resource_monitors.global_downstream_max_connections"
-    limit = "resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig"
-    config = {"@type": f"{_TYPE}{limit}", "max_active_downstream_connections": 4096}
-    return {"resource_monitors": [{"name": monitor, "typed_config": config}]}
