@@ -29,16 +29,14 @@ def load_mapping(path: Path) -> dict[str, Any]:
     except RecursionError:
         raise BadInput(f"{path} cannot be read (it is nested too deeply): mend it or take it from git again.") from None
     except (OSError, yaml.YAMLError, ValueError) as error:  # a date that is in no calendar is a ValueError
-        raise BadInput(f"{path} cannot be read ({_in_one_line(error)}): mend it or take it from git again.") from error
+        raise BadInput(
+            f"{path} cannot be read ({' '.join(str(error).split())}): mend it or take it from git again."
+        ) from error
     if found is None:
         return {}
     if not isinstance(found, dict):
         raise BadInput(f"{path} holds no table of names and values: mend it or take it from git again.")
     return found
-
-
-def _in_one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
 
 
 def readable_toml(text: str) -> dict[str, Any]:

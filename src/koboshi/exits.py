@@ -68,7 +68,8 @@ def exit_code(error: BaseException) -> int:
         return INTERRUPTED
     if isinstance(error, SystemExit):
         return _of_exit(error)
-    return AGAIN if _may_pass(error) else STOP
+    may_pass = isinstance(error, ConnectionError | TimeoutError) or is_disk_failure(error)
+    return AGAIN if may_pass else STOP
 
 
 def _of_exit(error: SystemExit) -> int:
@@ -94,7 +95,8 @@ def _ended(verb: Callable[[], object], name: str) -> int:
             sys.stdout.flush()  # what cannot be written is an error now, and not at the interpreter's end
     except BaseException as error:  # noqa: BLE001 (each is named, and ends the process)
         if _is_unread() and exit_code(error) == AGAIN:
-            _write_nowhere()
+            # The interpreter flushes what is left of the output at its end, and must not fail there.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         elif said := _sentence(error, name):
             _say(f"{name}: {said}\n")
         return exit_code(error)
@@ -126,11 +128,6 @@ def _is_unread() -> bool:
         return any(found & select.POLLERR for _, found in pipe.poll(0))
     except (AttributeError, OSError, ValueError):  # there is no output, or it is no file
         return False
-
-
-def _write_nowhere() -> None:
-    """The interpreter flushes what is left of the output at its end, and must not fail there."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _say(text: str) -> None:

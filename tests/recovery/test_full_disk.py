@@ -11,8 +11,8 @@ import pytest
 
 from koboshi.events import in_words, to_all
 from koboshi.ledger import steps
-from koboshi.training.checkpoints import read_checkpoint
 from koboshi.training import checkpoints
+from koboshi.training.checkpoints import read_checkpoint
 from koboshi.training.driver.loop import train
 from koboshi.training.driver.worker import StepOrder
 from koboshi.training.spec import TrainingSpec

@@ -10,8 +10,8 @@ from koboshi import files
 from koboshi.errors import BadInput, Fenced, LeaseTaken, Permanent, Transient
 from koboshi.events import Event, Recovered, StepDone, UnitGoesOn, WorkerDied, in_words, to_all
 from koboshi.ledger import leases, steps
-from koboshi.training.attach import final_steps
 from koboshi.training import checkpoints
+from koboshi.training.attach import final_steps
 from koboshi.training.checkpoints.retention import LEAST
 from koboshi.training.driver import loop as driver
 from koboshi.training.driver.loop import train

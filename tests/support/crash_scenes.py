@@ -18,9 +18,8 @@ from koboshi.journal import Journal
 from koboshi.ledger import Ledger, spans
 from koboshi.ledger.leases import HeldLease
 from koboshi.refs import SpanRange, SpanRef
-from koboshi.training import TrainingSpec
+from koboshi.training import TrainingSpec, checkpoints
 from koboshi.training.checkpoints import retention
-from koboshi.training import checkpoints
 from koboshi.training.checkpoints.retention import LEAST
 from koboshi.training.driver.loop import train
 from koboshi.training.driver.pool import PoolEvent, StepReturned

@@ -686,9 +686,7 @@ RACES = {
         ("intents.close",), (succeeding, failing), closed_as_the_winner_says, intents.claim
     ),
     "both revoke": Race(("intents.revoke",), (revoking, revoking), the_next_is_the_second, succeeded_once),
-    "one revokes, one claims": Race(
-        ("intents.revoke",), (revoking, claiming), revoked_before_or_after, succeeded_once
-    ),
+    "one revokes, one claims": Race(("intents.revoke",), (revoking, claiming), revoked_before_or_after, succeeded_once),
     "both intend": Race(("intents.open_intent",), (intending, intending), one_intent),
     "one finishes, one takes back": Race(("intents.settle",), (finishing, taking_back), settled_once, opened_intent),
     "both hold": Race(("leases.holding",), (holding_by_turns, holding_by_turns), each_turn_counts, rounds=FEW),

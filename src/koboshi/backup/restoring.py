@@ -75,10 +75,6 @@ def _stage(settings: Settings, file: Path, staging: Path, emit: Sink) -> None:
     made_at = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(header["made_at"]))
     emit(RestoreBegan(size_mb=header["bytes"] / 1e6, made_at=made_at))
     known = (*ours, Piece(PROJECT, settings.project))
-
-    def copied(count: int) -> None:
-        emit(BytesCopied(count=count))
-
     try:
         unpack(
             file,

@@ -26,7 +26,7 @@ def all_drills(settings: Settings | None = None) -> Mapping[str, Drill[Any]]:
 
     Raises `NotConfigured` for a module of drills that cannot be imported, has no `DRILL`, or repeats a drill's name.
     """
-    found = [*own_drills(), *(_of_project(settings) if settings else ())]
+    found = [*own_drills(), *(map(_loaded, _modules(settings)) if settings else ())]
     by_name = {drill.name: drill for drill in sorted(found, key=lambda drill: (LAYERS.index(drill.layer), drill.name))}
     if len(by_name) < len(found):
         twice = sorted(name for name in by_name if sum(drill.name == name for drill in found) > 1)
@@ -46,10 +46,6 @@ def _found() -> Iterator[Drill[Any]]:
         for found in pkgutil.iter_modules(package.__path__):
             if drill := getattr(importlib.import_module(f"{package.__name__}.{found.name}"), "DRILL", None):
                 yield drill
-
-
-def _of_project(settings: Settings) -> Iterator[Drill[Any]]:
-    yield from map(_loaded, _modules(settings))
 
 
 def _modules(settings: Settings) -> tuple[str, ...]:

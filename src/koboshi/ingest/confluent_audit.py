@@ -23,8 +23,7 @@ class ConfluentBroker:
     """A `koboshi.ingest.audit.Broker` on a Kafka cluster; `patience_s` bounds each wait for it."""
 
     def __init__(self, bootstrap_servers: str, patience_s: float = 20.0) -> None:
-        self._servers = bootstrap_servers
-        self._patience_s = patience_s
+        self._servers, self._patience_s = bootstrap_servers, patience_s
         client = {"bootstrap.servers": bootstrap_servers, "log_level": 0}
         reading = {
             **client,

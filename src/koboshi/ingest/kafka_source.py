@@ -29,8 +29,7 @@ class KafkaSource:
     """A `Source` on a Kafka cluster; `patience_s` bounds each wait for it."""
 
     def __init__(self, bootstrap_servers: str, patience_s: float = 20.0) -> None:
-        self._servers = bootstrap_servers
-        self._patience_s = patience_s
+        self._servers, self._patience_s = bootstrap_servers, patience_s
         with self._errors("connect"):
             try:
                 self._admin, self._consumer = self._clients()

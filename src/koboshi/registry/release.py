@@ -20,7 +20,6 @@ from koboshi.ledger.leases import HeldLease, holding, new_holder
 from koboshi.refs import ModelRef
 from koboshi.sinks import open_sinks
 
-
 PromotionOutcome = Literal["promote", "keep", "refuse"]
 
 

@@ -69,9 +69,7 @@ class Checked:
 
     def __init__(self, model: Model, example: Columns, expected: list[Any]) -> None:
         """Keep question and answer beside the model."""
-        self.model = model
-        self._example = example
-        self._expected = expected
+        self.model, self._example, self._expected = model, example, expected
 
     def holds(self) -> bool:
         """Make a real prediction and compare it."""

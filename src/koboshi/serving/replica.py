@@ -89,16 +89,14 @@ class Replica:
 
     def __init__(self, name: str, slot: str, registry: Registry, folder: Path, load: Callable[[Path], Checked]) -> None:
         """`folder` holds the artefacts, shared by digest, and what this replica served last."""
-        self.name = name
-        self.slot = slot
+        self.name, self.slot = name, slot
         self.serving: Serving | None = None
         self.refusals: dict[ModelRef, Refusal] = {}
         self.registry_error = ""
         self.aliased: int | None = None
-        self._registry = registry
+        self._registry, self._load = registry, load
         self._cache = folder / "models"
         self._remembered = folder / one_part(f"{name}.json", "the replica's name")
-        self._load = load
         self._said_gone = False
 
     def poll_alias(self) -> None:

@@ -61,8 +61,13 @@ def _in_one_line(dumper: yaml.SafeDumper, data: Sequence[Any]) -> yaml.SequenceN
 def compose(topology: Topology, groups: Sequence[str]) -> dict[str, Any]:
     """The file's content. What is in `x-shared` is the same object wherever it is used, and is written once."""
     parts = parts_of(topology, groups)
-    addresses = _addresses(topology, groups)
-    unproxied = _unproxied(parts)
+    addresses = {
+        names.variable_of(f"{section}.{key}"): str(value)
+        for section, values in endpoints(topology, groups).items()
+        for key, value in values.items()
+    }
+    # The parts ask each other directly where Docker gives its containers a proxy; the user's own entries stay.
+    unproxied = proxies.direct({name: f"${{{name}:-}}" for name in proxies.NAMES}, [*proxies.LOOPBACK, *parts])
     shared: dict[str, Any] = {"logging": LOGGING}
     services = {PREPARE: _prepare()}
     for part in parts.values():
@@ -83,11 +88,6 @@ def _form(group: str) -> Container:
 def init_name(part: Part) -> str:
     """The service that does a part's first step, for its whole group."""
     return f"{part.group}-init"
-
-
-def _unproxied(parts: Iterable[str]) -> dict[str, str]:
-    """The parts ask each other directly where Docker gives its containers a proxy; the user's own entries stay."""
-    return proxies.direct({name: f"${{{name}:-}}" for name in proxies.NAMES}, [*proxies.LOOPBACK, *parts])
 
 
 def _environment(
@@ -185,12 +185,3 @@ def _published(topology: Topology, part: Part) -> list[str]:
     return (
         [f"{LOOPBACK}:{published_port(topology, part.group)}:{topology.ports.at(offset)}"] if part.name == name else []
     )
-
-
-def _addresses(topology: Topology, groups: Iterable[str]) -> dict[str, str]:
-    """Where everything is, as settings."""
-    return {
-        names.variable_of(f"{section}.{key}"): str(value)
-        for section, values in endpoints(topology, groups).items()
-        for key, value in values.items()
-    }

@@ -4,6 +4,7 @@ import os
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,16 @@ def echo() -> Iterator[int]:
     thread.join()
 
 
+@contextmanager
+def running(proxy: TcpProxy) -> Iterator[TcpProxy]:
+    """Forward while the block runs; afterwards all connections are closed."""
+    proxy.start()
+    try:
+        yield proxy
+    finally:
+        proxy.close()
+
+
 class AnnouncedProxy(TcpProxy):
     """Says when it has fallen silent."""
 
@@ -53,7 +64,7 @@ class AnnouncedProxy(TcpProxy):
 def test_a_cut_network_is_silent_and_gives_all_back_when_it_heals(echo: int) -> None:
     """A black hole, not a reset: the connection stays open, nothing comes through, and nothing is lost."""
     proxy = AnnouncedProxy("127.0.0.1", echo)
-    with proxy.running(), socket.create_connection(("127.0.0.1", proxy.listen)) as near:
+    with running(proxy), socket.create_connection(("127.0.0.1", proxy.listen)) as near:
         near.settimeout(10)
         near.sendall(b"before")
         assert near.recv(100) == b"before"
@@ -71,12 +82,12 @@ def test_a_cut_network_is_silent_and_gives_all_back_when_it_heals(echo: int) -> 
 
 
 def test_a_cut_that_swallows_nothing_did_not_take(echo: int) -> None:
-    with TcpProxy("127.0.0.1", echo).running() as proxy:
+    with running(TcpProxy("127.0.0.1", echo)) as proxy:
         assert not proxy.inject("echo", 0.05).took
 
 
 def test_connections_end_with_either_end_and_with_the_proxy(echo: int) -> None:
-    with TcpProxy("127.0.0.1", echo).running() as proxy:
+    with running(TcpProxy("127.0.0.1", echo)) as proxy:
         with socket.create_connection(("127.0.0.1", proxy.listen)) as first:
             first.sendall(b"x")
             assert first.recv(1) == b"x"
@@ -93,7 +104,7 @@ def test_connections_end_with_either_end_and_with_the_proxy(echo: int) -> None:
 def test_a_target_that_is_not_there_closes_the_connection() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-    with TcpProxy("127.0.0.1", port).running() as proxy, socket.create_connection(("127.0.0.1", proxy.listen)) as near:
+    with running(TcpProxy("127.0.0.1", port)) as proxy, socket.create_connection(("127.0.0.1", proxy.listen)) as near:
         near.settimeout(10)
         assert near.recv(1) == b""
 

@@ -197,9 +197,4 @@ class Load:
                 given = json.loads(text)["predictions"]
                 rows, expected = len(given), self.expected.get(str(told["version"]))
                 right = expected is not None and given == expected[question]
-        return {**told, "right": right, "rows": rows, "said": "" if right else _brief(text)}
-
-
-def _brief(text: str) -> str:
-    """The beginning, in one line."""
-    return " ".join(text.split())[:SHOWN]
+        return {**told, "right": right, "rows": rows, "said": "" if right else " ".join(text.split())[:SHOWN]}

@@ -3,8 +3,6 @@
 import asyncio
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from koboshi.drills.drill import Injection
 from koboshi.drills.kit.own_run import eventually
@@ -29,15 +27,6 @@ class TcpProxy:
         self._open.set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._thread = threading.Thread(target=self._loop.run_forever, name="tcp-proxy", daemon=True)
-
-    @contextmanager
-    def running(self) -> Iterator["TcpProxy"]:
-        """Forward while the block runs; afterwards all connections are closed."""
-        self.start()
-        try:
-            yield self
-        finally:
-            self.close()
 
     def start(self) -> None:
         """Listen; `listen` is the port then."""

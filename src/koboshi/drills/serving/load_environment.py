@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from koboshi.drills.drill import Finding, Injection
 from koboshi.drills.kit.aiohttp_load import OK, Answer, Load, Questions, failures, percentile_ms
 from koboshi.drills.kit.faults import processes_of
-from koboshi.drills.kit.own_run import LOOK_S, OwnProcess, Watch, eventually, free_port, leave, new_run_folder
+from koboshi.drills.kit.own_run import OwnProcess, Watch, eventually, free_port, leave, new_run_folder
 from koboshi.errors import BadInput, Unavailable
 from koboshi.events import DrillNote, Sink
 from koboshi.gateways.envoy import ENVOY
@@ -80,7 +80,7 @@ class ReplicaWatch(Watch):
 
     def __init__(self, gateway: Gateway, port: int) -> None:
         """Begin to look; what was counted before is no news."""
-        super().__init__(self._look, LOOK_S)
+        super().__init__(self._look, WATCH_S)
         self.seen: list[tuple[float, bool, int]] = []
         self._gateway, self._port = gateway, port
         self.start()
@@ -104,7 +104,7 @@ class ReplicaWatch(Watch):
 REQUESTS, RATE, QUESTIONS = 5_000, 250.0, 100
 WARM = 300
 READY_WITHIN_S = 60.0
-LOOK_S, IN_S = 0.05, 15.0
+LOOK_S, WATCH_S, IN_S = 0.05, 0.1, 15.0
 SHOWN = 3
 
 

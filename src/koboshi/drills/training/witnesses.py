@@ -96,7 +96,11 @@ class RayWitness:
         """The tasks that Ray ran, or tried to run, on some actors."""
         ids, jobs = {actor.id for actor in actors}, {actor.job for actor in actors}
         rows = [row for job in sorted(jobs) for row in self._list("tasks", job_id=job)]
-        return [_task(row) for row in rows if row["actor_id"] in ids]
+        return [
+            Task(row["name"], row["state"], row["actor_id"], row["creation_time_ms"] or 0.0, row["end_time_ms"] or 0.0)
+            for row in rows
+            if row["actor_id"] in ids
+        ]
 
     def _list(self, what: str, **equals: str) -> list[dict[str, Any]]:
         query: list[tuple[str, str]] = [("detail", "1"), ("limit", str(LIMIT))]
@@ -130,10 +134,6 @@ def _actor(row: dict[str, Any]) -> Actor:
     death = cause.get("reason") or cause.get("error_message") or ""
     node = row.get("node_id") or ""
     return Actor(row["actor_id"], row["job_id"], row["name"], row["pid"], row["state"], str(death), node)
-
-
-def _task(row: dict[str, Any]) -> Task:
-    return Task(row["name"], row["state"], row["actor_id"], row["creation_time_ms"] or 0.0, row["end_time_ms"] or 0.0)
 
 
 LOOK_S = 0.03  # a file stays until three more steps of its unit are done

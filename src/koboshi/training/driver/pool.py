@@ -14,6 +14,12 @@ from koboshi.training.driver.worker import StepOrder, StepResult
 
 # What is wrong in the code is wrong the next time, too.
 _OF_THE_CODE = (AttributeError, ImportError, NameError, NotImplementedError, SyntaxError, TypeError)
+_KINDS: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], Kind], ...] = (
+    (Corrupt, ""),  # of a checkpoint, not of the step
+    (Transient, "transient"),
+    (MemoryError, "memory"),
+    ((Permanent, *_OF_THE_CODE), "permanent"),
+)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -85,13 +91,7 @@ def kind_of(error: BaseException) -> Kind:
 
     Of bad bytes nobody knows: those of a state may have been made again by then.
     """
-    if isinstance(error, Corrupt):
-        return ""
-    if isinstance(error, Transient):
-        return "transient"
-    if isinstance(error, MemoryError):
-        return "memory"
-    return "permanent" if isinstance(error, (Permanent, *_OF_THE_CODE)) else ""
+    return next((kind for errors, kind in _KINDS if isinstance(error, errors)), "")
 
 
 LOOK_S = 0.1  # between two looks: a fifth of a beat

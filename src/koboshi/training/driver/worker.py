@@ -57,9 +57,6 @@ class StepResult:
     trouble: str = ""
 
 
-def _untold(_doing: Doing) -> None: ...
-
-
 class UnitWorker:
     """Keeps the unit that it worked on last, so that an unbroken run never reads its checkpoints back."""
 
@@ -67,7 +64,7 @@ class UnitWorker:
         self, factories: Iterable[str], name: str = "", beats: Address | None = None, interval_s: float = 0.5
     ) -> None:
         """Beat from now on, if somebody listens; be warm: all that a process does once is done before it is needed."""
-        self._tell = Companion(name, beats, interval_s).tell if beats else _untold
+        self._tell = Companion(name, beats, interval_s).tell if beats else lambda _doing: None
         for module in sorted({factory.partition(":")[0] for factory in factories}):
             warm_up(module)
         self._unit: Unit | None = None

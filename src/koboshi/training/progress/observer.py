@@ -1,4 +1,4 @@
-"""Reads what ledger, journal, specifications and drivers tell of trainings, and changes nothing; follows one to its end.
+"""Reads what ledger, journal, specifications and drivers tell of trainings, changes nothing; follows one to its end.
 
 It is followed by a live picture on a terminal, by a line for each change elsewhere, or in JSON.
 """

@@ -8,8 +8,8 @@ import pytest
 
 from koboshi.errors import DiskFailed, NotConfigured, Transient
 from koboshi.refs import CheckpointRef
-from koboshi.training.checkpoints import CheckpointWriter, Saved
 from koboshi.training import checkpoints
+from koboshi.training.checkpoints import CheckpointWriter, Saved
 
 
 @pytest.fixture(autouse=True)
