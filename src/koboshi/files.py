@@ -125,7 +125,7 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def publish(folder: Path, name: str | Callable[[str], str], write: Callable[[Path], None]) -> Published:
+def publish(folder: Path, name: str | Callable[[str], str], write: Callable[[Path], object]) -> Published:
     """Let `write` fill a temporary file beside the target, then rename it to `name` (or `name(sha256)`).
 
     Under a crash: the final name holds the complete bytes, or what it held before. The file is fsynced before the
@@ -133,33 +133,25 @@ def publish(folder: Path, name: str | Callable[[str], str], write: Callable[[Pat
     `TEMPORARY_PREFIX`, of a name nobody else uses; an exception removes it. Raises `DiskFailed`; the file may be there
     under its final name even then.
     """
-    with naming_disk_failures(folder):
-        return _publish(folder, name, write)
-
-
-def _publish(folder: Path, name: str | Callable[[str], str], write: Callable[[Path], None]) -> Published:
-    folder.mkdir(parents=True, exist_ok=True)
     temporary = folder / f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}"
-    try:
-        write(temporary)
-        _fsync(temporary)
-        sha256, size = sha256_of(temporary), temporary.stat().st_size
-        target = folder / (name if isinstance(name, str) else name(sha256))
-        temporary.replace(target)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    _fsync(folder)
+    with naming_disk_failures(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            write(temporary)
+            _fsync(temporary)
+            sha256, size = sha256_of(temporary), temporary.stat().st_size
+            target = folder / (name if isinstance(name, str) else name(sha256))
+            temporary.replace(target)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        _fsync(folder)
     return Published(target, sha256, size)
 
 
 def publish_bytes(path: Path, data: bytes) -> Published:
     """`publish` for bytes in memory."""
-
-    def write(temporary: Path) -> None:
-        temporary.write_bytes(data)
-
-    return publish(path.parent, path.name, write)
+    return publish(path.parent, path.name, lambda temporary: temporary.write_bytes(data))
 
 
 def publish_changed(path: Path, data: bytes) -> None:
@@ -202,10 +194,14 @@ def verify(path: Path, sha256: str, what: str, repair: str) -> None:
 
 def verified_bytes(path: Path, sha256: str, what: str, repair: str) -> bytes:
     """The bytes of a file, read once and checked before they are handed out."""
-    data = path.read_bytes() if path.is_file() else None
+    return checked(path.read_bytes() if path.is_file() else None, sha256, f"{what} {path}", repair)
+
+
+def checked(data: bytes | None, sha256: str, what: str, repair: str) -> bytes:
+    """Bytes that were read (None: there are none), if they have the recorded digest; raises `Corrupt` otherwise."""
     found = "missing" if data is None else hashlib.sha256(data).hexdigest()
     if data is None or found != sha256:
-        raise Corrupt(f"{what} {path} is {found[:12]}, but {sha256[:12]} was recorded: {repair}.")
+        raise Corrupt(f"{what} is {found[:12]}, but {sha256[:12]} was recorded: {repair}.")
     return data
 
 

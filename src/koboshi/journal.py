@@ -7,7 +7,6 @@ down what koboshi has no event for.
 
 import dataclasses
 import json
-import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -54,35 +53,32 @@ class Journal:
 
     def _append(self, line: bytes) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-        try:
-            os.write(descriptor, line)
-        finally:
-            os.close(descriptor)
+        with self.path.open("ab", buffering=0) as file:
+            file.write(line)
 
     def events(self) -> Iterator[dict[str, Any]]:
         """The events so far, oldest first; a last line torn by a crash is left out.
 
         Raises `BadInput` for an event of a newer format.
         """
-        if not self.path.exists():
-            return
-        for line in self.path.read_text().splitlines(keepends=True):
-            if line.endswith("\n"):
-                yield self._read(line)
+        return iter(self._lines(0)[0])
 
     def read(self, offset: int) -> tuple[list[Entry], int]:
         """The events from a byte on, and from which byte to read on later: for who looks again and again.
 
         Raises `BadInput` for an event of a newer format.
         """
+        lines, end = self._lines(offset)
+        return list(map(_entry, lines)), end
+
+    def _lines(self, offset: int) -> tuple[list[dict[str, Any]], int]:
         if not self.path.exists():
             return [], offset
         with self.path.open("rb") as file:
             file.seek(offset)
             data = file.read()
         whole = data[: data.rfind(b"\n") + 1]
-        return [_entry(self._read(line)) for line in whole.decode().splitlines()], offset + len(whole)
+        return [self._read(line) for line in whole.decode().splitlines()], offset + len(whole)
 
     def _read(self, line: str) -> dict[str, Any]:
         event: dict[str, Any] = json.loads(line)

@@ -12,7 +12,6 @@ retention.py     which files may go
 
 import dataclasses
 import functools
-import hashlib
 import importlib
 import importlib.util
 import re
@@ -24,6 +23,7 @@ from pathlib import Path
 from typing import Protocol
 
 from koboshi.errors import BadInput, Corrupt, Transient
+from koboshi.files import checked as checked_bytes
 from koboshi.names import one_part, parts_below
 from koboshi.refs import CheckpointRef
 
@@ -125,10 +125,7 @@ def verify_state(store: str, checkpoint: CheckpointRef) -> None:
 
 def checked(data: bytes | None, sha256: str, where: str) -> bytes:
     """`data`, if it has the recorded digest; raises `Corrupt`, which names the file and the repair."""
-    found = "missing" if data is None else hashlib.sha256(data).hexdigest()
-    if data is None or found != sha256:
-        raise Corrupt(f"checkpoint {where} is {found[:12]}, but {sha256[:12]} was recorded: {REPAIR}.")
-    return data
+    return checked_bytes(data, sha256, f"checkpoint {where}", REPAIR)
 
 
 def quarantined_name(path: str, sha256: str) -> str:

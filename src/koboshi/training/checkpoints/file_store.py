@@ -19,15 +19,12 @@ class FolderStore:
     def write(self, folder: str, name: Callable[[str], str], data: bytes) -> Written:
         """See `files.publish` for what a crash leaves: at most a `.part-` file, which is swept later."""
 
-        def write(temporary: Path) -> None:
-            temporary.write_bytes(data)
-
         def free_name(sha256: str) -> str:
             chosen = name(sha256)
             _quarantine(self._root / folder / chosen, sha256)
             return chosen
 
-        written = publish(self._root / folder, free_name, write)
+        written = publish(self._root / folder, free_name, lambda temporary: temporary.write_bytes(data))
         return Written(written.path.relative_to(self._root).as_posix(), written.sha256)
 
     def read(self, path: str, sha256: str) -> bytes:
