@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import wraps
-from typing import Annotated, Generic, Literal, Protocol, TypeVar, get_args
+from typing import Annotated, Any, Generic, Literal, Protocol, TypeVar, get_args
 
 from pydantic import Field
 
@@ -98,6 +98,17 @@ def times_after(injection: Injection, events: Iterable[Event]) -> dict[str, floa
     """The standard times: from a fault to the first suspicion and to the first recovery among some events."""
     firsts = {event.kind: event.at_s for event in sorted(events, key=lambda event: event.at_s, reverse=True)}
     return {name: firsts[kind] - injection.at_s for kind, name in MEASURED.items() if kind in firsts}
+
+
+def first_after(told: Iterable[Mapping[str, Any]], injection: Injection, *events: str) -> Mapping[str, Any] | None:
+    """Of a journal's lines the first one after an injection that tells of one of these events."""
+    later = (t for t in told if t["event"] in events and t["monotonic"] > injection.at_monotonic)
+    return min(later, key=lambda t: float(t["monotonic"]), default=None)
+
+
+def seconds_after(injection: Injection, **moments: Mapping[str, Any] | None) -> dict[str, float]:
+    """How long after an injection a journal's lines were written, by the machine's monotonic clock."""
+    return {name: t["monotonic"] - injection.at_monotonic for name, t in moments.items() if t is not None}
 
 
 DrillVerdict = Literal["proved", "refuted", "unknown"]

@@ -7,7 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from koboshi.drills.drill import Event, Evidence, Finding, Injection
+from koboshi.drills.drill import Event, Evidence, Finding, Injection, seconds_after
 from koboshi.drills.ingest import confluent_producer as producer
 from koboshi.drills.ingest.lander_run import KOBOSHI, LanderKind, Order
 from koboshi.drills.ingest.topic_environment import Told, TopicEnvironment, landed_evidence
@@ -128,8 +128,7 @@ class FollowingEnvironment(TopicEnvironment):
         complaints = [t for t in (*told, *lost) if is_complaint(t) and t["monotonic"] > injection.at_monotonic]
         suspected = min(complaints, key=lambda t: t["monotonic"], default=None)
         back = longest_silence(told, injection.at_monotonic)
-        moments = {"detected_after_s": suspected, "recovered_after_s": back}
-        after = {name: t["monotonic"] - injection.at_monotonic for name, t in moments.items() if t is not None}
+        after = seconds_after(injection, detected_after_s=suspected, recovered_after_s=back)
         return landed_evidence(told, self.tally()).plus(after, _events(complaints, back))
 
     def close(self, *, keep_files: bool) -> None:

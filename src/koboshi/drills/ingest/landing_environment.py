@@ -1,12 +1,12 @@
 """The environment of the landing drills: faults in landers, while an undisturbed one lands the same beside them."""
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 from random import Random
 
-from koboshi.drills.drill import Event, Evidence, Finding, Injection
+from koboshi.drills.drill import Event, Evidence, Finding, Injection, first_after, seconds_after
 from koboshi.drills.ingest.lander_run import KOBOSHI, LanderKind, LanderRun, Order, Pause, is_whole
 from koboshi.drills.ingest.topic_environment import Told, TopicEnvironment, landed_evidence
 from koboshi.drills.kit.confluent_topic import Tally
@@ -124,26 +124,17 @@ def _digests(files: Sequence[Path], folder: Path) -> dict[str, str]:
 
 def landing_evidence(told: Sequence[Told], injections: Sequence[Injection], tally: Tally) -> Evidence:
     """Times are those after the last injection, which no other one disturbs. A range that was read again was redone."""
-    measures = {}
-    for name, event in (("detected_after_s", "reading"), ("recovered_after_s", "landed")):
-        if injections and (after := _after(told, event, injections[-1])) is not None:
-            measures[name] = after
-    return landed_evidence(told, tally).plus(measures, _events(told, injections))
-
-
-def _after(told: Iterable[Told], event: str, injection: Injection) -> float | None:
-    moments = (t["monotonic"] for t in told if t["event"] == event and t["monotonic"] > injection.at_monotonic)
-    first = min(moments, default=None)
-    return None if first is None else first - injection.at_monotonic
+    reading, landed = (first_after(told, injections[-1], event) for event in ("reading", "landed"))
+    times = seconds_after(injections[-1], detected_after_s=reading, recovered_after_s=landed)
+    return landed_evidence(told, tally).plus(times, _events(told, injections))
 
 
 def _events(told: Sequence[Told], injections: Sequence[Injection]) -> Iterator[Event]:
     """For each injection the next lander's first reading and first commit; and each time that one had to try again."""
     for injection in injections:
-        later = [t for t in told if t["monotonic"] > injection.at_monotonic]
-        if found := next((t for t in later if t["event"] == "reading"), None):
+        if found := first_after(told, injection, "reading"):
             yield Event(found["at"], "suspicion", f"another lander takes over: it reads {_named(found)}")
-        if found := next((t for t in later if t["event"] == "landed"), None):
+        if found := first_after(told, injection, "landed"):
             yield Event(found["at"], "recovery", f"{_named(found)} is landed")
     for t in told:
         if t["event"] == "again":

@@ -9,7 +9,7 @@ from itertools import groupby
 from koboshi.datasets import span_records
 from koboshi.datasets.pinning import pin
 from koboshi.drills.declared import stream_of
-from koboshi.drills.drill import Drill, Event, Evidence, Finding, Injection
+from koboshi.drills.drill import Drill, Event, Evidence, Finding, Injection, first_after, seconds_after
 from koboshi.drills.ingest.lander_run import KOBOSHI, LanderKind, Order
 from koboshi.drills.ingest.topic_environment import TopicEnvironment, landed_evidence
 from koboshi.drills.kit.confluent_topic import Sent, kafka_works, landed_equals_the_broker
@@ -79,13 +79,10 @@ class PoisonEnvironment(TopicEnvironment):
     def evidence(self, injections: Sequence[Injection]) -> Evidence:
         """Recovered: the first records landed after the last poison."""
         told, last = self.told(), injections[-1]
-        counted = landed_evidence(told, self.tally())
-        after = next((t for t in told if t["event"] == "landed" and t["monotonic"] > last.at_monotonic), None)
-        if after is None:
-            return counted
-        said = f"partition {after['partition']} is landed to {after['end']:,}"
-        recovered = {"recovered_after_s": after["monotonic"] - last.at_monotonic}
-        return counted.plus(recovered, [Event(after["at"], "recovery", said)])
+        landed = first_after(told, last, "landed")
+        to = f"partition {landed['partition']} is landed to {landed['end']:,}" if landed else ""
+        events = [Event(landed["at"], "recovery", to)] if landed else []
+        return landed_evidence(told, self.tally()).plus(seconds_after(last, recovered_after_s=landed), events)
 
     def _send(self, records: Sequence[MeantRecord]) -> list[Sent]:
         rows = [(number % PARTITIONS, record.key, record.value) for number, record in enumerate(records)]

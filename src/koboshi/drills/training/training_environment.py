@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from koboshi import events
 from koboshi.drills.declared import workload_of
-from koboshi.drills.drill import Event, EventKind, Evidence, Finding, Injection, times_after
+from koboshi.drills.drill import Event, EventKind, Evidence, Finding, Injection, first_after, seconds_after, times_after
 from koboshi.drills.kit.faults import MIDDLE_S, WHOLE_WITHIN_S, Caught, and_healthy, caught_in_the_middle
 from koboshi.drills.kit.own_run import leave, new_run_folder
 from koboshi.drills.training.witnesses import Actor, RayWitness, StepFiles
@@ -34,7 +34,6 @@ from koboshi.training.spec import training_key
 EventT = TypeVar("EventT", bound=events.Event)
 CONTROL = ".control"
 ENDS_WITHIN_S = 120.0
-MEASURED = {"detected_after_s": "worker died", "recovered_after_s": "recovered"}
 KINDS: Mapping[str, EventKind] = {"worker died": "suspicion", "recovered": "recovery"}
 
 
@@ -105,12 +104,12 @@ class TrainingEnvironment:
 
     def evidence(self, injections: Sequence[Injection]) -> Evidence:
         """From the run's own journal, on the clock that the injection was read from; Ray counts the steps."""
-        told = list(Journal(self.spec.place.journal).events())
-        firsts = {
-            name: next((e["monotonic"] for e in told if _follows(e, event, injections[0])), None)
-            for name, event in MEASURED.items()
-        }
-        after = {name: at - injections[0].at_monotonic for name, at in firsts.items() if at is not None}
+        told, injection = list(Journal(self.spec.place.journal).events()), injections[0]
+        after = seconds_after(
+            injection,
+            detected_after_s=first_after(told, injection, "worker died"),
+            recovered_after_s=first_after(told, injection, "recovered"),
+        )
         wanted = set(step_names(self.spec))
         done = [task.name for task in self.ray.tasks(self.actors()) if task.name in wanted]
         counted = {
@@ -264,10 +263,6 @@ def next_attempt_evidence(
     ]
     begun = [(e["unit"], e["step"]) for e in journal if "pid" in e and "step" in e]
     return told.plus({**times_after(injections[0], events), "redone": float(len(begun) - len(set(begun)))}, events)
-
-
-def _follows(event: Mapping[str, Any], name: str, injection: Injection) -> bool:
-    return bool(event["event"] == name and event["monotonic"] > injection.at_monotonic)
 
 
 def _sentence(event: Mapping[str, Any]) -> str:
