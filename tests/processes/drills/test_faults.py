@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from koboshi.drills.kit.faults import flip_byte
-from koboshi.drills.kit.tcp_proxy import TcpProxy
+from koboshi.drills.kit.own_run import TcpProxy
 
 
 @pytest.fixture

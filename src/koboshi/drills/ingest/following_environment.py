@@ -10,9 +10,8 @@ from typing import Any
 from koboshi.drills.drill import Event, Evidence, Finding, Injection, seconds_after
 from koboshi.drills.ingest import confluent_producer as producer
 from koboshi.drills.ingest.lander_run import KOBOSHI, LanderKind, Order
-from koboshi.drills.ingest.topic_environment import Told, TopicEnvironment, landed_evidence
-from koboshi.drills.kit.own_run import LOOK_S, eventually
-from koboshi.drills.kit.tcp_proxy import TcpProxy
+from koboshi.drills.ingest.landing_environment import Told, TopicEnvironment, landed_evidence
+from koboshi.drills.kit.own_run import LOOK_S, TcpProxy, eventually
 from koboshi.errors import Unavailable
 from koboshi.events import DrillNote, Sink
 from koboshi.ingest.confluent_audit import ConfluentBroker

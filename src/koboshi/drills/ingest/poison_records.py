@@ -11,7 +11,7 @@ from koboshi.datasets.pinning import pin
 from koboshi.drills.declared import stream_of
 from koboshi.drills.drill import Drill, Event, Evidence, Finding, Injection, first_after, seconds_after
 from koboshi.drills.ingest.lander_run import KOBOSHI, LanderKind, Order
-from koboshi.drills.ingest.topic_environment import TopicEnvironment, landed_evidence
+from koboshi.drills.ingest.landing_environment import TopicEnvironment, landed_evidence
 from koboshi.drills.kit.confluent_topic import Sent, kafka_works, landed_equals_the_broker
 from koboshi.drills.kit.own_run import eventually
 from koboshi.drills.workload import SOUND, Decoded, MeantRecord, StreamWorkload

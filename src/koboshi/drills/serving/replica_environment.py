@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from koboshi.drills.drill import Event, Evidence, Finding, Injection, times_after
 from koboshi.drills.kit.aiohttp_load import OK, per_second, share, silence
-from koboshi.drills.kit.tcp_proxy import TcpProxy
+from koboshi.drills.kit.own_run import TcpProxy
 from koboshi.drills.serving.load_environment import (
     LOOK_S,
     REQUESTS,

@@ -13,8 +13,7 @@ from pathlib import Path
 
 from koboshi.drills.drill import Drill, Event, Evidence, Finding, Injection, times_after
 from koboshi.drills.kit.faults import WHOLE_WITHIN_S, and_healthy, caught_in_the_middle, look_until
-from koboshi.drills.kit.own_run import eventually
-from koboshi.drills.kit.tcp_proxy import TcpProxy
+from koboshi.drills.kit.own_run import TcpProxy, eventually
 from koboshi.drills.training import training_checks as checks
 from koboshi.drills.training.ray_own_node import OwnRayNode
 from koboshi.drills.training.training_environment import TrainingEnvironment, step_names

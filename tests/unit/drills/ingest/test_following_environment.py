@@ -15,7 +15,7 @@ from koboshi.drills.ingest.following_environment import FollowingEnvironment
 from koboshi.drills.ingest.lander_run import Order, told_in
 from koboshi.drills.ingest.network_cut_ingest import DRILL, cut_the_network
 from koboshi.drills.kit.confluent_topic import Tally
-from koboshi.drills.kit.tcp_proxy import TcpProxy
+from koboshi.drills.kit.own_run import TcpProxy
 from koboshi.errors import Unavailable
 from koboshi.journal import Journal
 from koboshi.settings import Kafka, Settings

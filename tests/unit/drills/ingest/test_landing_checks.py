@@ -12,7 +12,7 @@ import pytest
 
 from koboshi.drills.drill import Injection
 from koboshi.drills.ingest.lander_run import Order, is_whole, named_by_the_ledger, told_in
-from koboshi.drills.ingest.landing_environment import files_equal_the_controls, landing_evidence
+from koboshi.drills.ingest.landing_environment import files_equal_the_controls, landed_per_second, landing_evidence
 from koboshi.drills.ingest.landing_killed import (
     AFTER_THE_ROW,
     BEFORE_THE_ROW,
@@ -20,7 +20,6 @@ from koboshi.drills.ingest.landing_killed import (
     killed_where_it_hurts,
     where_it_was,
 )
-from koboshi.drills.ingest.topic_environment import landed_per_second
 from koboshi.drills.ingest.zombie_lander import token_gone_back, zombie_committed_nothing
 from koboshi.drills.kit import confluent_topic
 from koboshi.drills.kit.confluent_topic import compare, landed_equals_the_broker, tally
