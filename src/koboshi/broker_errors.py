@@ -172,9 +172,7 @@ _BY_CLASS = {name: trouble for trouble, names in _KAFKA_PYTHON.items() for name 
 def kind_of_kafka_python(error: type[Exception]) -> Trouble:
     """The kind of one class, by its own code or name, never by those of the class that it derives from."""
     code = getattr(error, "errno", None)  # of the answers of a broker only
-    if code is not None:
-        return trouble_of(code)
-    return _BY_CLASS.get(error.__name__, Trouble.UNFORESEEN)
+    return _BY_CLASS.get(error.__name__, Trouble.UNFORESEEN) if code is None else trouble_of(code)
 
 
 def from_kafka_python(error: Exception, servers: str, what: str) -> KoboshiError:

@@ -35,9 +35,7 @@ def direct(environment: Mapping[str, str], hosts: Iterable[str] = LOOPBACK) -> d
 
 def _extended(given: str, hosts: Iterable[str]) -> str:
     entries = [entry.strip() for entry in given.split(",") if entry.strip()]
-    if "*" in entries:
-        return "*"
-    return ",".join(dict.fromkeys([*entries, *hosts]))
+    return "*" if "*" in entries else ",".join(dict.fromkeys([*entries, *hosts]))
 
 
 def on_loopback(url: str) -> bool:

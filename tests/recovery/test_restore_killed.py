@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from koboshi.backup.pieces import pieces
+from koboshi.backup.making import pieces
 from tests.support.backed_up import empty_project
 
 ROOT = Path(__file__).parents[2]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from koboshi.backup import restoring
-from koboshi.backup.pieces import pieces
+from koboshi.backup.making import pieces
 from koboshi.backup.restoring import VERIFIED, restore
 from koboshi.errors import Corrupt
 from koboshi.events import unheard

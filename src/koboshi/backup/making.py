@@ -1,40 +1,126 @@
-"""`koboshi backup`: databases first, then the files that they name, which never change."""
+"""`koboshi backup`: what belongs to one, and where it is on this machine; databases first, then the files they name.
 
+Those files never change. Secrets, logs and Airflow's history do not belong to a backup.
+"""
+
+import dataclasses
 import shutil
 import sqlite3
+import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
-from koboshi.backup.pieces import (
-    CACHE,
-    KAFKA,
-    LEDGER,
-    MLFLOW,
-    PROJECT,
-    SPANS,
-    Piece,
-    carried_names,
-    changed_files,
-    check_room,
-    commit_of,
-    files_below,
-    pieces,
-)
 from koboshi.backup.pyarrow_archive import Entry, write_archive
-from koboshi.errors import BadInput, Conflict, Corrupt
+from koboshi.datasets import dvc_cache
+from koboshi.documents import load_mapping
+from koboshi.errors import BadInput, Conflict, Corrupt, NotConfigured
 from koboshi.events import BackupBegan, BackupLacks, BytesCopied, Sink
 from koboshi.files import TEMPORARY_PREFIX, Published, naming_disk_failures, publish
 from koboshi.ingest.stray_files import open_ledger
 from koboshi.ledger import Ledger, spans
+from koboshi.names import parts_below
+from koboshi.orchestration.dvc_stage import cache_of
 from koboshi.settings import Settings
 from koboshi.stack.lifecycle import exclusively
 from koboshi.stack.parts import external_groups
 from koboshi.stack.paths import find_paths, make_own
 from koboshi.stack.process_table import find_leftovers
+
+PROJECT = "project"  # where the archive has the project's own files
+CARRIED = ("cut.json", dvc_cache.LOCK)
+KAFKA, MLFLOW, CACHE, LEDGER = "state/kafka", "state/mlflow", "dvc-cache", "state/ledger.db"
+SPANS = "state/spans"
+_IGNORED = (".lock",)  # Kafka's, against a second broker
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Piece:
+    """A folder, or a SQLite database, of a backup: `name` in the archive, `path` on this machine."""
+
+    name: str
+    path: Path
+    is_database: bool = False
+
+    def holds(self, name: str) -> bool:
+        """Whether a name in the archive is this piece, or in it."""
+        return name == self.name or (not self.is_database and name.startswith(f"{self.name}/"))
+
+
+def pieces(settings: Settings) -> tuple[Piece, ...]:
+    """Everything, in the order in which it is put into place: the ledger last, because it says what counts."""
+    state = settings.state_dir
+    found = [
+        Piece(KAFKA, state / "kafka"),
+        Piece(f"{MLFLOW}/artifacts", state / "mlflow" / "artifacts"),
+        Piece(f"{MLFLOW}/mlflow.db", state / "mlflow" / "mlflow.db", is_database=True),
+        Piece("state/journal", state / "journal"),
+        Piece("state/outbox", state / "outbox"),
+        Piece("state/checkpoints", state / "checkpoints"),
+        Piece(SPANS, state / "spans"),
+    ]
+    if (settings.project / ".dvc").is_dir():
+        found.append(Piece(CACHE, cache_of(settings.project)))
+    if settings.ledger_url.startswith("sqlite:///"):  # a server has tools of its own
+        found.append(Piece(LEDGER, Path(settings.ledger_url.removeprefix("sqlite:///")), is_database=True))
+    return tuple(found)
+
+
+def files_below(folder: Path) -> Iterator[Path]:
+    """The files of a folder, but those that somebody is just writing."""
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and path.name not in _IGNORED and not path.name.startswith(TEMPORARY_PREFIX):
+            yield path
+
+
+def check_room(folder: Path, needed_bytes: int, remedy: str) -> None:
+    """Raise `NotConfigured` where a folder's disk has less room than a backup, or what is in it, may take."""
+    free = shutil.disk_usage(folder).free
+    if free < needed_bytes:
+        raise NotConfigured(
+            f"the backup may take {needed_bytes / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free in {folder}: {remedy}."
+        )
+
+
+def carried_names(project: Path) -> list[str]:
+    """The project's files that say what the data is, and change with it: cut, lock, and outputs that git keeps."""
+    stages = load_mapping(project / "dvc.yaml").get("stages", {}).values()
+    outputs = (output for stage in stages for key in ("outs", "metrics", "plots") for output in stage.get(key, ()))
+    return [*CARRIED, *(name for output in outputs if isinstance(output, dict) for name in _uncached(output))]
+
+
+def _uncached(output: Mapping[str, Any]) -> list[str]:
+    names = (name for name, options in output.items() if options and options.get("cache") is False)
+    return [parts_below(name, "in dvc.yaml the output") for name in names]
+
+
+def is_cached(project: Path, output: dvc_cache.Output) -> bool:
+    """Whether DVC's cache has an output."""
+    return (cache_of(project) / "files" / "md5" / output.md5[:2] / output.md5[2:]).exists()
+
+
+def commit_of(project: Path) -> str | None:
+    """The commit that is checked out; None where there is no git."""
+    return _git(project, "rev-parse", "HEAD")
+
+
+def changed_files(project: Path, names: Sequence[str] = ()) -> list[str] | None:
+    """Tracked files, or some names, that are not as committed; None where there is no git."""
+    untracked = "--untracked-files=all" if names else "--untracked-files=no"
+    found = _git(project, "status", "--porcelain", untracked, "--", *names)
+    return None if found is None else [line[3:] for line in found.splitlines()]
+
+
+def _git(project: Path, *words: str) -> str | None:
+    try:
+        done = subprocess.run(["git", *words], cwd=project, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return done.stdout.rstrip()
 
 
 def back_up(settings: Settings, target: Path, *, with_kafka: bool, emit: Sink) -> Published:

@@ -18,10 +18,10 @@ from typing import IO, Any, cast
 
 import pyarrow as pa
 
-from koboshi.backup.pieces import is_safe
 from koboshi.documents import load_json
 from koboshi.errors import BadInput, Corrupt, Unavailable
 from koboshi.files import naming_disk_failures, sha256_of
+from koboshi.names import parts_below
 
 FORMAT_VERSION = 1
 HEADER, MANIFEST = "backup.json", "manifest.json"
@@ -91,6 +91,14 @@ def unpack(path: Path, folder: Path, admits: Callable[[str], bool], advance: Adv
         else:
             raise BadInput(f"{path} holds {member.name}, which this koboshi does not know: upgrade koboshi.")
     _compare(path, found, manifest)
+
+
+def is_safe(name: str) -> bool:
+    """Whether a name from an archive stays below the folder that it is unpacked into."""
+    try:
+        return parts_below(name, "the entry") == name
+    except BadInput:
+        return False
 
 
 def _check_seal(path: Path) -> None:

@@ -11,7 +11,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from koboshi.backup.pieces import (
+from koboshi.backup.making import (
     LEDGER,
     PROJECT,
     Piece,

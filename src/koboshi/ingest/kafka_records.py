@@ -85,9 +85,7 @@ def _record(frame: BatchFrame, data: bytes, pos: int) -> tuple[BatchRecord, int]
 def _nullable(data: bytes, pos: int) -> tuple[bytes | None, int]:
     """Bytes behind their length; a negative length stands for null."""
     length, pos = _varint(data, pos)
-    if length < 0:
-        return None, pos
-    return data[pos : pos + length], pos + length
+    return (None, pos) if length < 0 else (data[pos : pos + length], pos + length)
 
 
 def _varint(data: bytes, pos: int) -> tuple[int, int]:

@@ -4,7 +4,7 @@ import dataclasses
 import json
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -27,6 +27,7 @@ class Aliased:
 
 Cause = Literal["digest", "example", "load"]
 """Why a version is not taken: its digest is not the registered one, its answers differ, or it cannot be loaded."""
+_CAUSES: Mapping[type[KoboshiError], Cause] = {WrongDigest: "digest", WrongAnswers: "example"}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -42,21 +43,10 @@ class Refusal:
     retry_at: float
 
 
-def cause_of(error: KoboshiError) -> Cause:
-    """Which of the checks of a version has failed."""
-    match error:
-        case WrongDigest():
-            return "digest"
-        case WrongAnswers():
-            return "example"
-    return "load"
-
-
 def wants_loading(serving: ModelRef | None, refusal: Refusal | None, seen: Aliased, now: float) -> bool:
     """Load what is new. A refused version is left alone until its time, or until its digest is another one."""
-    if seen.ref == serving:
-        return False
-    return refusal is None or refusal.ref != seen.ref or now >= refusal.retry_at
+    is_refused = refusal is not None and refusal.ref == seen.ref and now < refusal.retry_at
+    return seen.ref != serving and not is_refused
 
 
 RETRY_REFUSED_S = 60.0
@@ -174,7 +164,7 @@ class Replica:
         except Unavailable as error:
             self.registry_error = str(error)
         except KoboshiError as error:
-            refusal = Refusal(seen.ref, cause_of(error), str(error), now + RETRY_REFUSED_S)
+            refusal = Refusal(seen.ref, _CAUSES.get(type(error), "load"), str(error), now + RETRY_REFUSED_S)
             self.refusals = {**self.refusals, seen.ref: refusal}
             to_log(self._refused(refusal))
         else:

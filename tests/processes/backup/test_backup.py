@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from koboshi.backup import restoring
-from koboshi.backup.pieces import is_safe, pieces
-from koboshi.backup.pyarrow_archive import MANIFEST, Entry, open_writing, read_header, unpack, write_archive
+from koboshi.backup.making import pieces
+from koboshi.backup.pyarrow_archive import MANIFEST, Entry, is_safe, open_writing, read_header, unpack, write_archive
 from koboshi.backup.restoring import restore
 from koboshi.errors import BadInput, Conflict, Corrupt, Fenced, NotConfigured
 from koboshi.events import BackupBegan, BytesCopied, Event, RestoreBegan, in_words, unheard

@@ -149,9 +149,7 @@ class CommittedStates:
 
     def before(self, unit: str, step: int) -> tuple[CheckpointRef, ...]:
         """What all members of the unit's gang had committed before the step; nothing before the first one."""
-        if step == 1:
-            return ()
-        return tuple(self._states[member][step - 1] for member in self._gangs.get(unit, ()))
+        return () if step == 1 else tuple(self._states[member][step - 1] for member in self._gangs.get(unit, ()))
 
 
 Row = tuple[CheckpointRef, Mapping[str, float]]

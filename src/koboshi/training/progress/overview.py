@@ -8,18 +8,7 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
-from koboshi.events import (
-    Event,
-    JobBegan,
-    JobDone,
-    Recovered,
-    StepDone,
-    StepStarted,
-    TakenUp,
-    UnitComplete,
-    UnitQuarantined,
-    WorkerReady,
-)
+from koboshi import events
 from koboshi.journal import Entry
 from koboshi.ledger.intents import Attempt
 from koboshi.ledger.steps import CommittedStep
@@ -28,7 +17,8 @@ from koboshi.training.driver.status import RunStatus, WorkerStatus
 PATIENCE_S = 90.0  # without a driver, before a run counts as broken off: a head that was killed is back well before
 AGAIN_S = 3.0  # after a failed attempt, within which whoever follows it begins the next one
 KEPT = 200  # newest sentences of a run
-ORDINARY = (StepStarted, StepDone, WorkerReady, UnitComplete)  # nobody wants to hear of each of them
+# Nobody wants to hear of each of them.
+ORDINARY = (events.StepStarted, events.StepDone, events.WorkerReady, events.UnitComplete)
 
 TrainingOutcome = Literal["running", "starting", "complete", "partial", "failed", "broken off"]
 
@@ -70,19 +60,19 @@ def fold(logs: defaultdict[str, EventLog], entries: Iterable[Entry]) -> None:
             _add(logs[entry.event.run], entry.event, entry.at)
 
 
-def _add(log: EventLog, event: Event, at: float) -> None:
+def _add(log: EventLog, event: events.Event, at: float) -> None:
     log.began_at, log.last_at = log.began_at or at, at
     match event:
-        case JobBegan():
+        case events.JobBegan():
             log.jobs.pop(event.job, None)
             log.jobs[event.job] = None
             log.job_began_at = at
             log.quarantined.clear()
-        case JobDone():
+        case events.JobDone():
             log.jobs[event.job] = at
-        case Recovered() | TakenUp():
+        case events.Recovered() | events.TakenUp():
             log.recoveries[event.unit] += 1
-        case UnitQuarantined():
+        case events.UnitQuarantined():
             log.quarantined[event.unit] = f"step {event.step}: {event.reason}"
     if not isinstance(event, ORDINARY) and (sentence := event.sentence):
         number = log.told[-1].number + 1 if log.told else 1
