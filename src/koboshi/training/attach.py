@@ -98,7 +98,9 @@ def ensure_trained(
             continue
         outcome, detail = _follow(spec, jobs, attempt, submission, emit)
         complete = _complete(spec, ledger, emit)
-        _close(ledger, attempt, "succeeded" if complete else "failed", detail)
+        # Others who follow the same job close it, too; the first word counts, and the ledger's steps count more.
+        with contextlib.suppress(Conflict):
+            intents.close(ledger, attempt, "succeeded" if complete else "failed", detail)
         if complete:
             return TrainingResult(complete, trained=True)
         if outcome == "stop":
@@ -111,16 +113,14 @@ def _follow(
     spec: TrainingSpec, jobs: Jobs, attempt: Attempt, submission: Submission, emit: Sink
 ) -> tuple[JobVerdict, str]:
     """Submit or attach, hand on the log line by line, return what the job came to and its last words."""
-    name = spec.job_name(attempt.number)
-    patiently = _Patience(spec.key, emit)
-    new = patiently(lambda: jobs.submit(name, submission.entrypoint(name), submission.env))
-    emit(JobFollowed(run=spec.key, job=name, new=new))
-    seen = 0
+    name, run, seen = spec.job_name(attempt.number), spec.key, 0
+    new = _patiently(run, emit, lambda: jobs.submit(name, submission.entrypoint(name), submission.env))
+    emit(JobFollowed(run=run, job=name, new=new))
     while True:
-        job = patiently(lambda: jobs.find(name))
-        lines = patiently(lambda: jobs.log(name)).splitlines() if job else []
+        job = _patiently(run, emit, lambda: jobs.find(name))
+        lines = _patiently(run, emit, lambda: jobs.log(name)).splitlines() if job else []
         for line in lines[seen:]:
-            emit(JobSaid(run=spec.key, line=line))
+            emit(JobSaid(run=run, line=line))
         seen = max(seen, len(lines))
         if (verdict := judge_job(job)) != "wait":
             return verdict, _last_words(job, lines)
@@ -133,23 +133,19 @@ def _last_words(job: JobInfo | None, lines: list[str]) -> str:
     return next((line for line in reversed(lines) if line.strip()), job.message)
 
 
-class _Patience:
-    def __init__(self, run: str, emit: Sink) -> None:
-        self._run, self._emit = run, emit
-
-    def __call__(self, call: Callable[[], T]) -> T:
-        """Call until it answers, for at most `PATIENCE_S`."""
-        deadline, told = time.monotonic() + PATIENCE_S, False
-        while True:
-            try:
-                return call()
-            except Unavailable as error:
-                if time.monotonic() > deadline:
-                    raise
-                if not told:
-                    self._emit(NoAnswer(run=self._run, within_s=PATIENCE_S, reason=str(error)))
-                told = True
-                time.sleep(POLL_S)
+def _patiently(run: str, emit: Sink, call: Callable[[], T]) -> T:
+    """Call until it answers, for at most `PATIENCE_S`."""
+    deadline, told = time.monotonic() + PATIENCE_S, False
+    while True:
+        try:
+            return call()
+        except Unavailable as error:
+            if time.monotonic() > deadline:
+                raise
+            if not told:
+                emit(NoAnswer(run=run, within_s=PATIENCE_S, reason=str(error)))
+            told = True
+            time.sleep(POLL_S)
 
 
 def _complete(spec: TrainingSpec, ledger: Ledger, emit: Sink) -> Mapping[str, list[CommittedStep]] | None:
@@ -162,9 +158,3 @@ def _complete(spec: TrainingSpec, ledger: Ledger, emit: Sink) -> Mapping[str, li
         emit(FinalStateBad(run=spec.key, reason=str(error)))
         return None
     return units
-
-
-def _close(ledger: Ledger, attempt: Attempt, state: Literal["succeeded", "failed"], detail: str) -> None:
-    """Others who follow the same job close it, too; the first word counts, and the ledger's steps count more."""
-    with contextlib.suppress(Conflict):
-        intents.close(ledger, attempt, state, detail)

@@ -11,6 +11,7 @@ import dataclasses
 import gc
 import hashlib
 import io
+import itertools
 import json
 import pickle
 import sys
@@ -97,7 +98,7 @@ def set_clock(clock: Clock) -> None:
     For a process that exists for one experiment, at its beginning: it cannot be undone, and a module that has taken
     `time.time` by name before keeps the real one.
     """
-    now = _Ticking(clock)
+    now = itertools.count(clock.start_s + clock.tick_s, clock.tick_s).__next__
     for name in _READ:
         setattr(time, name, now)
         setattr(time, f"{name}_ns", lambda: int(now() * 1e9))
@@ -107,15 +108,6 @@ def set_clock(clock: Clock) -> None:
     setattr(time, "strftime", lambda form, at=None: strftime(form, local() if at is None else at))  # noqa: B010
     _replace(datetime, "now", _now)  # date.today and datetime.today ask time.time
     _replace(datetime, "utcnow", lambda cls: _now(cls, UTC).replace(tzinfo=None))
-
-
-class _Ticking:
-    def __init__(self, clock: Clock) -> None:
-        self._now_s, self._tick_s = clock.start_s, clock.tick_s
-
-    def __call__(self) -> float:
-        self._now_s += self._tick_s
-        return self._now_s
 
 
 def _at(function: Callable[..., Any], now: Callable[[], float]) -> Callable[..., Any]:
