@@ -15,7 +15,7 @@ from koboshi.drills.datasets.small_stages import NUMBERS, RESULT, TABLE, TOTAL, 
 from koboshi.drills.drill import Drill, Event, EventKind, Evidence, Finding, Injection
 from koboshi.drills.kit.confluent_topic import OwnTopic, kafka_works
 from koboshi.drills.kit.faults import flip_byte
-from koboshi.drills.kit.own_run import leave, new_run_folder
+from koboshi.drills.kit.own_run import OwnRun
 from koboshi.errors import Permanent, Unavailable
 from koboshi.events import Sink
 from koboshi.exits import EXIT_FILE_VARIABLE
@@ -49,15 +49,15 @@ class DatasetEnvironment:
 
     def __init__(self, settings: Settings, emit: Sink, reader: Sequence[str] = READER) -> None:
         """Nothing is done yet; `reader` are the arguments for Python of the stage that reads the table."""
-        self.settings, self.emit, self._reader = settings, emit, tuple(reader)
-        self.folder = new_run_folder(settings)
+        self.settings, self.emit, self._own = settings, emit, OwnRun(settings, emit)
+        self.folder, self.ends = self._own.folder, self._own.ends
+        self._reader = tuple(reader)
         self.project, self.state_dir = self.folder / "project", self.folder / "state"
         self.told: dict[str, Told] = {}
         self.audits: dict[str, list[PartitionVerdict]] = {}
         self.repaired: list[Path] = []
         self.read_total = ""
         self.before: dict[str, str] = {}
-        self._topic: OwnTopic | None = None
 
     def begin(self) -> None:
         """Fill the topic, land it, pin it and have the pipeline made once."""
@@ -65,7 +65,8 @@ class DatasetEnvironment:
 
         servers = required(self.settings.kafka.bootstrap_servers, "Kafka")
         self._write_project()
-        topic = self._topic = OwnTopic(servers, f"koboshi-drill-{self.folder.name}", PARTITIONS)
+        topic = OwnTopic(servers, f"koboshi-drill-{self.folder.name}", PARTITIONS)
+        self.ends.callback(topic.delete)
         topic.make()
         topic.fill((number % PARTITIONS, None, str(number).encode()) for number in range(RECORDS))
         self.landed = LandedNumbers(servers, topic.name, self.state_dir)
@@ -131,9 +132,7 @@ class DatasetEnvironment:
 
     def close(self, *, keep_files: bool) -> None:
         """Delete the topic, and the folder unless it is to be looked at."""
-        leave(self.folder, keep_files=keep_files, emit=self.emit)
-        if self._topic is not None:
-            self._topic.delete()
+        self._own.close(keep_files=keep_files)
 
     def _run(self, *words: str) -> Told:
         """A command in the drill's project, as a person would give it there."""

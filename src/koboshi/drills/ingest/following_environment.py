@@ -62,6 +62,7 @@ class FollowingEnvironment(TopicEnvironment):
         self._producer = producer.start(
             producer.Order(self.bootstrap_servers, self.topic.name, PARTITIONS, RATE, str(self.sent))
         )
+        self.ends.callback(self._producer.stop)
         self.lander = self.start_lander(
             Order(
                 servers,
@@ -98,6 +99,7 @@ class FollowingEnvironment(TopicEnvironment):
         start, end = detour(Ports(base))
         self._proxy = TcpProxy("127.0.0.1", end, start)
         self._proxy.start()
+        self.ends.callback(self._proxy.close)
         return f"127.0.0.1:{self._proxy.listen}"
 
     def finish(self, limit_s: float) -> Finding:
@@ -129,14 +131,6 @@ class FollowingEnvironment(TopicEnvironment):
         back = longest_silence(told, injection.at_monotonic)
         after = seconds_after(injection, detected_after_s=suspected, recovered_after_s=back)
         return landed_evidence(told, self.tally()).plus(after, _events(complaints, back))
-
-    def close(self, *, keep_files: bool) -> None:
-        """End the producer too, and close the way."""
-        if self._producer:
-            self._producer.stop()
-        super().close(keep_files=keep_files)
-        if self._proxy:
-            self._proxy.close()
 
     def wait_for(self, question: Callable[[], bool], within_s: float, look_s: float = LOOK_S) -> bool:
         """Whether it came true in time, while both were at work."""

@@ -14,7 +14,7 @@ from typing import Any
 from koboshi.drills.drill import Event, Evidence, Finding, Injection, Series, first_after, seconds_after
 from koboshi.drills.ingest.lander_run import KOBOSHI, LanderKind, LanderRun, Order, Pause, is_whole, told_in
 from koboshi.drills.kit.confluent_topic import OwnTopic, Tally, tally
-from koboshi.drills.kit.own_run import leave, new_run_folder
+from koboshi.drills.kit.own_run import OwnRun
 from koboshi.errors import Unavailable
 from koboshi.events import CleanupFailed, DrillNote, Sink
 from koboshi.files import sha256_of
@@ -63,8 +63,9 @@ class TopicEnvironment:
         topic_settings: Mapping[str, str] | None = None,
     ) -> None:
         """`lander` is what is put to the test."""
-        self.settings, self.emit, self.kind = settings, emit, lander
-        self.folder = new_run_folder(settings)
+        self.settings, self.emit, self._own = settings, emit, OwnRun(settings, emit)
+        self.folder, self.ends = self._own.folder, self._own.ends
+        self.kind = lander
         self.bootstrap_servers = required(settings.kafka.bootstrap_servers, "Kafka")
         self.topic = OwnTopic(self.bootstrap_servers, f"drill-{self.folder.name}", partitions, topic_settings or {})
         self.runs: list[LanderRun] = []
@@ -114,13 +115,14 @@ class TopicEnvironment:
 
     def close(self, *, keep_files: bool) -> None:
         """End the landers that still run or were stopped, delete the topic, and remove the files."""
+        self.ends.close()  # who produces still, first
         for run in self.runs:
             run.stop()
         try:
             self.topic.delete()
         except Unavailable as error:  # what was found out is worth more than a clean broker
             self.emit(CleanupFailed(reason=str(error)))
-        leave(self.folder, keep_files=keep_files, emit=self.emit)
+        self._own.close(keep_files=keep_files)
 
 
 PARTITIONS, RECORDS, PLANNED_RECORDS = 2, 18_000, 3_000

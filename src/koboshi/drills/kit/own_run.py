@@ -69,17 +69,27 @@ class Watch:
         self._glance()
 
 
-def new_run_folder(settings: Settings) -> Path:
-    """A folder that nobody has used, nor will: its name can tell everything else of the run apart. Not made yet."""
-    return settings.state_dir / "drills" / "runs" / uuid.uuid4().hex[:12]
+class OwnRun:
+    """What every environment has one of: a folder, and a list of what has to be ended.
 
+    Whoever starts something says at once, to `ends`, how it is ended: `close` does all of that, the last first, however
+    far the run came.
+    """
 
-def leave(folder: Path, *, keep_files: bool, emit: Sink) -> None:
-    """Remove the folder, or tell where it is."""
-    if keep_files:
-        emit(RunKept(folder=str(folder)))
-    else:
-        shutil.rmtree(folder, ignore_errors=True)
+    def __init__(self, settings: Settings, emit: Sink) -> None:
+        """Nothing is done yet. The folder is not made yet; its name tells everything else of the run apart."""
+        self.ends, self._emit = contextlib.ExitStack(), emit
+        self.folder = settings.state_dir / "drills" / "runs" / uuid.uuid4().hex[:12]
+
+    def close(self, *, keep_files: bool) -> None:
+        """End what was started; remove the folder, or tell where it is."""
+        try:
+            self.ends.close()
+        finally:
+            if keep_files:
+                self._emit(RunKept(folder=str(self.folder)))
+            else:
+                shutil.rmtree(self.folder, ignore_errors=True)
 
 
 STOP_LIMIT_S, POLL_S = 10.0, 0.01

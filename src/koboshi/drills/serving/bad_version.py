@@ -37,7 +37,7 @@ class ReleaseEnvironment(LoadEnvironment):
         super().__init__(settings, emit, own_gateway, REQUESTS, RATE)
         self.ports = {"replica-1": free_port(), "replica-2": free_port()}
         self._patience_s = patience_s
-        self._serve, self._replicas = tuple(serve), list[OwnProcess]()
+        self._serve = tuple(serve)
         self._watch = Watch(self._look, LOOK_S)
         self.seen: list[tuple[float, str, dict[str, Any]]] = []
         self.released_s: float | None = None
@@ -54,11 +54,14 @@ class ReleaseEnvironment(LoadEnvironment):
 
         self.folder.mkdir(parents=True)
         self.versions = OwnVersions(required(self.settings.mlflow.tracking_uri, "MLflow"), self.artefacts)
+        self.ends.callback(self.versions.remove)
         self.versions.make([FIRST])
         self.versions.point(SLOT, FIRST)
         for name, port in self.ports.items():
-            self._replicas.append(self._replica(name, port))
-            self._replicas[-1].start()
+            replica = self._replica(name, port)
+            self.ends.callback(replica.stop)
+            replica.start()
+        self.ends.callback(self._watch.stop)
         self._watch.start()
         self.versions.make([CORRUPT, FALSE, GOOD])
         self.begin_load(self.ports, self._questions)
@@ -91,15 +94,6 @@ class ReleaseEnvironment(LoadEnvironment):
             measures["recovered_after_s"] = min(good) - injections[0].at_s
         series = per_second(self.answers, lambda answer: answer.version and f"version {answer.version}")
         return Evidence(measures, events, series)
-
-    def close(self, *, keep_files: bool) -> None:
-        """End load, gateway and replicas, and take the drill's model out of MLflow."""
-        self._watch.stop()
-        super().close(keep_files=keep_files)
-        for replica in self._replicas:
-            replica.stop()
-        if hasattr(self, "versions"):
-            self.versions.remove()
 
     def _replica(self, name: str, port: int) -> OwnProcess:
         environment = {

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from koboshi.drills.drill import Finding, Injection
 from koboshi.drills.kit.aiohttp_load import OK, Answer, Load, Questions, failures, percentile_ms
 from koboshi.drills.kit.faults import processes_of
-from koboshi.drills.kit.own_run import OwnProcess, Watch, eventually, free_port, leave, new_run_folder
+from koboshi.drills.kit.own_run import OwnProcess, OwnRun, Watch, eventually, free_port
 from koboshi.errors import BadInput, Unavailable
 from koboshi.events import DrillNote, Sink
 from koboshi.gateways.envoy import ENVOY
@@ -121,9 +121,9 @@ class LoadEnvironment:
         load: Callable[[str, Questions, float], Load] = Load,
     ) -> None:
         """Nothing is done yet; `requests` are made after the injection, at least, and `rate` a second, by `load`."""
-        self.settings, self.emit = settings, emit
+        self.settings, self.emit, self._own = settings, emit, OwnRun(settings, emit)
+        self.folder, self.ends = self._own.folder, self._own.ends
         self.requests, self._rate, self._make_gateway, self._make_load = requests, rate, gateway, load
-        self.folder = new_run_folder(settings)
         self._gateway: Gateway | None = None
         self._load: Load | None = None
         self.version = ""  # what may answer, for people
@@ -169,9 +169,11 @@ class LoadEnvironment:
     def begin_load(self, routes: Mapping[str, int], asked: Callable[[], Questions]) -> None:
         """Have a gateway with all these replicas (ports by name), and ask until each has answered."""
         gateway = self._gateway = self._make_gateway(self.settings, self.folder, routes)
+        self.ends.callback(gateway.close)
         questions = asked()  # takes a while, in which the gateway finds its replicas
         _require(lambda: _has_all(gateway, routes.values()), "the gateway does not have all replicas")
         load = self._load = self._make_load(gateway.url, questions, self._rate)
+        self.ends.callback(load.stop)
         load.start()
         _require(lambda: _is_warm(load, routes), "not every replica answers")
         self.emit(DrillNote(note=f"{load.settle(WARM // 2):.0f} predictions a second are asked for"))
@@ -197,11 +199,8 @@ class LoadEnvironment:
         }
 
     def close(self, *, keep_files: bool) -> None:
-        """End load and gateway."""
-        self.end_load()
-        if self._gateway:
-            self._gateway.close()
-        leave(self.folder, keep_files=keep_files, emit=self.emit)
+        """End what was started, the load before the gateway."""
+        self._own.close(keep_files=keep_files)
 
 
 def _has_all(gateway: Gateway, ports: Collection[int]) -> bool:

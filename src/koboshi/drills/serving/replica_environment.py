@@ -57,6 +57,7 @@ class ServingEnvironment(LoadEnvironment):
     def heals_by(self, heal: Callable[[], None]) -> None:
         """The fault does not end by itself: this ends it, once the others have answered for a while."""
         self._heal = heal
+        self.ends.callback(self.heal)
 
     def begin(self) -> None:
         """Put a proxy on the way, if there is to be one, and start the load; returns when every replica answers."""
@@ -65,9 +66,11 @@ class ServingEnvironment(LoadEnvironment):
         if self._through_proxy:
             self._proxy = TcpProxy("127.0.0.1", routes[self.victim])
             self._proxy.start()
+            self.ends.callback(self._proxy.close)
             routes[self.victim] = self._proxy.listen
         self.begin_load(routes, self.champions_questions)
         self._watch = ReplicaWatch(self.gateway, routes[self.victim])
+        self.ends.callback(self._watch.stop)
 
     def finish(self, limit_s: float) -> Finding:
         """Go on until all requests are made and the victim has its share again, or the time is over."""
@@ -104,15 +107,6 @@ class ServingEnvironment(LoadEnvironment):
         events = list(self._events(trouble, silence(answers, self.victim, injection.at_s)))
         measures = times_after(injection, events) | self.load_measures()
         return Evidence(measures, events, per_second(answers, lambda answer: answer.replica))
-
-    def close(self, *, keep_files: bool) -> None:
-        """Let go on what was stopped, and end what was started: the gateway first, then the proxy."""
-        self.heal()
-        if self._watch:
-            self._watch.stop()
-        super().close(keep_files=keep_files)
-        if self._proxy:
-            self._proxy.close()
 
     def _events(self, trouble: float | None, quiet: tuple[float, float] | None) -> Iterator[Event]:
         if trouble:

@@ -54,19 +54,20 @@ class CutTrainingEnvironment(TrainingEnvironment):
         self._make_jobs = jobs
         self._head = _proxy(required(settings.ray.address, "Ray"))
         self._api = _proxy(required(settings.ray.jobs_url, "Ray").rpartition("/")[2])
-        self._node: OwnRayNode | None = None
-        self._started = False
         self._injected_s, self._healed_s = 0.0, 0.0
         self.swallowed = (0, 0)
 
     def begin(self) -> None:
         """Put the proxies there, let the node join through one, and have the training begun through both."""
         self.folder.mkdir(parents=True)
-        self._started = True
-        self._head.start()
-        self._api.start()
-        self._node = OwnRayNode(self.settings, self.folder, NODE, f"127.0.0.1:{self._head.listen}")
-        self._join(self._node)
+        for proxy in (self._head, self._api):
+            proxy.start()
+            self.ends.callback(proxy.close)
+        node = OwnRayNode(self.settings, self.folder, NODE, f"127.0.0.1:{self._head.listen}")
+        self.ends.callback(self._wait_until_left)
+        self.ends.callback(node.stop)
+        self.ends.callback(self._heal)
+        self._join(node)
         super().begin()
 
     def cut(self) -> list[Injection]:
@@ -118,17 +119,6 @@ class CutTrainingEnvironment(TrainingEnvironment):
         events += [Event(noticed, "suspicion", "the jobs API does not answer")] if noticed else []
         events += [Event(good, "recovery", "the follower hears of the job again")] if good else []
         return super().evidence(injections).plus(times_after(injections[0], events), events)
-
-    def close(self, *, keep_files: bool) -> None:
-        """Heal, and take node and proxies away; returns when the head knows that the node is gone."""
-        if self._started:
-            self._heal()
-            if self._node:
-                self._node.stop()
-                self._wait_until_left()
-            self._head.close()
-            self._api.close()
-        super().close(keep_files=keep_files)
 
     @property
     def node_id(self) -> str | None:

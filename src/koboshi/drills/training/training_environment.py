@@ -15,7 +15,7 @@ from koboshi import events
 from koboshi.drills.declared import workload_of
 from koboshi.drills.drill import Event, EventKind, Evidence, Finding, Injection, first_after, seconds_after, times_after
 from koboshi.drills.kit.faults import MIDDLE_S, WHOLE_WITHIN_S, Caught, and_healthy, caught_in_the_middle
-from koboshi.drills.kit.own_run import leave, new_run_folder
+from koboshi.drills.kit.own_run import OwnRun
 from koboshi.drills.training.witnesses import Actor, RayWitness, StepFiles
 from koboshi.drills.workload import Workload
 from koboshi.errors import BadInput, KoboshiError
@@ -47,9 +47,9 @@ class TrainingEnvironment:
 
     def __init__(self, settings: Settings, emit: Sink, job: Path | None = None) -> None:
         """Nothing is done yet; `job` is the script of the training job, when it is not the project's own."""
-        self.settings, self.emit = settings, emit
+        self.settings, self.emit, self._own = settings, emit, OwnRun(settings, emit)
+        self.folder, self.ends = self._own.folder, self._own.ends
         self._job = job or settings.script(settings.drills.job)
-        self.folder = new_run_folder(settings)
         self._workload: Workload = workload_of(settings)
         url = required(settings.ray.jobs_url, "Ray")
         self._jobs, self.ray = RayJobs(url, settings.ray.token_path), RayWitness(url, settings.ray.token_path)
@@ -216,7 +216,7 @@ class TrainingEnvironment:
             wait([self._future()], ENDS_WITHIN_S)
         if self._training is not None:
             self.files.stop()
-        leave(self.folder, keep_files=keep_files, emit=self.emit)
+        self._own.close(keep_files=keep_files)
 
     def _specification(self, table: DatasetRef, units: Mapping[str, UnitSpec]) -> TrainingSpec:
         """The salt is the folder's name, so that no run is ever taken for another."""
