@@ -21,7 +21,7 @@ from koboshi.registry.outbox import Outbox
 from koboshi.settings import load_settings
 from koboshi.training import TrainingSpec
 from koboshi.training.attach import TrainingResult
-from koboshi.training.unit import make_unit
+from koboshi.training.spec import make_unit
 from pipelines import card_fraud
 from pipelines.candidates import TrainParams, declared
 from pipelines.columns import FEATURES

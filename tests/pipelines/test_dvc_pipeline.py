@@ -13,7 +13,7 @@ from koboshi.datasets.build import building, open_verified
 from koboshi.orchestration.workspaces import choose
 from koboshi.project.project import load_project
 from koboshi.refs import DatasetRef
-from koboshi.training.unit import make_unit
+from koboshi.training.spec import make_unit
 from tests.support.landing import Record
 from tests.support.projects import copy_project, run
 from tests.support.small_stream import land_stream, small_stream

@@ -33,8 +33,7 @@ from koboshi.training.attach import TrainingResult, ensure_trained
 from koboshi.training.checkpoints import read_checkpoint
 from koboshi.training.on_ray.ray_submit import RayJobs, submission
 from koboshi.training.progress.observer import recoveries
-from koboshi.training.spec import training_key
-from koboshi.training.unit import make_unit
+from koboshi.training.spec import make_unit, training_key
 
 FORMAT_VERSIONS = {"manifest": manifest.FORMAT_VERSION, "checkpoint": checkpoints.FORMAT_VERSION}
 EXAMPLE_ROWS = 5
