@@ -15,6 +15,7 @@ from koboshi.cli import (
     scoring_verbs,
     serving_verbs,
     stack_verbs,
+    topic_verbs,
     training_verbs,
 )
 from koboshi.cli.project_verbs import WithVerbsOfProject
@@ -24,7 +25,6 @@ app = typer.Typer(
     name="koboshi",
     cls=WithVerbsOfProject,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},  # each verb takes them over
     help="An ML pipeline that stands up again when its parts are knocked down.",
@@ -50,6 +50,7 @@ VERBS = (
     stack_verbs.up,
     stack_verbs.down,
     stack_verbs.status,
+    stack_verbs.doctor,
     stack_verbs.logs,
     stack_verbs.kill,
     pipeline_verbs.init,
@@ -62,6 +63,7 @@ VERBS = (
 )
 GROUPS = {
     "project": pipeline_verbs.app,
+    "topic": topic_verbs.app,
     "ingest": ingest_verbs.app,
     "ledger": data_verbs.ledger,
     "outbox": registry_verbs.app,

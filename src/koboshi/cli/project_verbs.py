@@ -17,7 +17,7 @@ from koboshi.errors import NotConfigured
 from koboshi.settings import FILE, find_project, load_what_fits
 
 LONGEST_REASON = 200
-WITHOUT_PROJECT = frozenset({"up", "down", "status", "logs", "kill"})
+WITHOUT_PROJECT = frozenset({"up", "down", "status", "doctor", "logs", "kill"})
 
 
 class WithVerbsOfProject(TyperGroup):

@@ -1,5 +1,7 @@
 """The verbs of the stack: up, down, status, logs, kill; and those for containers: its secrets, docker-compose.yml."""
 
+import dataclasses
+import json
 from collections.abc import Callable
 from typing import Annotated
 
@@ -12,6 +14,7 @@ from koboshi.stack.parts import chosen_groups, external_groups, groups, usual_gr
 from koboshi.stack.paths import find_paths, state_dir_of_stack
 from koboshi.stack.topology import container_topology
 
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 VICTIMS = "ray-worker (the actor that is training now), ray-node, replica-2, kafka, … as `koboshi status` names them"
 
 
@@ -40,49 +43,98 @@ def up(parts: Annotated[list[str] | None, typer.Argument(help=_choices())] = Non
         wait_until_healthy(find_paths(settings.project, settings.state_dir), started, elsewhere, progress.show)
 
 
-def down() -> None:
-    """Stop every part of the stack; nothing of it stays behind."""
-    from koboshi.stack.lifecycle import stop
+def down(
+    parts: Annotated[list[str] | None, typer.Argument(help="A part, or a group of parts.  [default: all]")] = None,
+) -> None:
+    """Stop the stack, or some of its parts. What was stopped stays down until `koboshi up`.
 
-    left = stop(_settings(with_stack=False))
+    Without a name every part ends, and nothing of the stack stays behind. `koboshi kill` is another thing: the part
+    that it kills comes back by itself.
+
+    Example: koboshi down replica-2 mlflow
+    """
+    from koboshi.stack.lifecycle import stop, stop_parts
+
+    settings = _settings(with_stack=False)
+    if parts:
+        stopped = stop_parts(settings, parts)
+        again = " ".join(dict.fromkeys(part.group for part in stopped))
+        typer.echo(f"{', '.join(part.name for part in stopped)}: down until `koboshi up {again}`. The rest goes on.")
+        return
+    left = stop(settings)
     typer.echo("The stack is down." + (f" {left} processes without a supervisor were ended." if left else ""))
 
 
-def status(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """Show every part, after asking each to do real work, and what each slot serves and refuses.
+def status(
+    probe: Annotated[bool, typer.Option("--probe", help="Ask every part anew to do real work; takes seconds.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show every part with its last probe, and what each slot serves and refuses.
+
+    The stack probes itself by real work, about every 30 s; `asked` says how long ago that was.
 
     Exit 0 when all is well, else 75. A version that is refused while another one answers makes no part ill.
+
+    Example: koboshi status --probe --json
     """
     from koboshi.stack import status as stack_status
-    from koboshi.stack.rich_table import login_lines, status_table
+    from koboshi.stack.rich_table import address_line, login_lines, status_table
 
     settings, by_hand = _settings(), _settings(lambda _sentence: None, with_stack=False)
     console = console_of()
-    with console.status("asking every part to do some work") if console.is_terminal else console:
-        states = stack_status.status(settings, by_hand)
+    with console.status("asking every part to do some work") if probe and console.is_terminal else console:
+        states = stack_status.status(settings, by_hand, probe=probe)
         served = stack_status.slots(settings)
     logins = stack_status.logins(settings)
     if as_json:
         typer.echo(stack_status.as_json(states, served, logins))
     elif states:
         console.print(status_table(states))
-        for line in (*map(stack_status.sentence, served), login_lines(logins)):
+        for line in (*map(stack_status.sentence, served), login_lines(logins), address_line(states, logins)):
             console.print(line, highlight=False, markup=False, soft_wrap=True)
     else:
         typer.echo("Nothing runs: `koboshi up` starts the stack.")
     raise typer.Exit(0 if stack_status.all_well(states) else 75)
 
 
+def doctor(as_json: AsJson = False) -> None:
+    """Check this machine, the installation and the project: what is wrong, and what to do about it.
+
+    It changes nothing, and works before `koboshi up` as well as beside a stack that is up.
+
+    Exit 0 when nothing is wrong, else 65. A `note` is not wrong: koboshi works all the same.
+
+    Example: koboshi doctor --json
+    """
+    from koboshi.stack.doctor import anything_wrong, examine
+    from koboshi.stack.rich_table import doctor_table
+
+    misfits = list[str]()
+    settings, by_hand = _settings(misfits.append), _settings(lambda _sentence: None, with_stack=False)
+    findings = examine(settings, by_hand, misfits)
+    if as_json:
+        typer.echo(json.dumps([dataclasses.asdict(finding) for finding in findings], indent=1))
+    else:
+        console_of().print(doctor_table(findings), highlight=False)
+    raise typer.Exit(65 if anything_wrong(findings) else 0)
+
+
 def logs(
     part: Annotated[str, typer.Argument(help="A part as `koboshi status` names it, or supervisor.")],
+    last: Annotated[
+        int | None, typer.Option("-n", "--lines", min=0, help="How many of the last lines.  [default: 20 kB of them]")
+    ] = None,
     follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on as lines are written.")] = False,
 ) -> None:
-    """Show the last lines of a part's log."""
+    """Show the last lines of a part's log.
+
+    Example: koboshi logs kafka -n 50 --follow
+    """
     from koboshi.stack.lifecycle import last_lines, log_of, new_lines
 
     settings = _settings()
     path = log_of(find_paths(settings.project, settings.state_dir), part)
-    lines, position = last_lines(path)
+    lines, position = last_lines(path, last)
     for line in lines:
         typer.echo(line)
     for line in new_lines(path, position, lambda: not follow):

@@ -36,12 +36,30 @@ def probe_ray(address: str, token_path: Path | None, nodes: int, limit_s: float 
 
 def probe_ray_head(jobs_url: str, token_path: Path | None, limit_s: float = 15.0) -> Health:
     """Ask the head alone for the jobs that it knows, which it keeps in the cluster's store."""
-    headers = {"Authorization": f"Bearer {token_path.read_text().strip()}"} if token_path else {}
     try:
+        headers = _headers(token_path)
         with reading(jobs_url):
             return Health(True, f"knows of {len(call(f'{jobs_url}/api/jobs/', headers=headers, limit_s=limit_s))} jobs")
     except (Unavailable, OSError) as error:
         return Health(False, str(error)[:200])
+
+
+def look_at_ray(jobs_url: str, token_path: Path | None, nodes: int, limit_s: float = 15.0) -> Health:
+    """Ask the head which nodes with a CPU live, which it checks every second; at least `nodes` of them must.
+
+    No driver is started, and no task is run.
+    """
+    try:
+        headers = _headers(token_path)
+        with reading(jobs_url):
+            listed = call(f"{jobs_url}/api/v0/nodes?detail=1&limit=1000", headers=headers, limit_s=limit_s)
+            rows = listed["data"]["result"]["result"]
+            alive = [row for row in rows if row["state"] == "ALIVE" and "CPU" in row["resources_total"]]
+    except (Unavailable, OSError) as error:
+        return Health(False, str(error)[:200])
+    if len(alive) < nodes:
+        return Health(False, f"{len(alive)} of {nodes} nodes have joined")
+    return Health(True, f"the head sees {len(alive)} living nodes")
 
 
 def client_environment(address: str, token_path: Path | None) -> dict[str, str]:
@@ -49,6 +67,10 @@ def client_environment(address: str, token_path: Path | None) -> dict[str, str]:
     token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token_path)} if token_path else {}
     local = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"} if address.startswith(LOOPBACK) else {}
     return {**token, **local, "RAY_USAGE_STATS_ENABLED": "0"}
+
+
+def _headers(token_path: Path | None) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token_path.read_text().strip()}"} if token_path else {}
 
 
 def _drive(address: str, nodes: int, limit_s: float, only: str) -> Health:

@@ -14,10 +14,13 @@ from koboshi.errors import BadInput, Conflict, Unavailable
 from koboshi.events import LeftoversEnded, Sink
 from koboshi.files import publish_bytes
 from koboshi.settings import Settings
+from koboshi.stack import probe_records
 from koboshi.stack import supervisor_control as supervisor
+from koboshi.stack.launch import end_earlier
 from koboshi.stack.part import Part, StartHistory, read_table, write_table
 from koboshi.stack.part_state import pids_of
 from koboshi.stack.parts import endpoints, parts_of, technologies, write_files
+from koboshi.stack.parts import groups as all_groups
 from koboshi.stack.parts.jars import environment_store
 from koboshi.stack.paths import StackPaths, find_paths, prepare_paths, remove_runtime
 from koboshi.stack.process_table import clear_leftovers, read_processes, send
@@ -45,10 +48,12 @@ def start(settings: Settings, groups: Sequence[str], emit: Sink) -> dict[str, Pa
                 jars.fetch(paths.cache, emit, environment_store())
         ports = Ports(kept_base(paths) or 0) if runs else claim_block(paths, settings.stack.base_port)
         topology = Topology(paths, ports, ensure_secrets(paths), own_executables(), slot=settings.serving.slot)
-        on_stack = {*groups, *(part.group for part in known_parts(paths).values() if runs)}
+        running = {part.group for part in known_parts(paths).values() if runs}
+        on_stack = {*groups, *running.intersection(all_groups())}
         parts = parts_of(topology, on_stack)
         _publish(topology, parts, on_stack)
-        _begin(paths, parts, {name for name, part in parts.items() if part.group in groups}, runs=runs)
+        always = {group for group, found in technologies().items() if found.by_topology}
+        _begin(paths, parts, {name for name, part in parts.items() if part.group in always.union(groups)}, runs=runs)
     return parts
 
 
@@ -84,9 +89,32 @@ def stop(settings: Settings) -> int:
         left = clear_leftovers(paths)
         for path in (paths.own / "starts").glob("*.json"):
             path.unlink()
+        probe_records.forget(paths.own)
         paths.endpoints.unlink(missing_ok=True)
         remove_runtime(paths)
     return 0 if supervised else left
+
+
+def stop_parts(settings: Settings, names: Sequence[str]) -> list[Part]:
+    """End some parts, or groups of them, and return which; each stays down until `start` is asked for its group.
+
+    Raises `BadInput` for a name that stands for no part that was started, `Unavailable` when one does not end.
+    """
+    paths = find_paths(settings.project, settings.state_dir)
+    parts = known_parts(paths) if supervisor.answers(paths) else {}
+    chosen = {part.name: part for name in names for part in _named(parts, name)}
+    with exclusively(paths):
+        supervisor.stop_programs(paths, chosen, STOP_LIMIT_S)
+        for name in chosen:
+            end_earlier(StartHistory.of(paths.own, name))
+    return list(chosen.values())
+
+
+def _named(parts: Mapping[str, Part], name: str) -> list[Part]:
+    found = [part for part in parts.values() if name in (part.name, part.group)]
+    if not found:
+        raise not_started(name, list(parts))
+    return found
 
 
 def known_parts(paths: StackPaths) -> dict[str, Part]:
@@ -122,14 +150,22 @@ def log_of(paths: StackPaths, name: str) -> Path:
     return logs[name]
 
 
-def last_lines(path: Path) -> tuple[list[str], int]:
-    """The last lines of a file, whole ones at their beginning, and the position at which they end."""
+def last_lines(path: Path, count: int | None = None) -> tuple[list[str], int]:
+    """The last lines of a file, whole ones at their beginning, and the position at which they end.
+
+    As many as `count` says, or where it is not given those of the last `TAIL_BYTES`.
+    """
     with path.open("rb") as file:
-        begin = max(0, file.seek(0, 2) - TAIL_BYTES)
-        file.seek(begin)
-        text = file.read()
-    lines = text.decode(errors="replace").splitlines()
-    return lines[1:] if begin else lines, begin + len(text)
+        end, size = file.seek(0, 2), TAIL_BYTES
+        while True:
+            begin = max(0, end - size)
+            file.seek(begin)
+            text = file.read(end - begin)
+            if not begin or count is None or text.count(b"\n") > count:
+                break
+            size *= 2
+    lines = text.decode(errors="replace").splitlines()[1 if begin else 0 :]
+    return lines if count is None else lines[max(0, len(lines) - count) :], end
 
 
 def new_lines(path: Path, position: int, is_over: Callable[[], bool]) -> Iterator[str]:

@@ -7,15 +7,19 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent import futures
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from koboshi.errors import Unavailable
 from koboshi.probes import Health
 from koboshi.settings import Settings, load_what_fits
+from koboshi.stack import probe_records
 from koboshi.stack.launch import accepts
 from koboshi.stack.part import Part, Start, StartHistory
 from koboshi.stack.parts import technologies
+from koboshi.stack.parts.prober import NAME as PROBER
 from koboshi.stack.paths import StackPaths
+from koboshi.stack.probe_records import SETTLED_S
 from koboshi.stack.process_table import Process, ours, read_processes
 from koboshi.stack.supervisor_control import process_infos
 
@@ -27,7 +31,10 @@ PAUSE_S = 0.7
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class PartState:
-    """One line of `koboshi status`; `since` in seconds since 1970, in `memory_mb` shared pages count by their share."""
+    """One line of `koboshi status`; in `memory_mb` shared pages count by their share.
+
+    In seconds since 1970: `since`, the start of its process, and `probed_at`, when it was asked for what `detail` says.
+    """
 
     name: str
     state: str
@@ -37,6 +44,7 @@ class PartState:
     restarts: int = 0
     memory_mb: int = 0
     since: float | None = None
+    probed_at: float | None = None
 
 
 def decide_state(statename: str | None, note: str, health: Health | None, *, starting: bool) -> tuple[str, str]:
@@ -79,7 +87,10 @@ def _observe(
     starting: bool,
 ) -> PartState:
     starts, statename = record.starts(), infos.get(part.name, {}).get("statename")
-    state, detail = decide_state(statename, record.note(), healths.get(probe_name(part)), starting=starting)
+    started_at = starts[-1].at if starts else 0.0
+    health = counting(healths.get(probe_name(part)), started_at)
+    starting = starting or time.time() - started_at < SETTLED_S
+    state, detail = decide_state(statename, record.note(), health, starting=starting)
     pids = pids_of(starts[-1:], processes)
     return PartState(
         part.name,
@@ -90,7 +101,13 @@ def _observe(
         restarts=max(0, len(starts) - 1),
         memory_mb=sum(map(pss_bytes, pids)) // 1024**2,
         since=starts[-1].at if starts and pids else None,
+        probed_at=health.at if health else None,
     )
+
+
+def counting(health: Health | None, started_at: float) -> Health | None:
+    """An answer, unless it is of before the part's start: then another process gave it. Pure."""
+    return None if health and health.at is not None and health.at < started_at else health
 
 
 def elsewhere(
@@ -127,20 +144,36 @@ def probe_name(part: Part) -> str:
     return part.group if technologies()[part.group].probe else part.name
 
 
-def probes(settings: Settings, parts: Iterable[Part], external: frozenset[str]) -> dict[str, Probe]:
+def newest_starts(own: Path, parts: Iterable[Part]) -> dict[str, float]:
+    """When the programs behind each probe were started last; those that never were are left out.
+
+    The prober, which answers for itself, is left out, too.
+    """
+    found: dict[str, float] = {}
+    for part in parts:
+        if part.name != PROBER and (starts := StartHistory.of(own, part.name).starts()):
+            found[probe_name(part)] = max(found.get(probe_name(part), 0.0), starts[-1].at)
+    return found
+
+
+def probes(
+    settings: Settings, parts: Iterable[Part], external: frozenset[str], *, lightly: bool = False
+) -> dict[str, Probe]:
     """One probe for each started group, or part of it, and for each group that runs elsewhere and can be asked.
 
-    Before it does work, it looks whether all its ports accept: work is not worth its cost before.
+    Before it does work, it looks whether all its ports accept: work is not worth its cost before. `lightly` takes the
+    cheaper question where there is one.
     """
     found: dict[str, Probe] = {}
     started = list(parts)
     for technology in technologies().values():
         own = tuple(part for part in started if part.group == technology.group)
         if technology.probe is None:
-            found |= {part.name: _when_open((part,), part_probe(settings, part)) for part in own}
+            found |= {part.name: when_open((part,), part_probe(settings, part)) for part in own}
         elif own or technology.group in external:
             here = () if technology.group in external else own
-            found[technology.group] = _when_open(own, partial(technology.probe, settings, here))
+            asked = technology.look if lightly and technology.look else technology.probe
+            found[technology.group] = when_open(own, partial(asked, settings, here))
     return found
 
 
@@ -154,7 +187,8 @@ def part_probe(settings: Settings, part: Part) -> Probe:
     raise LookupError(f"{part.group} is described without a probe")
 
 
-def _when_open(parts: Iterable[Part], probe: Probe) -> Probe:
+def when_open(parts: Iterable[Part], probe: Probe) -> Probe:
+    """The probe, which is not asked while a port of these parts does not accept."""
     ports = [port for part in parts for port in part.ports]
 
     def probed() -> Health:
@@ -162,6 +196,18 @@ def _when_open(parts: Iterable[Part], probe: Probe) -> Probe:
         return probe() if closed is None else Health(False, f"port {closed} is not open yet")
 
     return probed
+
+
+def recorded(own: Path, probes: Mapping[str, Probe], parts: Iterable[Part]) -> dict[str, Probe]:
+    """The probes, of which those of this stack's own parts leave their answers for `koboshi status`."""
+    ours = {probe_name(part) for part in parts}
+    return {name: partial(_recorded, own, name, probe) if name in ours else probe for name, probe in probes.items()}
+
+
+def _recorded(own: Path, name: str, probe: Probe) -> Health:
+    record = probe_records.answer(probe)
+    probe_records.write(own, {name: record})
+    return Health(record.ok, record.detail)
 
 
 def check_once(probes: Mapping[str, Probe]) -> dict[str, Health]:
@@ -187,7 +233,7 @@ def wait_until_healthy(
     """
     settings = load_what_fits(lambda _sentence: None, lambda _project: paths.state_dir, project=paths.project)
     deadline, healths, is_over = time.monotonic() + limit_s, dict[str, Health](), threading.Event()
-    asked = probes(settings, parts.values(), external)
+    asked = recorded(paths.own, probes(settings, parts.values(), external), parts.values())
     pool = ThreadPoolExecutor(max(1, len(asked)), thread_name_prefix="probe")
     try:
         asking = [pool.submit(_ask_until_well, healths, name, probe, is_over) for name, probe in asked.items()]

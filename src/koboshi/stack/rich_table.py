@@ -10,9 +10,12 @@ from rich.text import Text
 
 from koboshi.events import Event
 from koboshi.rich_tables import fitted
+from koboshi.stack.doctor import Finding
 from koboshi.stack.part_state import GAVE_UP, HEALTHY, STARTING, UNHEALTHY, PartState
+from koboshi.stack.probe_records import ago
 
 COLOURS = {HEALTHY: "green", STARTING: "yellow", UNHEALTHY: "red", GAVE_UP: "red"}
+VERDICTS = {"ok": "green", "note": "yellow", "wrong": "red"}
 
 
 class Progress:
@@ -71,25 +74,47 @@ def coloured(state: str) -> str:
 
 
 def status_table(states: Sequence[PartState]) -> RenderableType:
-    """`koboshi status`."""
-    table = Table()
-    for column in ("part", "state", "pids", "address", "restarts", "MB", "for", "detail"):
-        table.add_column(column, overflow="fold")
+    """`koboshi status`, in 80 columns: how long ago each part was asked, and what it did then."""
+    again = any(state.restarts for state in states)
+    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
+    for column in ("part", "state", "asked", "up", *(["restarts"] if again else []), "MB", "pids", "detail"):
+        table.add_column(column, overflow="fold" if column == "detail" else "ellipsis")
     before = ""
     for state in states:
-        pids = f"{state.pids[0]}" + (f" +{len(state.pids) - 1}" if len(state.pids) > 1 else "") if state.pids else ""
         table.add_row(
             state.name,
             coloured(state.state),
-            pids,
-            state.address,
-            str(state.restarts),
-            str(state.memory_mb or ""),
+            "now" if state.probed_at is None else ago(state.probed_at),
             since_text(state.since),
+            *([str(state.restarts)] if again else []),
+            str(state.memory_mb or ""),
+            pids_text(state.pids),
             Text("〃" if state.detail == before else state.detail),
         )
         before = state.detail
     return fitted(table)
+
+
+def doctor_table(findings: Sequence[Finding]) -> RenderableType:
+    """`koboshi doctor`: what was found, and what to do where it is not well."""
+    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
+    for column in ("", "check", "found", "what to do"):
+        table.add_column(column, overflow="fold" if column in {"found", "what to do"} else "ellipsis")
+    for one in findings:
+        colour = VERDICTS[one.verdict]
+        table.add_row(f"[{colour}]{one.verdict}[/{colour}]", one.check, Text(one.found), Text(one.remedy))
+    return fitted(table)
+
+
+def pids_text(pids: Sequence[int]) -> str:
+    """The program's own process, and how many more there are under it."""
+    return f"{pids[0]}" + (f" +{len(pids) - 1}" if len(pids) > 1 else "") if pids else ""
+
+
+def address_line(states: Sequence[PartState], logins: Sequence[Mapping[str, str]]) -> str:
+    """The addresses of the parts that no login names."""
+    named = {login["url"] for login in logins}
+    return "  ".join(f"{state.name} {state.address}" for state in states if state.address not in {"", *named})
 
 
 def login_lines(logins: Sequence[Mapping[str, str]]) -> str:

@@ -2,20 +2,38 @@
 
 import dataclasses
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 from koboshi.errors import Unavailable
+from koboshi.probes import Health
 from koboshi.probes.http_json import call
 from koboshi.settings import Settings
+from koboshi.stack import probe_records
 from koboshi.stack.lifecycle import known_parts
-from koboshi.stack.part_state import HEALTHY, PartState, check_once, elsewhere, observe, probes
+from koboshi.stack.part import Part
+from koboshi.stack.part_state import (
+    HEALTHY,
+    PartState,
+    Probe,
+    check_once,
+    elsewhere,
+    newest_starts,
+    observe,
+    probe_name,
+    probes,
+    recorded,
+    when_open,
+)
 from koboshi.stack.parts import external_groups, technologies
-from koboshi.stack.paths import find_paths
+from koboshi.stack.paths import StackPaths, find_paths
 from koboshi.stack.supervisor_control import process_infos
 
-LIMIT_S = 5.0
+LIMIT_S = 1.0  # a replica that is alive answers in milliseconds
+NEVER_ASKED = Health(False, "on its way", at=0.0)
 SERVES = "replicas"  # the group whose parts follow a slot
 
 
@@ -33,13 +51,38 @@ class SlotState:
     refused: Mapping[int, str]
 
 
-def status(settings: Settings, by_hand: Settings) -> list[PartState]:
-    """The state of every part, each asked to do real work; also of those whose address was set by hand."""
+def status(settings: Settings, by_hand: Settings, *, probe: bool = False) -> list[PartState]:
+    """The state of every part by its last probe; also of those whose address was set by hand, which are asked now.
+
+    With `probe` each is asked anew to do real work. A part that nobody has asked for long is asked in any case.
+    """
     paths, external = find_paths(settings.project, settings.state_dir), external_groups(by_hand)
     infos = process_infos(paths)
     parts = known_parts(paths) if infos else {}
-    healths = check_once(probes(settings, parts.values(), external))
+    asked = probes(settings, parts.values(), external, lightly=not probe)
+    if probe:
+        asked = recorded(paths.own, asked, parts.values())
+    else:
+        asked |= _last_answers(paths, parts.values())
+    healths = check_once(asked)
     return [*observe(paths, parts, infos, healths), *elsewhere(by_hand, external, healths)]
+
+
+def _last_answers(paths: StackPaths, parts: Collection[Part]) -> dict[str, Probe]:
+    """The last answer in place of each probe, as long as it counts; only the ports are looked at."""
+    records, now = probe_records.read(paths.own), time.time()
+    found: dict[str, Probe] = {}
+    for name, started_at in newest_starts(paths.own, parts).items():
+        record = records.get(name)
+        if not probe_records.is_stale(record, started_at, now):
+            health = record.health() if record else NEVER_ASKED
+            behind = [part for part in parts if probe_name(part) == name]
+            found[name] = when_open(behind, partial(_as_it_was, health))
+    return found
+
+
+def _as_it_was(health: Health) -> Health:
+    return health
 
 
 def logins(settings: Settings) -> list[dict[str, str]]:
@@ -64,7 +107,7 @@ def as_json(states: Sequence[PartState], served: Sequence[SlotState], opened: Se
     return json.dumps(content, indent=1)
 
 
-def slots(settings: Settings) -> list[SlotState]:
+def slots(settings: Settings, limit_s: float = LIMIT_S) -> list[SlotState]:
     """What is served and what is refused, per slot.
 
     Each replica is asked, or one through the gateway where the replicas are elsewhere; who is silent is left out.
@@ -74,7 +117,7 @@ def slots(settings: Settings) -> list[SlotState]:
     addresses = [part.address for part in parts if part.group == SERVES]
     addresses = addresses or ([settings.gateway.url] if settings.gateway.url else [])
     with ThreadPoolExecutor(max(1, len(addresses))) as pool:
-        return seen_by([state for state in pool.map(_ask, addresses) if state])
+        return seen_by([state for state in pool.map(partial(_ask, limit_s=limit_s), addresses) if state])
 
 
 def seen_by(replicas: Iterable[Mapping[str, Any]]) -> list[SlotState]:
@@ -106,9 +149,9 @@ def _slot(name: str, replicas: list[Mapping[str, Any]]) -> SlotState:
     return SlotState(name, aliases[-1] if aliases else None, gone and not aliases, served, refused)
 
 
-def _ask(url: str) -> Mapping[str, Any] | None:
+def _ask(url: str, limit_s: float) -> Mapping[str, Any] | None:
     try:
-        state = call(f"{url}/version", limit_s=LIMIT_S)
+        state = call(f"{url}/version", limit_s=limit_s)
     except Unavailable:
         return None  # its line in the table says why
     return state if isinstance(state, dict) and "slot" in state else None

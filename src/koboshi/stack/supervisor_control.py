@@ -139,6 +139,33 @@ def add_and_start(paths: StackPaths, names: Iterable[str]) -> None:
                 supervisor.startProcess(name, False)
 
 
+def stop_programs(paths: StackPaths, names: Iterable[str], within_s: float) -> None:
+    """Have the supervisor end some parts and leave them off. Raises `Unavailable` when one still runs after `within_s`.
+
+    It is asked again until it says so: right after a death it is between seeing that and starting the part anew, and
+    refuses to stop what does not run.
+    """
+    deadline = time.monotonic() + within_s
+    while running := sorted(set(names).difference(_left_off(paths))):
+        if time.monotonic() > deadline:
+            raise Unavailable(f"{', '.join(running)} did not end within {within_s:.0f} s: look at `koboshi status`.")
+        with connected(paths) as supervisor:
+            for name in running:
+                with contextlib.suppress(Fault):
+                    supervisor.stopProcess(name, False)
+        time.sleep(0.2)
+
+
+def _left_off(paths: StackPaths) -> set[str]:
+    """The parts that the supervisor does not start by itself: stopped, or given up."""
+    infos = process_infos(paths)
+    return {
+        name
+        for name, info in infos.items()
+        if info["statename"] in {"STOPPED", "FATAL"} or (info["statename"], info["exitstatus"]) == ("EXITED", GAVE_UP)
+    }
+
+
 def parts_are_stopped(paths: StackPaths) -> bool:
     """Whether no part is running any more."""
     return all(info["statename"] in {"STOPPED", "EXITED", "FATAL", "BACKOFF"} for info in process_infos(paths).values())

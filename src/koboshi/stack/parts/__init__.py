@@ -90,6 +90,7 @@ class Technology:
     `secrets`: the secrets of its programs and their clients.
     `probe`: real work of the whole group; no parts are passed when it runs elsewhere. None: each part has its own.
     `probe_of`: real work of one part. None: that of the group.
+    `look`: a cheaper question to the whole group than `probe`, for in between. None: the probe is cheap.
     `login`: the address for a browser (`what`, `url`), and user, password or token; not shown without an address.
     `foreign`: prefixes of environment variables that would configure its programs; no part inherits such a variable.
     `nicknames`: further names of a part for `koboshi kill`.
@@ -110,6 +111,7 @@ class Technology:
     secrets: tuple[Secret, ...] = ()
     probe: "Callable[[Settings, tuple[Part, ...]], Health] | None" = None
     probe_of: "Callable[[Settings, Part], Health] | None" = None
+    look: "Callable[[Settings, tuple[Part, ...]], Health] | None" = None
     login: "Callable[[Settings], dict[str, str | None]]" = lambda _settings: {}
     foreign: tuple[str, ...] = ()
     nicknames: Mapping[str, str] = dataclasses.field(default_factory=dict)

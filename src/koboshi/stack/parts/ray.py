@@ -8,7 +8,7 @@ from typing import Any
 from koboshi.errors import Unavailable
 from koboshi.probes import Health
 from koboshi.probes.http_json import call
-from koboshi.probes.ray_probe import probe_ray, probe_ray_head
+from koboshi.probes.ray_probe import look_at_ray, probe_ray, probe_ray_head
 from koboshi.settings import Settings
 from koboshi.stack.part import Part
 from koboshi.stack.parts import FRESH_S, Container, Secret, Technology
@@ -196,6 +196,13 @@ def _probe_of(settings: Settings, part: Part) -> Health:
     return probe_ray_head(str(ray.jobs_url), ray.token_path)
 
 
+def _look(settings: Settings, parts: tuple[Part, ...]) -> Health:
+    """The head tells which nodes live: no driver, no job. Without the jobs' address a task is run all the same."""
+    if settings.ray.jobs_url is None:
+        return probe_ray(str(settings.ray.address), settings.ray.token_path, 1)
+    return look_at_ray(settings.ray.jobs_url, settings.ray.token_path, len(NODES) if parts else 1)
+
+
 def _login(settings: Settings) -> dict[str, str | None]:
     token = text_of(settings.ray.token_path)
     return {"what": "Ray", "url": settings.ray.jobs_url, **({"token": token} if token else {})}
@@ -216,6 +223,7 @@ TECHNOLOGY = Technology(
         str(settings.ray.address), settings.ray.token_path, len(NODES) if parts else 1
     ),
     probe_of=_probe_of,
+    look=_look,
     login=_login,
     inner={"ray-worker": _killed_by_name},
     nicknames={"ray-node": NODES[0]},
