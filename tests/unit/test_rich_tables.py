@@ -4,8 +4,10 @@ import ast
 import dataclasses
 import io
 import re
+import sys
 from collections import Counter
 from collections.abc import Callable
+from functools import partialmethod
 from pathlib import Path
 
 import pytest
@@ -18,14 +20,18 @@ from rich.text import Text
 
 from koboshi import rich_tables
 from koboshi.cli.ingest_verbs import partitions_table
+from koboshi.cli.topic_verbs import topics_table
 from koboshi.drills.drill import DrillOutcome, Evidence, Finding, Injection
 from koboshi.drills.report import Report, as_table
 from koboshi.drills.run import overview
 from koboshi.ingest.audit import PartitionVerdict
+from koboshi.ingest.kafka_topics import Topic
 from koboshi.ingest.source import PartitionStatus
+from koboshi.project.running import steps_table
 from koboshi.rich_tables import fitted, shared
+from koboshi.stack import doctor as stack_doctor
 from koboshi.stack.part_state import HEALTHY, PartState
-from koboshi.stack.rich_table import status_table
+from koboshi.stack.rich_table import Progress, doctor_table, status_table
 from koboshi.training.driver.status import WorkerStatus
 from koboshi.training.on_ray import actor_name
 from koboshi.training.progress.overview import LoggedEvent, Overview, UnitLine
@@ -87,10 +93,36 @@ def training() -> Overview:
     return Overview("0" * 64, job, "running", "", *times, units, workers, 0, 1_234.0, told, 1_795_600_000.0)
 
 
+def stack_start() -> RenderableType:
+    state = PartState("ray-worker-12", HEALTHY, PATH, "127.0.0.1:27000")
+    return Progress(rich_tables.console())._progress_table([state, dataclasses.replace(state, detail="[/no] 12,345")])
+
+
+def doctor() -> RenderableType:
+    findings = [
+        stack_doctor.Finding("free memory", "note", "12,345.6 GiB are free", "end 123 programs before `koboshi up`"),
+        stack_doctor.Finding("secrets", "wrong", f"[/others] may read {PATH}", f"chmod 600 {PATH}"),
+    ]
+    return doctor_table(findings)
+
+
+def topics() -> RenderableType:
+    topic = Topic("fraud-reports", 12_345, 3, BIG, 604_800_000)
+    return fitted(topics_table([topic, dataclasses.replace(topic, name="other", retention_ms=-1)], [topic.name]))
+
+
+def steps_of_a_run() -> RenderableType:
+    return fitted(steps_table([("ingest", f"[/x] 1,234,567 records are in {PATH}", 1_234.5)]))
+
+
 TABLES: list[Callable[[], RenderableType]] = [
     ingest_status,
     ingest_audit,
     stack_status,
+    stack_start,
+    doctor,
+    topics,
+    steps_of_a_run,
     drill_report,
     drill_overview,
     lambda: picture(training()),
@@ -161,6 +193,47 @@ def test_room_is_shared_so_that_no_column_is_narrower_than_its_longest_word(
     given_widths = shared(wanted, room)
     assert sum(given_widths) == min(room, sum(width.maximum for width in wanted))
     assert all(w.minimum <= given <= w.maximum for w, given in zip(wanted, given_widths, strict=True))
+
+
+def makers_of_tables() -> set[str]:
+    """The functions that make a table of rich's."""
+    found = set()
+    for path in SOURCES.rglob("*.py"):
+        text = path.read_text()
+        if "from rich.table import" in text:
+            functions = (node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef))
+            found |= {node.name for node in functions if re.search(r"\bTable\(", ast.unparse(node))}
+    return found
+
+
+def test_every_table_that_there_is_is_drawn_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new one joins `TABLES`: so it fits into 80 columns, and into fewer."""
+    made = set[str]()
+    monkeypatch.setattr(Table, "__init__", partialmethod(_noting, made, Table.__init__))
+    for table in TABLES:
+        drawn(table(), 80, terminal=True)
+    assert makers_of_tables() <= made
+
+
+def _noting(table: Table, made: set[str], begin: Callable[..., None], *headers: object, **options: object) -> None:
+    made.add(sys._getframe(1).f_code.co_name)
+    begin(table, *headers, **options)
+
+
+def test_without_colour_a_table_is_as_wide_and_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """NO_COLOR, as https://no-color.org says: set to anything but nothing."""
+
+    def codes() -> set[str]:
+        shown = io.StringIO()
+        monkeypatch.setattr(sys, "stdout", shown)
+        monkeypatch.setenv("FORCE_COLOR", "1")
+        monkeypatch.setenv("TERM", "xterm-256color")
+        rich_tables.console().print(stack_status())
+        return {code for found in re.findall(r"\x1b\[([\d;]*)m", shown.getvalue()) for code in found.split(";")}
+
+    assert "32" in codes()
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert codes() <= {"", "0", "1", "2", "3"}
 
 
 def test_no_other_module_makes_a_console_of_its_own() -> None:

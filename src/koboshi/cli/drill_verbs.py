@@ -1,11 +1,13 @@
 """The verbs of the drills: list, run, show, report."""
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from koboshi.cli.output import events_of, print_json
 from koboshi.errors import BadInput, Permanent, Transient
 from koboshi.rich_tables import console as console_of
 from koboshi.settings import load_settings
@@ -20,7 +22,10 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, in the journal
 
 @app.command("list")
 def list_drills(as_json: AsJson = False) -> None:
-    """The drills that there are, what each claims, and how it ended last time."""
+    """The drills that there are, what each claims, and how it ended last time.
+
+    Example: koboshi drill list
+    """
     from koboshi.drills.catalogue import all_drills
     from koboshi.drills.report import newest
 
@@ -48,6 +53,8 @@ def run(
 
     Exit 0: all proved. 65: one is refuted. 75: one is unknown, because the steady state was not there, so that nothing
     was tested.
+
+    Example: koboshi drill run ray-worker-killed
     """
     from koboshi.drills.catalogue import all_drills, named
     from koboshi.drills.junit import publish_junit
@@ -78,7 +85,10 @@ def run(
 
 @app.command()
 def new(name: Annotated[str, typer.Argument(help="The drill's name, such as replica-lost.")]) -> None:
-    """Write a drill of your own into drills/, with its negative control: a beginning, to be changed."""
+    """Write a drill of your own into drills/, with its negative control: a beginning, to be changed.
+
+    Example: koboshi drill new replica-lost
+    """
     from koboshi.project.scaffold import make_drill
 
     path = make_drill(load_settings().project, name)
@@ -86,24 +96,30 @@ def new(name: Annotated[str, typer.Argument(help="The drill's name, such as repl
 
 
 @app.command()
-def control(name: Annotated[str, typer.Argument(help="A drill of the project's own.")]) -> None:
+def control(
+    name: Annotated[str, typer.Argument(help="A drill of the project's own.")], as_json: AsJson = False
+) -> None:
     """Run the negative control of a drill of your own: its guard is away, so it has to be refuted.
 
     Exit 0: it is refuted, and the reason is said. 65: it is not, so the drill proves nothing.
+
+    Example: koboshi drill control replica-lost
     """
     from koboshi.drills.catalogue import control_of, named
     from koboshi.drills.drill import run_drill
     from koboshi.drills.run import fingerprints
-    from koboshi.events import in_words
 
     settings = load_settings()
     (drill,) = named(name, settings)
     taken = control_of(drill, settings)
-    emit = in_words(typer.echo)
+    emit = events_of(as_json=as_json)
     outcome = run_drill(taken, taken.environment(settings, emit), lambda: fingerprints(settings), emit)
+    if as_json:
+        print_json({"drill": name, "verdict": outcome.verdict, "reasons": list(outcome.reasons)})
     if outcome.verdict != "refuted":
         raise Permanent(f"the control of {name} is {outcome.verdict}, and has to be refuted: the drill proves nothing.")
-    typer.echo(f"{name} is refuted without its guard: {'; '.join(outcome.reasons)}")
+    if not as_json:
+        typer.echo(f"{name} is refuted without its guard: {'; '.join(outcome.reasons)}")
 
 
 @app.command()
@@ -112,7 +128,10 @@ def show(
     last: Annotated[int, typer.Option(min=1, help="How many of the newest reports.")] = 3,
     as_json: AsJson = False,
 ) -> None:
-    """The newest reports, oldest first."""
+    """The newest reports, oldest first.
+
+    Example: koboshi drill show ray-worker-killed --last 1
+    """
     from koboshi.drills.catalogue import named
     from koboshi.drills.report import as_table, saved
 
@@ -140,18 +159,25 @@ def report_page(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="The page; otherwise drills/report.html in the state folder.")
     ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """One HTML page to read, print or publish: what was broken, when it was seen, when all was well, what was lost.
 
     It needs nothing but itself. Exit 0: it is written, whatever the verdicts. 65: a file is no journal, or of a newer
     format; then nothing is written.
+
+    Example: koboshi drill report --output drills.html
     """
     from koboshi.drills.page.overview import gather, newest_in, totals
     from koboshi.drills.page.render import publish_page
 
     found = gather(journals) if journals else newest_in(load_settings().state_dir / "drills")
     path = publish_page(output or load_settings().state_dir / "drills" / "report.html", found)
-    typer.echo(f"{totals(found).sentence} The page: {path}")
+    counted = totals(found)
+    if as_json:
+        print_json({"page": str(path), **dataclasses.asdict(counted)})
+        return
+    typer.echo(f"{counted.sentence} The page: {path}")
 
 
 def _listed(drill: Any, report: "Report | None") -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """Verbs of the ingest: run, status, audit, repair."""
 
 import dataclasses
-import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from koboshi.cli.output import AsJson, events_of, lines_of, print_json
 from koboshi.errors import Corrupt
 from koboshi.settings import load_settings, required
 
@@ -24,25 +24,33 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="Land the stream as committed spans, and audit them against the broker.")
 
 Topics = Annotated[
-    list[str] | None, typer.Option("--topic", help="A topic to work on (repeatable).  [default: koboshi.toml]")
+    list[str] | None, typer.Option("--topic", help="A topic to work on (repeatable).", show_default="koboshi.toml")
 ]
-SpanRecords = Annotated[int | None, typer.Option(min=1, help="Records of a span, at most.  [default: koboshi.toml]")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+SpanRecords = Annotated[
+    int | None, typer.Option(min=1, help="Records of a span, at most.", show_default="koboshi.toml")
+]
 
 RARE = {"held_back_records", "gone_before_landing", "no_longer_on_broker", "offset", "detail"}
 
 
 @app.command()
-def run(topic: Topics = None, span_records: SpanRecords = None) -> None:
-    """Land all records that the topics hold now. Safe to run again, twice at once, and after any crash."""
+def run(topic: Topics = None, span_records: SpanRecords = None, as_json: AsJson = False) -> None:
+    """Land all records that the topics hold now. Safe to run again, twice at once, and after any crash.
+
+    Example: koboshi ingest run --topic orders
+    """
     from koboshi.ingest.source import held_back, open_transactions
 
     began, held = time.monotonic(), list["PartitionLog"]()
     with closing(_source()) as source:
-        lander = _lander(source, span_records, held.append)
+        lander = _lander(source, span_records, held.append, as_json=as_json)
         done = [span for name in _topics(topic) for span in lander.land_topic(name)]
         transactions = open_transactions(source, held)
     records, took = sum(span.records for span in done), time.monotonic() - began
+    if as_json:
+        back = [{**dataclasses.asdict(log), **_held(dataclasses.asdict(log), transactions)} for log in held]
+        print_json({"records": records, "took_s": took, "spans": [s.as_json() for s in done], "held_back": back})
+        return
     typer.echo(
         f"landed {records:,} records in {len(done)} spans, {took:.1f} s ({records / took:,.0f}/s)."
         if done
@@ -53,8 +61,11 @@ def run(topic: Topics = None, span_records: SpanRecords = None) -> None:
 
 
 @app.command()
-def status(topic: Topics = None, as_json: Json = False) -> None:
-    """Show for each partition how far it is planned and landed, how much waits, and what holds records back."""
+def status(topic: Topics = None, as_json: AsJson = False) -> None:
+    """Show for each partition how far it is planned and landed, how much waits, and what holds records back.
+
+    Example: koboshi ingest status --json
+    """
     from koboshi.ingest.source import held_back, open_transactions
 
     with closing(_source()) as source:
@@ -63,11 +74,7 @@ def status(topic: Topics = None, as_json: Json = False) -> None:
     rows = _statuses(logs)
     if as_json:
         # `log_end` is what `last_stable_offset` was called before: for one more version.
-        typer.echo(
-            json.dumps(
-                [{**row, "log_end": row["last_stable_offset"], **_held(row, transactions)} for row in rows], indent=2
-            )
-        )
+        print_json([{**row, "log_end": row["last_stable_offset"], **_held(row, transactions)} for row in rows])
         return
     _print(rows, as_json)
     for log in logs:
@@ -99,10 +106,12 @@ def _held(row: Mapping[str, Any], transactions: "Sequence[OpenTransaction]") -> 
 
 
 @app.command()
-def audit(topic: Topics = None, as_json: Json = False) -> None:
+def audit(topic: Topics = None, as_json: AsJson = False) -> None:
     """Read the broker again with another client, and compare it with the landed spans record by record.
 
     Exit 0 when nothing differs; 65 when a record or a file does.
+
+    Example: koboshi ingest audit --topic orders
     """
     from koboshi.ingest.audit import audit_topic
     from koboshi.ingest.confluent_audit import ConfluentBroker
@@ -124,13 +133,19 @@ def audit(topic: Topics = None, as_json: Json = False) -> None:
 
 
 @app.command()
-def repair(topic: Topics = None) -> None:
-    """Read committed spans whose files are lost or changed from the broker again; they must come out the same."""
+def repair(topic: Topics = None, as_json: AsJson = False) -> None:
+    """Read committed spans whose files are lost or changed from the broker again; they must come out the same.
+
+    Example: koboshi ingest repair
+    """
     from koboshi.ingest.landing import repair_topic
 
     with closing(_source()) as source:
-        lander = _lander(source)
-        mended = [span for name in _topics(topic) for span in _told(repair_topic(lander, name), "put back")]
+        lander, say = _lander(source, as_json=as_json), lines_of(as_json=as_json)
+        mended = [span for name in _topics(topic) for span in _told(repair_topic(lander, name), "put back", say)]
+    if as_json:
+        print_json([span.as_json() for span in mended])
+        return
     typer.echo("Now every landed span is as committed." if mended else "Every landed span is as committed.")
 
 
@@ -144,11 +159,12 @@ def _lander(
     source: "Source",
     span_records: int | None = None,
     held_back: "Callable[[PartitionLog], None]" = lambda _log: None,
+    *,
+    as_json: bool,
 ) -> "Lander":
     from koboshi.ingest.landing import Lander
     from koboshi.ingest.stray_files import open_ledger
     from koboshi.ledger import leases
-    from koboshi.sinks.terminal import to_terminal
 
     settings = load_settings()
     return Lander(
@@ -158,7 +174,7 @@ def _lander(
         holder=leases.this_process(),
         span_records=span_records or settings.ingest.span_records,
         lease_s=settings.ingest.lease_s,
-        emit=to_terminal,
+        emit=events_of(as_json=as_json),
         held_back=held_back,
     )
 
@@ -167,9 +183,9 @@ def _topics(given: list[str] | None) -> tuple[str, ...]:
     return tuple(given or ()) or load_settings().ingest.topics
 
 
-def _told(spans: "Iterator[SpanRef]", what: str) -> "Iterator[SpanRef]":
+def _told(spans: "Iterator[SpanRef]", what: str, say: "Callable[[str], None]") -> "Iterator[SpanRef]":
     for span in spans:
-        typer.echo(f"{what} {_named(span)}: {span.path}")
+        say(f"{what} {_named(span)}: {span.path}")
         yield span
 
 
@@ -180,7 +196,7 @@ def _named(span: "SpanRef") -> str:
 def _print(rows: list[dict[str, Any]], as_json: bool) -> None:
     """Rows as JSON, or as a table with a line for each partition."""
     if as_json:
-        typer.echo(json.dumps(rows, indent=2))
+        print_json(rows)
         return
     if not rows:
         typer.echo("nothing is landed yet: run `koboshi ingest run`.")

@@ -17,7 +17,10 @@ app = typer.Typer(no_args_is_help=True, help="Keep dvc.yaml and code.json as the
 def init(
     folder: Annotated[Path, typer.Argument(help="The new project's folder; its name becomes the module's.")],
 ) -> None:
-    """Make a new project that runs as it stands: a pipeline of thirty lines, its DAG, its tests."""
+    """Make a new project that runs as it stands: a pipeline of thirty lines, its DAG, its tests.
+
+    Example: koboshi init bikes
+    """
     from koboshi.project.scaffold import make_project
 
     for path in make_project(folder.absolute()):
@@ -31,6 +34,8 @@ def run(
     """Run the whole flow once: sample records, landing, dataset, training, promotion, answers.
 
     Does only what is new. Safe to run again, and after any crash. The DAGs of the project do the same on a schedule.
+
+    Example: koboshi up && koboshi run
     """
     from koboshi.project.running import Run
     from koboshi.rich_tables import console, fitted
@@ -43,7 +48,10 @@ def run(
 def sync(
     check: Annotated[bool, typer.Option("--check", help="Change nothing; exit 65 where dvc.yaml differs.")] = False,
 ) -> None:
-    """Write dvc.yaml from the declarations of the project's module."""
+    """Write dvc.yaml from the declarations of the project's module.
+
+    Example: koboshi project sync --check
+    """
     from koboshi.project import dvc_file
 
     settings, project = load_settings(), _project()
@@ -55,7 +63,10 @@ def sync(
 
 @app.command()
 def code() -> None:
-    """Write code.json: for each stage the digest of its code. DVC calls this, as the pipeline's first stage."""
+    """Write code.json: for each stage the digest of its code. DVC calls this, as the pipeline's first stage.
+
+    Example: koboshi project code
+    """
     from koboshi.project.code_file import write_codes
 
     typer.echo(f"{write_codes(_project()).name} is written.")

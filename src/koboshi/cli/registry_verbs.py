@@ -1,11 +1,11 @@
 """Verbs of the outbox: status, deliver."""
 
-import json
 import time
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
+from koboshi.cli.output import AsJson, events_of, print_json
 from koboshi.settings import load_settings, required
 
 if TYPE_CHECKING:
@@ -15,12 +15,15 @@ app = typer.Typer(no_args_is_help=True, help="Trainings that wait to be recorded
 
 
 @app.command()
-def status(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """Show the trainings that wait for MLflow, oldest first, and those that MLflow has refused."""
+def status(as_json: AsJson = False) -> None:
+    """Show the trainings that wait for MLflow, oldest first, and those that MLflow has refused.
+
+    Example: koboshi outbox status --json
+    """
     outbox = _outbox()
     waiting, refused = outbox.entries(), outbox.refused()
     if as_json:
-        typer.echo(json.dumps({"waiting": [_fields(entry) for entry in waiting], "refused": dict(refused)}, indent=2))
+        print_json({"waiting": [_fields(entry) for entry in waiting], "refused": dict(refused)})
         return
     for entry in waiting:
         typer.echo(f"{entry.number:>4}  training {entry.key}  {entry.size_bytes / 1e6:,.1f} MB  waits {_age(entry)}")
@@ -30,19 +33,23 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
 
 
 @app.command()
-def deliver() -> None:
+def deliver(as_json: AsJson = False) -> None:
     """Record the waiting trainings in MLflow, in their order and each once.
 
     Safe to run again, at once with others, and after any crash.
+
+    Example: koboshi outbox deliver
     """
     from koboshi.ingest.stray_files import open_ledger
     from koboshi.registry import mlflow_delivery
-    from koboshi.sinks.terminal import to_terminal
 
     settings = load_settings()
     uri = required(settings.mlflow.tracking_uri, "MLflow")
     ledger = open_ledger(settings.ledger_url, settings.state_dir)
-    delivered = mlflow_delivery.deliver(_outbox(), ledger, uri, to_terminal)
+    delivered = mlflow_delivery.deliver(_outbox(), ledger, uri, events_of(as_json=as_json))
+    if as_json:
+        print_json({"delivered": delivered})
+        return
     typer.echo(f"{delivered} {'training' if delivered == 1 else 'trainings'} delivered.")
 
 

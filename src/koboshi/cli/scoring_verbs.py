@@ -13,12 +13,12 @@ PARTITION_ROWS = 100_000
 def score(
     dataset: Annotated[Path, typer.Option(help="The dataset's folder; all its Parquet files are scored.")],
     to: Annotated[Path, typer.Option(help="The folder for the scores; it gets a manifest.")],
-    model: Annotated[str | None, typer.Option(help="The registered model.  [default: serving.model]")] = None,
+    model: Annotated[str | None, typer.Option(help="The registered model.", show_default="serving.model")] = None,
     version: Annotated[
-        int | None, typer.Option(min=1, help="The model's version.  [default: the version that the slot points at]")
+        int | None, typer.Option(min=1, help="The model's version.", show_default="the version that the slot points at")
     ] = None,
     slot: Annotated[
-        str | None, typer.Option(help="The slot, an alias in MLflow; looked up once.  [default: serving.slot]")
+        str | None, typer.Option(help="The slot, an alias in MLflow; looked up once.", show_default="serving.slot")
     ] = None,
     keep: Annotated[
         list[str] | None, typer.Option(help="A column to copy beside the scores, such as an id (repeatable).")
@@ -29,6 +29,8 @@ def score(
 
     Safe to run again and by many at once: the same dataset and version are scored once. A killed worker costs the
     partition that it was scoring. Interrupted (Ctrl-C), the job goes on, and the next run attaches to it.
+
+    Example: koboshi score --dataset data/features --to scores --keep id
     """
     from koboshi.registry.mlflow_registry import MlflowRegistry
     from koboshi.scoring import batch

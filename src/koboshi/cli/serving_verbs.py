@@ -12,11 +12,14 @@ from koboshi.settings import load_settings, required
 
 def serve(
     port: Annotated[int, typer.Option(min=1, max=65_535, help="The port to listen on.")],
-    slot: Annotated[str | None, typer.Option(help="The slot to follow.  [default: serving.slot]")] = None,
+    slot: Annotated[str | None, typer.Option(help="The slot to follow.", show_default="serving.slot")] = None,
     name: Annotated[str, typer.Option(help="The replica's name in headers and logs.")] = "replica-1",
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
 ) -> None:
-    """Serve predictions with the model version that a slot points at, and follow the slot to later versions."""
+    """Serve predictions with the model version that a slot points at, and follow the slot to later versions.
+
+    Example: koboshi serve --port 8080 --slot champion
+    """
     settings = load_settings()
     tracking_uri = required(settings.mlflow.tracking_uri, "MLflow")
     _log_to_stderr()

@@ -1,12 +1,12 @@
 """The verbs of the stack: up, down, status, logs, kill; and those for containers: its secrets, docker-compose.yml."""
 
 import dataclasses
-import json
 from collections.abc import Callable
 from typing import Annotated
 
 import typer
 
+from koboshi.cli.output import AsJson, print_json
 from koboshi.cli.project_verbs import warn
 from koboshi.rich_tables import console as console_of
 from koboshi.settings import Settings, load_settings, load_what_fits
@@ -14,7 +14,6 @@ from koboshi.stack.parts import chosen_groups, external_groups, groups, usual_gr
 from koboshi.stack.paths import find_paths, state_dir_of_stack
 from koboshi.stack.topology import container_topology
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 VICTIMS = "ray-worker (the actor that is training now), ray-node, replica-2, kafka, … as `koboshi status` names them"
 
 
@@ -29,6 +28,8 @@ def up(parts: Annotated[list[str] | None, typer.Argument(help=_choices())] = Non
 
     Parts that run already go on running. A part whose address is set in koboshi.toml or in the environment is not
     started. Everything listens on 127.0.0.1 only.
+
+    Example: koboshi up kafka mlflow
     """
     from koboshi.stack.lifecycle import start
     from koboshi.stack.part_state import wait_until_healthy
@@ -44,7 +45,8 @@ def up(parts: Annotated[list[str] | None, typer.Argument(help=_choices())] = Non
 
 
 def down(
-    parts: Annotated[list[str] | None, typer.Argument(help="A part, or a group of parts.  [default: all]")] = None,
+    parts: Annotated[list[str] | None, typer.Argument(help="A part, or a group of parts.", show_default="all")] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Stop the stack, or some of its parts. What was stopped stays down until `koboshi up`.
 
@@ -56,13 +58,15 @@ def down(
     from koboshi.stack.lifecycle import stop, stop_parts
 
     settings = _settings(with_stack=False)
-    if parts:
-        stopped = stop_parts(settings, parts)
+    stopped = stop_parts(settings, parts) if parts else []
+    left = 0 if parts else stop(settings)
+    if as_json:
+        print_json({"stopped": [part.name for part in stopped] or "all", "without_supervisor": left})
+    elif parts:
         again = " ".join(dict.fromkeys(part.group for part in stopped))
         typer.echo(f"{', '.join(part.name for part in stopped)}: down until `koboshi up {again}`. The rest goes on.")
-        return
-    left = stop(settings)
-    typer.echo("The stack is down." + (f" {left} processes without a supervisor were ended." if left else ""))
+    else:
+        typer.echo("The stack is down." + (f" {left} processes without a supervisor were ended." if left else ""))
 
 
 def status(
@@ -113,7 +117,7 @@ def doctor(as_json: AsJson = False) -> None:
     settings, by_hand = _settings(misfits.append), _settings(lambda _sentence: None, with_stack=False)
     findings = examine(settings, by_hand, misfits)
     if as_json:
-        typer.echo(json.dumps([dataclasses.asdict(finding) for finding in findings], indent=1))
+        print_json([dataclasses.asdict(finding) for finding in findings])
     else:
         console_of().print(doctor_table(findings), highlight=False)
     raise typer.Exit(65 if anything_wrong(findings) else 0)
@@ -122,7 +126,8 @@ def doctor(as_json: AsJson = False) -> None:
 def logs(
     part: Annotated[str, typer.Argument(help="A part as `koboshi status` names it, or supervisor.")],
     last: Annotated[
-        int | None, typer.Option("-n", "--lines", min=0, help="How many of the last lines.  [default: 20 kB of them]")
+        int | None,
+        typer.Option("-n", "--lines", min=0, help="How many of the last lines.", show_default="20 kB of them"),
     ] = None,
     follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on as lines are written.")] = False,
 ) -> None:
@@ -144,13 +149,22 @@ def logs(
 def kill(
     part: Annotated[str, typer.Argument(help=VICTIMS)],
     signal: Annotated[str, typer.Option(help="The signal to send.")] = "KILL",
+    as_json: AsJson = False,
 ) -> None:
-    """Send a signal to a part, as an accident would, and say which process it was."""
+    """Send a signal to a part, as an accident would, and say which process it was.
+
+    A killed part comes back by itself; `koboshi down PART` stops one for good.
+
+    Example: koboshi kill ray-worker
+    """
     from koboshi.stack.lifecycle import find_victim, signal_number, strike
 
     number, settings = signal_number(signal), _settings()
     victim = find_victim(part, settings, find_paths(settings.project, settings.state_dir))
     struck = strike(victim, number)
+    if as_json:
+        print_json({"part": victim.name, "signal": number.name, "pids": struck, "doing": victim.doing})
+        return
     others = f" and {len(struck) - 1} processes under it" if len(struck) > 1 else ""
     doing = f", which was at {victim.doing}" if victim.doing else ""
     typer.echo(f"{number.name} was sent to {victim.name}, process {victim.pids[0]}{others}{doing}.")
@@ -170,6 +184,8 @@ def init() -> None:
 
     Run again, it keeps the secrets that are there, because the volumes were made with them. Git is made to ignore the
     file; one that git tracks is refused.
+
+    Example: koboshi compose init && docker-compose up -d
     """
     from koboshi.stack.compose_prepare import FILE, ensure_env_file, keep_out_of_git
 
@@ -185,7 +201,10 @@ def init() -> None:
 def render(
     parts: Annotated[list[str] | None, typer.Argument(help="Parts beside those that `koboshi up` starts.")] = None,
 ) -> None:
-    """Write docker-compose.yml from the descriptions of the parts."""
+    """Write docker-compose.yml from the descriptions of the parts.
+
+    Example: koboshi compose render schema-registry
+    """
     from koboshi.files import publish_bytes
     from koboshi.stack.compose_file import FILE
     from koboshi.stack.compose_file import render as text

@@ -1,12 +1,12 @@
 """Verbs of Kafka's topics: create, list."""
 
 import dataclasses
-import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from koboshi.cli.output import AsJson, print_json
 from koboshi.settings import load_settings, required
 
 if TYPE_CHECKING:
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="List the topics of Kafka, or make one.")
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 HOUR_MS = 3_600_000
 
 
@@ -25,7 +24,7 @@ def create(
     name: Annotated[str, typer.Argument(help="The topic's name.")],
     partitions: Annotated[int, typer.Option(min=1, max=10_000, help="How many partitions it has.")] = 4,
     keep_hours: Annotated[
-        int | None, typer.Option(min=1, help="How long records stay.  [default: for ever]", show_default=False)
+        int | None, typer.Option(min=1, help="How long records stay.", show_default="for ever")
     ] = None,
     replication: Annotated[
         int, typer.Option(min=-1, max=100, help="On how many brokers each record is; -1: as the cluster does it.")
@@ -37,7 +36,7 @@ def create(
     A topic that is there as it is wanted stays as it is (exit 0). One with other partitions, or another time for which
     records stay, is unchanged, too, and the exit code is 65.
 
-    To land its records, name it in koboshi.toml: [ingest] topics.
+    To land its records, name it in koboshi.toml, in `topics` of the section `ingest`.
 
     Example: koboshi topic create orders --partitions 4
     """
@@ -48,7 +47,7 @@ def create(
     made = make_topic(servers, name, partitions, keep_hours * HOUR_MS if keep_hours else FOR_EVER, replication)
     landed = name in settings.ingest.topics
     if as_json:
-        typer.echo(json.dumps({"topic": name, "partitions": partitions, "made": made, "landed": landed}))
+        print_json({"topic": name, "partitions": partitions, "made": made, "landed": landed})
         return
     typer.echo(f"topic {name} {'is made' if made else 'is there already'}, with {partitions} partitions.")
     if not landed:
@@ -67,8 +66,7 @@ def list_topics(as_json: AsJson = False) -> None:
     settings = load_settings()
     found, landed = ask(required(settings.kafka.bootstrap_servers, "Kafka")), settings.ingest.topics
     if as_json:
-        rows = [{**dataclasses.asdict(topic), "landed": topic.name in landed} for topic in found]
-        typer.echo(json.dumps(rows, indent=1))
+        print_json([{**dataclasses.asdict(topic), "landed": topic.name in landed} for topic in found])
     elif found:
         console().print(fitted(topics_table(found, landed)), highlight=False)
     else:

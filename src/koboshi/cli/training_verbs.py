@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from koboshi.cli.output import AsJson, print_json
 from koboshi.rich_tables import console as console_of
 from koboshi.settings import load_settings, required
 
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Run a training, watch one, or list all of them.")
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 NONE_YET = "No training was done here yet: `koboshi train run SPECIFICATION`, or the DAG `train`."
 
 
@@ -25,7 +25,7 @@ def run(
         Path, typer.Argument(help="What TrainingSpec.to_json writes; see above where each training leaves its own.")
     ],
     job: Annotated[
-        Path | None, typer.Option(help="A script of the project that works on it.  [default: koboshi.training.job]")
+        Path | None, typer.Option(help="A script of the project that works on it.", show_default="koboshi.training.job")
     ] = None,
 ) -> None:
     """Run a training on Ray and follow it; committed steps are not done again.
@@ -37,6 +37,8 @@ def run(
     leaves the job running. Scores, and what MLflow is told, are the pipeline's: the stage `train` of dvc.yaml.
 
     Exit 0: all units are trained. 65: a unit cannot be trained. 75: try again later.
+
+    Example: koboshi train run .koboshi/checkpoints/0123456789abcdef/specification.json
     """
     from koboshi.errors import BadInput
     from koboshi.ingest.stray_files import open_ledger
@@ -68,7 +70,7 @@ def run(
 @app.command()
 def watch(
     key: Annotated[
-        str | None, typer.Argument(help="A key's beginning, or a job's name.  [default: the newest]")
+        str | None, typer.Argument(help="A key's beginning, or a job's name.", show_default="the newest")
     ] = None,
     next_one: Annotated[
         bool, typer.Option("--next", help="Wait for the next training to begin, and show that.")
@@ -86,6 +88,8 @@ def watch(
 
     It reads what others have written, and disturbs nobody. Over a pipe it writes a line for each change; with --json
     an object for each. Of a training that has ended it shows how.
+
+    Example: koboshi train watch --next
     """
     if next_one and key is not None:
         raise typer.BadParameter("--next is for a training that has no key yet: leave the key out.")
@@ -136,14 +140,17 @@ def history(
     last: Annotated[int, typer.Option("-n", min=1, help="How many of the newest.")] = 20,
     as_json: AsJson = False,
 ) -> None:
-    """All trainings that the ledger knows, the newest last: attempts, units, steps, recoveries, how each ended."""
+    """All trainings that the ledger knows, the newest last: attempts, units, steps, recoveries, how each ended.
+
+    Example: koboshi train history -n 5
+    """
     from koboshi.training.progress.observer import as_json as fields_of
     from koboshi.training.progress.rich_overview import history as table
 
     observer = _observer()
     seen = [observer.look(key) for key in observer.keys()[-last:]]
     if as_json:
-        typer.echo(json.dumps([fields_of(one) for one in seen], indent=1))
+        print_json([fields_of(one) for one in seen])
     elif seen:
         console_of().print(table(seen), highlight=False)
     else:

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from rich.table import Table
+from rich.text import Text
 
 from koboshi.errors import NotConfigured
 from koboshi.ledger import Ledger, spans
@@ -55,7 +56,7 @@ class Run:
         else:
             self._by_verbs()
         self._step("answer", self._answer)
-        return _table(self._took)
+        return steps_table(self._took)
 
     def _by_verbs(self) -> None:
         self._step("land", lambda: self._verb("ingest", "run"))
@@ -141,11 +142,12 @@ class Run:
         self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
-def _table(steps: Sequence[tuple[str, str, float]]) -> Table:
+def steps_table(steps: Sequence[tuple[str, str, float]]) -> Table:
+    """What each step of a run did, and how long it took."""
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
     table.add_column("step")
     table.add_column("what came of it", overflow="fold")
     table.add_column("s", justify="right")
     for name, told, took in steps:
-        table.add_row(name, told, f"{took:.1f}")
+        table.add_row(name, Text(told), f"{took:.1f}")
     return table

@@ -29,7 +29,8 @@ def alone() -> Iterator[RunningStack]:
 
 
 def shown(stack: RunningStack, **environment: str) -> dict[str, object]:
-    (part,) = json.loads(stack.run("status", "--json", check=False, **environment).stdout)["parts"]
+    parts = json.loads(stack.run("status", "--json", check=False, **environment).stdout)["parts"]
+    (part,) = (part for part in parts if part["name"] == NAME)
     return dict(part)
 
 

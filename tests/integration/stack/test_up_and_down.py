@@ -50,7 +50,7 @@ def test_up_returns_when_every_part_has_done_real_work(stack: RunningStack) -> N
     done = stack.run("status", "--json")
     shown = json.loads(done.stdout)
     assert {part["state"] for part in shown["parts"]} == {"healthy"}
-    assert len(shown["parts"]) == 13
+    assert len(shown["parts"]) == 14
     assert all(part["pids"] and part["memory_mb"] for part in shown["parts"])
     assert next(login for login in shown["logins"] if login["what"] == "Airflow")["password"]
     loopback = {"0100007F", "00000000000000000000000001000000", "0000000000000000FFFF00000100007F"}
@@ -85,7 +85,10 @@ def test_a_supervisor_that_was_killed_leaves_no_second_copy_to_the_next_up() -> 
         os.kill(supervisor[0], signal.SIGKILL)
         other.up("gateway")
         assert find_leftovers(other.paths).isdisjoint(first)
-        assert {name: part["state"] for name, part in parts(other).items()} == {"gateway": "healthy"}
+        assert {name: part["state"] for name, part in parts(other).items()} == {
+            "prober": "healthy",
+            "gateway": "healthy",
+        }
         (other.project / "koboshi.toml").write_bytes(b"[commands\n\0\xff")
         assert "koboshi.toml cannot be read" in other.run("status", check=False).stderr
         other.down()

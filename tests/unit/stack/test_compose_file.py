@@ -13,6 +13,7 @@ from koboshi.settings import Known, with_parts
 from koboshi.stack.compose_file import ENDED_WELL, FILE, HEALTHY, render
 from koboshi.stack.part import Part
 from koboshi.stack.parts import parts_of, secrets, usual_groups, variables
+from koboshi.stack.parts.prober import NAME as PROBER
 from koboshi.stack.paths import StackPaths
 from koboshi.stack.topology import Ports, Topology, container_topology, ensure_secrets, own_executables
 
@@ -25,9 +26,10 @@ LASTING = {name: service for name, service in SERVICES.items() if "restart" in s
 
 @pytest.fixture
 def local(tmp_path: Path) -> dict[str, Part]:
-    """The table of `koboshi up`."""
+    """The table of `koboshi up`, without the prober: a container has a health check of its own."""
     paths = StackPaths(tmp_path, tmp_path / ".koboshi", Path("/tmp/k/x"))
-    return parts_of(Topology(paths, Ports(24_000), ensure_secrets(paths), own_executables()), usual_groups())
+    table = parts_of(Topology(paths, Ports(24_000), ensure_secrets(paths), own_executables()), usual_groups())
+    return {name: part for name, part in table.items() if name != PROBER}
 
 
 def test_the_committed_file_is_what_the_table_says() -> None:
@@ -51,6 +53,7 @@ def test_every_variable_of_ours_in_it_is_a_setting_or_one_that_is_known_to_be_no
 def test_each_part_of_koboshi_up_is_a_service_with_the_same_command(local: dict[str, Part]) -> None:
     """Flags and program; only addresses, folders and what has to do with 127.0.0.1 may differ."""
     assert set(LASTING) == {*local, "postgres"}
+    assert PROBER not in SERVICES
     for name, part in local.items():
         there, here = flags(SERVICES[name]["command"]), flags(part.argv)
         assert here ^ there <= {"--node-ip-address", "--allowed-hosts"}, name

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from koboshi.stack.lifecycle import TAIL_BYTES, last_lines, new_lines
 
 
@@ -15,6 +17,17 @@ def test_a_line_that_is_written_while_the_last_ones_are_shown_is_shown_next(tmp_
     over = iter((False, True))
     assert lines == ["one", "two"]
     assert list(new_lines(log, position, lambda: next(over))) == ["three", "four"]
+
+
+@pytest.mark.parametrize("count", [0, 1, 3, 5_000])
+def test_as_many_last_lines_are_shown_as_were_asked_for(tmp_path: Path, count: int) -> None:
+    """Also more than the usual 20 kB hold; and no more than there are."""
+    log = tmp_path / "part.log"
+    written = [f"line {number}" for number in range(TAIL_BYTES)]
+    log.write_text("".join(f"{line}\n" for line in written))
+    assert last_lines(log, count) == (written[len(written) - count :], log.stat().st_size)
+    log.write_text("one\ntwo, without an end")
+    assert last_lines(log, count)[0] == ["one", "two, without an end"][2 - min(count, 2) :]
 
 
 def test_a_long_log_begins_with_a_whole_line(tmp_path: Path) -> None:

@@ -114,7 +114,7 @@ def test_clients_of_the_brokers_second_listener_are_sent_round(topology: Topolog
 def test_every_part_is_described_in_one_place() -> None:
     """The folder is the list: each group is after those that it needs, and has some real work to be asked for."""
     found = technologies()
-    assert list(found) == ["postgres", *groups()]
+    assert list(found) == ["postgres", "prober", *groups()]
     for group, technology in found.items():
         assert {*technology.after} <= set(list(found)[: list(found).index(group)])
         assert technology.probe or technology.probe_of

@@ -1,5 +1,6 @@
 """What a project asks for: its settings, addresses elsewhere, ports, and files that others must not read."""
 
+import re
 import socket
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -137,7 +138,8 @@ def process_name(pid: int | None) -> str:
 
 def address_elsewhere(group: str, address: str, why_not: str | None) -> Finding:
     """What koboshi.toml or the environment says runs elsewhere."""
-    said = address if why_not is None else f"{address} does not answer: {why_not}"
+    shown = re.sub("//[^/@]*@", "//", address)  # without a password
+    said = shown if why_not is None else f"{shown} does not answer: {why_not}"
     remedy = f"start it, or mend its address in {FILE} (or the variable KOBOSHI_{group.upper().replace('-', '_')}__…)"
     return judged(f"{group} elsewhere", well=why_not is None, found=said, remedy=remedy)
 
