@@ -101,7 +101,9 @@ def stop_parts(settings: Settings, names: Sequence[str]) -> list[Part]:
     Raises `BadInput` for a name that stands for no part that was started, `Unavailable` when one does not end.
     """
     paths = find_paths(settings.project, settings.state_dir)
-    parts = known_parts(paths) if supervisor.answers(paths) else {}
+    if not supervisor.answers(paths):
+        raise BadInput(f"no stack runs here, so there is no {names[0]} to stop: `koboshi up` starts one.")
+    parts = known_parts(paths)
     chosen = {part.name: part for name in names for part in _named(parts, name)}
     with exclusively(paths):
         supervisor.stop_programs(paths, chosen, STOP_LIMIT_S)

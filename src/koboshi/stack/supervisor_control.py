@@ -146,14 +146,14 @@ def stop_programs(paths: StackPaths, names: Iterable[str], within_s: float) -> N
     refuses to stop what does not run.
     """
     deadline = time.monotonic() + within_s
-    while running := sorted(set(names).difference(_left_off(paths))):
-        if time.monotonic() > deadline:
-            raise Unavailable(f"{', '.join(running)} did not end within {within_s:.0f} s: look at `koboshi status`.")
+    while running := set(names).difference(_left_off(paths)):
         with connected(paths) as supervisor:
-            for name in running:
+            for name in sorted(running):
                 with contextlib.suppress(Fault):
                     supervisor.stopProcess(name, False)
         time.sleep(0.2)
+        if time.monotonic() > deadline and (left := sorted(running.difference(_left_off(paths)))):
+            raise Unavailable(f"{', '.join(left)} did not end within {within_s:.0f} s: look at `koboshi status`.")
 
 
 def _left_off(paths: StackPaths) -> set[str]:

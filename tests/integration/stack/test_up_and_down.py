@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
+from koboshi.drills.training.witnesses import RayWitness
 from koboshi.stack.part import StartHistory
+from koboshi.stack.probe_records import STALE_S
 from koboshi.stack.process_table import find_leftovers, read_process, recorded_supervisor
 from tests.support.running_stack import RunningStack, project_copy
 
@@ -69,6 +71,38 @@ def test_a_killed_part_comes_back_by_itself(stack: RunningStack, part: str) -> N
         )
     )
     assert read_process(before.pid) is None or StartHistory.of(stack.paths.own, part).starts()[-1].pid != before.pid
+
+
+def test_looking_at_the_stack_leaves_no_job_behind_and_asking_anew_leaves_one(stack: RunningStack) -> None:
+    """`koboshi status` shows the last probe of each part, which is not older than the prober lets it become."""
+    settings = stack.settings
+    witness = RayWitness(str(settings.ray.jobs_url), settings.ray.token_path)
+    before = len(witness._get("/api/jobs/"))
+    shown = parts(stack)
+    assert shown["ray-head"]["detail"].startswith(("a task run on each of", "the head sees"))
+    now = time.time()
+    assert {name for name, part in shown.items() if now - (part["probed_at"] or now) > STALE_S} == set()
+    assert len(witness._get("/api/jobs/")) == before
+    anew = json.loads(stack.run("status", "--probe", "--json").stdout)["parts"]
+    assert {part["probed_at"] for part in anew} == {None}
+    assert len(witness._get("/api/jobs/")) == before + 1
+
+
+def test_a_part_that_was_put_down_stays_down_until_up(stack: RunningStack) -> None:
+    """And nothing else ends; a killed one comes back by itself."""
+    before = {name: part["pids"] for name, part in parts(stack).items()}
+    said = stack.run("down", "replica-2").stdout
+    assert "replica-2: down until `koboshi up replicas`" in said
+    after = parts(stack)
+    assert after["replica-2"]["state"] == "stopped"
+    assert [name for name, part in after.items() if part["pids"] != before[name]] == ["replica-2"]
+    assert stack.run("down", "replica-2").returncode == 0
+    stack.up("mlflow")
+    assert parts(stack)["replica-2"]["state"] == "stopped"
+    stack.up("replicas")
+    until(lambda: parts(stack)["replica-2"]["state"] == "healthy")
+    refused = stack.run("down", "zookeeper", check=False)
+    assert (refused.returncode, refused.stderr.count("\n")) == (65, 1)
 
 
 def test_a_supervisor_that_was_killed_leaves_no_second_copy_to_the_next_up() -> None:

@@ -27,9 +27,13 @@ class OddMessage:
         return [(b"\xff".decode(), b"x")]
 
 
-def last_words_with(address: str) -> str:
+LANDER = "from koboshi.ingest.kafka_source import KafkaSource; KafkaSource({!r}, patience_s=0.5)"
+TOPICS = "from koboshi.ingest import kafka_topics; kafka_topics.PATIENCE_S = 0.5; kafka_topics.list_topics({!r})"
+
+
+def last_words_with(address: str, code: str = LANDER) -> str:
     """In a process of its own: kafka-python forgets the sockets of a client that it could not make."""
-    program = f"from koboshi.ingest.kafka_source import KafkaSource; KafkaSource({address!r}, patience_s=0.5)"
+    program = code.format(address)
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30)
     return done.stderr.splitlines()[-1]
 
@@ -40,9 +44,15 @@ def test_the_lander_gives_up_after_its_patience():
     assert last.endswith("see `koboshi status`, then try again.")
 
 
-def test_an_address_that_is_none_is_a_setting_to_mend():
+def test_topics_are_not_waited_for_longer_than_that():
+    last = last_words_with(NOWHERE, TOPICS)
+    assert "Unavailable: Kafka at 127.0.0.1:1 does not answer" in last
+
+
+@pytest.mark.parametrize("code", [LANDER, TOPICS])
+def test_an_address_that_is_none_is_a_setting_to_mend(code):
     """No retry heals it; kafka-python raises a ValueError of its own."""
-    last = last_words_with("broker:kafka")
+    last = last_words_with("broker:kafka", code)
     assert "NotConfigured: 'broker:kafka' is not HOST:PORT" in last
     assert last.endswith("mend [kafka] bootstrap_servers in koboshi.toml.")
 

@@ -121,8 +121,8 @@ def holders(taken: Iterable[int]) -> dict[int, str]:
     """Who listens on each of these ports, as far as this user may know."""
     import psutil
 
-    listening = (one for one in psutil.net_connections("tcp") if one.laddr and one.status == psutil.CONN_LISTEN)
-    found = {one.laddr.port: one.pid for one in listening}
+    connections = psutil.net_connections("tcp")
+    found = {one.laddr.port: one.pid for one in connections if one.laddr and one.status == psutil.CONN_LISTEN}
     return {port: process_name(found.get(port)) for port in taken}
 
 
