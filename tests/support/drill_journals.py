@@ -143,6 +143,27 @@ AWAY = (
     DrillOutcome("unknown", [Finding("mlflow_answers", False, "MLflow does not answer: see `koboshi status`")]),
 )
 
+THRICE = (
+    _drill("landing-killed", "ingest", "SIGKILL of three landers", "Landers that are killed lose and double nothing."),
+    DrillOutcome(
+        "proved",
+        [Finding("landed_equals_the_broker", True, "9,000 records, each once"), UNTOUCHED],
+        [_injected(after_s, "SIGKILL", "lander", 4711) for after_s in (2.0, 8.0, 20.0)],
+        Evidence(
+            {"detected_after_s": 3.0, "recovered_after_s": 5.0, "lost": 0, "doubled": 0, "redone": 2},
+            [
+                _at(4.0, "suspicion", "another lander takes over"),
+                _at(12.0, "recovery", "partition 0 is landed"),
+                _at(4.0, "suspicion", "another lander takes over"),
+                _at(12.0, "recovery", "partition 0 is landed"),
+                _at(23.0, "suspicion", "another lander takes over"),
+                _at(25.0, "recovery", "partition 1 is landed"),
+            ],
+            [Series("records landed", "1/s", [(BEGAN_S + second, 750.0) for second in (0, 12, 25, 60)])],
+        ),
+    ),
+)
+
 ALL = (REPLICA, WORKER, ZOMBIE, AWAY)
 FORMAT_1 = {
     "format": 1,

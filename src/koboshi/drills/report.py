@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import os
 import platform
 import subprocess
@@ -19,7 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from koboshi.documents import load_json
-from koboshi.drills.drill import Drill, DrillOutcome
+from koboshi.drills.drill import Drill, DrillOutcome, Event, Injection, times_after
 from koboshi.errors import BadInput
 from koboshi.files import publish_bytes
 from koboshi.rich_tables import fitted
@@ -123,6 +124,29 @@ def _from_format_1(fields: dict[str, Any]) -> dict[str, Any]:
     return {**fields, "layer": "training", "outcome": outcome, "machine": {}, "versions": {}}
 
 
+def counted_from(outcome: DrillOutcome) -> Injection | None:
+    """The fault that the times of a drill count from: the last one that a recovery followed.
+
+    Without a recovery the last one that a suspicion followed, without that the last one.
+    """
+    injections = sorted(outcome.injections, key=lambda injection: injection.at_s)
+    for kind in ("recovery", "suspicion"):
+        followed = [one for one in injections if any(after.kind == kind for after in _events_after(outcome, one))]
+        if followed:
+            return followed[-1]
+    return injections[-1] if injections else None
+
+
+def measures_of(outcome: DrillOutcome) -> dict[str, float]:
+    """The measures; the standard times are those after the last fault, where the journal tells of such events."""
+    measures, fault = dict(outcome.evidence.measures), counted_from(outcome)
+    return measures | times_after(fault, _events_after(outcome, fault)) if fault else measures
+
+
+def _events_after(outcome: DrillOutcome, fault: Injection) -> list[Event]:
+    return [event for event in outcome.evidence.events if fault.at_s <= event.at_s < math.inf]
+
+
 def as_table(report: Report) -> RenderableType:
     """Claim, fault, injections, measures, what was found, verdict."""
     outcome = report.outcome
@@ -133,7 +157,7 @@ def as_table(report: Report) -> RenderableType:
     table.add_row("fault", Text(report.fault))
     for injection in outcome.injections:
         table.add_row("injection", Text(str(injection)))
-    for name, value in outcome.evidence.measures.items():
+    for name, value in measures_of(outcome).items():
         table.add_row(words(name), measured(name, value))
     for finding in outcome.findings:
         table.add_row(words(finding.check), Text(f"{'✓' if finding.holds else '✗'} {finding.said}"))
@@ -147,10 +171,15 @@ def words(name: str) -> str:
     return name.removesuffix("_s").removesuffix("_ms").replace("_", " ")
 
 
+def seconds(value: float) -> str:
+    """A length of time: as exact as it matters, and the same wherever it is shown."""
+    return f"{value:,.{2 if abs(value) < 100 else 0}f} s"
+
+
 def measured(name: str, value: float) -> str:
     """A measure with its unit."""
     if name.endswith("_s"):
-        return f"{value:,.2f} s"
+        return seconds(value)
     if name.endswith("_ms"):
         return f"{value:,.{1 if abs(value) < 100 else 0}f} ms"
     return f"{value:,.0f}" if float(value).is_integer() else f"{value:,g}"

@@ -10,7 +10,7 @@ from rich.live import Live
 from rich.table import Table
 
 from koboshi.drills.drill import Drill, run_drill
-from koboshi.drills.report import COLOURS, Report, make_report, measured, save
+from koboshi.drills.report import COLOURS, Report, make_report, measured, measures_of, save
 from koboshi.events import DrillBegan, Sink, in_words
 from koboshi.files import tree_digest
 from koboshi.ledger import Ledger, spans
@@ -90,6 +90,6 @@ def overview(drills: Sequence[Drill[Any]], reports: Sequence[Report], line: str 
 
 
 def _row(report: Report) -> list[str]:
-    verdict, measures = report.outcome.verdict, report.outcome.evidence.measures
+    verdict, measures = report.outcome.verdict, measures_of(report.outcome)
     figures = [measured(name, measures[name]) if name in measures else "·" for name in COLUMNS]
     return [report.drill, f"[{COLOURS[verdict]}]{verdict}[/]", *figures, f"{report.took_s:.0f} s"]

@@ -1,5 +1,6 @@
 """The page of the drills: every number is in its place, no journal breaks it, and what a journal says stays text."""
 
+import dataclasses
 import hashlib
 import itertools
 import json
@@ -7,6 +8,7 @@ import math
 import re
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -14,15 +16,16 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from koboshi.cli.drill_verbs import app
-from koboshi.drills.drill import DrillOutcome, Event, Evidence, Finding, Injection, Series
+from koboshi.drills.drill import Drill, DrillOutcome, Event, Evidence, Finding, Injection, Series
 from koboshi.drills.page import overview, scale
 from koboshi.drills.page.overview import Journal, gather, open_journal
 from koboshi.drills.page.render import prose, publish_page, render
 from koboshi.drills.page.scale import LARGEST, Scale, around, plottable, thinned, ticks
 from koboshi.drills.page.story import Line, Moment, Story, tell
 from koboshi.drills.page.timeline import LETTER, Label, label, path, timeline
+from koboshi.drills.report import measured, measures_of, seconds
 from koboshi.errors import BadInput, Permanent
-from tests.support.drill_journals import ALL, AWAY, BEGAN_S, REPLICA, WORKER, ZOMBIE, save_all, save_journal
+from tests.support.drill_journals import ALL, AWAY, BEGAN_S, REPLICA, THRICE, WORKER, ZOMBIE, save_all, save_journal
 
 ANY = st.floats(allow_nan=True, allow_infinity=True)
 SOME = st.floats(-LARGEST, LARGEST)
@@ -130,11 +133,13 @@ def test_an_axis_holds_zero(values: list[float], reach: tuple[float, float]) -> 
 @pytest.mark.parametrize(
     ("said", "expected"),
     [
-        (scale.seconds(0.0444), "0.04 s"),
-        (scale.seconds(61.27), "61.3 s"),
-        (scale.seconds(5000), "5,000 s"),
+        (seconds(0.0444), "0.04 s"),
+        (seconds(61.27), "61.27 s"),
+        (seconds(5000), "5,000 s"),
         (scale.offset(-3.2), "−3.20 s"),  # noqa: RUF001
         (scale.offset(0.97), "+0.97 s"),
+        (scale.offset(-0.004), "+0.00 s"),
+        (scale.offset(-0.0), "+0.00 s"),
         (scale.tick(-2.5), "−2.5"),  # noqa: RUF001
         (scale.tick(9000), "9,000"),
         (scale.tick(25_000), "25k"),
@@ -150,7 +155,8 @@ def test_numbers_read_as_people_write_them(said: str, expected: str) -> None:
 # ---- the story and its chart ----
 
 
-def test_the_clock_starts_at_the_first_fault() -> None:
+def test_the_clock_starts_at_the_last_fault_that_something_followed() -> None:
+    """SIGCONT ends a fault; nothing is suspected or recovers after it."""
     story = tell(ZOMBIE[1], BEGAN_S)
     assert [(round(moment.after_s, 2), moment.kind) for moment in story.moments] == [
         (0, "fault"),
@@ -159,6 +165,54 @@ def test_the_clock_starts_at_the_first_fault() -> None:
         (5.5, "fault"),
     ]
     assert story.lines[0].points[0][0] == -4
+
+
+def test_of_several_faults_each_has_an_outage_of_its_own_and_times_are_those_of_the_last() -> None:
+    """The second fault struck before the first one's recovery, which a drill tells of for each of them."""
+    story = tell(THRICE[1], BEGAN_S)
+    assert [(round(moment.after_s, 2), moment.kind) for moment in story.moments] == [
+        (-18, "fault"),
+        (-16, "suspicion"),
+        (-12, "fault"),
+        (-8, "recovery"),
+        (0, "fault"),
+        (3, "suspicion"),
+        (5, "recovery"),
+    ]
+    assert [(round(begun), round(healed)) for begun, healed in story.outages] == [(-18, -8), (0, 5)]
+    found = measures_of(THRICE[1])
+    assert (found["detected_after_s"], found["recovered_after_s"]) == (3, 5)
+    drawing = timeline(story, 760)
+    assert drawing is not None
+    labels = [mark.label.text for mark in drawing.marks if mark.label]
+    assert {"fault", "suspected +3.00 s", "recovered +5.00 s"} <= set(labels)
+    assert drawing.axis == "seconds after the last fault"
+    assert drawing.outages == [(drawing.marks[0].x, drawing.marks[3].x), (drawing.marks[4].x, drawing.marks[6].x)]
+
+
+@pytest.mark.parametrize("drill", [REPLICA, WORKER, ZOMBIE, THRICE], ids=lambda drill: drill[0].name)
+def test_table_and_chart_tell_the_same_times(drill: tuple[Drill[Any], DrillOutcome]) -> None:
+    """To the last digit that is shown."""
+    outcome, story = drill[1], tell(drill[1], BEGAN_S)
+    for name, kind in (("detected_after_s", "suspicion"), ("recovered_after_s", "recovery")):
+        moment = story.first(kind)
+        assert moment is not None
+        assert scale.offset(moment.after_s) == f"+{measured(name, measures_of(outcome)[name])}"
+
+
+@given(st.lists(st.tuples(st.floats(0, 100), KINDS), max_size=12), st.lists(st.floats(0, 100), max_size=4))
+def test_whatever_is_told_of_it_an_outage_begins_with_a_fault_and_ends_with_a_recovery(
+    told: list[tuple[float, str]], faults: list[float]
+) -> None:
+    """None overlaps another; a fault within one has none of its own."""
+    injections = [Injection("SIGKILL", "x", BEGAN_S + at, at, took=True) for at in faults]
+    events = [Event(BEGAN_S + at, kind, "said") for at, kind in told]  # type: ignore[arg-type]
+    story = tell(DrillOutcome("proved", [], injections, Evidence({}, events)), BEGAN_S)
+    ends = [end for outage in story.outages for end in outage]
+    assert ends == sorted(ends)
+    assert {begun for begun, _ in story.outages} <= {moment.after_s for moment in story.of("fault")}
+    assert {healed for _, healed in story.outages} <= {moment.after_s for moment in story.of("recovery")}
+    assert len(set(story.moments)) == len(story.moments)
 
 
 def test_without_a_fault_the_clock_starts_at_the_begin() -> None:
@@ -175,21 +229,21 @@ def test_a_chart_marks_faults_suspicions_recoveries_and_draws_each_line() -> Non
     assert [mark.label.text for mark in drawing.marks if mark.label] == [
         "fault",
         "suspected +0.21 s",
-        "recovered +11.0 s",
+        "recovered +11.04 s",
     ]
     assert len(drawing.notes) == 2
     assert [panel.title for panel in drawing.panels] == ["answers of all replicas (1/s)", "answers of replica-2 (1/s)"]
     assert drawing.panels[0].ticks[-1].text == drawing.panels[1].ticks[-1].text, "one unit, one range"
-    assert drawing.outage == (drawing.marks[0].x, drawing.marks[2].x)
+    assert drawing.outages == [(drawing.marks[0].x, drawing.marks[2].x)]
     assert drawing.height > drawing.panels[-1].bottom > drawing.panels[-1].top > drawing.panels[0].bottom > drawing.lane
     assert "0" in [tick.text for tick in drawing.ticks]
-    assert drawing.axis == "seconds after the first fault"
+    assert drawing.axis == "seconds after the fault"
 
 
 def test_a_long_drill_is_told_in_minutes() -> None:
     drawing = timeline(Story(True, [Moment(0, "fault", "f"), Moment(900, "recovery", "r")], []), 760)
     assert drawing is not None
-    assert drawing.axis == "minutes after the first fault"
+    assert drawing.axis == "minutes after the fault"
     assert [tick.text for tick in drawing.ticks][:3] == ["0", "+2", "+4"]
 
 
@@ -209,7 +263,7 @@ def test_what_was_only_measured_has_its_moment_too() -> None:
 def test_no_recovery_is_no_outage_that_ended() -> None:
     drawing = timeline(Story(True, [Moment(0, "fault", "f"), Moment(-1, "recovery", "before")], []), 760)
     assert drawing is not None
-    assert drawing.outage is None
+    assert drawing.outages == []
 
 
 def test_labels_do_not_lie_on_each_other() -> None:
@@ -345,6 +399,18 @@ def test_the_page_tells_each_drill(journals: list[Journal]) -> None:
     assert text.count("Unknown, because") == 1
     assert "11.04 s" in text
     assert "not seen to have taken" not in text
+
+
+def test_answers_are_told_before_during_and_after_the_fault(tmp_path: Path) -> None:
+    """In a table of their own, and not among the other measures once more; an older journal has no such table."""
+    drill, outcome = REPLICA
+    known = {"p50_before_ms": 11.0, "p99_before_ms": 12.0, "p50_during_ms": 300.4, "p99_during_ms": 901.0}
+    told = dataclasses.replace(outcome, evidence=outcome.evidence.plus(known))
+    page = " ".join(Outline(render([open_journal(save_journal(tmp_path, drill, told))])).text.split())
+    assert "before the fault 11.0 ms 12.0 ms during the fault 300 ms 901 ms" in page
+    assert "p50 before" not in page.replace("p50, p99 before", "")
+    assert "after the fault" not in page.partition("The fault, and the proof")[0].partition("when p50 p99")[2]
+    assert "during the fault" not in Outline(render([open_journal(save_journal(tmp_path, *WORKER))])).text
 
 
 def test_the_page_is_whole_and_fetches_nothing(journals: list[Journal]) -> None:

@@ -106,15 +106,18 @@ class TaskEnvironment(TrainingEnvironment):
         return any(isinstance(entry.event, JobFollowed) and entry.at > began_s for entry in journal.entries())
 
     def evidence(self, injections: Sequence[Injection]) -> Evidence:
-        """Suspicion is Airflow's, when it lets a task be tried again; recovery is when one runs again."""
-        again = tried_again(self.changes, injections[0])
+        """Suspicion is Airflow's, when it lets a task be tried again; recovery is when one runs again.
+
+        Times are those after the last injection.
+        """
+        again = tried_again(self.changes, injections[-1])
         running = [(at, task) for at, task in again if task.state == "running"]
         events = [
             Event(at, KINDS.get(t.state, "note"), f"Airflow: {t.task_id} {t.state}, try {t.try_number}")
             for at, t in self.changes
         ]
         measured = (("detected_after_s", again), ("recovered_after_s", running))
-        times = {name: changes[0][0] - injections[0].at_s for name, changes in measured if changes}
+        times = {name: changes[0][0] - injections[-1].at_s for name, changes in measured if changes}
         tries = float(len(self.airflow.tries(self.run, STAGE)))
         return super().evidence(injections).plus({**times, "tries": tries}, events)
 

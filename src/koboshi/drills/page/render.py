@@ -12,7 +12,7 @@ from koboshi.drills.page import overview, scale
 from koboshi.drills.page.overview import Journal
 from koboshi.drills.page.story import tell
 from koboshi.drills.page.timeline import timeline
-from koboshi.drills.report import measured, words
+from koboshi.drills.report import measured, measures_of, seconds, words
 from koboshi.errors import BadInput
 from koboshi.files import publish_bytes
 
@@ -29,6 +29,8 @@ COLUMNS = {
     "doubled": "doubled",
     "redone": "redone",
 }
+
+ANSWERED = {when: (f"p50_{when}_ms", f"p99_{when}_ms") for when in ("before", "during", "after")}
 
 
 def publish_page(path: Path, journals: Sequence[Journal]) -> Path:
@@ -66,9 +68,18 @@ def _shown(journal: Journal) -> dict[str, Any]:
     story = tell(journal.report.outcome, journal.report.at_s)
     charts = [("wide", timeline(story, WIDE)), ("narrow", timeline(story, NARROW))]
     told = [moment for moment in story.moments if moment.kind in ("suspicion", "recovery")]
-    measures = journal.report.outcome.evidence.measures
-    ordered = {name: measures[name] for name in (*COLUMNS, *measures) if name in measures}
-    return {"journal": journal, "story": story, "charts": charts, "told": told, "measures": ordered}
+    measures = measures_of(journal.report.outcome)
+    answers = {when: [measures.get(name) for name in names] for when, names in ANSWERED.items()}
+    rest = [name for name in measures if name not in sum(ANSWERED.values(), ())]
+    ordered = {name: measures[name] for name in (*COLUMNS, *rest) if name in measures}
+    return {
+        "journal": journal,
+        "story": story,
+        "charts": charts,
+        "told": told,
+        "measures": ordered,
+        "answers": {when: found for when, found in answers.items() if None not in found},
+    }
 
 
 def prose(text: str) -> Markup:
@@ -90,7 +101,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {"words": words, "prose": prose}
-    for function in (scale.seconds, scale.offset, scale.clock, scale.day):
+    for function in (seconds, scale.offset, scale.clock, scale.day):
         environment.filters[function.__name__] = function
-    environment.globals["measured"] = measured
+    environment.globals |= {"measured": measured, "measures_of": measures_of}
     return environment

@@ -6,18 +6,15 @@ import math
 import time
 from collections.abc import Iterable, Sequence
 
+from koboshi.drills.report import seconds
+
 MINUS = "\N{MINUS SIGN}"
 
 
-def seconds(value: float) -> str:
-    """A length of time: as exact as it matters."""
-    digits = 2 if abs(value) < 10 else 1 if abs(value) < 100 else 0
-    return f"{value:,.{digits}f} s"
-
-
 def offset(value: float) -> str:
-    """A moment on the drill's own clock, which starts at the first fault: `+0.04 s`."""
-    return f"{MINUS if value < 0 else '+'}{seconds(abs(value))}"
+    """A moment on the drill's own clock, which starts at the last fault: `+0.04 s`; what rounds to zero is no less."""
+    said = seconds(abs(value))
+    return f"{MINUS if value < 0 and said != seconds(0.0) else '+'}{said}"
 
 
 def clock(at_s: float) -> str:

@@ -74,10 +74,12 @@ def _free(x: float, reach: float, width: int, taken: Sequence[_Place]) -> _Place
 
 
 def _importance(moments: Sequence[Moment]) -> list[int]:
-    """Numbers of the moments, the first of each kind before all others, in the order fault, suspicion, recovery."""
+    """Numbers of the moments, the first of each kind from the last fault on before all others, in the kinds' order."""
     kinds = list(WORDS)
-    firsts = {moment.kind: number for number, moment in reversed(list(enumerate(moments)))}
-    return sorted(range(len(moments)), key=lambda n: (firsts[moments[n].kind] != n, kinds.index(moments[n].kind), n))
+    firsts = {moment.kind: number for number, moment in reversed(list(enumerate(moments))) if moment.after_s >= 0}
+    return sorted(
+        range(len(moments)), key=lambda n: (firsts.get(moments[n].kind) != n, kinds.index(moments[n].kind), n)
+    )
 
 
 MARGIN, GUTTER = 14, 46  # right of the chart, and left of it for the numbers
@@ -119,7 +121,7 @@ class Panel:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Timeline:
-    """The whole chart. `outage` are the pixels from the first fault to the first recovery after it."""
+    """The whole chart. `outages` are the pixels from a fault to the first recovery after it."""
 
     width: int
     height: float
@@ -129,7 +131,7 @@ class Timeline:
     bottom: float
     marks: Sequence[Mark]
     notes: Sequence[float]
-    outage: tuple[float, float] | None
+    outages: Sequence[tuple[float, float]]
     panels: Sequence[Panel]
     ticks: Sequence[Tick]
     axis: str
@@ -157,10 +159,10 @@ def timeline(story: Story, width: int) -> Timeline | None:
         bottom=bottom,
         marks=[mark(moment, time, spot, lane) for moment, spot in zip(told, labels, strict=True)],
         notes=sorted({time(moment.after_s) for moment in story.moments if moment.kind == "note"}),
-        outage=outage(story, time),
+        outages=[(time(begun), time(healed)) for begun, healed in story.outages],
         panels=panels,
         ticks=places,
-        axis=f"{caption} after the {'first fault' if story.injected else 'begin'}",
+        axis=f"{caption} after the {story.clock}",
     )
 
 
@@ -169,13 +171,6 @@ def clock_ticks(time: Scale, about: int) -> tuple[list[Tick], str]:
     unit, name = (60.0, "minutes") if time.high - time.low > MINUTES_FROM_S else (1.0, "seconds")
     places = ticks(time.low / unit, time.high / unit, about)
     return [Tick(time(at * unit), f"+{tick(at)}" if at > 0 else tick(at)) for at in places], name
-
-
-def outage(story: Story, time: Scale) -> tuple[float, float] | None:
-    """From the first fault to the first recovery after it, if there are both."""
-    fault = story.first("fault")
-    after = [m.after_s for m in story.moments if fault and m.kind == "recovery" and m.after_s >= fault.after_s]
-    return (time(fault.after_s), time(after[0])) if fault and after else None
 
 
 def mark(moment: Moment, time: Scale, spot: Label | None, lane: float) -> Mark:

@@ -9,6 +9,7 @@ from typing import Any
 
 from koboshi.drills.drill import Drill, Event, Evidence, Finding, Injection, times_after
 from koboshi.drills.kit.aiohttp_load import OK, Questions, per_second
+from koboshi.drills.kit.latencies import latencies
 from koboshi.drills.kit.own_run import OwnProcess, Watch, eventually, free_port
 from koboshi.drills.serving.load_environment import LoadEnvironment, all_answered, all_right, own_gateway
 from koboshi.errors import Unavailable
@@ -92,6 +93,7 @@ class ReleaseEnvironment(LoadEnvironment):
         measures = times_after(injections[0], events) | self.load_measures()
         if good:
             measures["recovered_after_s"] = min(good) - injections[0].at_s
+        measures |= latencies(self.answers, injections, events)
         series = per_second(self.answers, lambda answer: answer.version and f"version {answer.version}")
         return Evidence(measures, events, series)
 

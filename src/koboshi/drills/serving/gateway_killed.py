@@ -9,6 +9,7 @@ import aiohttp
 from koboshi.drills.drill import Drill, Event, Evidence, Finding, Injection, times_after
 from koboshi.drills.kit.aiohttp_load import OK, Answer, Load, Questions, per_second
 from koboshi.drills.kit.faults import kill
+from koboshi.drills.kit.latencies import latencies
 from koboshi.drills.kit.own_run import eventually
 from koboshi.drills.serving import load_environment
 from koboshi.drills.serving.load_environment import RATE, LoadEnvironment, MakeGateway, stack_gateway
@@ -85,6 +86,7 @@ class GatewayEnvironment(LoadEnvironment):
         events = [Event(at, "suspicion", "a client's connection is lost") for at in refused]
         events += [Event(back_s, "recovery", "the gateway answers again")] if refused and back_s else []
         measures = times_after(injections[0], events) | self.load_measures() | {"redone": float(len(self.refused))}
+        measures |= latencies(self.answers, injections, events)
         return Evidence(measures, events, per_second(self.answers, lambda answer: answer.replica))
 
     def _answered_since(self, moment_s: float) -> int:

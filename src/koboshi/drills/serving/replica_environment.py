@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from koboshi.drills.drill import Event, Evidence, Finding, Injection, times_after
 from koboshi.drills.kit.aiohttp_load import OK, per_second, share, silence
+from koboshi.drills.kit.latencies import latencies
 from koboshi.drills.kit.own_run import TcpProxy
 from koboshi.drills.serving.load_environment import (
     LOOK_S,
@@ -105,7 +106,7 @@ class ServingEnvironment(LoadEnvironment):
         answers, injection = self.answers, injections[0]
         trouble = self._watch.first_trouble(injection.at_s) if self._watch else None
         events = list(self._events(trouble, silence(answers, self.victim, injection.at_s)))
-        measures = times_after(injection, events) | self.load_measures()
+        measures = times_after(injection, events) | self.load_measures() | latencies(answers, injections, events)
         return Evidence(measures, events, per_second(answers, lambda answer: answer.replica))
 
     def _events(self, trouble: float | None, quiet: tuple[float, float] | None) -> Iterator[Event]:
@@ -132,7 +133,7 @@ def victim_fell_silent(environment: ServingEnvironment, injections: Sequence[Inj
     begun, ended = quiet
     others = sum(begun < answer.at_s < ended and answer.status == OK for answer in environment.answers)
     holds = others >= MISSED and injection.took
-    said = f"{environment.victim} was silent from {begun - injection.at_s:+.2f} s to {ended - injection.at_s:+.2f} s"
+    said = f"{environment.victim} was silent from {begun - injection.at_s:+z.2f} s to {ended - injection.at_s:+z.2f} s"
     return Finding("victim_fell_silent", holds, f"{said} of the injection, the others gave {others:,} predictions")
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from koboshi.drills.drill import Drill, Event, Evidence, Finding, Injection, of
 from koboshi.drills.kit.aiohttp_load import OK, per_second
 from koboshi.drills.kit.faults import hold_down, kill_part, let_up, ours_and_well, why_not_healthy
+from koboshi.drills.kit.latencies import latencies
 from koboshi.drills.kit.own_run import eventually
 from koboshi.drills.serving import load_environment
 from koboshi.drills.tracking.tracker_witness import TrackerWitness, ghosts
@@ -98,6 +99,7 @@ class TrackerEnvironment(TrainingEnvironment):
         measures = {"lost": self.serving.load_measures()["lost"], "redone": float(len(self.refusals))}
         measures |= {"recovered_after_s": self.recorded_s - second_s}
         measures |= {"detected_after_s": refused[0] - second_s} if refused else {}
+        measures |= latencies(self.serving.answers, injections, self._events())
         series = per_second(self.serving.answers, lambda answer: answer.replica)
         return super().evidence(injections).plus(measures, self._events(), series)
 
