@@ -72,7 +72,7 @@ class LocalJobs:
     ended: JobInfo = dataclasses.field(default_factory=lambda: JobInfo("SUCCEEDED", 0, ""))
     said: list[str] = dataclasses.field(default_factory=list)
 
-    def submit(self, name: str, entrypoint: str, env: Mapping[str, str]) -> bool:  # noqa: ARG002
+    def submit(self, name: str, entrypoint: str, env: Mapping[str, str], title: str = "") -> bool:  # noqa: ARG002
         self.submitted.append(name)
         spec = TrainingSpec.from_json(Path(entrypoint.split()[-2]).read_text())
         self.pools.append(self.pool())

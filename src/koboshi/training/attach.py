@@ -41,8 +41,8 @@ class JobInfo:
 class Jobs(Protocol):
     """Where jobs run."""
 
-    def submit(self, name: str, entrypoint: str, env: Mapping[str, str]) -> bool:
-        """Submit; False when the name is taken already."""
+    def submit(self, name: str, entrypoint: str, env: Mapping[str, str], title: str = "") -> bool:
+        """Submit; False when the name is taken already. `title` is what people read beside the name."""
 
     def find(self, name: str) -> JobInfo | None:
         """How a job is, or None when it is not known."""
@@ -53,10 +53,11 @@ class Jobs(Protocol):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Submission:
-    """How a job is started: a command line for a job's name, and its environment."""
+    """How a job is started: a command line for a job's name, and its environment; `title` says what it is about."""
 
     entrypoint: Callable[[str], str]
     env: Mapping[str, str]
+    title: str = ""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -114,7 +115,8 @@ def _follow(
 ) -> tuple[JobVerdict, str]:
     """Submit or attach, hand on the log line by line, return what the job came to and its last words."""
     name, run, seen = spec.job_name(attempt.number), spec.key, 0
-    new = _patiently(run, emit, lambda: jobs.submit(name, submission.entrypoint(name), submission.env))
+    entrypoint, env, title = submission.entrypoint(name), submission.env, submission.title
+    new = _patiently(run, emit, lambda: jobs.submit(name, entrypoint, env, title))
     emit(JobFollowed(run=run, job=name, new=new))
     while True:
         job = _patiently(run, emit, lambda: jobs.find(name))

@@ -39,7 +39,7 @@ class Cluster:
         self.submitted: list[str] = []
         self.text = "first line\n"
 
-    def submit(self, name: str, entrypoint: str, env: object) -> bool:  # noqa: ARG002
+    def submit(self, name: str, entrypoint: str, env: object, title: str = "") -> bool:  # noqa: ARG002
         assert entrypoint == f"run {name}"
         new = name not in self.submitted
         self.submitted.append(name)

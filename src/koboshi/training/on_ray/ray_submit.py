@@ -22,6 +22,7 @@ from koboshi.training.spec import RunConfig, TrainingSpec, UnitSpec, training_ke
 
 TIMEOUT_S = 30.0
 JOB = "koboshi.training.job"
+NAMED = 4  # units that a job's title names
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -35,12 +36,14 @@ class RayJobs:
     token_path: Path | None = None
     timeout_s: float = TIMEOUT_S
 
-    def submit(self, name: str, entrypoint: str, env: Mapping[str, str]) -> bool:
+    def submit(self, name: str, entrypoint: str, env: Mapping[str, str], title: str = "") -> bool:
         """Submit a job; False when there is, or was, one of this name (Ray takes a name once).
 
-        Under a crash: Ray has the job or has not; the next submit of the same name finds out.
+        Under a crash: Ray has the job or has not; the next submit of the same name finds out. Ray's dashboard shows
+        the title as the job's name, and `name` as its submission id.
         """
         body = {"submission_id": name, "entrypoint": entrypoint, "runtime_env": {"env_vars": dict(env)}}
+        body |= {"metadata": {"job_name": title or name}}
         answer = self._request("POST", "/api/jobs/", body)
         if "already exists" in answer.text:
             return False
@@ -100,7 +103,13 @@ def submission(spec: TrainingSpec, job: Path | None = None) -> Submission:
         # Ray's many threads in the driver would each have a heap of their own: 45 of 305 MB with a thousand units.
         return f"MALLOC_ARENA_MAX=2 {shlex.join([sys.executable, *program, str(file), name])}"
 
-    return Submission(entrypoint, {"PYTHONPATH": spec.place.project, "PYTHONUNBUFFERED": "1"})
+    return Submission(entrypoint, {"PYTHONPATH": spec.place.project, "PYTHONUNBUFFERED": "1"}, title_of(spec))
+
+
+def title_of(spec: TrainingSpec) -> str:
+    """What a training is about, in a line: `features 5fd1c0a2: logistic, forest, boosting`."""
+    units = ", ".join(spec.units) if len(spec.units) <= NAMED else f"{len(spec.units):,} units"
+    return f"{Path(spec.table.path).name} {spec.table.manifest_sha256[:8]}: {units}"
 
 
 def _last_line(answer: httpx.Response) -> str:

@@ -11,7 +11,7 @@ import pytest
 
 from koboshi.errors import NotConfigured, Permanent, Unavailable
 from koboshi.training.attach import JobInfo
-from koboshi.training.on_ray.ray_submit import RayJobs, submission
+from koboshi.training.on_ray.ray_submit import RayJobs, submission, title_of
 from koboshi.training.spec import TrainingSpec
 from tests.support.trainings import chain_spec
 
@@ -55,12 +55,13 @@ def answers(status: int, text: str = "{}") -> None:
 
 def test_submits_under_the_given_name_with_the_token(jobs: RayJobs) -> None:
     answers(200)
-    assert jobs.submit("name-1", "do it", {"A": "b"})
+    assert jobs.submit("name-1", "do it", {"A": "b"}, "features 5fd1c0a2: forest")
     ((line, authorization, body),) = Api.asked
     assert line == "POST /api/jobs/"
     assert authorization == "Bearer secret"
     assert json.loads(body)["submission_id"] == "name-1"
     assert json.loads(body)["entrypoint"] == "do it"
+    assert json.loads(body)["metadata"] == {"job_name": "features 5fd1c0a2: forest"}, "what the dashboard shows"
 
 
 @pytest.mark.parametrize("status", [400, 500])
@@ -119,3 +120,10 @@ def test_the_submission_reads_the_specification_from_a_file(tmp_path: Path) -> N
     assert job.endswith("train.py'")
     assert TrainingSpec.from_json(Path(file).read_text()) == spec
     assert start.env["PYTHONPATH"] == spec.place.project
+    assert start.title == f"{Path(spec.table.path).name} {spec.table.manifest_sha256[:8]}: a"
+
+
+def test_a_title_names_a_few_units_and_counts_many(tmp_path: Path) -> None:
+    few, many = ({f"u{number}": 1 for number in range(count)} for count in (4, 1_000))
+    assert title_of(chain_spec(tmp_path, steps=few)).endswith(": u0, u1, u2, u3")
+    assert title_of(chain_spec(tmp_path, steps=many)).endswith(": 1,000 units")
