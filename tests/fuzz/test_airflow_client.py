@@ -29,7 +29,7 @@ RIGHT: list[Any] = [
     {"access_token": "t", "is_paused": False, "state": "running", "detail": "x"},
     {"task_instances": [TASK, TASK]},
     {"content": [{"event": "x"}, "y"]},
-    {"asset_events": [MADE], "state": "success"},
+    {"asset_events": [MADE], "state": "success", "note": "mine"},
 ]
 VALUES = [
     None,
@@ -95,6 +95,8 @@ CALLS: list[Callable[[AirflowClient, Run, str], Any]] = [
     lambda airflow, run, _: airflow.state(run),
     lambda airflow, run, _: airflow.tasks(run),
     lambda airflow, run, task: airflow.tries(run, task),
+    lambda airflow, run, _: airflow.note(run),
+    lambda airflow, run, task: airflow.annotate(run, task),
     lambda airflow, run, _: airflow.forget(run),
     lambda airflow, run, task: airflow.log(run, task, 1),
     lambda airflow, run, _: airflow.started_by(run),

@@ -91,6 +91,7 @@ read_token: Callable[[bytes], str] = _reader(
 )
 read_paused: Callable[[bytes], bool] = _reader("is_paused", bool)
 read_state: Callable[[bytes], str] = _reader("state", str)
+read_note: Callable[[bytes], str | None] = _reader("note", str | None, None)
 read_tasks: Callable[[bytes], list[TaskState]] = _reader("task_instances", list[TaskState])
 _tries: Callable[[bytes], list[Try]] = _reader("task_instances", list[Try])
 _logged: Callable[[bytes], list[Any] | str | None] = _reader("content", list[Any] | str | None, None)

@@ -120,6 +120,14 @@ class AirflowClient:
         """Every try of a task so far, oldest first."""
         return self._ask("GET", f"{_path(run, task_id)}/tries", answers.read_tries, accept=(404,)) or []
 
+    def note(self, run: Run) -> str:
+        """The note beside a run, which people write, too; empty where there is none."""
+        return self._ask("GET", _path(run), answers.read_note) or ""
+
+    def annotate(self, run: Run, note: str) -> None:
+        """Put another note in its place. Raises `BadInput` for one that cannot be sent."""
+        self._ask("PATCH", _path(run), answers.read_nothing, body={"note": note})
+
     def forget(self, run: Run) -> None:
         """End a run, if it has not ended, and remove it from Airflow's records; nothing if there is none."""
         self._ask("PATCH", _path(run), answers.read_nothing, body={"state": "failed"}, accept=(404, 409))
@@ -165,7 +173,7 @@ class AirflowClient:
         return answer
 
 
-def connect(base_url: str, username: str, passwords_path: Path | None) -> AirflowClient:
+def connect(base_url: str, username: str, passwords_path: Path | None, *, tries: int = 6) -> AirflowClient:
     """A client for the user whose password is in the file {"username": "password"}."""
     try:
         password = json.loads(passwords_path.read_text())[username] if passwords_path else ""
@@ -173,7 +181,7 @@ def connect(base_url: str, username: str, passwords_path: Path | None) -> Airflo
         raise NotConfigured(
             f"Airflow's password of {username} is not in {passwords_path}: run `koboshi up`."
         ) from error
-    return AirflowClient(base_url, username, str(password))
+    return AirflowClient(base_url, username, str(password), tries=tries)
 
 
 _JSON = {"Content-Type": "application/json"}

@@ -23,6 +23,7 @@ from koboshi.files import sha256_of
 from koboshi.orchestration import commands, workspaces
 from koboshi.orchestration.workspaces import PROJECT, PROMOTE_BOX, Candidate, Workspace, candidates
 from koboshi.sinks.log import to_log
+from koboshi.parameters import numbers
 
 if TYPE_CHECKING:
     from koboshi.settings import Settings
@@ -146,7 +147,7 @@ def trigger_form(*blocks: str) -> dict[str, Param]:
     """A field for each number in these blocks of params.yaml, or in all; an empty field means "as committed"."""
     committed = load_mapping(_settings().project / "params.yaml")
     chosen = {block: committed[block] for block in blocks or committed if block in committed}
-    return {**promote_box(), **{name: _field(name, value) for name, value in workspaces.numbers(chosen)}}
+    return {**promote_box(), **{name: _field(name, value) for name, value in numbers(chosen)}}
 
 
 def promote_box() -> dict[str, Param]:
@@ -190,6 +191,7 @@ def run_stage(stage: str, params: Mapping[str, Any]) -> Workspace:
     else:
         workspace = workspaces.choose(settings.project, settings.state_dir, workspaces.numbers_of(params))
     _log.info("stage %s in workspace %s (%s)", stage, workspace.name, workspace.folder)
+    _note_changes(workspace)
     stages.run_stage(
         stage,
         workspace,
@@ -206,8 +208,18 @@ def run_program(module: str, verb: str, workspace: str) -> dict[str, Any]:
     """Run `python -m MODULE VERB` in a workspace; returns the outcome, the JSON in the last line of its output."""
     settings = _settings()
     where = workspaces.find(settings.project, settings.state_dir, workspace)
+    _note_changes(where)
     ended = _run((sys.executable, "-m", module, verb), where, f"{module} {verb}")
     return {"workspace": workspace, **json.loads(ended.last_line)}
+
+
+def _note_changes(workspace: Workspace) -> None:
+    """Say in the run's note what this experiment changes; a run of the project itself keeps the note that it has."""
+    if changes := workspaces.told_changes(workspace):
+        from koboshi.orchestration import run_note
+
+        run = get_current_context()["dag_run"]
+        run_note.show(_settings().airflow, run_note.Run(run.dag_id, run.run_id), run.note or "", changes, _to_log)
 
 
 def _run(command: tuple[str, ...], workspace: Workspace, what: str) -> commands.Ended:

@@ -20,15 +20,8 @@ from koboshi.documents import load_mapping
 from koboshi.errors import BadInput
 from koboshi.files import make_state_folder, publish_bytes, publish_changed, remove
 from koboshi.names import one_part, parts_below
-
-
-def numbers(params: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Each value of params.yaml that is not itself a block, under its dotted name, in the file's order."""
-    for name, value in params.items():
-        if isinstance(value, Mapping):
-            yield from numbers(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value
+from koboshi.parameters import FILE as PARAMS
+from koboshi.parameters import ORIGIN, differences, home_of, numbers
 
 
 def changes(committed: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
@@ -84,7 +77,6 @@ def _kind(value: Any) -> str:
 
 
 PROJECT = "project"
-_PARAMS = "params.yaml"
 _FILES = ("dvc.yaml", "koboshi.toml", ".dvc/config", ".dvc/plots")
 
 
@@ -112,7 +104,7 @@ def choose(project: Path, state_dir: Path, wanted: Mapping[str, Any]) -> Workspa
     Under a crash: safe to call again; each file appears whole. `dvc.lock` is copied once, then it is the experiment's
     own. Raises `BadInput` for parameters that do not fit.
     """
-    committed = load_mapping(project / _PARAMS)
+    committed = load_mapping(project / PARAMS)
     differing = changes(committed, wanted)
     if not differing:
         return Workspace(PROJECT, project)
@@ -121,8 +113,9 @@ def choose(project: Path, state_dir: Path, wanted: Mapping[str, Any]) -> Workspa
     folder = state_dir / "workspaces" / digest(differing)
     make_state_folder(state_dir)
     _copy_project(project, folder)
-    publish_changed(folder / _PARAMS, yaml.safe_dump(changed(committed, differing), sort_keys=False).encode())
+    publish_changed(folder / PARAMS, yaml.safe_dump(changed(committed, differing), sort_keys=False).encode())
     _configure_dvc(project, folder)
+    publish_changed(folder / ORIGIN, f"{project}\n".encode())
     return Workspace(folder.name, folder)
 
 
@@ -132,6 +125,12 @@ def find(project: Path, state_dir: Path, name: str) -> Workspace:
     if not (folder / "dvc.yaml").is_file():
         raise BadInput(f"there is no workspace {name} in {state_dir / 'workspaces'}: run the DAG `train` first.")
     return Workspace(name, folder)
+
+
+def told_changes(workspace: Workspace) -> dict[str, str]:
+    """What an experiment changes, in words, by dotted name; nothing for the project itself."""
+    here, home = workspace.folder, home_of(workspace.folder)
+    return differences(load_mapping(home / PARAMS), load_mapping(here / PARAMS)) if here != home else {}
 
 
 def sources(pipeline: Mapping[str, Any]) -> list[str]:

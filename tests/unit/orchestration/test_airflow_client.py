@@ -6,15 +6,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import stamina
+from hypothesis import given
+from hypothesis import strategies as st
 
 from koboshi.errors import BadInput, NotConfigured, Permanent, Unavailable
 from koboshi.orchestration import airflow_client
 from koboshi.orchestration.airflow_client import AirflowClient, Run, TaskState, Try, connect
 from koboshi.orchestration.gateway_answers import wait_until_served
+from koboshi.orchestration.run_note import LONGEST, show, with_changes
+from koboshi.settings import Airflow
 
 RUN = Run("train", "demo-1")
 PATH = "/api/v2/dags/train/dagRuns/demo-1"
@@ -95,6 +99,69 @@ def test_a_run_is_triggered_under_our_own_name() -> None:
         ("POST /auth/token", {"username": "admin", "password": "secret"}, None),
         ("POST /api/v2/dags/train/dagRuns", body, "Bearer t1"),
     ]
+
+
+def test_a_note_is_read_and_written() -> None:
+    """A run without one has an empty one."""
+    script = Script({f"GET {PATH}": [(200, {"note": None}), (200, {"note": "mine"})], f"PATCH {PATH}": [(200, {})]})
+    with client(script) as airflow:
+        assert [airflow.note(RUN), airflow.note(RUN)] == ["", "mine"]
+        airflow.annotate(RUN, "- train.seed: 0 → 7")
+    assert script.asked[-1][:2] == (f"PATCH {PATH}", {"note": "- train.seed: 0 → 7"})
+
+
+class TestRunNote:
+    CHANGES: ClassVar = {"train.seed": "0 → 7", "split.start": "2018-07-25 → 2018-07-26"}
+    LINES = "- train.seed: 0 → 7\n- split.start: 2018-07-25 → 2018-07-26"
+
+    def test_it_has_a_line_for_each_changed_value(self) -> None:
+        """What a person wrote stays; where the lines are there, and where nothing was changed, nothing is written."""
+        assert with_changes("", self.CHANGES) == self.LINES
+        assert with_changes("mine\n", self.CHANGES) == f"mine\n\n{self.LINES}"
+        assert with_changes(f"mine\n\n{self.LINES}", self.CHANGES) is None
+        assert with_changes("mine", {}) is None
+
+    @given(st.text(max_size=1_100), st.dictionaries(st.text(max_size=9), st.text(max_size=90), max_size=40))
+    def test_it_is_never_longer_than_airflow_takes_and_is_written_once(
+        self, note: str, changes: dict[str, str]
+    ) -> None:
+        written = with_changes(note, changes)
+        if written is not None:
+            assert len(written) <= LONGEST
+            assert written.startswith(note.rstrip())
+
+    def test_what_has_no_room_is_left_out_and_the_last_line_says_so(self) -> None:
+        """And a second task of the run writes nothing more."""
+        changes = {f"train.{number}": "x" * 80 for number in range(40)}
+        written = with_changes("", changes)
+        assert written is not None
+        assert written.splitlines()[-1] == "- and more"
+        assert with_changes(written, changes) is None
+        assert with_changes("x" * 998, changes) is None
+
+    def shown(self, note: str, script: Script, **where: Any) -> list[str]:
+        """What is said when the note of a moment ago is this one."""
+        said: list[str] = []
+        with served(script) as url:
+            show(Airflow(**{"base_url": url, **where}), RUN, note, self.CHANGES, said.append)
+        return said
+
+    def test_the_first_task_writes_it_and_the_next_ones_ask_nothing(self) -> None:
+        script = Script({f"GET {PATH}": [(200, {"note": "mine"})], f"PATCH {PATH}": [(200, {})]})
+        assert self.shown("", script) == []
+        assert script.asked[-1][:2] == (f"PATCH {PATH}", {"note": f"mine\n\n{self.LINES}"})
+        asked = len(script.asked)
+        assert self.shown(self.LINES, script) == []
+        assert len(script.asked) == asked
+
+    @pytest.mark.parametrize("where", [{}, {"base_url": "http://127.0.0.1:9"}, {"passwords_path": Path("/nowhere")}])
+    def test_no_task_fails_for_it(self, where: dict[str, Any]) -> None:
+        """Airflow refuses, does not answer, or nobody knows the password: a line in the log."""
+        (said,) = self.shown("", Script({f"GET {PATH}": [(403, {"detail": "no"})]}), **where)
+        assert said.startswith("the run's note does not tell what was changed: ")
+
+    def test_without_an_address_nothing_is_asked(self) -> None:
+        assert self.shown("", Script({}), base_url=None) == []
 
 
 def test_a_run_of_this_name_is_attached_to() -> None:

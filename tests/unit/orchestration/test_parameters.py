@@ -6,6 +6,7 @@ import pytest
 
 from koboshi.errors import BadInput
 from koboshi.orchestration import workspaces
+from koboshi.parameters import numbers
 
 COMMITTED = {
     "train": {"seed": 0, "forest": {"trees": 100, "depth": None}, "boosting": {"rate": 0.1, "exact": True}},
@@ -15,7 +16,7 @@ COMMITTED = {
 
 def test_numbers_are_named_by_their_path_in_the_files_order() -> None:
     """The trigger form shows what params.yaml has."""
-    assert list(workspaces.numbers({"train": COMMITTED["train"]})) == [
+    assert list(numbers({"train": COMMITTED["train"]})) == [
         ("train.seed", 0),
         ("train.forest.trees", 100),
         ("train.forest.depth", None),

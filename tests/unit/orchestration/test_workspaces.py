@@ -67,6 +67,16 @@ def test_the_same_changes_find_the_same_folder_brought_up_to_date(project: Path)
     assert (first.folder / "steps/first.py").stat().st_mtime_ns == untouched.st_mtime_ns
 
 
+def test_an_experiment_tells_what_it_changes(project: Path) -> None:
+    """Beside the project as it is now; the project itself, and a folder that is nobody's copy, change nothing."""
+    made = choose(project, first__number=7)
+    (change,) = workspaces.told_changes(made).items()
+    assert change == ("first.number", f"{yaml.safe_load((project / 'params.yaml').read_text())['first']['number']} → 7")
+    assert workspaces.told_changes(workspaces.Workspace("project", project)) == {}
+    (made.folder / ".dvc/project").unlink()
+    assert workspaces.told_changes(made) == {}
+
+
 def test_two_experiments_do_not_meet(project: Path) -> None:
     """Other changes, other folder."""
     assert choose(project, first__number=7).folder != choose(project, first__number=8).folder
