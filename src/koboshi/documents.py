@@ -22,20 +22,33 @@ def load_mapping(path: Path) -> dict[str, Any]:
 
     Raises `BadInput`, which names the file, for what cannot be read, is no YAML, or is no mapping.
     """
+    try:
+        text = path.read_bytes() if path.is_file() else b""
+    except OSError as error:
+        raise BadInput(
+            f"{path} cannot be read ({' '.join(str(error).split())}): mend it or take it from git again."
+        ) from error
+    return mapping_in(text, str(path))
+
+
+def mapping_in(text: str | bytes, where: str) -> dict[str, Any]:
+    """The mapping in the text of a YAML document; see `load_mapping`. `where` names the document in an error."""
     import yaml
 
     try:
-        found = yaml.safe_load(path.read_bytes()) if path.is_file() else None
+        found = yaml.safe_load(text)
     except RecursionError:
-        raise BadInput(f"{path} cannot be read (it is nested too deeply): mend it or take it from git again.") from None
-    except (OSError, yaml.YAMLError, ValueError) as error:  # a date that is in no calendar is a ValueError
         raise BadInput(
-            f"{path} cannot be read ({' '.join(str(error).split())}): mend it or take it from git again."
+            f"{where} cannot be read (it is nested too deeply): mend it or take it from git again."
+        ) from None
+    except (yaml.YAMLError, ValueError) as error:  # a date that is in no calendar is a ValueError
+        raise BadInput(
+            f"{where} cannot be read ({' '.join(str(error).split())}): mend it or take it from git again."
         ) from error
     if found is None:
         return {}
     if not isinstance(found, dict):
-        raise BadInput(f"{path} holds no table of names and values: mend it or take it from git again.")
+        raise BadInput(f"{where} holds no table of names and values: mend it or take it from git again.")
     return found
 
 

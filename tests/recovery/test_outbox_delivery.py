@@ -1,5 +1,6 @@
 """A training told of in MLflow, kept in the outbox, delivered: wherever that is cut off, it ends in the same rows."""
 
+import dataclasses
 import sqlite3
 from contextlib import closing
 
@@ -9,10 +10,12 @@ import requests
 from mlflow import MlflowClient
 
 from koboshi.errors import Unavailable
-from koboshi.events import in_words
+from koboshi.events import Recovered, in_words
+from koboshi.journal import Journal
 from koboshi.ledger import Ledger, intents, leases, steps
 from koboshi.refs import CheckpointRef
 from koboshi.registry import mlflow_delivery
+from koboshi.registry.facts import TrainingFacts, marks
 from koboshi.registry.mlflow_delivery import MlflowProgress, deliver, hand_over
 from koboshi.registry.outbox import Outbox
 from koboshi.registry.progress import StepRecord, TrainingPlan, TrainingRecord, UnitRecord
@@ -22,8 +25,17 @@ from tests.support.models import fitted, rows
 # MLflow's own database code runs inside this process here; what it is warned of is not ours.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::sqlalchemy.exc.SADeprecationWarning")
 KEY, UNIT, STEPS = "cd" * 32, "logistic", 3
-BATCH = 3
-MADE = {0: "create_experiment", 1: "create_run", 2: "create_run", BATCH: "log_batch", 6: "create_logged_model"}
+FACTS = TrainingFacts(
+    project="fraud",
+    dataset="features",
+    dataset_sha256="5f" * 32,
+    commit="be" * 20,
+    uncommitted=["cut.json"],
+    changed={"train.seed": "0 → 7"},
+)
+INPUT, BATCH = 2, 5
+MADE = {0: "create_experiment", 1: "create_run", INPUT: "log_inputs", 3: "create_run", BATCH: "log_batch"}
+MADE |= {8: "create_logged_model"}
 ROWS = """
 SELECT r.name, r.status, r.lifecycle_stage, t.key, t.value, m.key, m.step, m.value
 FROM experiments e JOIN runs r USING (experiment_id)
@@ -33,6 +45,20 @@ WHERE e.name = ? ORDER BY r.name, t.key, m.key, m.step, m.timestamp
 MODELS = """
 SELECT l.name, l.status FROM experiments e JOIN logged_models l USING (experiment_id)
 WHERE e.name = ? AND l.lifecycle_stage = 'active'
+"""
+TAGS = """
+SELECT r.name, t.key, t.value FROM experiments e JOIN runs r USING (experiment_id) JOIN tags t USING (run_uuid)
+WHERE e.name = ? AND t.key NOT IN ('mlflow.parentRunId', 'koboshi.model_id', 'koboshi.sha256') ORDER BY 1, 2
+"""
+INPUTS = """
+SELECT r.name, d.name, d.digest, t.name, t.value FROM experiments e JOIN runs r USING (experiment_id)
+JOIN inputs i ON i.destination_id = r.run_uuid JOIN datasets d ON d.dataset_uuid = i.source_id
+JOIN input_tags t USING (input_uuid) WHERE e.name = ? ORDER BY 1
+"""
+OF_MODELS = """
+SELECT l.name, m.metric_name, m.metric_step, m.metric_value, m.dataset_name, m.dataset_digest
+FROM experiments e JOIN logged_models l USING (experiment_id) JOIN logged_model_metrics m USING (model_id)
+WHERE e.name = ? ORDER BY 2
 """
 
 
@@ -63,6 +89,7 @@ class Training:
         folder.mkdir()
         self.uri, self.experiment, self.key = f"sqlite:///{database}", experiment, key
         self.ledger, self.outbox = Ledger(f"sqlite:///{folder / 'ledger.db'}"), Outbox.of(folder)
+        self.journal = Journal(folder / "training.jsonl")
         self.said, self.trained = [], False
 
     def go(self):
@@ -80,17 +107,20 @@ class Training:
         deliver(self.outbox, self.ledger, self.uri, in_words(self.said.append))
 
     def progress(self):
-        plan = TrainingPlan(self.experiment, self.key, {"p": 1}, {UNIT: {"seed": 0}})
+        facts = dataclasses.replace(FACTS, journal=self.journal.path)
+        plan = TrainingPlan(self.experiment, self.key, {"p": 1}, {UNIT: {"seed": 0}}, facts)
         return MlflowProgress(self.ledger, self.uri, plan)
 
     def commit(self, step):
-        """The driver's part: a step is committed once."""
+        """The driver's part: a step is committed once. The second one is done again on another worker."""
         if step <= len(steps.committed(self.ledger, self.key, UNIT)):
             return
         lease = leases.acquire(self.ledger, f"training/{self.key}", "driver", ttl_s=60)
         checkpoint = CheckpointRef(self.key, UNIT, step, f"{step}.ckpt", "0" * 64)
         steps.commit(self.ledger, lease, [(checkpoint, {"loss": 1 / step, "auc": 0.5})])
         leases.release(self.ledger, lease)
+        if step == 2:
+            self.journal.emit(Recovered(run=self.key, unit=UNIT, step=step, worker="w", after_s=0.1))
 
     def record(self):
         done = [
@@ -98,13 +128,16 @@ class Training:
             for step in steps.committed(self.ledger, self.key, UNIT)
         ]
         unit = UnitRecord(UNIT, {"seed": 0}, done, ("step 2 again",), fitted(UNIT), rows()[0].head(4))
-        return TrainingRecord(self.experiment, self.key, {"p": 1}, [unit])
+        facts = dataclasses.replace(FACTS, recovered=marks(self.journal.entries(), self.key))
+        return TrainingRecord(self.experiment, self.key, {"p": 1}, [unit], facts)
 
 
 def told(database, experiment):
     """What is in MLflow's own tables: runs that were deleted, too, and every row of a metric."""
     with closing(sqlite3.connect(database)) as connection:
-        return [connection.execute(query, (experiment,)).fetchall() for query in (ROWS, MODELS)]
+        return [
+            connection.execute(query, (experiment,)).fetchall() for query in (ROWS, MODELS, TAGS, INPUTS, OF_MODELS)
+        ]
 
 
 def test_killed_at_any_write_the_end_is_that_of_an_undisturbed_run(database, writes, tmp_path):
@@ -117,9 +150,29 @@ def test_killed_at_any_write_the_end_is_that_of_an_undisturbed_run(database, wri
     assert [row[5:7] for row in expected[0] if row[0] == UNIT] == [
         *(("auc", step) for step in (1, 2, 3)),
         *(("loss", step) for step in (1, 2, 3)),
+        ("recovered", 2),
         ("recoveries", 0),
     ]
-    assert expected[1] == [("model", 2)]
+    assert expected[1] == [(UNIT, 2)]
+    name = "features 5f5f5f5f at bebebeb, train.seed 0 → 7"
+    assert {row[0] for row in expected[0]} == {name, UNIT}
+    assert {(row[0], *row[1:]) for row in expected[2]} >= {
+        (run, key, value)
+        for run in (name, UNIT)
+        for key, value in (
+            ("mlflow.source.git.commit", "be" * 20),
+            ("mlflow.source.git.dirty", "true"),
+            ("koboshi.uncommitted", "cut.json"),
+            ("changed.train.seed", "0 → 7"),
+        )
+    }
+    assert expected[3] == [(run, "features", "5f" * 8, "mlflow.data.context", "training") for run in (name, UNIT)], (
+        "each run has its dataset once"
+    )
+    assert expected[4] == [
+        (UNIT, "auc", 3, 0.5, "features", "5f" * 8),
+        (UNIT, "loss", 3, 1 / 3, "features", "5f" * 8),
+    ], "a model has the metrics of its last step"
     for fail_at in range(len(names) + 1):
         training = Training(tmp_path / str(fail_at), database, f"killed-{fail_at}")
         writes.arm(fail_at, after=False)
@@ -136,7 +189,7 @@ def test_killed_at_any_write_the_end_is_that_of_an_undisturbed_run(database, wri
         assert training.outbox.entries() == []
 
 
-@pytest.mark.parametrize("at", [0, 1, 2, BATCH, 6], ids=["experiment", "parent", "child", "batch", "model"])
+@pytest.mark.parametrize("at", MADE, ids=["experiment", "parent", "input", "child", "batch", "model"])
 def test_an_answer_that_gets_lost_makes_nothing_twice(database, writes, tmp_path, at):
     """The effect is there, the answer is not: what was made is found, and what cannot be found waits in the outbox."""
     training = Training(tmp_path / "state", database, f"lost-{at}")
@@ -146,8 +199,8 @@ def test_an_answer_that_gets_lost_makes_nothing_twice(database, writes, tmp_path
     recorded = hand_over(
         training.outbox, training.ledger, training.uri, training.record(), in_words(training.said.append)
     )
-    assert recorded == (at != BATCH), "what is made is found at once, as if its answer had come"
-    assert len(training.outbox.entries()) == (at == BATCH)
+    assert recorded == (at not in (INPUT, BATCH)), "what is made is found at once, as if its answer had come"
+    assert len(training.outbox.entries()) == (at in (INPUT, BATCH))
     assert writes.names[at] == MADE[at]
     writes.arm(None, after=False)
     deliver(training.outbox, training.ledger, training.uri, in_words(training.said.append))
@@ -181,7 +234,7 @@ def test_two_who_follow_one_training_tell_each_step_once(database, writes, tmp_p
         other.tell()
         other.tell()
     assert writes.names.count("create_run") == 2
-    assert len(told(database, "two")[0]) == 2 * STEPS + 1
+    assert len(told(database, "two")[0]) == 2 * STEPS + 1 + 1, "two metrics a step, the recovery, and the parent"
     client = MlflowClient(training.uri)
     assert writes.names.count("log_batch") == 2 + STEPS, "parameters twice, and each step once"
     assert client.get_experiment_by_name("two")

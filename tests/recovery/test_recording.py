@@ -106,6 +106,8 @@ def test_an_evaluation_is_added_once(store, tmp_path):
     client = MlflowClient(store)
     assert [m.value for m in client.get_metric_history(runs.units["logistic"], "auc_roc")] == [0.9]
     assert [f.path for f in client.list_artifacts(runs.units["logistic"], "evaluation")] == ["evaluation/roc.png"]
+    [model] = client.search_logged_models([client.get_run(runs.parent).info.experiment_id])
+    assert (model.name, sorted(metric.key for metric in model.metrics)) == ("logistic", ["auc_roc", "loss"])
     with pytest.raises(Conflict, match="train stage"):
         log_evaluation(store, "evaluated", KEY, "forest", {}, {})
 

@@ -14,6 +14,7 @@ WRITES = (
     "delete_logged_model",
     "set_logged_model_tags",
     "log_model_artifacts",
+    "log_inputs",
     "log_outputs",
     "finalize_logged_model",
     "set_terminated",

@@ -22,8 +22,8 @@ from koboshi.events import JobSaid
 from koboshi.files import sha256_of
 from koboshi.orchestration import commands, workspaces
 from koboshi.orchestration.workspaces import PROJECT, PROMOTE_BOX, Candidate, Workspace, candidates
-from koboshi.sinks.log import to_log
 from koboshi.parameters import numbers
+from koboshi.sinks.log import to_log
 
 if TYPE_CHECKING:
     from koboshi.settings import Settings

@@ -6,7 +6,7 @@ next one catches up.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 
 from mlflow import MlflowClient
@@ -14,12 +14,16 @@ from mlflow.entities import Run
 
 from koboshi.errors import Conflict, Corrupt, Fenced, NotConfigured, Transient
 from koboshi.events import RecordDelivered, RecordPostponed, RecordQuarantined, RecordWaits, Sink, TrainingRecorded
+from koboshi.journal import Journal
 from koboshi.ledger import Ledger, intents, steps
 from koboshi.ledger.leases import HeldLease, holding, is_held, new_holder
 from koboshi.registry import mlflow_lookup
+from koboshi.registry.facts import Mark
+from koboshi.registry.facts import marks as marks_of
 from koboshi.registry.mlflow_connection import asking
+from koboshi.registry.mlflow_facts import RECOVERED, marks_by_step
 from koboshi.registry.mlflow_lookup import FAILED, FINISHED, KEY_TAG, RUNNING, ExperimentDeleted
-from koboshi.registry.mlflow_runs import TrainingRuns, child_tags, parent_tags, record_training
+from koboshi.registry.mlflow_runs import TrainingRuns, record_training, the_training, the_unit
 from koboshi.registry.outbox import REFUSED, Outbox
 from koboshi.registry.progress import StepRecord, TrainingPlan, TrainingRecord
 
@@ -93,7 +97,7 @@ def _deliver(outbox: Outbox, held: HeldLease, tracking_uri: str, emit: Sink) -> 
 
 
 def _recorded(tracking_uri: str, one: TrainingRecord, held: HeldLease) -> TrainingRuns:
-    return record_training(tracking_uri, one.experiment, one.key, one.params, one.units, between=held.keep)
+    return record_training(tracking_uri, one.experiment, one.key, one.params, one.units, held.keep, one.facts)
 
 
 def _close_abandoned(tracking_uri: str, experiment: str, ledger: Ledger) -> None:
@@ -117,8 +121,9 @@ class MlflowProgress:
         """Nothing is asked or made yet."""
         self._ledger, self._uri, self._plan = ledger, tracking_uri, plan
         self._runs: dict[str, str] = {}
-        self._told: set[tuple[str, int]] = set()
+        self._told: set[tuple[str, int, bool]] = set()
         self._token = 0
+        self._marks, self._offset = defaultdict[str, list[Mark]](list), 0
 
     def tell(self) -> None:
         """Make the runs that are not there, and log each committed step that they have not.
@@ -154,32 +159,54 @@ class MlflowProgress:
             for unit, new in self._new().items():
                 keep()
                 mlflow_lookup.log_metrics(client, self._runs[unit], mlflow_lookup.by_step(new))
-                self._told |= {(unit, step.step) for step in new}
+                self._remember(unit, new)
 
     def _begin(self, client: MlflowClient, keep: Callable[[], None]) -> None:
         plan = self._plan
         where = mlflow_lookup.experiment_id(client, plan.experiment)
-        parent = _open(client, mlflow_lookup.the_run(client, where, parent_tags(plan.key)))
+        parent = _open(client, the_training(client, where, plan.key, plan.facts))
         mlflow_lookup.log_params(client, parent, plan.params)
         committed = self._new()
         for unit, params in plan.units.items():
             keep()
-            run = _open(client, mlflow_lookup.the_run(client, where, child_tags(plan.key, unit, parent)))
+            run = _open(client, the_unit(client, parent, plan.key, unit, plan.facts))
             mlflow_lookup.log_params(client, run, params)
             mlflow_lookup.log_missing_metrics(client, run, mlflow_lookup.by_step(committed[unit]))
-            self._told |= {(unit, step.step) for step in committed[unit]}
+            self._remember(unit, committed[unit])
             self._runs[unit] = run.info.run_id
 
     def _new(self) -> Mapping[str, Sequence[StepRecord]]:
+        """By unit, the committed steps that were not told of, and the recoveries."""
         found: defaultdict[str, list[StepRecord]] = defaultdict(list)
-        for done in steps.committed_of_run(self._ledger, self._plan.key):
-            unit, step = done.checkpoint.unit, done.checkpoint.step
-            if unit in self._plan.units and (unit, step) not in self._told:
-                found[unit].append(StepRecord(step, done.metrics, done.committed_at))
+        for unit, one in (*self._committed(), *self._recovered()):
+            if unit in self._plan.units and _name(unit, one) not in self._told:
+                found[unit].append(one)
         return found
+
+    def _committed(self) -> Iterator[tuple[str, StepRecord]]:
+        for done in steps.committed_of_run(self._ledger, self._plan.key):
+            yield done.checkpoint.unit, StepRecord(done.checkpoint.step, done.metrics, done.committed_at)
+
+    def _recovered(self) -> Iterator[tuple[str, StepRecord]]:
+        """From the journal, of which only what is new is read."""
+        facts = self._plan.facts
+        if facts.journal is not None:
+            entries, self._offset = Journal(facts.journal).read(self._offset)
+            for unit, marks in marks_of(entries, self._plan.key).items():
+                self._marks[unit] += marks
+        for unit, marks in self._marks.items():
+            yield from ((unit, mark) for mark in marks_by_step(marks))
+
+    def _remember(self, unit: str, told: Sequence[StepRecord]) -> None:
+        self._told |= {_name(unit, one) for one in told}
 
     def _forget(self) -> None:
         self._runs, self._told = {}, set()
+
+
+def _name(unit: str, told: StepRecord) -> tuple[str, int, bool]:
+    """A recovery has the number of a step, and is another thing."""
+    return unit, told.step, RECOVERED in told.metrics
 
 
 def _open(client: MlflowClient, run: Run) -> Run:

@@ -167,16 +167,17 @@ def log_params(client: MlflowClient, run: Run, params: Mapping[str, Any]) -> Non
         client.log_batch(run.info.run_id, params=some)
 
 
-def log_missing_metrics(client: MlflowClient, run: Run, metrics: Sequence[Metric]) -> None:
-    """Log the metrics that the run has not at their step.
+def log_missing_metrics(client: MlflowClient, run: Run, metrics: Sequence[Metric]) -> list[Metric]:
+    """Log the metrics that the run has not at their step; all of them, as the run has them now.
 
     Key: name and step. MLflow keeps a row for each name, step, time and value, so a step that was told twice with two
     times, by two tellers or because it was done again, would be there twice: what came first is left as it is. `run`
     is as it was found at the beginning, which tells whether there is anything to be looked for.
     """
     names = {metric.key for metric in metrics} & set(run.data.metrics)
-    there = {(name, old.step) for name in names for old in client.get_metric_history(run.info.run_id, name)}
+    there = {(name, old.step): old for name in names for old in client.get_metric_history(run.info.run_id, name)}
     log_metrics(client, run.info.run_id, [metric for metric in metrics if (metric.key, metric.step) not in there])
+    return [there.get((metric.key, metric.step), metric) for metric in metrics]
 
 
 def log_metrics(client: MlflowClient, run_id: str, metrics: Sequence[Metric]) -> None:

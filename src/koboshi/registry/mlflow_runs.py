@@ -3,10 +3,11 @@
     parent  tag koboshi.key
     └── child  tags koboshi.key, koboshi.unit, koboshi.sha256 (digest of its model), koboshi.model_id
 
-How a run is found and made once, and its metrics are there once: `mlflow_lookup`.
+How a run is found and made once, and its metrics are there once: `mlflow_lookup`. What else people see: `mlflow_facts`.
 """
 
 import dataclasses
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -19,15 +20,16 @@ from mlflow.models import Model
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME, MLFLOW_RUN_NOTE
 
 from koboshi.errors import Conflict
-from koboshi.registry import mlflow_lookup
+from koboshi.registry import mlflow_facts, mlflow_lookup
+from koboshi.registry.facts import TrainingFacts
 from koboshi.registry.mlflow_connection import asking, if_there
 from koboshi.registry.mlflow_lookup import FINISHED, KEY_TAG, UNIT_TAG
-from koboshi.registry.mlflow_model import write_model
-from koboshi.registry.progress import UnitRecord
+from koboshi.registry.mlflow_model import predict_function, write_model
+from koboshi.registry.progress import NO_FACTS, UnitRecord
 
 SHA256_TAG = "koboshi.sha256"
 MODEL_TAG = "koboshi.model_id"
-MODEL_NAME = "model"
+MODEL_FOLDER = "model"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -55,6 +57,7 @@ def record_training(
     params: Mapping[str, Any],
     units: Sequence[UnitRecord],
     between: Callable[[], None] = lambda: None,
+    facts: TrainingFacts = NO_FACTS,
 ) -> TrainingRuns:
     """Record a training with its units, metrics and models; the same key again changes nothing that is there.
 
@@ -67,12 +70,13 @@ def record_training(
     with asking(tracking_uri) as client:
         where = mlflow_lookup.experiment_id(client, experiment)
         times = [step.at_s for unit in units for step in unit.steps]
-        parent = mlflow_lookup.the_run(client, where, parent_tags(key), min(times, default=0.0))
+        parent = the_training(client, where, key, facts, min(times, default=0.0))
         children = {}
         for unit in units:
             between()
-            children[unit.name] = _record_unit(client, where, parent, key, unit)
+            children[unit.name] = _record_unit(client, where, parent, key, unit, facts)
         mlflow_lookup.log_params(client, parent, params)
+        _describe(client, parent, mlflow_facts.description(facts))
         _finish(client, parent, max(times, default=0.0))
     return TrainingRuns(parent.info.run_id, children)
 
@@ -117,42 +121,80 @@ def log_evaluation(
         if run is None:
             raise mlflow_lookup.no_run(client, experiment, key, unit)
         at_ms = run.info.end_time or run.info.start_time
-        client.log_batch(run.info.run_id, [Metric(name, value, at_ms, 0) for name, value in metrics.items()])
+        measured = [Metric(name, value, at_ms, 0) for name, value in metrics.items()]
+        model = _model_of(client, run)
+        told = _of_model(measured, model, mlflow_facts.dataset_of(run)) if model else measured
+        client.log_batch(run.info.run_id, told)
         for name, path in figures.items():
             with tempfile.TemporaryDirectory() as folder:
                 named = Path(shutil.copyfile(path, Path(folder) / f"{name}{path.suffix}"))
                 client.log_artifact(run.info.run_id, str(named), "evaluation")
 
 
-def parent_tags(key: str) -> dict[str, str]:
-    """What the run of a training is known by."""
-    return {KEY_TAG: key, MLFLOW_RUN_NAME: key[:8]}
+def the_training(
+    client: MlflowClient, experiment: str, key: str, facts: TrainingFacts, started_s: float | None = None
+) -> Run:
+    """The run of a training, made when there is none: see `mlflow_lookup.the_run`. It names its dataset as an input."""
+    told = {MLFLOW_RUN_NAME: mlflow_facts.run_name(facts, key), **mlflow_facts.description_tag(facts)}
+    return _the_run(client, experiment, {KEY_TAG: key, **told}, facts, started_s)
 
 
-def child_tags(key: str, unit: str, parent: Run) -> dict[str, str]:
-    """What the run of a unit is known by, and whose it is."""
-    return {KEY_TAG: key, UNIT_TAG: unit, MLFLOW_RUN_NAME: unit, MLFLOW_PARENT_RUN_ID: parent.info.run_id}
+def the_unit(
+    client: MlflowClient, parent: Run, key: str, unit: str, facts: TrainingFacts, started_s: float | None = None
+) -> Run:
+    """The run of a unit, below that of its training."""
+    tags = {KEY_TAG: key, UNIT_TAG: unit, MLFLOW_RUN_NAME: unit, MLFLOW_PARENT_RUN_ID: parent.info.run_id}
+    return _the_run(client, parent.info.experiment_id, tags, facts, started_s)
 
 
-def _record_unit(client: MlflowClient, experiment: str, parent: Run, key: str, unit: UnitRecord) -> str:
+def _the_run(
+    client: MlflowClient, experiment: str, tags: Mapping[str, str], facts: TrainingFacts, started_s: float | None
+) -> Run:
+    run = mlflow_lookup.the_run(client, experiment, {**mlflow_facts.tags_of(facts), **tags}, started_s)
+    if inputs := mlflow_facts.missing_inputs(facts, run):
+        client.log_inputs(run.info.run_id, inputs)
+    return run
+
+
+def _record_unit(
+    client: MlflowClient, experiment: str, parent: Run, key: str, unit: UnitRecord, facts: TrainingFacts
+) -> str:
     started = min((step.at_s for step in unit.steps), default=0.0)
-    run = mlflow_lookup.the_run(client, experiment, child_tags(key, unit.name, parent), started)
+    run = the_unit(client, parent, key, unit.name, facts, started)
     run_id = str(run.info.run_id)
     if run.info.status == FINISHED and _model_of(client, run):
         return run_id
     ended = max((step.at_s for step in unit.steps), default=0.0)
     mlflow_lookup.log_params(client, run, unit.params)
     recoveries = Metric("recoveries", float(len(unit.recoveries)), round(ended * 1000), 0)
-    mlflow_lookup.log_missing_metrics(client, run, [*mlflow_lookup.by_step(unit.steps), recoveries])
-    client.set_tag(run_id, MLFLOW_RUN_NOTE, _note(unit))
+    marks = mlflow_facts.marks_by_step(facts.recovered.get(unit.name, ()))
+    told = [*mlflow_lookup.by_step([*unit.steps, *marks]), recoveries]
+    there = mlflow_lookup.log_missing_metrics(client, run, told)
+    _describe(client, run, _note(unit))
     model = _record_model(client, experiment, run, key, unit)
     linked = {output.model_id for output in run.outputs.model_outputs} if run.outputs else set()
     if model.model_id not in linked:
         client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=len(unit.steps))])
+    last = unit.steps[-1] if unit.steps else None
+    own = [metric for metric in there if last and metric.step == last.step and metric.key in last.metrics]
+    mlflow_lookup.log_metrics(client, run_id, _of_model(own, model, mlflow_facts.measured_on(facts)))
     client.set_tag(run_id, SHA256_TAG, model.tags[SHA256_TAG])
     client.set_tag(run_id, MODEL_TAG, model.model_id)
     _finish(client, run, ended)
     return run_id
+
+
+def _describe(client: MlflowClient, run: Run, said: str) -> None:
+    """What the run's page says first; `run` is as it was found."""
+    if said and run.data.tags.get(MLFLOW_RUN_NOTE) != said:
+        client.set_tag(run.info.run_id, MLFLOW_RUN_NOTE, said)
+
+
+def _of_model(metrics: Sequence[Metric], model: LoggedModel, measured_on: Mapping[str, str]) -> list[Metric]:
+    """The same metrics, also of a model, on a dataset; without those that the model has at that step."""
+    known = {(metric.key, metric.step) for metric in model.metrics or ()}
+    new = [metric for metric in metrics if (metric.key, metric.step) not in known]
+    return [Metric(m.key, m.value, m.timestamp, m.step, model.model_id, **measured_on) for m in new]
 
 
 def _model_of(client: MlflowClient, run: Run) -> LoggedModel | None:
@@ -170,7 +212,7 @@ def _record_model(client: MlflowClient, experiment: str, run: Run, key: str, uni
     made = _made_model(client, experiment, run, key, unit)
     identity = Model(made.artifact_location, run.info.run_id, model_uuid=made.model_id, model_id=made.model_id)
     with tempfile.TemporaryDirectory(prefix="koboshi-model-") as scratch:
-        folder = Path(scratch) / MODEL_NAME
+        folder = Path(scratch) / MODEL_FOLDER
         sha256 = write_model(folder, unit.model, unit.example, identity)
         client.set_logged_model_tags(made.model_id, {SHA256_TAG: sha256})
         client.log_model_artifacts(made.model_id, str(folder))
@@ -181,10 +223,16 @@ def _record_model(client: MlflowClient, experiment: str, run: Run, key: str, uni
 def _made_model(client: MlflowClient, experiment: str, run: Run, key: str, unit: UnitRecord) -> LoggedModel:
     tags = {KEY_TAG: key, UNIT_TAG: unit.name}
     params = {name: str(value) for name, value in unit.params.items()}
+    name, kind = model_name(unit.name), "classifier" if predict_function(unit.model) == "predict_proba" else "regressor"
     return mlflow_lookup.made_once(
-        lambda: client.create_logged_model(experiment, MODEL_NAME, run.info.run_id, tags, params, "classifier"),
+        lambda: client.create_logged_model(experiment, name, run.info.run_id, tags, params, kind),
         lambda: next(iter(_models(client, experiment, key, unit.name)), None),
     )
+
+
+def model_name(unit: str) -> str:
+    """What a unit's model is called; MLflow refuses some characters there."""
+    return re.sub(r"[/:.%\"']", "-", unit)
 
 
 def _models(client: MlflowClient, experiment: str, key: str, unit: str) -> list[LoggedModel]:

@@ -21,6 +21,7 @@ from typing import Any, Self
 from koboshi.errors import BadInput, Conflict
 from koboshi.files import TEMPORARY_PREFIX, naming_disk_failures, publish, publish_bytes, sha256_of, verify
 from koboshi.names import one_part
+from koboshi.registry.facts import TrainingFacts
 from koboshi.registry.progress import StepRecord, TrainingRecord, UnitRecord
 
 FORMAT_VERSION = 1
@@ -92,7 +93,8 @@ class Outbox:
         with zipfile.ZipFile(entry.path) as archive:
             fields = json.loads(archive.read(RECORD))
             units = [_unit(unit, _unpickled(archive.read(unit["model"]), entry)) for unit in fields["units"]]
-        return TrainingRecord(fields["experiment"], fields["key"], fields["params"], units)
+        facts = TrainingFacts.from_json(fields.get("facts", {}))
+        return TrainingRecord(fields["experiment"], fields["key"], fields["params"], units, facts)
 
     def remove(self, entry: Entry) -> None:
         """Forget an entry that was delivered."""
@@ -124,6 +126,7 @@ def _write(path: Path, training: TrainingRecord) -> None:
     """The same training gives the same bytes, and so the same name, at any time."""
     units = [_described(number, unit) for number, unit in enumerate(training.units)]
     record = {"experiment": training.experiment, "key": training.key, "params": _words(training.params), "units": units}
+    record |= {"facts": training.facts.as_json()}
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr(_member(RECORD), json.dumps(record, indent=1))
         for unit, told in zip(training.units, units, strict=True):

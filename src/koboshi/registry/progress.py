@@ -10,9 +10,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 from koboshi.errors import KoboshiError, LeaseTaken, Permanent
 from koboshi.events import ProgressWithheld, Sink
 from koboshi.ledger import Ledger
+from koboshi.registry.facts import TrainingFacts
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+NO_FACTS = TrainingFacts()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -42,22 +46,24 @@ class UnitRecord:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class TrainingRecord:
-    """A finished training: the experiment that it belongs to, its key, its parameters, its units."""
+    """A finished training: the experiment that it belongs to, its key, its parameters, its units, and its facts."""
 
     experiment: str
     key: str
     params: Mapping[str, Any]
     units: Sequence[UnitRecord]
+    facts: TrainingFacts = NO_FACTS
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class TrainingPlan:
-    """A training that is under way: its experiment, key and parameters, and by unit those of its units."""
+    """A training that is under way: its experiment, key and parameters, by unit those of its units, and its facts."""
 
     experiment: str
     key: str
     params: Mapping[str, Any]
     units: Mapping[str, Mapping[str, Any]]
+    facts: TrainingFacts = NO_FACTS
 
 
 FIRST_S, EVERY_S = 1.0, 5.0
