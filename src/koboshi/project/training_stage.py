@@ -24,6 +24,7 @@ from koboshi.project.code_file import unit_code
 from koboshi.project.declared import TRAIN, Training
 from koboshi.project.judging import held_out_rows, model_of
 from koboshi.project.project import DATA, Project
+from koboshi.registry.facts import facts_of
 from koboshi.registry.outbox import Outbox
 from koboshi.registry.progress import StepRecord, TrainingPlan, TrainingRecord, UnitRecord, telling, to_mlflow
 from koboshi.settings import Settings, load_settings, required
@@ -103,7 +104,8 @@ def _shown_in_mlflow(settings: Settings, spec: TrainingSpec) -> AbstractContextM
     if (uri := settings.mlflow.tracking_uri) is None:
         return nullcontext()
     units = {name: _flat(unit) for name, unit in spec.units.items()}
-    plan = TrainingPlan(settings.serving.model, spec.key, {"threads": spec.threads}, units)
+    facts = facts_of(settings.project, spec.table, spec.place.journal, spec.key)
+    plan = TrainingPlan(settings.serving.model, spec.key, {"threads": spec.threads}, units, facts)
     return telling(settings.ledger_url, lambda ledger: to_mlflow(ledger, uri, plan), to_terminal)
 
 
@@ -132,7 +134,8 @@ def record(
     from koboshi.registry.mlflow_delivery import hand_over
 
     units = _units(training, spec, result, states, table)
-    done = TrainingRecord(settings.serving.model, spec.key, {"threads": spec.threads}, units)
+    facts = facts_of(settings.project, spec.table, spec.place.journal, spec.key)
+    done = TrainingRecord(settings.serving.model, spec.key, {"threads": spec.threads}, units, facts)
     with closing(Ledger(settings.ledger_url)) as ledger:
         hand_over(Outbox.of(settings.state_dir), ledger, settings.mlflow.tracking_uri, done, to_terminal)
 
