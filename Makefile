@@ -9,7 +9,7 @@ unexport PYTHONDONTWRITEBYTECODE
 unexport VIRTUAL_ENV
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up demo compose-test drills fuzz test test-unit lint format stop clean tools lock
+.PHONY: help setup up demo compose-test drills fuzz test test-unit lint format stop clean tools lock docs recording
 .PHONY: benchmark-ingest benchmark-planning benchmark-recovery benchmark-training benchmark-detector benchmark-model nemesis-training
 
 help: ## Show this list
@@ -64,6 +64,13 @@ fuzz: setup ## 100,000 generated inputs for each door from outside, new ones eac
 compose-test: setup ## The stack in containers: image, flow, kills under load, down and up (Docker, or root on Debian)
 	@COMPOSE_TEST=1 python -m pytest -q -s -x tests/compose
 
+docs: setup ## Build the documentation as a site in site/, with warnings as errors
+	@python -m tools.build_docs
+
+recording: setup ## Record a kill and its recovery on the running stack, and picture the newest drill report: docs/pictures/
+	@python -m tools.record_recovery
+	@python -m tools.picture_report
+
 lint: setup ## Style, types, and the rules of the house
 	@ruff check .
 	@ruff format --check .
@@ -78,7 +85,7 @@ stop: ## Stop the stack: no process and no port of it is left
 	@if [ -x $(RUN)/koboshi ]; then koboshi down; else echo "Nothing is set up, so nothing runs."; fi
 
 clean: stop ## Stop the stack and remove everything that was made, also outside of this folder
-	@rm -rf .koboshi .venv .venv-* data build dist htmlcov .coverage .coverage.* .dvc/cache .dvc/tmp
+	@rm -rf .koboshi .venv .venv-* data build dist site htmlcov .coverage .coverage.* .dvc/cache .dvc/tmp
 	@rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
