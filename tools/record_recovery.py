@@ -1,8 +1,8 @@
 """`make recording`: a training, a worker that is killed, and the recovery, as docs/pictures/recovery.svg.
 
 Two real terminals, one above the other, in the time that it took: above `koboshi train watch`, below `koboshi kill
-ray-worker`. The training is the project's newest one under a key of its own, with more steps, so that there is
-something to see. It is trained in the project's state folder, and nothing else takes notice: no dataset, no run in
+ray-worker`. The training is one of the project's under a key of its own, with more steps, so that there is something
+to see. It is trained in the project's state folder, and nothing else takes notice: no dataset, no run in
 MLflow, no version. Needs a running stack and a training that was done before (`make demo`).
 """
 
@@ -25,10 +25,10 @@ from tools.terminal_svg import Frame, Row, Run, film
 
 TARGET = Path("docs/pictures/recovery.svg")
 TITLE = "A training worker is killed; its unit goes on from the last committed step on a warm spare."
-COLUMNS, LINES_ABOVE, LINES_BELOW = 96, 22, 6
-STRETCH = 4  # times as many steps
+COLUMNS, LINES_ABOVE, LINES_BELOW = 104, 19, 4
+STRETCH = 3  # times as many steps
 FRAME_S, PATIENCE_S = 0.1, 240.0
-STEPS_FIRST = 6  # committed before the kill, and as many after the recovery
+STEPS_AROUND = 6  # committed before the kill, and as many after the recovery
 RULE: Row = (Run("─" * COLUMNS, "black"),)
 
 
@@ -59,13 +59,15 @@ class Film:
 
 
 def longer_training(settings: Settings) -> TrainingSpec:
-    """The newest training of the project, to be done once more: its own key, and more steps of each unit."""
-    kept = sorted(
-        (settings.state_dir / "checkpoints").glob("*/specification.json"), key=lambda path: path.stat().st_mtime
-    )
+    """The project's shortest training, to be done once more: its own key, and more steps of each unit.
+
+    The shortest, because a recording leaves a longer one behind.
+    """
+    found = (settings.state_dir / "checkpoints").glob("*/specification.json")
+    kept = [TrainingSpec.from_json(path.read_text()) for path in found]
     if not kept:
         raise BadInput("no training was done here yet: run `make demo` first.")
-    spec = TrainingSpec.from_json(kept[-1].read_text())
+    spec = min(kept, key=lambda one: sum(unit.steps for unit in one.units.values()))
     units = {name: dataclasses.replace(unit, steps=unit.steps * STRETCH) for name, unit in spec.units.items()}
     key = hashlib.sha256(f"{spec.key} {time.time_ns()}".encode()).hexdigest()
     return dataclasses.replace(spec, key=key, units=units, place=settings.run_config)
@@ -97,7 +99,7 @@ def main() -> None:
 
 
 def record(project: Path, key: str) -> list[Frame]:
-    """The two terminals from the command above to the training's end."""
+    """The two terminals, from the command above to some steps after the recovery."""
     _wait_for_step(key)
     variables = {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", "PYTHONWARNINGS": "ignore"}
     above = Terminal(COLUMNS, LINES_ABOVE, project, variables)
@@ -116,11 +118,12 @@ def _play(above: Terminal, below: Terminal) -> list[Frame]:
     recorded.take()
     above.type("koboshi train watch", recorded.take)
     recorded.until(lambda: "steps committed" in above.text, "the picture of the training")
-    recorded.until(lambda: _steps(above.text) >= STEPS_FIRST, "a committed step")
+    recorded.until(lambda: _steps(above.text) >= STEPS_AROUND, "a committed step")
     below.type("koboshi kill ray-worker", recorded.take)
     recorded.until(lambda: below.awaits_a_command, "the end of the kill")
     recorded.until(lambda: "1 recovery" in above.text, "the recovery")
-    recorded.until(lambda: above.awaits_a_command, "the end of the training")
+    then = _steps(above.text) + STEPS_AROUND
+    recorded.until(lambda: _steps(above.text) >= then or above.awaits_a_command, "steps after the recovery")
     return recorded.frames
 
 
