@@ -75,12 +75,11 @@ def navigation(root: Path) -> Navigation:
     sections: Navigation = [{"koboshi": "index.md"}]
     for part in (root / CONTENTS).read_text().split("\n## ")[1:]:
         title = part.partition("\n")[0]
-        entries = [{name: _place(target)} for name, target in ENTRY.findall(part)]
+        entries: Navigation = [{name: _entry(root, target)} for name, target in ENTRY.findall(part)]
         if title == "Reference":
             entries += [{name: f"{REFERENCE}/{page}"} for name, page in MADE.items()]
         sections.append({title: entries})
-    listed = [{title: f"{DECISIONS}/{path.name}"} for title, path in decisions(root)]
-    return [*sections, {"Decisions": [{"Decisions": f"{DECISIONS}/README.md"}, *listed]}]
+    return sections
 
 
 def decisions(root: Path) -> list[tuple[str, Path]]:
@@ -95,9 +94,12 @@ def configured(text: str, pages_of_site: Navigation) -> str:
     return text.replace("[project]\n", f"[project]\n{own}", 1)
 
 
-def _place(target: str) -> str:
-    """A link of docs/README.md as a path below the root."""
-    return posixpath.normpath(posixpath.join("docs", target))
+def _entry(root: Path, target: str) -> str | Navigation:
+    """A link of docs/README.md as a path below the root; the list of decisions has each of them below it."""
+    place = posixpath.normpath(posixpath.join("docs", target))
+    if Path(place).parent != DECISIONS:
+        return place
+    return [{"All": place}, *({title: f"{DECISIONS}/{path.name}"} for title, path in decisions(root))]
 
 
 def _toml(value: Any) -> str:

@@ -82,7 +82,7 @@ def _verb(path: str, command: Any) -> str:
     usage = " ".join((path, *command.collect_usage_pieces(context))).translate({ord("{"): "", ord("}"): ""})
     told = inspect.cleandoc((command.help or "").replace("\b\n", ""))
     rows = "".join(_parameter(one, context) for one in command.params if getattr(one, "name", "") != "help")
-    table = f"\n| | default | |\n|---|---|---|\n{rows}" if rows else ""
+    table = f"\n| argument | default | meaning |\n|---|---|---|\n{rows}" if rows else ""
     return f"## {path}\n\n    {usage}\n\n{_prose(told)}\n{table}"
 
 
