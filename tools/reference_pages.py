@@ -133,6 +133,8 @@ def _module(name: str, names: list[str]) -> str:
 
 def _described(module: str, name: str) -> str:
     node = _definition(module, name)
+    if isinstance(node, ast.Assign):
+        return f"### {module}.{name}\n\n    {ast.unparse(node)}\n\n"
     text = _entry(f"{module}.{name}", node, "###")
     if isinstance(node, ast.ClassDef):
         for method in node.body:
@@ -156,10 +158,12 @@ def _signature(node: Definition) -> str:
     return f"    {node.name}({ast.unparse(node.args)}){returns}\n\n"
 
 
-def _definition(module: str, name: str) -> Definition:
+def _definition(module: str, name: str) -> Definition | ast.Assign:
     """Where a name is defined: in the module, or in the one that it is imported from."""
     for node in ast.walk(_tree(module)):
         if isinstance(node, Definition) and node.name == name:
+            return node
+        if isinstance(node, ast.Assign) and name in map(ast.unparse, node.targets):
             return node
         if isinstance(node, ast.ImportFrom) and node.module and name in (alias.name for alias in node.names):
             return _definition(node.module, name)

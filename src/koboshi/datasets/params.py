@@ -25,20 +25,26 @@ ParamsT = TypeVar("ParamsT", bound=BaseModel)
 
 def load_block(project: Path, block: str) -> dict[str, Any]:
     """One block of `project`/params.yaml as it is. Raises `BadInput` where there is none."""
-    blocks = load_mapping(project / FILE)
-    if not isinstance(found := blocks.get(block), dict):
-        raise BadInput(_absent(project / FILE, block, blocks))
+    if not isinstance(found := _blocks_with(project, block)[block], dict):
+        raise BadInput(f"{block} in {project / FILE} is {found!r}; a table of names and values is wanted.")
     return found
 
 
 def load_params(project: Path, block: str, model: type[ParamsT]) -> ParamsT:
     """One block, checked. Raises `BadInput` with one sentence that names each key at fault."""
-    found = load_block(project, block)
+    blocks = _blocks_with(project, block)
     try:
-        return model.model_validate(found)
+        return model.model_validate(blocks[block])
     except ValidationError as error:
-        wrong = faults(model, error.errors(), [Source(FILE, {block: found})], (block,), "parameter")
+        wrong = faults(model, error.errors(), [Source(FILE, blocks)], (block,), "parameter")
         raise BadInput(in_one_sentence(wrong)) from error
+
+
+def _blocks_with(project: Path, block: str) -> dict[str, Any]:
+    blocks = load_mapping(project / FILE)
+    if block not in blocks:
+        raise BadInput(_absent(project / FILE, block, blocks))
+    return blocks
 
 
 def _absent(path: Path, block: str, blocks: Mapping[Any, Any]) -> str:

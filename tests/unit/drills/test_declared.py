@@ -17,7 +17,7 @@ from koboshi.drills.declared import (
     TRUNCATED,
     UNDECODABLE,
     DeclaredStream,
-    DeclaredWorkload,
+    of_project,
     stream_of,
     workload_of,
 )
@@ -103,7 +103,7 @@ def test_its_units_are_trained_on_the_rows_of_its_dataset(
 
 
 @pytest.mark.parametrize(
-    ("lend", "said"), [(DeclaredWorkload, "declares no training"), (DeclaredStream, "declares no topic")]
+    ("lend", "said"), [(of_project, "declares no training"), (DeclaredStream, "declares no topic")]
 )
 def test_what_a_project_does_not_declare_is_named(tmp_path: Path, lend: Callable[[Project], Any], said: str) -> None:
     with pytest.raises(NotConfigured, match=said):
@@ -112,7 +112,7 @@ def test_what_a_project_does_not_declare_is_named(tmp_path: Path, lend: Callable
 
 def test_a_project_without_its_dataset_is_told_to_run_first(project: Project, tmp_path: Path) -> None:
     with pytest.raises(NotConfigured, match="koboshi run"):
-        DeclaredWorkload(project).prepare(tmp_path, tmp_path)
+        of_project(project).prepare(tmp_path, tmp_path)
 
 
 def test_its_own_drills_are_found_beside_ours(project: Project, settings: Settings) -> None:
