@@ -1,5 +1,6 @@
-"""The project that `koboshi init` makes runs as it stands, and the README shows it as it is."""
+"""The project that `koboshi init` makes runs as it stands; README and examples show it as it is."""
 
+import json
 import os
 import re
 import subprocess
@@ -15,7 +16,9 @@ from koboshi.stack.topology import is_free
 from tests.support.running_stack import REPOSITORY, UNMEASURED, RunningStack
 
 BLOCK = re.compile(r"^```python\n# (\S+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+RAN = re.compile(r"^Running stage '(\w+)'", re.MULTILINE)
 SCRIPTS = Path(sys.executable).parent
+OWN_UNIT = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LARGEST_BYTES = 20_000  # of a file that belongs into git
 
 
@@ -28,6 +31,16 @@ def bikes(tmp_path: Path) -> Path:
 def test_the_readme_shows_the_two_files_of_a_new_project(bikes: Path) -> None:
     shown = dict(BLOCK.findall((REPOSITORY / "README.md").read_text()))
     assert {name: (bikes / name).read_text() for name in ("bikes.py", "dags/bikes.py")} == shown
+
+
+def test_the_example_is_a_new_project(bikes: Path) -> None:
+    example = REPOSITORY / "examples" / "bikes"
+    listed = subprocess.run(["git", "ls-files"], cwd=example, capture_output=True, text=True, check=True).stdout.split()
+    made = {path.relative_to(bikes).as_posix() for path in bikes.rglob("*") if path.is_file()}
+    assert {name for name in made if not name.startswith((".git/", ".koboshi"))} == set(listed)
+    assert {name: (example / name).read_text() for name in listed} == {
+        name: (bikes / name).read_text() for name in listed
+    }
 
 
 def test_its_dag_parses(bikes: Path) -> None:
@@ -46,7 +59,7 @@ def test_its_own_tests_pass(bikes: Path) -> None:
 
 
 @pytest.mark.stack
-def test_the_whole_flow_runs_once_and_another_metric_trains_nothing_again(
+def test_the_whole_flow_runs_once_another_metric_trains_nothing_again_and_an_own_unit_joins(
     bikes: Path, stack_of: Callable[..., RunningStack]
 ) -> None:
     """I1, I4 to I8 for somebody else's pipeline: from a sample record to an answer, and nothing is done twice."""
@@ -64,20 +77,24 @@ def test_the_whole_flow_runs_once_and_another_metric_trains_nothing_again(
         assert "6,000 landed records are those of the broker" in first
         assert "100 rows answered by replica-1, each as version 1 predicts" in first
         _edit(bikes / "bikes.py", 'metric="r2"', 'metric="neg_mean_absolute_error"')
+        again = _run(bikes, "dvc", "repro", **ours).stdout
+        assert RAN.findall(again) == ["code", "evaluate"]  # the metric is evaluate's alone
+        (own_unit,) = OWN_UNIT.findall((bikes / "README.md").read_text())
+        _edit(
+            bikes / "bikes.py",
+            'project.train(on="table", units={"trees": trees}, metric="neg_mean_absolute_error")\n',
+            own_unit,
+        )
         second = _run(bikes, "koboshi", "run", **ours).stdout
         assert "rentals: has its records" in second
-        assert _unchanged(second) == {"table", "train"}  # the metric is evaluate's alone
+        assert "trend: step 5/5" in second
+        assert json.loads((bikes / "metrics.json").read_text())["units"].keys() == {"trees", "trend"}
         assert len(intents.recorded(Ledger(f"sqlite:///{bikes / '.koboshi' / 'ledger.db'}"))) == 1
     assert not _run(bikes, "git", "add", "-A").stderr
     added = _run(bikes, "git", "ls-files").stdout.split()
     assert {"cut.json", "code.json", "dvc.lock", "metrics.json", "bikes.py"} <= set(added)
     assert not [name for name in added if name.startswith((".koboshi", "data/"))]
     assert max((bikes / name).stat().st_size for name in added) < LARGEST_BYTES
-
-
-def _unchanged(output: str) -> set[str]:
-    """The stages that DVC had nothing to do for."""
-    return {line.partition(": ")[0] for line in output.splitlines() if line.endswith(": nothing changed")}
 
 
 def _edit(path: Path, old: str, new: str) -> None:
