@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from koboshi.ledger import Ledger, intents
 from koboshi.stack.topology import is_free
 from tests.support.running_stack import REPOSITORY, UNMEASURED, RunningStack
 
 BLOCK = re.compile(r"^```python\n# (\S+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 RAN = re.compile(r"^Running stage '(\w+)'", re.MULTILINE)
+DECLARED, OTHER = 'project.train(on="table", units={"trees": trees}, metric="r2")', "neg_mean_absolute_error"
 SCRIPTS = Path(sys.executable).parent
 OWN_UNIT = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LARGEST_BYTES = 20_000  # of a file that belongs into git
@@ -36,11 +36,10 @@ def test_the_readme_shows_the_two_files_of_a_new_project(bikes: Path) -> None:
 def test_the_example_is_a_new_project(bikes: Path) -> None:
     example = REPOSITORY / "examples" / "bikes"
     listed = subprocess.run(["git", "ls-files"], cwd=example, capture_output=True, text=True, check=True).stdout.split()
-    made = {path.relative_to(bikes).as_posix() for path in bikes.rglob("*") if path.is_file()}
+    made = {path.relative_to(bikes).as_posix() for path in bikes.rglob("*") if path.is_file() and path.suffix != ".pyc"}
     assert {name for name in made if not name.startswith((".git/", ".koboshi"))} == set(listed)
-    assert {name: (example / name).read_text() for name in listed} == {
-        name: (bikes / name).read_text() for name in listed
-    }
+    for name in listed:
+        assert (example / name).read_text() == (bikes / name).read_text(), name
 
 
 def test_its_dag_parses(bikes: Path) -> None:
@@ -76,20 +75,16 @@ def test_the_whole_flow_runs_once_another_metric_trains_nothing_again_and_an_own
         assert "rentals: made, 6,000 records sent" in first
         assert "6,000 landed records are those of the broker" in first
         assert "100 rows answered by replica-1, each as version 1 predicts" in first
-        _edit(bikes / "bikes.py", 'metric="r2"', 'metric="neg_mean_absolute_error"')
+        _edit(bikes / "bikes.py", DECLARED, DECLARED.replace("r2", OTHER))
         again = _run(bikes, "dvc", "repro", **ours).stdout
         assert RAN.findall(again) == ["code", "evaluate"]  # the metric is evaluate's alone
         (own_unit,) = OWN_UNIT.findall((bikes / "README.md").read_text())
-        _edit(
-            bikes / "bikes.py",
-            'project.train(on="table", units={"trees": trees}, metric="neg_mean_absolute_error")\n',
-            own_unit,
-        )
+        _edit(bikes / "bikes.py", f"{DECLARED.replace('r2', OTHER)}\n", own_unit)
         second = _run(bikes, "koboshi", "run", **ours).stdout
         assert "rentals: has its records" in second
         assert "trend: step 5/5" in second
         assert json.loads((bikes / "metrics.json").read_text())["units"].keys() == {"trees", "trend"}
-        assert len(intents.recorded(Ledger(f"sqlite:///{bikes / '.koboshi' / 'ledger.db'}"))) == 1
+        assert "each as version 2 predicts" in second
     assert not _run(bikes, "git", "add", "-A").stderr
     added = _run(bikes, "git", "ls-files").stdout.split()
     assert {"cut.json", "code.json", "dvc.lock", "metrics.json", "bikes.py"} <= set(added)
