@@ -64,7 +64,17 @@ def client(url: str, **options: Any) -> "httpx.Client":
     """A client for what is at this address, without a proxy where that is this machine; `options` are httpx's."""
     import httpx
 
-    return httpx.Client(mounts=for_httpx(url), verify=_trusted(), **options)
+    return httpx.Client(mounts=for_httpx(url), verify=_certificates(url), **options)
+
+
+def _certificates(url: str) -> ssl.SSLContext:
+    """Those that are trusted; for plain HTTP on this machine none, which would take longer to read than the answer.
+
+    A redirect from there to HTTPS is refused, then.
+    """
+    if url.startswith("http://") and on_loopback(url):
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    return _trusted()
 
 
 @functools.cache

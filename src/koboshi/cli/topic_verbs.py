@@ -93,4 +93,6 @@ def topics_table(topics: "Sequence[Topic]", landed: Sequence[str]) -> "Table":
 def _stay(retention_ms: int | None) -> str:
     if retention_ms is None:
         return "not known"
-    return "for ever" if retention_ms < 0 else f"{retention_ms / HOUR_MS:,.1f} h"
+    if retention_ms < 0:
+        return "for ever"
+    return f"{retention_ms / HOUR_MS:,.1f} h" if retention_ms >= HOUR_MS else f"{retention_ms / 1_000:,.0f} s"

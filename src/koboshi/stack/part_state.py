@@ -200,7 +200,7 @@ def when_open(parts: Iterable[Part], probe: Probe) -> Probe:
 
 def recorded(own: Path, probes: Mapping[str, Probe], parts: Iterable[Part]) -> dict[str, Probe]:
     """The probes, of which those of this stack's own parts leave their answers for `koboshi status`."""
-    ours = {probe_name(part) for part in parts}
+    ours = {probe_name(part) for part in parts if part.name != PROBER}
     return {name: partial(_recorded, own, name, probe) if name in ours else probe for name, probe in probes.items()}
 
 

@@ -11,7 +11,7 @@ from rich.text import Text
 from koboshi.events import Event
 from koboshi.rich_tables import fitted
 from koboshi.stack.doctor import Finding
-from koboshi.stack.part_state import GAVE_UP, HEALTHY, STARTING, UNHEALTHY, PartState
+from koboshi.stack.part_state import GAVE_UP, HEALTHY, STARTING, STOPPED, UNHEALTHY, PartState
 from koboshi.stack.probe_records import ago
 
 COLOURS = {HEALTHY: "green", STARTING: "yellow", UNHEALTHY: "red", GAVE_UP: "red"}
@@ -84,7 +84,7 @@ def status_table(states: Sequence[PartState]) -> RenderableType:
         table.add_row(
             state.name,
             coloured(state.state),
-            "now" if state.probed_at is None else ago(state.probed_at),
+            asked_text(state),
             since_text(state.since),
             *([str(state.restarts)] if again else []),
             str(state.memory_mb or ""),
@@ -93,6 +93,13 @@ def status_table(states: Sequence[PartState]) -> RenderableType:
         )
         before = state.detail
     return fitted(table)
+
+
+def asked_text(state: PartState) -> str:
+    """How long ago the part was asked; nothing for one that nobody asks."""
+    if state.state in (STOPPED, GAVE_UP):
+        return ""
+    return "now" if state.probed_at is None else ago(state.probed_at)
 
 
 def doctor_table(findings: Sequence[Finding]) -> RenderableType:
