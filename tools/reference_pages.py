@@ -14,9 +14,9 @@ import typer
 from pydantic.fields import FieldInfo
 
 SOURCE = Path(__file__).resolve().parent.parent / "src"
-FACE = ("koboshi", "koboshi.airflow", "koboshi.drills", "koboshi.testing")
+FACE = ("koboshi", "koboshi.airflow", "koboshi.drills", "koboshi.streams", "koboshi.testing")
 ERRORS = "koboshi.errors"
-Definition = ast.ClassDef | ast.FunctionDef
+Definition = ast.ClassDef | ast.FunctionDef | ast.Assign
 
 
 def pages() -> dict[str, str]:
@@ -138,17 +138,23 @@ def _described(module: str, name: str) -> str:
     text = _entry(f"{module}.{name}", node, "###")
     if isinstance(node, ast.ClassDef):
         for method in node.body:
-            if isinstance(method, ast.FunctionDef) and not method.name.startswith("_"):
+            if isinstance(method, ast.FunctionDef) and not method.name.startswith("_") and not _is_overload(method):
                 text += _entry(f"{name}.{method.name}", method, "####")
     return text
 
 
+def _is_overload(method: ast.FunctionDef) -> bool:
+    return "overload" in map(ast.unparse, method.decorator_list)
+
+
 def _entry(title: str, node: Definition, level: str) -> str:
+    if isinstance(node, ast.Assign):
+        return f"{level} {title}\n\n    {ast.unparse(node)}\n\n"
     return f"{level} {title}\n\n{_signature(node)}{_prose(ast.get_docstring(node) or '')}\n\n"
 
 
-def _signature(node: Definition) -> str:
-    """How it is called, as a block of code; nothing for a class, whose fields or `__init__` say it."""
+def _signature(node: ast.ClassDef | ast.FunctionDef) -> str:
+    """How it is called, as a block of code; of a class its fields."""
     if isinstance(node, ast.ClassDef):
         fields = [f"    {ast.unparse(one)}" for one in node.body if isinstance(one, ast.AnnAssign)]
         return "".join(f"{line}\n" for line in fields) + "\n" if fields else ""
@@ -161,7 +167,9 @@ def _signature(node: Definition) -> str:
 def _definition(module: str, name: str) -> Definition | ast.Assign:
     """Where a name is defined: in the module, or in the one that it is imported from."""
     for node in ast.walk(_tree(module)):
-        if isinstance(node, Definition) and node.name == name:
+        if isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name == name:
+            return node
+        if isinstance(node, ast.Assign) and name in map(ast.unparse, node.targets):
             return node
         if isinstance(node, ast.Assign) and name in map(ast.unparse, node.targets):
             return node
