@@ -81,6 +81,7 @@ def make(venv: Path, *, locked_only: bool = False) -> None:
         return
     own = ["--no-deps", "--no-build-isolation", "--editable", str(ROOT)]
     run([str(uv), "pip", "install", *into, *own], "koboshi itself cannot be installed.", environment)
+    run([str(python), str(ROOT / "tools" / "plots_page.py")], "the page of `dvc plots show` cannot be made.")
 
 
 def ensure_uv() -> Path:

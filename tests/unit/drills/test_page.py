@@ -165,6 +165,7 @@ def test_the_clock_starts_at_the_last_fault_that_something_followed() -> None:
         (5.5, "fault"),
     ]
     assert story.lines[0].points[0][0] == -4
+    assert story.clock == "fault at 0"
 
 
 def test_of_several_faults_each_has_an_outage_of_its_own_and_times_are_those_of_the_last() -> None:

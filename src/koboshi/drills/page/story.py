@@ -62,8 +62,10 @@ class Story:
     @property
     def clock(self) -> str:
         """What all times count from."""
-        faults = len(self.of("fault"))
-        return "begin" if not self.injected else "fault" if faults < 2 else "last fault"
+        if not self.injected:
+            return "begin"
+        earlier, later = (any(sign * fault.after_s > 0 for fault in self.of("fault")) for sign in (-1, 1))
+        return "fault at 0" if later else "last fault" if earlier else "fault"
 
 
 def tell(outcome: DrillOutcome, began_s: float) -> Story:
