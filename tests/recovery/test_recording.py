@@ -108,6 +108,10 @@ def test_an_evaluation_is_added_once(store, tmp_path):
     assert [f.path for f in client.list_artifacts(runs.units["logistic"], "evaluation")] == ["evaluation/roc.png"]
     [model] = client.search_logged_models([client.get_run(runs.parent).info.experiment_id])
     assert (model.name, sorted(metric.key for metric in model.metrics)) == ("logistic", ["auc_roc", "loss"])
+    for value in (0.8, 0.8, 0.9):
+        log_evaluation(store, "evaluated", KEY, "logistic", {"auc_roc": value}, {})
+        assert client.get_run(runs.units["logistic"]).data.metrics["auc_roc"] == value, "it was judged anew"
+    assert [m.value for m in client.get_metric_history(runs.units["logistic"], "auc_roc")] == [0.9, 0.8, 0.9]
     with pytest.raises(Conflict, match="train stage"):
         log_evaluation(store, "evaluated", KEY, "forest", {}, {})
 

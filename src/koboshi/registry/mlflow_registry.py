@@ -10,9 +10,10 @@ from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 from koboshi.errors import Conflict
 from koboshi.refs import ModelRef
 from koboshi.registry.mlflow_connection import answering, connect, if_there
+from koboshi.registry.mlflow_logged_models import SHA256_TAG
 from koboshi.registry.mlflow_lookup import KEY_TAG, UNIT_TAG, made_once
 from koboshi.registry.mlflow_model import check_digest, download
-from koboshi.registry.mlflow_runs import SHA256_TAG, recorded_model
+from koboshi.registry.mlflow_runs import recorded_model
 
 
 class MlflowRegistry:

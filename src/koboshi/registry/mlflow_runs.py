@@ -7,7 +7,6 @@ How a run is found and made once, and its metrics are there once: `mlflow_lookup
 """
 
 import dataclasses
-import re
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -15,21 +14,16 @@ from pathlib import Path
 from typing import Any
 
 from mlflow import MlflowClient
-from mlflow.entities import LoggedModel, LoggedModelOutput, LoggedModelStatus, Metric, Run
-from mlflow.models import Model
+from mlflow.entities import Metric, Run
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME, MLFLOW_RUN_NOTE
 
 from koboshi.errors import Conflict
-from koboshi.registry import mlflow_facts, mlflow_lookup
+from koboshi.registry import mlflow_facts, mlflow_logged_models, mlflow_lookup
 from koboshi.registry.facts import TrainingFacts
-from koboshi.registry.mlflow_connection import asking, if_there
+from koboshi.registry.mlflow_connection import asking
+from koboshi.registry.mlflow_logged_models import MODEL_TAG, SHA256_TAG
 from koboshi.registry.mlflow_lookup import FINISHED, KEY_TAG, UNIT_TAG
-from koboshi.registry.mlflow_model import predict_function, write_model
 from koboshi.registry.progress import NO_FACTS, UnitRecord
-
-SHA256_TAG = "koboshi.sha256"
-MODEL_TAG = "koboshi.model_id"
-MODEL_FOLDER = "model"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -94,7 +88,7 @@ def recorded_model(tracking_uri: str, experiment: str, key: str, unit: str) -> R
         run = mlflow_lookup.find_run(client, experiment, key, unit)
         if run is None or run.info.status != FINISHED:
             raise mlflow_lookup.no_run(client, experiment, key, unit)
-        model = _model_of(client, run)
+        model = mlflow_logged_models.model_of(client, run)
     if model is None or SHA256_TAG not in run.data.tags:
         raise Conflict(
             f"the model of run {run.info.run_id} ({unit}) was deleted in MLflow, or the run's tags: "
@@ -122,8 +116,9 @@ def log_evaluation(
             raise mlflow_lookup.no_run(client, experiment, key, unit)
         at_ms = run.info.end_time or run.info.start_time
         measured = [Metric(name, value, at_ms, 0) for name, value in metrics.items()]
-        model = _model_of(client, run)
-        told = _of_model(measured, model, mlflow_facts.dataset_of(run)) if model else measured
+        model = mlflow_logged_models.model_of(client, run)
+        on = mlflow_facts.dataset_of(run)
+        told = mlflow_logged_models.also_of(model, measured, on) if model else measured
         client.log_batch(run.info.run_id, told)
         for name, path in figures.items():
             with tempfile.TemporaryDirectory() as folder:
@@ -162,7 +157,7 @@ def _record_unit(
     started = min((step.at_s for step in unit.steps), default=0.0)
     run = the_unit(client, parent, key, unit.name, facts, started)
     run_id = str(run.info.run_id)
-    if run.info.status == FINISHED and _model_of(client, run):
+    if run.info.status == FINISHED and mlflow_logged_models.model_of(client, run):
         return run_id
     ended = max((step.at_s for step in unit.steps), default=0.0)
     mlflow_lookup.log_params(client, run, unit.params)
@@ -171,13 +166,9 @@ def _record_unit(
     told = [*mlflow_lookup.by_step([*unit.steps, *marks]), recoveries]
     there = mlflow_lookup.log_missing_metrics(client, run, told)
     _describe(client, run, _note(unit))
-    model = _record_model(client, experiment, run, key, unit)
-    linked = {output.model_id for output in run.outputs.model_outputs} if run.outputs else set()
-    if model.model_id not in linked:
-        client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=len(unit.steps))])
-    last = unit.steps[-1] if unit.steps else None
-    own = [metric for metric in there if last and metric.step == last.step and metric.key in last.metrics]
-    mlflow_lookup.log_metrics(client, run_id, _of_model(own, model, mlflow_facts.measured_on(facts)))
+    model = mlflow_logged_models.recorded(client, experiment, run, key, unit)
+    mlflow_logged_models.link(client, run, model, len(unit.steps))
+    mlflow_logged_models.log_last_step(client, run, model, unit, there, mlflow_facts.measured_on(facts))
     client.set_tag(run_id, SHA256_TAG, model.tags[SHA256_TAG])
     client.set_tag(run_id, MODEL_TAG, model.model_id)
     _finish(client, run, ended)
@@ -188,57 +179,6 @@ def _describe(client: MlflowClient, run: Run, said: str) -> None:
     """What the run's page says first; `run` is as it was found."""
     if said and run.data.tags.get(MLFLOW_RUN_NOTE) != said:
         client.set_tag(run.info.run_id, MLFLOW_RUN_NOTE, said)
-
-
-def _of_model(metrics: Sequence[Metric], model: LoggedModel, measured_on: Mapping[str, str]) -> list[Metric]:
-    """The same metrics, also of a model, on a dataset; without those that the model has at that step."""
-    known = {(metric.key, metric.step) for metric in model.metrics or ()}
-    new = [metric for metric in metrics if (metric.key, metric.step) not in known]
-    return [Metric(m.key, m.value, m.timestamp, m.step, model.model_id, **measured_on) for m in new]
-
-
-def _model_of(client: MlflowClient, run: Run) -> LoggedModel | None:
-    """The model that a complete run names, or None where somebody has deleted the model, or the tag."""
-    model_id = run.data.tags.get(MODEL_TAG)
-    return if_there(lambda: client.get_logged_model(model_id)) if model_id else None
-
-
-def _record_model(client: MlflowClient, experiment: str, run: Run, key: str, unit: UnitRecord) -> LoggedModel:
-    """The READY model of this unit, or a new one; READY comes last, so one that is still PENDING was interrupted."""
-    for model in _models(client, experiment, key, unit.name):
-        if model.status == LoggedModelStatus.READY:
-            return model
-        client.delete_logged_model(model.model_id)
-    made = _made_model(client, experiment, run, key, unit)
-    identity = Model(made.artifact_location, run.info.run_id, model_uuid=made.model_id, model_id=made.model_id)
-    with tempfile.TemporaryDirectory(prefix="koboshi-model-") as scratch:
-        folder = Path(scratch) / MODEL_FOLDER
-        sha256 = write_model(folder, unit.model, unit.example, identity)
-        client.set_logged_model_tags(made.model_id, {SHA256_TAG: sha256})
-        client.log_model_artifacts(made.model_id, str(folder))
-    client.finalize_logged_model(made.model_id, LoggedModelStatus.READY)
-    return client.get_logged_model(made.model_id)
-
-
-def _made_model(client: MlflowClient, experiment: str, run: Run, key: str, unit: UnitRecord) -> LoggedModel:
-    tags = {KEY_TAG: key, UNIT_TAG: unit.name}
-    params = {name: str(value) for name, value in unit.params.items()}
-    name, kind = model_name(unit.name), "classifier" if predict_function(unit.model) == "predict_proba" else "regressor"
-    return mlflow_lookup.made_once(
-        lambda: client.create_logged_model(experiment, name, run.info.run_id, tags, params, kind),
-        lambda: next(iter(_models(client, experiment, key, unit.name)), None),
-    )
-
-
-def model_name(unit: str) -> str:
-    """What a unit's model is called; MLflow refuses some characters there."""
-    return re.sub(r"[/:.%\"']", "-", unit)
-
-
-def _models(client: MlflowClient, experiment: str, key: str, unit: str) -> list[LoggedModel]:
-    """The models of a unit, oldest first."""
-    found = client.search_logged_models([experiment], f"tags.`{KEY_TAG}` = '{key}' AND tags.`{UNIT_TAG}` = '{unit}'")
-    return sorted(found, key=lambda model: (model.creation_timestamp, model.model_id))
 
 
 def _note(unit: UnitRecord) -> str:

@@ -13,10 +13,11 @@ from koboshi.events import in_words
 from koboshi.ledger import Ledger, leases, steps
 from koboshi.refs import CheckpointRef
 from koboshi.registry.mlflow_delivery import MlflowProgress, deliver, hand_over
+from koboshi.registry.mlflow_logged_models import MODEL_TAG
 from koboshi.registry.mlflow_lookup import experiment_id, search_runs
 from koboshi.registry.mlflow_model import verified_model
 from koboshi.registry.mlflow_registry import MlflowRegistry
-from koboshi.registry.mlflow_runs import MODEL_TAG, find_run, log_evaluation, record_training, recorded_model
+from koboshi.registry.mlflow_runs import find_run, log_evaluation, record_training, recorded_model
 from koboshi.registry.outbox import Outbox
 from koboshi.registry.progress import TrainingPlan, TrainingRecord
 from tests.support.models import unit_record

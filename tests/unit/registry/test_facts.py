@@ -11,7 +11,7 @@ from koboshi.events import CheckpointQuarantined, Recovered, StepStarted, TakenU
 from koboshi.journal import Entry
 from koboshi.registry import mlflow_facts
 from koboshi.registry.facts import Mark, TrainingFacts, marks
-from koboshi.registry.mlflow_runs import model_name
+from koboshi.registry.mlflow_logged_models import model_name
 
 KEY = "ab" * 32
 FACTS = TrainingFacts(

@@ -26,9 +26,10 @@ from koboshi.errors import BadInput, KoboshiError
 from koboshi.files import tree_digest
 from koboshi.refs import ModelRef
 from koboshi.registry.mlflow_connection import answering
+from koboshi.registry.mlflow_logged_models import SHA256_TAG
 from koboshi.registry.mlflow_model import check_digest, download
 from koboshi.registry.mlflow_registry import MlflowRegistry
-from koboshi.registry.mlflow_runs import SHA256_TAG, record_training
+from koboshi.registry.mlflow_runs import record_training
 from koboshi.registry.progress import StepRecord, UnitRecord
 
 SEED = 7
