@@ -11,17 +11,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from koboshi.backup.making import (
-    LEDGER,
-    PROJECT,
-    Piece,
-    carried_names,
-    changed_files,
-    check_room,
-    commit_of,
-    is_cached,
-    pieces,
-)
+from koboshi.backup import making
 from koboshi.backup.pyarrow_archive import read_header, unpack
 from koboshi.datasets import dvc_cache
 from koboshi.errors import BadInput, Conflict, NotConfigured, Permanent
@@ -64,17 +54,17 @@ def _restore(settings: Settings, file: Path, paths: StackPaths, emit: Sink) -> N
 def _stage(settings: Settings, file: Path, staging: Path, emit: Sink) -> None:
     shutil.rmtree(staging, ignore_errors=True)
     header = read_header(file)
-    ours = pieces(settings)
+    ours = making.pieces(settings)
     if homeless := set(header["pieces"]) - {piece.name for piece in ours}:
         raise NotConfigured(
             f"the backup holds {min(homeless)}, and this project has no place for it: look at ledger_url and .dvc."
         )
     _refuse_occupied(piece for piece in ours if piece.name in header["pieces"])
     for folder in (settings.state_dir, settings.project):
-        check_room(folder, header["bytes"] + header["cache_bytes"], "make room")
+        making.check_room(folder, header["bytes"] + header["cache_bytes"], "make room")
     made_at = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(header["made_at"]))
     emit(RestoreBegan(size_mb=header["bytes"] / 1e6, made_at=made_at))
-    known = (*ours, Piece(PROJECT, settings.project))
+    known = (*ours, making.Piece(making.PROJECT, settings.project))
     try:
         unpack(
             file,
@@ -82,8 +72,8 @@ def _stage(settings: Settings, file: Path, staging: Path, emit: Sink) -> None:
             lambda name: any(piece.holds(name) for piece in known),
             lambda count: emit(BytesCopied(count=count)),
         )
-        _check_project(settings.project, staging / PROJECT)
-        _fence(staging / LEDGER)
+        _check_project(settings.project, staging / making.PROJECT)
+        _fence(staging / making.LEDGER)
         os.sync()
         publish_bytes(staging / VERIFIED, b"")
     except BaseException:
@@ -93,15 +83,15 @@ def _stage(settings: Settings, file: Path, staging: Path, emit: Sink) -> None:
     _tell_commits(settings.project, header, emit)
 
 
-def _refuse_occupied(chosen: Iterator[Piece]) -> None:
+def _refuse_occupied(chosen: Iterator[making.Piece]) -> None:
     for piece in chosen:
         if not _is_vacant(piece):
             raise Conflict(f"{piece.path} is not empty: restore into a new clone, or move it away first.")
 
 
-def _is_vacant(piece: Piece) -> bool:
+def _is_vacant(piece: making.Piece) -> bool:
     """Whether nothing would be lost. Starting a stack leaves empty folders, looking at a ledger an empty ledger."""
-    if piece.name == LEDGER and piece.path.is_file():
+    if piece.name == making.LEDGER and piece.path.is_file():
         with closing(Ledger(f"sqlite:///{piece.path}")) as ledger:
             return database.is_empty(ledger)
     if piece.path.is_dir():
@@ -112,11 +102,11 @@ def _is_vacant(piece: Piece) -> bool:
 def _check_project(project: Path, staged: Path) -> None:
     """Files of the project are replaced only where git has them as they are; data that is there is left alone."""
     names = [path.relative_to(staged).as_posix() for path in staged.rglob("*") if path.is_file()]
-    if strange := sorted(set(names).difference(carried_names(project))):
+    if strange := sorted(set(names).difference(making.carried_names(project))):
         raise BadInput(f"the backup holds {strange[0]}, which is no output of the project: it is not restored.")
     for name in names:
         here, there = project / name, staged / name
-        if here.exists() and here.read_bytes() != there.read_bytes() and changed_files(project, [name]) != []:
+        if here.exists() and here.read_bytes() != there.read_bytes() and making.changed_files(project, [name]) != []:
             raise Conflict(f"{here} differs from the backup's and is in no commit: commit it or move it away.")
     for output in dvc_cache.outputs(staged):
         path = _at(project, staged, output.path)
@@ -136,20 +126,20 @@ def _fence(ledger: Path) -> None:
 
 
 def _tell_commits(project: Path, header: Mapping[str, Any], emit: Sink) -> None:
-    made, here = header["commit"], commit_of(project)
+    made, here = header["commit"], making.commit_of(project)
     if made and here and made != here:
         emit(CommitDiffers(made=made, here=here))
 
 
 def _put_in_place(settings: Settings, staging: Path, emit: Sink) -> None:
     """Safe to run again: what was moved is no longer in `staging`."""
-    for path in sorted((staging / PROJECT).rglob("*")):
+    for path in sorted((staging / making.PROJECT).rglob("*")):
         if path.is_file():
-            publish_bytes(_at(settings.project, staging / PROJECT, path), path.read_bytes())
-    for piece in pieces(settings):
+            publish_bytes(_at(settings.project, staging / making.PROJECT, path), path.read_bytes())
+    for piece in making.pieces(settings):
         if (staging / piece.name).exists():
             _move(staging / piece.name, piece)
-    _check_out(settings.project, staging / PROJECT, emit)
+    _check_out(settings.project, staging / making.PROJECT, emit)
     shutil.rmtree(staging.rename(_done(staging)))
 
 
@@ -158,7 +148,7 @@ def _done(staging: Path) -> Path:
     return staging.with_name(f"{TEMPORARY_PREFIX}restored")
 
 
-def _move(staged: Path, piece: Piece) -> None:
+def _move(staged: Path, piece: making.Piece) -> None:
     if not _is_vacant(piece):
         raise Conflict(f"{piece.path} came in the way of the restore: move it away, then run `koboshi restore` again.")
     if piece.path.is_dir():
@@ -188,7 +178,7 @@ def _check_out(project: Path, staged: Path, emit: Sink) -> None:
 
     What is in their place is of a restore that was interrupted.
     """
-    cached = [out for out in dvc_cache.outputs(staged) if not out.path.exists() and is_cached(project, out)]
+    cached = [out for out in dvc_cache.outputs(staged) if not out.path.exists() and making.is_cached(project, out)]
     if not cached:
         return
     names = [out.path.relative_to(staged).as_posix() for out in cached]

@@ -18,6 +18,7 @@ from koboshi.ledger.steps import CommittedStep
 from koboshi.sinks import open_sinks
 from koboshi.training.checkpoints import run_folder, store_at
 from koboshi.training.checkpoints.retention import Retention
+from koboshi.training.driver import run_state
 from koboshi.training.driver.pool import (
     Pool,
     PoolEvent,
@@ -29,23 +30,7 @@ from koboshi.training.driver.pool import (
 )
 from koboshi.training.driver.restart import decide_restart
 from koboshi.training.driver.resumption import Resumption, Row, Uncommitted
-from koboshi.training.driver.run_state import (
-    Action,
-    Begun,
-    Committed,
-    GiveUp,
-    Grow,
-    Input,
-    Interrupted,
-    Lost,
-    Order,
-    Poisoned,
-    Quarantine,
-    Ready,
-    Retire,
-    RunState,
-    UnitState,
-)
+from koboshi.training.driver.run_state import RunState, UnitState
 from koboshi.training.driver.status import StatusFile, status_path, unseen
 from koboshi.training.driver.worker import StepOrder, StepResult
 from koboshi.training.spec import TrainingSpec
@@ -111,7 +96,7 @@ class _Driver:
                 self._emit(events.UnitComplete(run=self._spec.key, unit=name, steps=unit.total))
             elif unit.done:
                 self._emit(events.TakenUp(run=self._spec.key, unit=name, step=unit.done, total=unit.total))
-        self._decide(Begun())
+        self._decide(run_state.Begun())
         while not self._state.finished:
             self._held.keep()
             self._show(self._state)
@@ -135,36 +120,36 @@ class _Driver:
             self._decide(self._taken_in(event))
         self._commit(rows)
 
-    def _decide(self, event: Input) -> None:
+    def _decide(self, event: run_state.Input) -> None:
         self._state, actions = decide_restart(self._state, event)
         for action in actions:
             self._act(action)
 
-    def _act(self, action: Action) -> None:
+    def _act(self, action: run_state.Action) -> None:
         match action:
-            case Order():
+            case run_state.Order():
                 self._pool.begin(action.worker, self._step_order(action))
-            case Grow():
+            case run_state.Grow():
                 self._pool.grow()
-            case Retire(worker, unit, reason):
+            case run_state.Retire(worker, unit, reason):
                 self._emit(events.WorkerRetired(run=self._spec.key, unit=unit, worker=worker, reason=reason))
                 self._pool.end(worker)
-            case Quarantine(unit, Poisoned(step, reason)):
+            case run_state.Quarantine(unit, run_state.Poisoned(step, reason)):
                 self._emit(events.UnitQuarantined(run=self._spec.key, unit=unit, step=step, reason=reason))
-            case GiveUp():
+            case run_state.GiveUp():
                 self._emit(events.GivenUp(run=self._spec.key, reason=action.reason))
                 raise Transient(f"{action.reason.rstrip('.')}.")
 
-    def _taken_in(self, event: PoolEvent) -> Input:
+    def _taken_in(self, event: PoolEvent) -> run_state.Input:
         """What a pool's event means for the run, once the ledger knows of it."""
         match event:
             case WorkerWarm(worker, pid, node):
                 self._emit(events.WorkerReady(run=self._spec.key, worker=worker, pid=pid, node=node))
-                return Ready(worker)
+                return run_state.Ready(worker)
             case StepReturned(worker, result):
                 if worker in self._state.at:  # and was not ended by what came with it
                     self._tell(result, worker)
-                return Committed(worker, result.seconds, result.at_risk)
+                return run_state.Committed(worker, result.seconds, result.at_risk)
             case WorkerGone() | StepRaised():
                 return self._interrupted(event)
 
@@ -216,14 +201,14 @@ class _Driver:
             self._paused.remove(unit)
             self._emit(events.CheckpointsGoOn(run=run, unit=unit))
 
-    def _interrupted(self, event: WorkerGone | StepRaised) -> Input:
+    def _interrupted(self, event: WorkerGone | StepRaised) -> run_state.Input:
         worker, reason, alive = event.worker, event.reason, isinstance(event, StepRaised)
         run, unit = self._spec.key, self._state.at.get(worker, "")
         step = self._state.units[unit].next if unit else 0
         lost, cause = (events.WorkerDied, event.cause) if isinstance(event, WorkerGone) else (events.StepFailed, "")
         self._emit(lost(run=run, unit=unit, step=step, worker=worker, reason=reason, cause=cause))
         if not unit:
-            return Lost(worker, reason)
+            return run_state.Lost(worker, reason)
         self._suspected_at.setdefault(unit, time.monotonic())
         self._uncommitted.forget(unit)
         done = self._resumption.look_again(unit)
@@ -231,9 +216,9 @@ class _Driver:
             self._retention.resumed(name, at)
         self._emit(events.UnitGoesOn(run=run, unit=unit, step=done[unit]))
         fell = {name: at for name, at in done.items() if name != unit and at < self._state.units[name].done}
-        return Interrupted(worker, done[unit], alive, reason, event.kind, fell)
+        return run_state.Interrupted(worker, done[unit], alive, reason, event.kind, fell)
 
-    def _step_order(self, order: Order) -> StepOrder:
+    def _step_order(self, order: run_state.Order) -> StepOrder:
         spec, place = self._spec, self._spec.place
         return StepOrder(
             run_key=spec.key,
@@ -248,7 +233,7 @@ class _Driver:
         )
 
 
-def _partial(poisoned: Mapping[str, Poisoned], units: int) -> Permanent | Transient:
+def _partial(poisoned: Mapping[str, run_state.Poisoned], units: int) -> Permanent | Transient:
     """How a run ends that could not do all: 75 if every unit that is missing may fare better later, 65 otherwise."""
     told = "; ".join(
         f"{name} was quarantined, step {one.step} came to nothing each time, last because {one.reason.rstrip('.')}"

@@ -4,25 +4,8 @@ import dataclasses
 import statistics
 from collections.abc import Mapping
 
-from koboshi.training.driver.run_state import (
-    Action,
-    Begun,
-    Committed,
-    Decided,
-    GiveUp,
-    Grow,
-    Input,
-    Interrupted,
-    Kind,
-    Lost,
-    Order,
-    Poisoned,
-    Quarantine,
-    Ready,
-    Retire,
-    RunState,
-    UnitState,
-)
+from koboshi.training.driver import run_state
+from koboshi.training.driver.run_state import Decided, RunState, UnitState
 
 TRIES = 4  # of one step; a unit that fails each time will go on failing
 MEMORY_TRIES = 2  # the first time, others may have filled the memory
@@ -34,43 +17,43 @@ REMEMBERED = 7  # steps of a unit, by which its next ones are judged
 MOVE_S = 1.0  # what it costs to take a unit up elsewhere, beside its first step there
 
 
-def decide_restart(state: RunState, event: Input) -> Decided:
+def decide_restart(state: RunState, event: run_state.Input) -> Decided:
     """What follows from an event: the new state, and what the driver has to do now, in this order."""
     state, first = _apply(state, event)
-    if state.stillborn >= STILLBORN and isinstance(event, Lost):
+    if state.stillborn >= STILLBORN and isinstance(event, run_state.Lost):
         return state, (
-            GiveUp(f"{STILLBORN} workers in a row died before they were ready, last because {event.reason}"),
+            run_state.GiveUp(f"{STILLBORN} workers in a row died before they were ready, last because {event.reason}"),
         )
     state, orders = _give_out(state)
     state, grown = _grow(state)
     return state, (*first, *orders, *grown)
 
 
-def tries(kind: Kind) -> int:
+def tries(kind: run_state.Kind) -> int:
     """How often a step is tried that comes to nothing for such a reason; an error that must come again, just once."""
     return {"permanent": 1, "memory": MEMORY_TRIES}.get(kind, TRIES)
 
 
-def _apply(state: RunState, event: Input) -> Decided:
+def _apply(state: RunState, event: run_state.Input) -> Decided:
     match event:
-        case Ready(worker):
+        case run_state.Ready(worker):
             starting = max(0, state.starting - 1)
             return dataclasses.replace(state, idle=(*state.idle, worker), starting=starting, stillborn=0), ()
-        case Lost(worker) if worker in state.idle:
+        case run_state.Lost(worker) if worker in state.idle:
             at_hand = {w: unit for w, unit in state.at_hand.items() if w != worker}
             return dataclasses.replace(state, idle=tuple(w for w in state.idle if w != worker), at_hand=at_hand), ()
-        case Lost():
+        case run_state.Lost():
             starting = max(0, state.starting - 1)
             return dataclasses.replace(state, starting=starting, stillborn=state.stillborn + 1), ()
-        case Committed(worker) if worker in state.at:
+        case run_state.Committed(worker) if worker in state.at:
             return _committed(state, event, state.at[worker])
-        case Interrupted(worker) if worker in state.at:
+        case run_state.Interrupted(worker) if worker in state.at:
             return _interrupted(state, event, state.at[worker])
-        case Begun() | Committed() | Interrupted():
+        case run_state.Begun() | run_state.Committed() | run_state.Interrupted():
             return state, ()
 
 
-def _committed(state: RunState, event: Committed, name: str) -> Decided:
+def _committed(state: RunState, event: run_state.Committed, name: str) -> Decided:
     """A worker stays with its unit to the end: what it has in memory need not be read back.
 
     Only where others of a gang have to do their step first, it does something else meanwhile.
@@ -89,7 +72,7 @@ def _committed(state: RunState, event: Committed, name: str) -> Decided:
         if name in state.gangs:
             state = dataclasses.replace(state, at_hand={**state.at_hand, event.worker: name})
         return placed(state, name)
-    return state, (Order(event.worker, name, unit.next),)
+    return state, (run_state.Order(event.worker, name, unit.next),)
 
 
 def pays_to_move(unit: UnitState) -> bool:
@@ -111,10 +94,10 @@ def _moved(state: RunState, worker: str, name: str) -> Decided:
     slow_s, usual_s = min(unit.seconds[-SLOW_STEPS:]), statistics.median(unit.seconds[:-SLOW_STEPS])
     reason = f"its steps take {slow_s:.1f} s instead of {usual_s:.1f} s"
     state, actions = placed(state, name)
-    return state, (Retire(worker, name, reason), *actions)
+    return state, (run_state.Retire(worker, name, reason), *actions)
 
 
-def _interrupted(state: RunState, event: Interrupted, name: str) -> Decided:
+def _interrupted(state: RunState, event: run_state.Interrupted, name: str) -> Decided:
     """The unit comes first among those that wait, or is quarantined; a worker without memory left is not used again."""
     before = state.units[name]
     too_early = any(state.units[member].done < before.done for member in state.gangs.get(name, ()))
@@ -127,14 +110,14 @@ def _interrupted(state: RunState, event: Interrupted, name: str) -> Decided:
     state = state.without(event.worker).with_unit(name, unit)
     state, actions = fallen(state, event.fell)
     if event.alive and of_memory:
-        actions = (*actions, Retire(event.worker, name, event.reason))
+        actions = (*actions, run_state.Retire(event.worker, name, event.reason))
     elif event.alive:
         state = dataclasses.replace(state, idle=(*state.idle, event.worker))
-    poisoned: tuple[Action, ...] = ()
+    poisoned: tuple[run_state.Action, ...] = ()
     if (unit.memory_failures if of_memory else unit.failures) >= tries(kind):
-        evidence = Poisoned(unit.done + before.ahead + 1, event.reason, again=kind == "transient")
+        evidence = run_state.Poisoned(unit.done + before.ahead + 1, event.reason, again=kind == "transient")
         state = dataclasses.replace(state, poisoned={**state.poisoned, name: evidence})
-        poisoned = (Quarantine(name, evidence),)
+        poisoned = (run_state.Quarantine(name, evidence),)
     state, placing = placed(state, name, *event.fell)
     return state, (*actions, *poisoned, *placing)
 
@@ -149,7 +132,7 @@ def _give_out(state: RunState) -> Decided:
     others = (worker for worker in state.idle if worker not in keepers.values())
     free = iter(sorted(others, key=lambda worker: worker in state.at_hand))
     taken = {keepers.get(unit) or next(free): unit for unit in units}
-    orders = tuple(Order(worker, name, state.units[name].done + 1) for worker, name in taken.items())
+    orders = tuple(run_state.Order(worker, name, state.units[name].done + 1) for worker, name in taken.items())
     return dataclasses.replace(
         state,
         idle=tuple(worker for worker in state.idle if worker not in taken),
@@ -165,7 +148,7 @@ def _grow(state: RunState) -> Decided:
     missing = state.actors + SPARES - len(state.at) - len(state.idle) - state.starting
     if state.finished or recovering or missing <= 0:
         return state, ()
-    return dataclasses.replace(state, starting=state.starting + missing), (Grow(),) * missing
+    return dataclasses.replace(state, starting=state.starting + missing), (run_state.Grow(),) * missing
 
 
 def placed(state: RunState, *names: str) -> Decided:
@@ -179,12 +162,14 @@ def placed(state: RunState, *names: str) -> Decided:
 
 def fallen(state: RunState, fell: Mapping[str, int]) -> Decided:
     """Members that have to go back; who is at a step that comes too early now is ended, for it may not be committed."""
-    actions: list[Action] = []
+    actions: list[run_state.Action] = []
     for name, done in fell.items():
         state = state.with_unit(name, dataclasses.replace(state.units[name], done=done, recovering=True))
         for worker in [worker for worker, at in state.at.items() if at == name]:
             state = state.without(worker)
-            actions.append(Retire(worker, name, f"the state after step {done + 1} is bad, on which its step was built"))
+            actions.append(
+                run_state.Retire(worker, name, f"the state after step {done + 1} is bad, on which its step was built")
+            )
     waiting = tuple(name for name in state.waiting if name not in fell) if fell else state.waiting
     return dataclasses.replace(state, waiting=waiting), tuple(actions)
 
@@ -206,7 +191,9 @@ def _gang_placed(state: RunState, gang: tuple[str, ...], names: tuple[str, ...])
 def _all_quarantined(state: RunState, lost: str, free: list[str]) -> Decided:
     """Without one of its members a gang cannot go on."""
     more = {
-        name: Poisoned(state.units[name].done + 1, f"it needs {lost}, which is quarantined", state.poisoned[lost].again)
+        name: run_state.Poisoned(
+            state.units[name].done + 1, f"it needs {lost}, which is quarantined", state.poisoned[lost].again
+        )
         for name in free
     }
     state = dataclasses.replace(
@@ -215,7 +202,7 @@ def _all_quarantined(state: RunState, lost: str, free: list[str]) -> Decided:
         held=state.held.difference(more),
         poisoned={**state.poisoned, **more},
     )
-    return state, tuple(Quarantine(name, poisoned) for name, poisoned in more.items())
+    return state, tuple(run_state.Quarantine(name, poisoned) for name, poisoned in more.items())
 
 
 def _has_work(state: RunState, name: str) -> bool:
