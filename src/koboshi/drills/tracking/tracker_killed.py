@@ -133,9 +133,6 @@ class TrackerEnvironment(TrainingEnvironment):
             self._until_it_works(lambda: deliver(outbox, ledger, self.uri, self.emit))
         self.recorded_s = time.time()
 
-    def _note(self, line: str) -> None:
-        self.emit(DrillNote(note=line))
-
     def _until_it_works(self, call: Callable[[], object]) -> None:
         deadline = time.monotonic() + RECORDED_WITHIN_S
         while True:
@@ -143,7 +140,7 @@ class TrackerEnvironment(TrainingEnvironment):
                 call()
             except Transient as error:
                 self.refusals.append(time.time())
-                self._note(str(error))
+                self.emit(DrillNote(note=str(error)))
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(AGAIN_AFTER_S)
@@ -172,7 +169,7 @@ class TrackerEnvironment(TrainingEnvironment):
         why = why_not_healthy(self.settings, TRACKER, BACK_WITHIN_S)
         self.downs.append((injection.at_s, time.time()))
         if why:
-            self._note(why)
+            self.emit(DrillNote(note=why))
 
     def _events(self) -> Iterator[Event]:
         for begun, ended in self.downs:
