@@ -2,10 +2,8 @@
 
 import json
 import random
-
-import polars as pl
-
 import koboshi
+import polars as pl
 
 project = koboshi.Project.find()
 
