@@ -15,7 +15,7 @@ from koboshi.errors import BadInput, NotConfigured, Unavailable
 from koboshi.ledger.steps import CommittedStep
 from koboshi.project.outbox_first import deliver_first
 from koboshi.project.project import Project
-from koboshi.project.training_stage import EXAMPLE_ROWS, record, specified, train
+from koboshi.project.training_stage import EXAMPLE_ROWS, predictions, record, specified, train, write_training
 from koboshi.refs import CheckpointRef
 from koboshi.registry.outbox import Outbox
 from koboshi.settings import load_settings
@@ -150,6 +150,22 @@ def test_a_training_that_ends_while_mlflow_is_away_is_done_all_the_same(
     with pytest.raises(Unavailable):
         deliver_first(settings, str(settings.mlflow.tracking_uri))
     assert len(outbox.entries()) == 1
+
+
+def test_what_is_published_depends_on_the_models_alone(folder: Path) -> None:
+    """The same training gives the same bytes, whoever did it: no state is in it, whose bytes may differ."""
+    spec, training = spec_in(folder), project_in(folder).training
+    assert training is not None
+    table, written = open_verified(folder / "data" / "split"), []
+    for name in ("one", "two"):
+        states = {unit: trained(spec, unit, folder) for unit in spec.units}
+        (folder / name).mkdir()
+        write_training(folder / name, spec, predictions(training, spec, states, table))
+        written.append({path.name: path.read_bytes() for path in (folder / name).iterdir()})
+    assert written[0] == written[1]
+    assert set(written[0]) == {"training.json", "logistic.parquet", "forest.parquet", "boosting.parquet"}
+    described = json.loads(written[0]["training.json"])
+    assert (described["key"], set(described["units"])) == (spec.key, set(spec.units))
 
 
 def trained(spec: TrainingSpec, name: str, folder: Path) -> bytes:

@@ -10,14 +10,18 @@ import pytest
 import yaml
 
 from koboshi.datasets.build import building, open_verified
+from koboshi.ledger import Ledger, leases, steps
 from koboshi.orchestration.workspaces import choose
+from koboshi.project.declared import Training
 from koboshi.project.project import load_project
 from koboshi.refs import DatasetRef
+from koboshi.training.checkpoints import write_checkpoint
 from koboshi.training.spec import make_unit
 from tests.support.landing import Record
 from tests.support.projects import copy_project, run
 from tests.support.small_stream import land_stream, small_stream
 
+KEY = "0" * 64
 STAGES = ("snapshot", "validate", "features")
 
 
@@ -151,14 +155,9 @@ def test_the_judgement_is_the_same_in_dvc_and_in_every_run(built: Path) -> None:
     _ok(built, "dvc", "repro", "split")
     training, ref = load_project(built, "pipelines.card_fraud").training, open_verified(built / "data" / "split")
     assert training is not None
+    _commit_one_step(built, KEY, training, DatasetRef(str(ref.folder), ref.sha256))
     with building(built / "data" / "train") as folder:
-        for name, declared in training.units.items():
-            spec = declared.spec(training.held_out)
-            unit = make_unit(spec.factory, spec.params)
-            unit.start(DatasetRef(str(ref.folder), ref.sha256))
-            unit.step(1)
-            (folder / f"{name}.state").write_bytes(unit.dump())
-        (folder / "training.json").write_text(json.dumps({"key": "0" * 64, "units": {}}))
+        (folder / "training.json").write_text(json.dumps({"key": KEY, "units": {}}))
     said = _ok(built, "dvc", "repro", "--single-item", "evaluate")
     assert "MLflow has no address" in said
     assert said.count(" (served)") == 1
@@ -171,6 +170,23 @@ def test_the_judgement_is_the_same_in_dvc_and_in_every_run(built: Path) -> None:
     assert set(plots) == {"ROC", "precision-recall", "card precision by day", "calibration"}
     for (plot,) in plots.values():
         assert {point["candidate"] for point in plot["content"]["data"]["values"]} == set(training.units)
+
+
+def _commit_one_step(project: Path, key: str, training: Training, table: DatasetRef) -> None:
+    """As a driver does: a checkpoint of each unit, and its step in the ledger."""
+    state_dir = project / ".koboshi"
+    ledger = Ledger(f"sqlite:///{state_dir / 'ledger.db'}")
+    lease = leases.acquire(ledger, f"training/{key}", "driver", ttl_s=60)
+    for name, declared in training.units.items():
+        spec = declared.spec(training.held_out)
+        unit = make_unit(spec.factory, spec.params)
+        unit.start(table)
+        metrics = unit.step(1)
+        steps.commit(
+            ledger, lease, [(write_checkpoint(str(state_dir / "checkpoints"), key, name, 1, unit.dump()), metrics)]
+        )
+    leases.release(ledger, lease)
+    ledger.close()
 
 
 def test_a_stage_says_in_one_sentence_what_is_not_there_yet(tmp_path: Path) -> None:

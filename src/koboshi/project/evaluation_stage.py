@@ -16,7 +16,7 @@ from koboshi.project.declared import EVALUATE, TRAIN, Training
 from koboshi.project.judging import judged, model_of
 from koboshi.project.outbox_first import deliver_first
 from koboshi.project.project import DATA, METRICS, Project
-from koboshi.project.training_stage import DESCRIPTION, say
+from koboshi.project.training_stage import DESCRIPTION, final_states, say
 from koboshi.settings import Settings, load_settings
 
 EVALUATION = "evaluation.json"
@@ -28,10 +28,10 @@ def evaluate(project: Project, training: Training) -> None:
     settings, trained, table = load_settings(project.folder), project.dataset(TRAIN), project.dataset(training.on)
     os.environ.setdefault("MPLCONFIGDIR", str(settings.state_dir / "cache" / "matplotlib"))  # not the home folder
     key = json.loads(trained.path(DESCRIPTION).read_text())["key"]
-    models = {}
-    for name, unit in training.units.items():
-        state = trained.path(f"{name}.state").read_bytes()
-        models[name] = model_of(unit, unit.spec(training.held_out), state, table)
+    models = {
+        name: model_of(training.units[name], training.units[name].spec(training.held_out), state, table)
+        for name, state in final_states(settings, key, training.units).items()
+    }
     with building(project.folder / DATA / EVALUATE) as folder:
         scores = judged(project, training, models, table, folder)
         described = _described(deciding(project, training), project.served, scores)

@@ -8,17 +8,23 @@ attaches to it.
 import hashlib
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, closing, nullcontext
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from koboshi.datasets.build import building
 from koboshi.errors import BadInput
 from koboshi.formats import manifest
 from koboshi.formats.manifest import Dataset
+from koboshi.formats.polars_tables import write_table
 from koboshi.journal import Journal
-from koboshi.ledger import Ledger
+from koboshi.ledger import Ledger, steps
 from koboshi.ledger.steps import CommittedStep
 from koboshi.project.code_file import unit_code
 from koboshi.project.declared import TRAIN, Training
@@ -54,7 +60,7 @@ def train(project: Project, training: Training) -> None:
     states = {name: read_checkpoint(spec.place.store_url, done[-1].checkpoint) for name, done in result.units.items()}
     record(settings, training, spec, result, states, table)
     with building(project.folder / DATA / TRAIN) as folder:
-        write_training(folder, spec, states)
+        write_training(folder, spec, predictions(training, spec, states, table))
 
 
 def specified(project: Project, training: Training, settings: Settings, table: Dataset) -> TrainingSpec:
@@ -79,10 +85,37 @@ def _check(units: Mapping[str, UnitSpec]) -> None:
             raise BadInput(f"the parameters of unit {name} do not fit: {error}.") from error
 
 
-def write_training(folder: Path, spec: TrainingSpec, states: Mapping[str, bytes]) -> None:
-    """The final state of each unit, and what it came of."""
-    for name, state in states.items():
-        (folder / f"{name}.state").write_bytes(state)
+def final_states(settings: Settings, key: str, units: Iterable[str]) -> dict[str, bytes]:
+    """The final state of each unit of a training, verified. Raises `BadInput` where the ledger knows none."""
+    found, store = {}, settings.run_config.store_url
+    with closing(Ledger(settings.ledger_url)) as ledger:
+        for name in units:
+            if not (done := steps.committed(ledger, key, name)):
+                raise BadInput(f"the ledger knows no step of {name} of training {key[:16]}: run `dvc repro -f train`.")
+            found[name] = read_checkpoint(store, done[-1].checkpoint)
+    return found
+
+
+def predictions(
+    training: Training, spec: TrainingSpec, states: Mapping[str, bytes], table: Dataset
+) -> dict[str, NDArray[Any]]:
+    """What each unit's model predicts for the rows that judge: probabilities, where it has them."""
+    found = {}
+    with threadpool_limits(limits=spec.threads):
+        for name, unit in training.units.items():
+            model = model_of(unit, spec.units[name], states[name], table)
+            asked = getattr(model, "predict_proba", None) or model.predict
+            found[name] = np.asarray(asked(held_out_rows(training, unit, table).features))
+    return found
+
+
+def write_training(folder: Path, spec: TrainingSpec, predicted: Mapping[str, NDArray[Any]]) -> None:
+    """What the training came of and what it predicts: the same bytes, whoever trained and whatever was killed.
+
+    The states themselves stay in the checkpoint store: the bytes of two equal models may differ.
+    """
+    for name, values in predicted.items():
+        write_table(pl.DataFrame({"prediction": values}), folder / f"{name}.parquet")
     described = {"key": spec.key, "units": {name: unit.facts() for name, unit in spec.units.items()}}
     (folder / DESCRIPTION).write_text(json.dumps(described, indent=1, sort_keys=True) + "\n")
 
