@@ -68,6 +68,7 @@ def exit_code(error: BaseException) -> int:
         return INTERRUPTED
     if isinstance(error, SystemExit):
         return _of_exit(error)
+    # Who was spoken to is gone, or a disk is full: of the system's errors another try may heal these few.
     may_pass = isinstance(error, ConnectionError | TimeoutError) or is_disk_failure(error)
     return AGAIN if may_pass else STOP
 
@@ -79,11 +80,6 @@ def _of_exit(error: SystemExit) -> int:
     if error.code == signal.SIGTERM:  # so ends a driver of Ray's, which has a handler of its own
         return ENDED
     return AGAIN if isinstance(error.__context__, BrokenPipeError) else STOP
-
-
-def _may_pass(error: BaseException) -> bool:
-    """The few errors of the system that another try may heal: who was spoken to is gone, or a disk is full."""
-    return isinstance(error, ConnectionError | TimeoutError) or is_disk_failure(error)
 
 
 def _ended(verb: Callable[[], object], name: str) -> int:
