@@ -61,7 +61,7 @@ class TrainingFacts:
         known = {field.name for field in dataclasses.fields(cls)}
         told = {name: value for name, value in fields.items() if name in known}
         recovered = {unit: [Mark(**mark) for mark in found] for unit, found in fields.get("recovered", {}).items()}
-        return cls(**{**told, "recovered": recovered})
+        return cls(**{**told, "uncommitted": tuple(fields.get("uncommitted", ())), "recovered": recovered})
 
 
 def facts_of(project: Path, dataset: DatasetRef, journal: Path | None = None, key: str = "") -> TrainingFacts:
