@@ -108,7 +108,7 @@ def doctor(as_json: AsJson = False) -> None:
 
     Exit 0 when nothing is wrong, else 65. A `note` is not wrong: koboshi works all the same.
 
-    Example: koboshi doctor --json
+    Example: koboshi doctor
     """
     from koboshi.stack.doctor import anything_wrong, examine
     from koboshi.stack.rich_table import doctor_table

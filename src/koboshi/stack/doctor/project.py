@@ -14,13 +14,14 @@ from koboshi.settings import FILE, Settings
 from koboshi.stack import supervisor_control as supervisor
 from koboshi.stack.doctor import Finding, judged
 from koboshi.stack.part import TABLE
-from koboshi.stack.parts import external_groups, technologies
+from koboshi.stack.parts import technologies
 from koboshi.stack.paths import StackPaths, check_socket_length, find_paths
 from koboshi.stack.process_table import find_leftovers
 from koboshi.stack.topology import BLOCK, choose_base, first_ephemeral_port, is_free, kept_base
 
 LIMIT_S = 3.0
 ENV_FILE = ".env"
+ADDRESS = re.compile(r"[a-z+]+://[^/]|[^/\s]+:\d+")
 NAMED = 3  # ports that a sentence names
 
 
@@ -32,9 +33,8 @@ def findings(settings: Settings, by_hand: Settings, misfits: Sequence[str]) -> I
     yield sockets(lambda: check_socket_length(paths.runtime))
     yield private_files({path: mode for path in secrets_of(paths, by_hand) if (mode := mode_of(path)) is not None})
     yield from _of_the_stack(settings, paths)
-    for group in sorted(external_groups(by_hand)):
-        if address := str(technologies()[group].address(by_hand) or ""):
-            yield address_elsewhere(group, address, why_not_reached(address))
+    for setting, address in addresses(by_hand).items():
+        yield address_elsewhere(setting, address, why_not_reached(address))
 
 
 def as_settings(misfits: Sequence[str]) -> Finding:
@@ -136,20 +136,28 @@ def process_name(pid: int | None) -> str:
         return f"process {pid}"
 
 
-def address_elsewhere(group: str, address: str, why_not: str | None) -> Finding:
-    """What koboshi.toml or the environment says runs elsewhere."""
+def addresses(by_hand: Settings) -> dict[str, str]:
+    """The addresses of servers that koboshi.toml or the environment names, by their settings."""
+    sections = {found.section_name: getattr(by_hand, found.section_name, ()) for found in technologies().values()}
+    values = {f"{name}.{key}": value for name, section in sections.items() for key, value in section}
+    values["ledger_url"] = by_hand.ledger_url
+    return {name: value for name, value in values.items() if isinstance(value, str) and ADDRESS.match(value)}
+
+
+def address_elsewhere(setting: str, address: str, why_not: str | None) -> Finding:
+    """A server that runs elsewhere."""
     shown = re.sub("//[^/@]*@", "//", address)  # without a password
     said = shown if why_not is None else f"{shown} does not answer: {why_not}"
-    remedy = f"start it, or mend its address in {FILE} (or the variable KOBOSHI_{group.upper().replace('-', '_')}__…)"
-    return judged(f"{group} elsewhere", well=why_not is None, found=said, remedy=remedy)
+    remedy = f"start it, or mend {setting} in {FILE} or in the environment"
+    return judged(setting, well=why_not is None, found=said, remedy=remedy)
 
 
 def why_not_reached(address: str) -> str | None:
-    """None where something answers at a URL, or accepts at one of some `host:port`; and for what is no such address."""
+    """None where something answers at a URL, or accepts at one of some `host:port`; and where no port is named."""
     if address.startswith(("http://", "https://")):
         return _why_silent(address)
     hosts = urlsplit(address).netloc.rpartition("@")[2] if "://" in address else address
-    reasons = [_why_closed(one) for one in hosts.split(",") if hosts]
+    reasons = [_why_closed(one) for one in hosts.split(",") if ":" in one]
     return None if not reasons or None in reasons else reasons[0]
 
 
@@ -168,7 +176,7 @@ def _why_closed(address: str) -> str | None:
     try:
         with socket.create_connection((host.strip("[]"), int(port)), timeout=LIMIT_S):
             return None
-    except ValueError:
-        return "it is not HOST:PORT"
+    except (ValueError, OverflowError):
+        return "its port is not a number of a port"
     except OSError as error:
         return error.strerror or str(error)

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from koboshi.errors import NotConfigured
-from koboshi.settings import Airflow, Kafka, Settings
+from koboshi.settings import Airflow, Kafka, Mlflow, Ray, Settings
 from koboshi.stack.doctor import anything_wrong, examine
 from koboshi.stack.doctor.project import (
     address_elsewhere,
+    addresses,
     as_settings,
     holders,
     leftovers,
@@ -91,16 +92,37 @@ def test_an_address_is_reached_when_something_accepts(port: int) -> None:
     assert why_not_reached(here) is None
     assert why_not_reached(f"{closed},{here}") is None
     assert "refused" in str(why_not_reached(closed))
-    assert why_not_reached("broker") == "it is not HOST:PORT"
+    assert why_not_reached("broker:kafka") == "its port is not a number of a port"
     assert why_not_reached(f"postgresql://user:secret@{here}/database") is None
     assert "refused" in str(why_not_reached(f"postgresql://user:secret@{closed}/database"))
     assert why_not_reached("sqlite:///mlflow.db") is None
+    assert why_not_reached("postgresql://host/database") is None
     assert "refused" in str(why_not_reached(f"http://{closed}"))
-    found = address_elsewhere("schema-registry", "http://r", "no route")
+    found = address_elsewhere("schema_registry.url", "http://r", "no route")
     assert (found.verdict, found.found) == ("wrong", "http://r does not answer: no route")
-    assert "KOBOSHI_SCHEMA_REGISTRY__" in found.remedy
-    assert "secret" not in address_elsewhere("mlflow", "https://user:secret@m", "no route").found
-    assert address_elsewhere("kafka", here, None).verdict == "ok"
+    assert "schema_registry.url in koboshi.toml" in found.remedy
+    assert "secret" not in address_elsewhere("mlflow.tracking_uri", "https://user:secret@m", "no route").found
+    assert address_elsewhere("kafka.bootstrap_servers", here, None).verdict == "ok"
+
+
+def test_every_address_that_a_person_has_set_is_looked_at(tmp_path: Path) -> None:
+    """And nothing else that stands in these sections."""
+    assert addresses(Settings(project=tmp_path)) == {}
+    by_hand = Settings(
+        project=tmp_path,
+        ledger_url="postgresql://ledger.example/koboshi",
+        kafka=Kafka(bootstrap_servers="a:1,b:2"),
+        ray=Ray(address="head:6379", jobs_url="http://head:8265", token_path=Path("/token")),
+        mlflow=Mlflow(tracking_uri="sqlite:///mlflow.db"),
+        airflow=Airflow(base_url="https://airflow.example", username="me"),
+    )
+    assert addresses(by_hand) == {
+        "kafka.bootstrap_servers": "a:1,b:2",
+        "ray.address": "head:6379",
+        "ray.jobs_url": "http://head:8265",
+        "airflow.base_url": "https://airflow.example",
+        "ledger_url": "postgresql://ledger.example/koboshi",
+    }
 
 
 def test_a_project_without_a_stack_is_examined_and_nothing_is_made(
@@ -112,7 +134,7 @@ def test_a_project_without_a_stack_is_examined_and_nothing_is_made(
     monkeypatch.setattr("koboshi.stack.doctor.installation.findings", list)
     settings = Settings(project=tmp_path, kafka=Kafka(bootstrap_servers="127.0.0.1:9"))
     findings = examine(settings, settings, [])
-    assert [finding.check for finding in findings if finding.verdict == "wrong"] == ["kafka elsewhere"]
+    assert [finding.check for finding in findings if finding.verdict == "wrong"] == ["kafka.bootstrap_servers"]
     assert anything_wrong(findings)
     assert not anything_wrong(examine(Settings(project=tmp_path), Settings(project=tmp_path), []))
     assert list(tmp_path.iterdir()) == []
