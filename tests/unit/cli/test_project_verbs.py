@@ -1,5 +1,6 @@
 """What a person writes into [commands], or anywhere in koboshi.toml, takes away that verb alone."""
 
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -129,6 +130,10 @@ def test_the_stack_is_looked_at_and_stopped_whatever_stands_in_the_settings(
         assert (ended.exit_code, ended.stdout) == (code, said)
         [warning] = ended.stderr.splitlines()
         assert told in warning
+    doctor = run("doctor", "--json")
+    [settings] = [found for found in json.loads(doctor.stdout) if found["check"] == "settings"]
+    assert (doctor.exit_code, doctor.stderr, settings["verdict"]) == (65, "", "wrong")
+    assert told in settings["found"]
     helped = run("--help")
     assert helped.exit_code == 0
     assert told in helped.stderr
