@@ -14,7 +14,10 @@ class Trouble(enum.Enum):
     """A kind of failure: the error that it is, and its sentence."""
 
     PASSES = Unavailable, "Kafka at {servers} does not answer ({what}: {name}): see `koboshi status`, then try again."
-    NO_TOPIC = BadInput, "{what} is not at {servers}: make it, or mend koboshi.toml ([ingest] topics)."
+    NO_TOPIC = (
+        BadInput,
+        "{what} is not at {servers}: make it with `koboshi topic create`, or mend koboshi.toml ([ingest] topics).",
+    )
     GONE = Conflict, "{what}: the broker no longer has these offsets: run `koboshi ingest audit`."
     SHUT_OUT = (
         NotConfigured,
