@@ -18,7 +18,7 @@ from koboshi.settings import load_settings
 TARGET = Path("docs/pictures/report.png")
 DRILL = "ray-worker-killed"
 WIDTH, HEIGHT = 820, 900
-COLOURS = 48
+COLOURS = 192
 ARGUMENTS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars")
 PART = """
 const drill = document.getElementById(arguments[0]).getBoundingClientRect();
