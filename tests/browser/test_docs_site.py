@@ -9,9 +9,14 @@ from pathlib import Path
 
 import pytest
 from selenium.webdriver import Chrome
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import WebDriverWait
 
 from tests.support.docs_site import build_site
 
+LIMIT_S = 60.0
+SHADOWS = "return [...document.querySelectorAll('*')].map((one) => one.shadowRoot?.textContent ?? '').join('')"
+SCREEN = {"width": 1280, "height": 900, "deviceScaleFactor": 1, "mobile": False}
 PAGES = ("index.html", "docs/tutorial.html", "docs/when-koboshi.html", "docs/training.html", "reference/cli.html")
 
 
@@ -56,6 +61,15 @@ def test_a_page_is_read_without_a_network_and_without_moving_sideways(
     assert asked
     assert [url for url in asked if not url.startswith((address, "data:"))] == []
     assert [entry["message"] for entry in page.get_log("browser") if entry["level"] == "SEVERE"] == []
+
+
+def test_the_search_finds_a_page_without_a_network(page: Chrome, address: str) -> None:
+    page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", SCREEN)
+    page.get(f"{address}/index.html")
+    page.find_element(By.CSS_SELECTOR, ".md-search__button").click()
+    WebDriverWait(page, LIMIT_S).until(lambda at: at.execute_script("return !!document.activeElement.shadowRoot"))
+    page.switch_to.active_element.send_keys("fencing token")
+    WebDriverWait(page, LIMIT_S).until(lambda at: "koboshi.errors.Fenced" in at.execute_script(SHADOWS))
 
 
 def test_the_recording_moves(page: Chrome, address: str) -> None:
