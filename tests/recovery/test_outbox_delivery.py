@@ -154,7 +154,7 @@ def test_killed_at_any_write_the_end_is_that_of_an_undisturbed_run(database, wri
         ("recoveries", 0),
     ]
     assert expected[1] == [(UNIT, 2)]
-    name = "features 5f5f5f5f at bebebeb, train.seed 0 → 7"
+    name = "features: train.seed 0 → 7, 5f5f5f5f at bebebeb"
     assert {row[0] for row in expected[0]} == {name, UNIT}
     assert {(row[0], *row[1:]) for row in expected[2]} >= {
         (run, key, value)

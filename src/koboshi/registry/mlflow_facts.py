@@ -29,13 +29,16 @@ DIGEST = 16  # characters; MLflow takes 36
 
 
 def run_name(facts: TrainingFacts, key: str) -> str:
-    """What a training's run is called: `features 5fd1c0a2 at bef7d4a, train.seed 0 → 7`."""
+    """What a training's run is called: `features: train.seed 0 → 7, 5fd1c0a2 at bef7d4a`.
+
+    What was changed comes early: MLflow's list shows the beginning of a name.
+    """
     if not facts.dataset:
         return key[:8]
-    code = f" at {facts.commit[:7]}" if facts.commit else ""
     named = [f"{name} {change}" for name, change in facts.changed.items()]
     more = [f"{len(named) - NAMED} more"] if len(named) > NAMED else []
-    return ", ".join([f"{facts.dataset} {facts.dataset_sha256[:8]}{code}", *named[:NAMED], *more])
+    changed = f": {', '.join([*named[:NAMED], *more])}," if named else ""
+    return f"{facts.dataset}{changed} {facts.dataset_sha256[:8]}" + (f" at {facts.commit[:7]}" if facts.commit else "")
 
 
 def tags_of(facts: TrainingFacts) -> dict[str, str]:

@@ -55,7 +55,7 @@ def test_a_run_is_named_by_dataset_commit_and_what_was_changed() -> None:
     plain = dataclasses.replace(FACTS, changed={})
     many = dataclasses.replace(FACTS, changed={f"p{number}": "1 → 2" for number in range(5)})
     assert mlflow_facts.run_name(plain, KEY) == "features 5fd1c0a2 at bef7d4a"
-    assert mlflow_facts.run_name(many, KEY) == "features 5fd1c0a2 at bef7d4a, p0 1 → 2, p1 1 → 2, p2 1 → 2, 2 more"
+    assert mlflow_facts.run_name(many, KEY) == "features: p0 1 → 2, p1 1 → 2, p2 1 → 2, 2 more, 5fd1c0a2 at bef7d4a"
     assert mlflow_facts.run_name(dataclasses.replace(plain, commit=""), KEY) == "features 5fd1c0a2"
     assert mlflow_facts.run_name(TrainingFacts(), KEY) == "abababab", "without facts it has the key's beginning"
 
