@@ -15,6 +15,7 @@ from dvc.config import Config
 ROOT = Path(__file__).resolve().parent.parent
 NAME = "dvc-plots.html"
 VEGA_LITE = "5.20"  # the schema of .dvc/plots is version 5
+EXPORT = "window.vegaEmbed = vegaEmbed;"  # what DVC's plots call
 PAGE = """<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -39,7 +40,7 @@ def main(project: Path = ROOT) -> None:
     """Write the page, then name it: never the other way round."""
     path = Path(sys.prefix) / "share" / "koboshi" / NAME
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(PAGE.replace("SCRIPTS", vl_convert.javascript_bundle(vl_version=VEGA_LITE)))
+    path.write_text(PAGE.replace("SCRIPTS", vl_convert.javascript_bundle(EXPORT, VEGA_LITE)))
     name_it(project / ".dvc", path)
 
 
