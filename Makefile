@@ -71,11 +71,12 @@ recording: setup ## Record a kill and its recovery on the running stack, and pic
 	@python -m tools.record_recovery
 	@python -m tools.picture_report
 
-lint: setup ## Style, types, and the rules of the house
+lint: setup ## Style, types, the rules of the house, and whether dvc.yaml is as declared
 	@ruff check .
 	@ruff format --check .
 	@mypy
 	@lint-imports
+	@koboshi project sync --check
 
 format: setup ## Put the code into the house's style
 	@ruff format .
