@@ -1,6 +1,7 @@
 """The pages of docs/: each says which kind it is, and stands in the list by which the site is navigated."""
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -12,7 +13,7 @@ TEXT = (ROOT / CONTENTS).read_text()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_a_page_says_its_kind_in_its_first_line_and_is_listed_under_it(page: object) -> None:
+def test_a_page_says_its_kind_in_its_first_line_and_is_listed_under_it(page: Path) -> None:
     title = page.read_text().partition("\n")[0]
     (kind,) = re.findall(r"\((.+)\)$", title)
     assert kind in KINDS

@@ -1,5 +1,7 @@
 """The reference is made from the code, so it names what there is: every verb, every setting, every name."""
 
+from typing import Any
+
 import typer
 
 import koboshi
@@ -8,7 +10,7 @@ from koboshi.settings import Known, with_parts
 from tools.reference_pages import pages, python_page, settings_page, verbs_page
 
 
-def verbs(path: str, group: object) -> list[str]:
+def verbs(path: str, group: Any) -> list[str]:
     found: list[str] = []
     for name, command in group.commands.items():
         found += verbs(f"{path} {name}", command) if hasattr(command, "commands") else [f"{path} {name}"]
