@@ -14,7 +14,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 from koboshi.errors import BadInput, Transient
@@ -113,23 +112,18 @@ def record(project: Path, key: str) -> list[Frame]:
 
 def _play(above: Terminal, below: Terminal) -> list[Frame]:
     for terminal in (above, below):
-        _wait_until(partial(_is_ready, terminal), "the shell's prompt")
+        _wait_until(terminal.awaits_a_command, "the shell's prompt")
     recorded = Film(above, below)
     recorded.take()
     above.type("koboshi train watch", recorded.take)
     recorded.until(lambda: "steps committed" in above.text, "the picture of the training")
     recorded.until(lambda: _steps(above.text) >= STEPS_AROUND, "a committed step")
     below.type("koboshi kill ray-worker", recorded.take)
-    recorded.until(lambda: below.awaits_a_command, "the end of the kill")
+    recorded.until(below.awaits_a_command, "the end of the kill")
     recorded.until(lambda: "1 recovery" in above.text, "the recovery")
     then = _steps(above.text) + STEPS_AROUND
-    recorded.until(lambda: _steps(above.text) >= then or above.awaits_a_command, "steps after the recovery")
+    recorded.until(lambda: _steps(above.text) >= then or above.awaits_a_command(), "steps after the recovery")
     return recorded.frames
-
-
-def _is_ready(terminal: Terminal) -> bool:
-    terminal.look()
-    return terminal.awaits_a_command
 
 
 def _steps(screen: str) -> int:

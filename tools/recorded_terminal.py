@@ -57,9 +57,9 @@ class Terminal:
         """The screen without styles."""
         return "\n".join(self._screen.display)
 
-    @property
     def awaits_a_command(self) -> bool:
-        """Whether the last line that is not empty is the prompt alone."""
+        """Whether the last line that is not empty is the prompt alone, after a look."""
+        self.look()
         lines = [line.rstrip() for line in self._screen.display if line.strip()]
         return bool(lines) and lines[-1] == "$"
 

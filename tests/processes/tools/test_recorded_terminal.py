@@ -31,23 +31,23 @@ def until(is_so: Callable[[], bool]) -> None:
 @pytest.fixture
 def terminal(tmp_path: Path) -> Iterator[Terminal]:
     shell = Terminal(40, 5, tmp_path, {"GREETING": "hello"})
-    until(lambda: shell.look() or shell.awaits_a_command)
+    until(shell.awaits_a_command)
     yield shell
     shell.close()
 
 
 def test_what_is_typed_runs_in_a_real_shell_with_its_colours(terminal: Terminal) -> None:
     terminal.type(r"printf '\033[1;32m%s\033[0m there\n' $GREETING", terminal.look)
-    until(lambda: terminal.look() or terminal.awaits_a_command)
+    until(terminal.awaits_a_command)
     shown = [row for row in terminal.rows() if row and row[0].text == "hello"]
     assert [(row[0], row[1].text.rstrip()) for row in shown] == [(Run("hello", "green", bold=True), " there")]
 
 
 def test_a_terminal_that_is_closed_leaves_no_shell_behind(tmp_path: Path) -> None:
     shell = Terminal(40, 5, tmp_path, {})
-    until(lambda: shell.look() or shell.awaits_a_command)
+    until(shell.awaits_a_command)
     shell.type("echo $$", shell.look)
-    until(lambda: shell.look() or shell.awaits_a_command)
+    until(shell.awaits_a_command)
     process = int(next(line for line in shell.text.splitlines() if line.strip().isdigit()))
     shell.close()
     with pytest.raises(ProcessLookupError):
