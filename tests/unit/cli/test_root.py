@@ -23,10 +23,10 @@ def test_completion_is_shown_and_nothing_is_written(
 ) -> None:
     """`--install-completion` alone writes into a person's start files."""
     monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setattr("typer._completion_shared._get_shell_name", lambda: shell)
+    monkeypatch.setattr("typer.completion._get_shell_name", lambda: shell)
     shown = CliRunner().invoke(app, ["--show-completion"], prog_name="koboshi")
     assert shown.exit_code == 0
-    assert "_KOBOSHI_COMPLETE" in shown.stdout
+    assert f"_KOBOSHI_COMPLETE=complete_{shell}" in shown.stdout
     assert list(tmp_path.iterdir()) == []
 
 
