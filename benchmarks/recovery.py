@@ -34,7 +34,7 @@ from benchmarks.workload import new_spec, steady_unit, write_rows
 from koboshi.drills.kit.faults import why_not_healthy
 from koboshi.errors import KoboshiError
 from koboshi.exits import run_and_exit
-from koboshi.refs import DatasetRef
+from koboshi.formats.manifest import DatasetRef
 from koboshi.settings import Settings, load_settings
 from koboshi.training.data_parallel import data_parallel
 

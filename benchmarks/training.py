@@ -24,7 +24,7 @@ from benchmarks.undisturbed import Kit, separate, undisturbed
 from benchmarks.workload import new_spec, steady_unit, tallied, tiny_unit, write_rows
 from koboshi.events import JobBegan
 from koboshi.exits import run_and_exit
-from koboshi.refs import DatasetRef
+from koboshi.formats.manifest import DatasetRef
 from koboshi.settings import Settings, load_settings
 from koboshi.training import UnitSpec
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from koboshi.refs import DatasetRef
+from koboshi.formats.manifest import DatasetRef
 from koboshi.training import UnitSpec
 from koboshi.training.data_parallel import merged
 from koboshi.training.pandas_rows import views

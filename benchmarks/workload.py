@@ -9,9 +9,8 @@ import polars as pl
 from sklearn.datasets import make_classification
 
 from koboshi.files import sha256_of
-from koboshi.formats.manifest import seal
+from koboshi.formats.manifest import DatasetRef, seal
 from koboshi.formats.polars_tables import write_table
-from koboshi.refs import DatasetRef
 from koboshi.settings import Settings
 from koboshi.training import RunConfig, TrainingSpec, UnitSpec
 from koboshi.training.spec import training_key

@@ -30,7 +30,7 @@ from benchmarks.workload import new_spec
 from koboshi.datasets.params import load_params
 from koboshi.errors import BadInput
 from koboshi.exits import run_and_exit
-from koboshi.refs import DatasetRef
+from koboshi.formats.manifest import DatasetRef
 from koboshi.settings import Settings, load_settings
 from pipelines.candidates import TrainParams
 from pipelines.columns import TABLE

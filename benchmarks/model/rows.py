@@ -7,8 +7,8 @@ import polars as pl
 
 from benchmarks.model.more_features import more_features
 from koboshi.datasets.build import building, open_verified
+from koboshi.formats.manifest import DatasetRef
 from koboshi.formats.polars_tables import write_table
-from koboshi.refs import DatasetRef
 from pipelines.columns import TABLE
 from pipelines.features import FeatureParams, build_features, label
 from pipelines.schemas import TRANSACTION_SCHEMA

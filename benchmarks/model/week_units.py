@@ -2,7 +2,6 @@
 
 import datetime
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -10,9 +9,7 @@ import polars as pl
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from benchmarks.model.more_features import MORE_FEATURES
-from koboshi.datasets.build import open_verified
-from koboshi.errors import Corrupt
-from koboshi.refs import DatasetRef
+from koboshi.formats.manifest import DatasetRef
 from koboshi.training.pandas_rows import Rows, Views
 from koboshi.training.sklearn_recipes import EpochsByPartialFit, Recipe, TreesByWarmStart
 from koboshi.training.sklearn_units import SklearnUnit
@@ -62,17 +59,10 @@ def _of_week(split: Mapping[str, Any], recipe: Recipe, names: tuple[str, ...]) -
     delay = days.model_copy(update={"start": later, "train_days": days.delay_days})
 
     def load(table: DatasetRef) -> Views:
-        rows = _read(table)
+        rows = pl.read_parquet(table.open().path(TABLE))
         return Views(*(_rows(training_rows(rows, week), names) for week in (days, delay)))
 
     return SklearnUnit(load, recipe, _watched)
-
-
-def _read(table: DatasetRef) -> pl.DataFrame:
-    dataset = open_verified(Path(table.path))
-    if dataset.sha256 != table.manifest_sha256:
-        raise Corrupt(f"{table.path} has changed since the training was submitted: run the benchmark again.")
-    return pl.read_parquet(dataset.path(TABLE))
 
 
 def _rows(rows: pl.DataFrame, names: tuple[str, ...]) -> Rows:

@@ -75,14 +75,6 @@ class Beginning(Ref):
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class DatasetRef(Ref):
-    """A folder of files (path relative to the project) and the SHA-256 of its manifest."""
-
-    path: str
-    manifest_sha256: str
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
 class CheckpointRef(Ref):
     """The state of one unit after step `step` (1 is the first), path relative to the checkpoint store.
 

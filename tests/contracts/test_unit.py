@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from koboshi.errors import Corrupt
-from koboshi.refs import DatasetRef
+from koboshi.formats.manifest import DatasetRef
 from koboshi.training import Unit
 from koboshi.training.spec import make_unit
 from koboshi.training.testing import contract_of

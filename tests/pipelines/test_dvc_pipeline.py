@@ -10,11 +10,11 @@ import pytest
 import yaml
 
 from koboshi.datasets.build import building, open_verified
+from koboshi.formats.manifest import DatasetRef
 from koboshi.ledger import Ledger, leases, steps
 from koboshi.orchestration.workspaces import choose
 from koboshi.project.declared import Training
 from koboshi.project.project import load_project
-from koboshi.refs import DatasetRef
 from koboshi.training.checkpoints import write_checkpoint
 from koboshi.training.spec import make_unit
 from tests.support.landing import Record

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from koboshi.refs import DatasetRef
+from koboshi.formats.manifest import DatasetRef
 from koboshi.training.data_parallel import data_parallel, merged
 from koboshi.training.testing.experiment import normal_form
 from tests.support.gang_rounds import GangRounds

@@ -9,8 +9,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from koboshi.datasets.build import open_verified
-from koboshi.formats.manifest import seal
-from koboshi.refs import DatasetRef
+from koboshi.formats.manifest import DatasetRef, seal
 from koboshi.training.sklearn_units import fitted_model
 from pipelines.candidates import features_of, probability
 from pipelines.columns import FEATURES, KEYS, LABEL

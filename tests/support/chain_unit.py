@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from koboshi.refs import DatasetRef
+from koboshi.formats.manifest import DatasetRef
 
 
 class Chain:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import cast
 
-from koboshi.refs import DatasetRef
+from koboshi.formats.manifest import DatasetRef
 from koboshi.training import UnitSpec
 from koboshi.training.spec import GangUnit, make_unit
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from koboshi.refs import DatasetRef
+from koboshi.formats.manifest import DatasetRef
 
 
 class Exact:

@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from koboshi.formats.manifest import seal
-from koboshi.refs import DatasetRef
+from koboshi.formats.manifest import DatasetRef, seal
 from koboshi.training.pandas_rows import Rows, Views, read_rows
 
 FILE, FEATURES, LABEL = "rows.parquet", ["a", "b", "c", "d", "e"], "y"

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from koboshi.formats.manifest import DatasetRef
 from koboshi.journal import Journal
 from koboshi.ledger import Ledger
-from koboshi.refs import DatasetRef
 from koboshi.training import RunConfig, TrainingSpec, UnitSpec
 from koboshi.training.attach import final_steps
 from koboshi.training.spec import training_key

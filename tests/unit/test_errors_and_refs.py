@@ -4,7 +4,8 @@ import pickle
 import pytest
 
 from koboshi import errors
-from koboshi.refs import CheckpointRef, DatasetRef, ModelRef, Ref, SpanRange, SpanRef
+from koboshi.formats.manifest import DatasetRef
+from koboshi.refs import CheckpointRef, ModelRef, Ref, SpanRange, SpanRef
 
 
 @pytest.mark.parametrize(

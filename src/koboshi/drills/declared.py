@@ -17,12 +17,11 @@ from koboshi.datasets.build import open_verified
 from koboshi.datasets.span_records import RawBatch
 from koboshi.drills.workload import SOUND, Decoded, MeantRecord, StreamWorkload, Workload, lent
 from koboshi.errors import NotConfigured
-from koboshi.formats.manifest import seal
+from koboshi.formats.manifest import DatasetRef, seal
 from koboshi.formats.polars_tables import write_table
 from koboshi.project.declared import Training
 from koboshi.project.project import DATA, Project, load_project
 from koboshi.project.records import Refused, decoded
-from koboshi.refs import DatasetRef
 from koboshi.settings import Settings
 from koboshi.training import UnitSpec
 from koboshi.training.declared import DeclaredUnit

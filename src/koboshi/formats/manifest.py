@@ -13,10 +13,32 @@ from pathlib import Path
 from koboshi.documents import load_json
 from koboshi.errors import BadInput, Corrupt
 from koboshi.files import publish_bytes, sha256_of
-from koboshi.refs import DatasetRef
+from koboshi.refs import Ref
 
 FILE = "manifest.json"
 FORMAT_VERSION = 1
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class DatasetRef(Ref):
+    """A folder of files (path relative to the project) and the SHA-256 of its manifest."""
+
+    path: str
+    manifest_sha256: str
+
+    def open(self) -> "Dataset":
+        """The dataset, all of whose bytes are checked first: a unit opens with this what it learns from.
+
+        Raises `BadInput` and `Corrupt` as `open_verified` does, and `Corrupt` for another dataset than the one referred
+        to.
+        """
+        dataset = open_verified(Path(self.path))
+        if dataset.sha256 != self.manifest_sha256:
+            raise Corrupt(
+                f"{self.path} has changed since it was referred to: run the stage that makes it, then submit the "
+                "training again."
+            )
+        return dataset
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -9,10 +9,9 @@ from sklearn.metrics import get_scorer, get_scorer_names
 from threadpoolctl import threadpool_limits
 
 from koboshi.errors import BadInput
-from koboshi.formats.manifest import Dataset
+from koboshi.formats.manifest import Dataset, DatasetRef
 from koboshi.project.declared import Judging, Metric, Training, metric_name
 from koboshi.project.project import Project
-from koboshi.refs import DatasetRef
 from koboshi.training import UnitSpec
 from koboshi.training.declared import DeclaredUnit
 from koboshi.training.pandas_rows import JUDGE_FILE, ROWS_FILE, Rows, is_divided, judged_rows

@@ -15,10 +15,10 @@ from typing import Any, Self
 from koboshi.documents import load_mapping, mapping_in
 from koboshi.errors import BadInput
 from koboshi.events import CheckpointQuarantined, Recovered, TakenUp
+from koboshi.formats.manifest import DatasetRef
 from koboshi.journal import Entry, Journal
 from koboshi.parameters import FILE as PARAMS
 from koboshi.parameters import differences, home_of
-from koboshi.refs import DatasetRef
 
 ASK_S = 10.0
 

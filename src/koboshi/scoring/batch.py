@@ -9,9 +9,8 @@ import stamina
 from koboshi.datasets.build import open_verified
 from koboshi.errors import BadInput, LeaseTaken
 from koboshi.events import PartitionsScored, ScoresPublished, ScoresThere, ScoringBegan, Sink
-from koboshi.formats.manifest import Dataset
+from koboshi.formats.manifest import Dataset, DatasetRef
 from koboshi.ingest.stray_files import open_ledger
-from koboshi.refs import DatasetRef
 from koboshi.scoring.partition_unit import FACTORY, Version, model_of, unit_params
 from koboshi.scoring.polars_partition import (
     ROWS,

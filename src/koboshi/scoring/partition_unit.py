@@ -8,8 +8,8 @@ from typing import Any
 
 from koboshi.datasets.build import open_verified
 from koboshi.errors import Corrupt
-from koboshi.formats.manifest import Dataset
-from koboshi.refs import DatasetRef, ModelRef
+from koboshi.formats.manifest import Dataset, DatasetRef
+from koboshi.refs import ModelRef
 from koboshi.scoring.polars_partition import Partition, scored_partition
 from koboshi.serving.engine import Model, load, verified_artefact
 from koboshi.serving.mlflow_reader import MlflowReader

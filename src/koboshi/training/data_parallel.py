@@ -29,7 +29,7 @@ from typing import Any, cast
 import numpy as np
 
 from koboshi.errors import BadInput
-from koboshi.refs import DatasetRef
+from koboshi.formats.manifest import DatasetRef
 from koboshi.training.pandas_rows import Rows, Views
 from koboshi.training.sklearn_merging import FORESTS, MEANS, merge, refuse_what_cannot_be_split
 from koboshi.training.sklearn_recipes import EpochsByPartialFit, TreesByWarmStart

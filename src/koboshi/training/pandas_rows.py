@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from koboshi.errors import BadInput
 from koboshi.files import verified_bytes, verify
+from koboshi.formats.manifest import DatasetRef
 from koboshi.names import resolve
-from koboshi.refs import DatasetRef
 
 Labels: TypeAlias = NDArray[Any]
 ROWS_FILE = "rows.parquet"

@@ -19,7 +19,7 @@ from sklearn.metrics import get_scorer
 from sklearn.model_selection import KFold, StratifiedKFold, TimeSeriesSplit
 
 from koboshi.errors import BadInput
-from koboshi.refs import DatasetRef
+from koboshi.formats.manifest import DatasetRef
 from koboshi.training.pandas_rows import Rows, Views, views
 from koboshi.training.sklearn_recipes import EpochsByPartialFit, Recipe, TreesByWarmStart
 from koboshi.training.spec import UnitSpec

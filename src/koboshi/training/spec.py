@@ -13,8 +13,8 @@ from typing import Any, ClassVar, Protocol, Self
 
 from koboshi.documents import load_json
 from koboshi.errors import BadInput
+from koboshi.formats.manifest import DatasetRef
 from koboshi.names import one_part, parts_below, resolve
-from koboshi.refs import DatasetRef
 
 
 class Unit(Protocol):

@@ -13,8 +13,8 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from koboshi.events import in_words
+from koboshi.formats.manifest import DatasetRef
 from koboshi.ledger import steps
-from koboshi.refs import DatasetRef
 from koboshi.training import RunConfig, TrainingSpec
 from koboshi.training.attach import TrainingResult, ensure_trained
 from koboshi.training.data_parallel import data_parallel, merged

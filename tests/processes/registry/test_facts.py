@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from koboshi.formats.manifest import DatasetRef
 from koboshi.orchestration import workspaces
-from koboshi.refs import DatasetRef
 from koboshi.registry import facts as facts_module
 from koboshi.registry.facts import facts_of
 from tests.support.toy_project import toy_project

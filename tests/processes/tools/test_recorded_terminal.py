@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from koboshi.errors import BadInput, Transient
-from koboshi.refs import DatasetRef
+from koboshi.formats.manifest import DatasetRef
 from koboshi.settings import load_settings
 from koboshi.training import RunConfig, TrainingSpec, UnitSpec
 from tests.support.running_stack import REPOSITORY

@@ -9,7 +9,7 @@ from tests.support.small_table import ROWS, small_table
 
 FIRST_STEP = """
 import json, sys
-from koboshi.refs import DatasetRef
+from koboshi.formats.manifest import DatasetRef
 from koboshi.training.spec import make_unit, warm_up
 
 given = json.loads(sys.argv[1])

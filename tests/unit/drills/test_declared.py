@@ -28,10 +28,9 @@ from koboshi.drills.junit import publish_junit
 from koboshi.drills.report import Report
 from koboshi.drills.workload import SOUND
 from koboshi.errors import NotConfigured
-from koboshi.formats.manifest import open_verified, seal
+from koboshi.formats.manifest import DatasetRef, open_verified, seal
 from koboshi.project.project import Project, load_project
 from koboshi.project.scaffold import make_project
-from koboshi.refs import DatasetRef
 from koboshi.settings import Settings, load_settings
 from koboshi.training.spec import make_unit
 

@@ -4,7 +4,7 @@ import pytest
 
 from koboshi.datasets.build import building, open_verified
 from koboshi.errors import BadInput, Corrupt
-from koboshi.formats.manifest import seal
+from koboshi.formats.manifest import DatasetRef, seal
 
 
 def write(folder: Path, text: str = "one") -> None:
@@ -84,3 +84,16 @@ def test_a_build_replaces_what_was_there(dataset: Path) -> None:
         (folder / "new.txt").write_text("new")
     assert open_verified(dataset).files == ("new.txt",)
     assert {path.name for path in dataset.parent.iterdir()} == {"it", ".it.lock"}
+
+
+def test_a_handle_opens_the_very_dataset_that_it_refers_to(tmp_path: Path) -> None:
+    """I2: every byte is checked; a dataset that was made anew meanwhile is another one."""
+    (tmp_path / "rows").write_text("1")
+    ref = DatasetRef(str(tmp_path), seal(tmp_path))
+    assert ref.open().path("rows").read_text() == "1"
+    (tmp_path / "rows").write_text("2")
+    with pytest.raises(Corrupt, match="is not as it was made"):
+        ref.open()
+    seal(tmp_path)
+    with pytest.raises(Corrupt, match="has changed since it was referred to"):
+        ref.open()

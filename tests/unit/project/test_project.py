@@ -15,13 +15,12 @@ import yaml
 import koboshi
 from koboshi.drills.catalogue import control_of, named
 from koboshi.errors import BadInput, NotConfigured
-from koboshi.formats.manifest import open_verified, seal
+from koboshi.formats.manifest import DatasetRef, open_verified, seal
 from koboshi.project import distributions, dvc_file, judging, training_stage
 from koboshi.project.code_file import codes
 from koboshi.project.project import Project, load_project
 from koboshi.project.promotion import judged_unit
 from koboshi.project.scaffold import make_drill, make_project
-from koboshi.refs import DatasetRef
 from koboshi.settings import load_settings
 from koboshi.training.pandas_rows import declared_rows, judged_rows
 

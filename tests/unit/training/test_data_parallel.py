@@ -12,7 +12,7 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import Pipeline
 
 from koboshi.errors import BadInput
-from koboshi.refs import DatasetRef
+from koboshi.formats.manifest import DatasetRef
 from koboshi.training import UnitSpec
 from koboshi.training.data_parallel import data_parallel, merged, share
 from koboshi.training.pandas_rows import views

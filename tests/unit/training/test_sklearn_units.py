@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from koboshi.errors import BadInput, Corrupt
-from koboshi.refs import DatasetRef
+from koboshi.formats.manifest import DatasetRef
 from koboshi.training import UnitSpec
 from koboshi.training.pandas_rows import views
 from koboshi.training.search_space import grid, variants

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from koboshi.errors import BadInput
-from koboshi.refs import DatasetRef
+from koboshi.formats.manifest import DatasetRef
 from koboshi.training import RunConfig, TrainingSpec, UnitSpec
 from koboshi.training.data_parallel import data_parallel
 from koboshi.training.spec import training_key

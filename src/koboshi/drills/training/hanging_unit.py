@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from koboshi.refs import DatasetRef
+from koboshi.formats.manifest import DatasetRef
 from koboshi.training.spec import make_unit
 
 MEASURED = 1_000_000

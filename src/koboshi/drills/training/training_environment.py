@@ -21,9 +21,9 @@ from koboshi.drills.workload import Workload
 from koboshi.errors import BadInput, KoboshiError
 from koboshi.events import AttemptEnded, JobBegan, NoAnswer, Sink, WorkerReady
 from koboshi.files import sha256_of
+from koboshi.formats.manifest import DatasetRef
 from koboshi.journal import Journal
 from koboshi.ledger import Ledger
-from koboshi.refs import DatasetRef
 from koboshi.settings import Settings, required
 from koboshi.training import RunConfig, TrainingSpec, UnitSpec
 from koboshi.training.attach import ensure_trained

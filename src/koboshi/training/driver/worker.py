@@ -10,10 +10,11 @@ from typing import cast
 
 from koboshi.errors import Unavailable
 from koboshi.events import StepStarted
+from koboshi.formats.manifest import DatasetRef
 from koboshi.heartbeat.beat import Address, Doing
 from koboshi.heartbeat.beat_sender import Companion
 from koboshi.journal import Journal
-from koboshi.refs import CheckpointRef, DatasetRef
+from koboshi.refs import CheckpointRef
 from koboshi.training.checkpoints import CheckpointWriter, Saved, read_checkpoint, store_at, write_checkpoint
 from koboshi.training.spec import GangUnit, Unit, UnitSpec, make_unit, warm_up
 

@@ -13,9 +13,9 @@ import httpx
 from koboshi.errors import NotConfigured, Permanent, Unavailable
 from koboshi.events import Sink
 from koboshi.files import publish_private
+from koboshi.formats.manifest import DatasetRef
 from koboshi.ledger import Ledger
 from koboshi.proxies import client
-from koboshi.refs import DatasetRef
 from koboshi.training.attach import JobInfo, Submission, ensure_trained
 from koboshi.training.checkpoints import read_checkpoint
 from koboshi.training.spec import RunConfig, TrainingSpec, UnitSpec, training_key

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from koboshi.errors import BadInput
-from koboshi.refs import DatasetRef
+from koboshi.formats.manifest import DatasetRef
 from koboshi.training.spec import GangUnit, UnitSpec, make_unit
 from koboshi.training.testing.diagnosis import Outcomes, Run, UnitVerdict, diagnose, failed, is_exact
 from koboshi.training.testing.experiment import Clock, ExperimentOrder, RunOrder, read_runs

@@ -21,8 +21,8 @@ from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import Any, Self
 
+from koboshi.formats.manifest import DatasetRef
 from koboshi.names import resolve
-from koboshi.refs import DatasetRef
 from koboshi.training.spec import Unit, UnitSpec, make_unit
 from koboshi.training.testing.diagnosis import Run, Step
 

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 import pytest
 
+from koboshi.formats.manifest import DatasetRef
 from koboshi.heartbeat import Beat, Rhythm, Watch
 from koboshi.heartbeat.beat import Doing
-from koboshi.refs import CheckpointRef, DatasetRef
+from koboshi.refs import CheckpointRef
 from koboshi.training import UnitSpec
 from koboshi.training.driver.pool import PoolEvent, StepReturned, SupervisedPool, WorkerGone, WorkerWarm
 from koboshi.training.driver.worker import StepOrder, StepResult
