@@ -37,7 +37,7 @@ Garbage = Annotated[
     float,
     typer.Option(min=0, max=1, help="Share of records that cannot be decoded, relative to the events."),
 ]
-Seed = Annotated[int | None, typer.Option(min=0, help="Random seed.  [default: as in params.yaml]")]
+Seed = Annotated[int | None, typer.Option(min=0, help="Random seed.", show_default="as in params.yaml")]
 Prefix = Annotated[
     str, typer.Option(callback=_topic_prefix, help="Prefix of the topics' names, to keep a trial apart.")
 ]
@@ -46,7 +46,9 @@ Last = Annotated[datetime.datetime | None, typer.Option("--to", formats=["%Y-%m-
 File = Annotated[Path, typer.Argument(help="A .parquet or .csv file.", show_default=False)]
 DateFormat = Annotated[
     str | None,
-    typer.Option(callback=_date_format, help="Format of tx_datetime, such as '%d.%m.%Y %H:%M'.  [default: ISO 8601]"),
+    typer.Option(
+        callback=_date_format, help="Format of tx_datetime, such as '%d.%m.%Y %H:%M'.", show_default="ISO 8601"
+    ),
 ]
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Print what would be sent; Kafka is not asked, nothing is sent.")
