@@ -26,12 +26,12 @@ STEPS = (
     ("Report of the drills", ("drill", "report")),
 )
 CONSOLE = Console(highlight=False)
-TRY = """Five things to try, while the stack is up:
-  1. Trigger the DAG `train` in Airflow with a changed number, say train.seed, and see it compared with the champion.
-  2. `koboshi kill ray-worker` while its task `train` runs: the log, Ray's dashboard and MLflow show the recovery.
-  3. `koboshi kill kafka`, or any other part of `koboshi status`: it comes back by itself.
-  4. Change a number in params.yaml and run `dvc repro`: only what depends on it is made again.
-  5. `koboshi stream simulate --help` and `koboshi ingest audit`: land what you like, and have it compared.
+TRY = """Five things to try, while the stack is up, after `. .venv/bin/activate` (README.md has more words on each):
+  1. Kill a worker: `koboshi drill run ray-worker-killed`, or `koboshi kill ray-worker` while the DAG `train` trains.
+  2. Kill a part: `koboshi kill kafka`, or any other part of `koboshi status`: it comes back by itself.
+  3. Flip a byte of a file in .koboshi/spans: `koboshi ingest audit` names it, `koboshi ingest repair` puts it back.
+  4. Change a number in params.yaml and run `dvc repro`, or trigger the DAG `train` in Airflow with a changed number.
+  5. Send a file of your own: `koboshi stream replay cards.csv --topic-prefix my. --dry-run`.
 `make stop` ends the stack, `make clean` leaves no trace."""
 
 
