@@ -5,8 +5,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-import httpx
-
 from koboshi.errors import Unavailable
 from koboshi.proxies import client
 
@@ -19,6 +17,8 @@ class Refused(Unavailable):
 
 def call(url: str, payload: Any = None, *, headers: Mapping[str, str] | None = None, limit_s: float = 5.0) -> Any:
     """GET, or POST when there is a payload. Raises `Refused` with the status, `Unavailable` with the reason."""
+    import httpx  # here: a third of what a verb that asks nobody would take to start
+
     data = None if payload is None else json.dumps(payload).encode()
     sent = {"Content-Type": "application/json", **(headers or {})}
     try:

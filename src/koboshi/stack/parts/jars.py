@@ -9,8 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
-import httpx
-
 from koboshi.errors import Unavailable
 from koboshi.events import DownloadBegan, Sink
 from koboshi.files import publish, publish_bytes, sha256_of, verify
@@ -100,6 +98,8 @@ def _is_there(file: Path, sha256: str) -> bool:
 
 def _download(coordinate: str, target: Path) -> None:
     """Write the file of a coordinate, from the first repository that has it."""
+    import httpx  # here: a third of what a verb that fetches nothing would take to start
+
     group, artifact, version, *_ = coordinate.split(":")
     path = "/".join([*group.split("."), artifact, version, file_name(coordinate)])
     troubles = []
