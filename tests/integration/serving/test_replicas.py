@@ -270,7 +270,12 @@ def test_a_flipped_byte_in_an_artefact_keeps_the_old_version(served, registry, s
     load = Load(served, 100)
     load.run()
     assert load.wrong == []
-    told = [line for name in REPLICAS for line in served.log(name).splitlines() if "version 2 is refused" in line]
+    told = [
+        line
+        for name in REPLICAS
+        for line in served.log(name).splitlines()
+        if f"version 2 of slot {SLOT} is refused" in line
+    ]
     assert len(told) == len(REPLICAS)
     assert all("digest" in line for line in told)
 
