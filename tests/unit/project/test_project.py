@@ -390,3 +390,14 @@ class TestRowsThatAreDivided:
 
     def test_without_rows_to_watch_those_that_judge_are_watched(self, folder: Path) -> None:
         assert declared_rows(self.rows(folder, learn=[1, 2], judge=[4]), **self.ASKED).watch.labels.tolist() == [4]
+
+
+def test_a_project_that_was_imported_from_elsewhere_works_where_it_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An experiment's workspace, or a stack's own copy, imports the module wherever Python finds it first."""
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "asked").mkdir()
+    monkeypatch.syspath_prepend(str(tmp_path / "elsewhere"))
+    (tmp_path / "elsewhere" / "flow_of_elsewhere.py").write_text("import koboshi\nproject = koboshi.Project.find()\n")
+    assert load_project(tmp_path / "asked", "flow_of_elsewhere").folder == tmp_path / "asked"
