@@ -19,7 +19,7 @@ from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from benchmarks import bars
 from benchmarks.bars import Bar, usually_at_most
 from benchmarks.own_stack import KOBOSHI, PROJECT, own_stack
-from koboshi.exits import run_and_exit
+from koboshi.exits import STOP, run_and_exit
 from koboshi.ingest.kafka_source import FETCH_BYTES, KafkaSource
 from koboshi.refs import SpanRange
 from koboshi.settings import Settings, required
@@ -155,14 +155,14 @@ def main(
     quick: Annotated[bool, typer.Option(help="One round of few records: to see that it runs.")] = False,
     results: Annotated[Path, typer.Option(help="Where the figures go.")] = bars.RESULTS,
 ) -> None:
-    """Measure, show the table, keep the figures; exit 1 when a bar is missed (with --quick: never)."""
+    """Measure, show the table, keep the figures; exit 65 when a bar is missed (with --quick: never)."""
     with own_stack("kafka") as settings:
         found = measured(settings, 1 if quick else rounds, [QUICK] if quick else [SMALL, LARGE])
     listed = judged(found)
     bars.show("Landing and audit", listed)
     kept = bars.save("ingest", results, listed, PROJECT, raw=[dataclasses.asdict(one) for one in found])
     print(f"the figures are in {kept}")
-    sys.exit(1 if bars.missed(listed) and not quick else 0)
+    sys.exit(STOP if bars.missed(listed) and not quick else 0)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 The same landing of one partition whose log has not grown, with 10 and with 100,000 committed spans in the ledger, in
 rounds that alternate; and the ledger's one question in it alone. No record is read and no file is there. Figures and
-machine go to benchmarks/results/planning.json; a missed bar is exit code 1.
+machine go to benchmarks/results/planning.json; a missed bar is exit code 65.
 """
 
 import dataclasses
@@ -20,7 +20,7 @@ import typer
 from benchmarks import bars
 from benchmarks.bars import Bar, usually_at_most
 from benchmarks.own_stack import PROJECT
-from koboshi.exits import run_and_exit
+from koboshi.exits import STOP, run_and_exit
 from koboshi.formats.records import Records
 from koboshi.ingest.landing import Lander
 from koboshi.ingest.source import PartitionLog
@@ -118,7 +118,7 @@ def main(
     postgresql: Annotated[str | None, typer.Option(help="The URL of an empty database, to measure there, too.")] = None,
     results: Annotated[Path, typer.Option(help="Where the figures go.")] = bars.RESULTS,
 ) -> None:
-    """Measure, show the table, keep the figures; exit 1 when a bar is missed."""
+    """Measure, show the table, keep the figures; exit 65 when a bar is missed."""
     with tempfile.TemporaryDirectory() as folder:
         found = measured(f"sqlite:///{folder}/ledger.db", "SQLite", rounds, calls)
     if postgresql:
@@ -127,7 +127,7 @@ def main(
     bars.show("Planning with nothing new", listed)
     kept = bars.save("planning", results, listed, PROJECT, raw=[dataclasses.asdict(took) for took in found])
     print(f"the figures are in {kept}")
-    sys.exit(1 if bars.missed(listed) else 0)
+    sys.exit(STOP if bars.missed(listed) else 0)
 
 
 if __name__ == "__main__":

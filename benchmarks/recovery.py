@@ -1,7 +1,7 @@
 """How soon a training goes on after a fault, beside its peers on Ray: `make benchmark-recovery`.
 
 In each round everyone trains the same model by the same steps on the same cluster, one after another, and is struck at
-seeded moments. The figures and the machine are kept in benchmarks/results/recovery.json; a missed bar is exit code 1.
+seeded moments. The figures and the machine are kept in benchmarks/results/recovery.json; a missed bar is exit code 65.
 """
 
 import dataclasses
@@ -33,7 +33,7 @@ from benchmarks.undisturbed import Kit, Undisturbed, separate, together, undistu
 from benchmarks.workload import new_spec, steady_unit, write_rows
 from koboshi.drills.kit.faults import why_not_healthy
 from koboshi.errors import KoboshiError
-from koboshi.exits import run_and_exit
+from koboshi.exits import STOP, run_and_exit
 from koboshi.formats.manifest import DatasetRef
 from koboshi.settings import Settings, load_settings
 from koboshi.training.data_parallel import data_parallel
@@ -146,7 +146,7 @@ def main(
     here: Annotated[bool, typer.Option(help="On the stack of this project that runs already.")] = False,
     results: Annotated[Path, typer.Option(help="Where the figures go.")] = bars.RESULTS,
 ) -> None:
-    """Measure, show the table, keep the figures; exit 1 when a bar is missed (with --quick: when the model differs)."""
+    """Measure, show the table, keep the figures; exit 65 when a bar is missed (with --quick: when the model differs)."""
     plan = Rounds(1, 1, 1, seed, others=False) if quick else Rounds(rounds, kills, peer_kills, seed)
     peers = PEERS[-1:] if quick else PEERS
     if here:
@@ -166,7 +166,7 @@ def main(
     )
     say(f"the figures are in {kept}")
     failed = bars.missed(found[-1:] if quick else found)
-    sys.exit(1 if failed else 0)
+    sys.exit(STOP if failed else 0)
 
 
 def _measured(settings: Settings, plan: Rounds, peers: Sequence[Contender]) -> Environment:

@@ -1,7 +1,7 @@
 """What the machinery costs while nothing goes wrong: `make benchmark-training`.
 
 The same units' steps, in the same rounds: in a bare loop in Ray tasks, by koboshi, and by koboshi without checkpoints;
-then many small units at once. Figures and machine go to benchmarks/results/training.json; a missed bar is exit code 1.
+then many small units at once. Figures and machine go to benchmarks/results/training.json; a missed bar is exit code 65.
 """
 
 import dataclasses
@@ -23,7 +23,7 @@ from benchmarks.peers.peer_steps import LoopBegan, LoopEnded
 from benchmarks.undisturbed import Kit, separate, undisturbed
 from benchmarks.workload import new_spec, steady_unit, tallied, tiny_unit, write_rows
 from koboshi.events import JobBegan
-from koboshi.exits import run_and_exit
+from koboshi.exits import STOP, run_and_exit
 from koboshi.formats.manifest import DatasetRef
 from koboshi.settings import Settings, load_settings
 from koboshi.training import UnitSpec
@@ -184,7 +184,7 @@ def main(
     here: Annotated[bool, typer.Option(help="On the stack of this project that runs already.")] = False,
     results: Annotated[Path, typer.Option(help="Where the figures go.")] = bars.RESULTS,
 ) -> None:
-    """Measure, show the table, keep the figures; exit 1 when a bar is missed (with --quick: when the model differs)."""
+    """Measure, show the table, keep the figures; exit 65 when a bar is missed (with --quick: when the model differs)."""
     plan = (1, 3, CROWD[:1], seed) if quick else (rounds, steps, CROWD, seed)
     if here:
         found = measured(load_settings(PROJECT), *plan)
@@ -195,7 +195,7 @@ def main(
     bars.show("Training without faults", listed)
     kept = bars.save("training", results, listed, PROJECT, raw=[dataclasses.asdict(took) for took in found])
     say(f"the figures are in {kept}")
-    sys.exit(1 if bars.missed(listed[-1:] if quick else listed) else 0)
+    sys.exit(STOP if bars.missed(listed[-1:] if quick else listed) else 0)
 
 
 if __name__ == "__main__":

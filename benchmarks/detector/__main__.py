@@ -2,7 +2,7 @@
 
 Processes burn the processor while the room's own senders beat beside them; what arrived is then played to the detector
 under other thresholds, and to fixed time limits. The intervals, the curve and the machine go to
-benchmarks/results/detector.json, the picture beside it; a missed bar is exit code 1.
+benchmarks/results/detector.json, the picture beside it; a missed bar is exit code 65.
 """
 
 import dataclasses
@@ -45,7 +45,7 @@ def main(
 
     draw(series, results / "detector.svg", f"{sum(map(len, gaps)):,} beats of {workers} busy processes, 0.5 s apart")
     say(f"the figures are in {path}, and the picture beside it")
-    sys.exit(1 if bars.missed(judged(ours)) else 0)
+    sys.exit(STOP if bars.missed(judged(ours)) else 0)
 
 
 def curves(recorded: Sequence[Sequence[float]]) -> dict[str, list[Point]]:

@@ -2,7 +2,7 @@
 
 Every model of every week is a unit of one training on a Ray cluster of its own. It is trained twice: with a worker
 killed every so many seconds, and without kills. The two tables are printed; scores have to be the same to the last bit.
-Figures and machine go to benchmarks/results/model.json, the picture beside it; a missed bar is exit code 1.
+Figures and machine go to benchmarks/results/model.json, the picture beside it; a missed bar is exit code 65.
 """
 
 import dataclasses
@@ -29,7 +29,7 @@ from benchmarks.own_stack import PROJECT, own_stack
 from benchmarks.workload import new_spec
 from koboshi.datasets.params import load_params
 from koboshi.errors import BadInput
-from koboshi.exits import run_and_exit
+from koboshi.exits import STOP, run_and_exit
 from koboshi.formats.manifest import DatasetRef
 from koboshi.settings import Settings, load_settings
 from pipelines.candidates import TrainParams
@@ -122,7 +122,7 @@ def main(
     here: Annotated[bool, typer.Option(help="On the stack of this project that runs already.")] = False,
     results: Annotated[Path, typer.Option(help="Where the figures go.")] = bars.RESULTS,
 ) -> None:
-    """Train twice, compare, show, keep; exit 1 when kills changed a bit or were too few, or a bar is missed."""
+    """Train twice, compare, show, keep; exit 65 when kills changed a bit or were too few, or a bar is missed."""
     plan, params = planned(seed, every, quick), load_params(PROJECT, "evaluate", EvaluateParams)
     if here:
         found = _measured(load_settings(PROJECT), plan, params)
@@ -136,7 +136,7 @@ def main(
     listed += [] if quick else report.worth(plan.entrants, struck.figures, params.select_by)
     bars.show("Is the model worth it, whatever dies", listed)
     _kept(results, plan, benchmark, struck, calm, listed)
-    sys.exit(1 if bars.missed(listed) else 0)
+    sys.exit(STOP if bars.missed(listed) else 0)
 
 
 def _measured(settings: Settings, plan: Plan, params: EvaluateParams) -> tuple[Benchmark, Outcome, Outcome]:

@@ -2,7 +2,7 @@
 
 Each training has to end with the undisturbed one's predictions, bit for bit, and its metrics of each step, in the
 ledger and (the first training of each kit) in MLflow, without a run too many; and no process of it may be left. The
-seed is printed, and replays the schedule. Any difference is exit code 1.
+seed is printed, and replays the schedule. Any difference is exit code 65.
 """
 
 import dataclasses
@@ -32,7 +32,7 @@ from benchmarks.workload import new_spec, write_rows
 from koboshi.drills.kit.faults import why_not_healthy
 from koboshi.errors import BadInput, KoboshiError
 from koboshi.events import JobBegan, WorkerReady
-from koboshi.exits import run_and_exit
+from koboshi.exits import STOP, run_and_exit
 from koboshi.ledger import steps
 from koboshi.settings import Settings, load_settings, required
 
@@ -127,7 +127,7 @@ def main(
     here: Annotated[bool, typer.Option(help="On the stack of this project that runs already.")] = False,
     results: Annotated[Path, typer.Option(help="Where the figures go.")] = bars.RESULTS,
 ) -> None:
-    """Inject, compare, report; exit 1 on any difference."""
+    """Inject, compare, report; exit 65 on any difference."""
     seed = seed or random.SystemRandom().randrange(1, 1_000_000)
     plans = draw(seed, faults, a_run, known(kit, kits(), "kit"), known(kind, SHARES, "kind of fault"))
     say(f"seed {seed}: {faults} faults over {len(plans)} trainings; `--seed {seed}` replays the schedule")
@@ -141,7 +141,7 @@ def main(
     raw = [dataclasses.asdict(one) for one in nemesis.struck]
     told = {"seed": seed, "runs": dict(nemesis.runs), "differing": nemesis.differing}
     say(f"the figures are in {bars.save('nemesis', results, listed, PROJECT, **told, raw=raw)}")
-    sys.exit(1 if bars.missed(listed) else 0)
+    sys.exit(STOP if bars.missed(listed) else 0)
 
 
 def known(chosen: list[str] | None, there: Mapping[str, object], what: str) -> list[str]:

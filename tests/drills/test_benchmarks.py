@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from koboshi.exits import STOP
 from tests.support.running_stack import RunningStack
 
 pytestmark = [pytest.mark.stack, pytest.mark.drills]
@@ -34,7 +35,7 @@ def test_a_training_that_forgets_is_told_apart(stack_of: StackOf, tmp_path: Path
     few = ["--seed", "3", "--faults", "2", "--kit", "folds", "--kind", "kill worker", "--results", str(tmp_path)]
     stack, forgetful = stack_of("ray"), {"KOBOSHI_DRILLS__JOB": "tests/drills/forgetful_job.py"}
     command = [sys.executable, "-m", "benchmarks.nemesis", "--here", *few]
-    assert stack.call(*command, timeout_s=400, check=False, **forgetful).returncode == 1
+    assert stack.call(*command, timeout_s=400, check=False, **forgetful).returncode == STOP
     (told,) = json.loads((tmp_path / "nemesis.json").read_text())["differing"]
     assert "differ from the undisturbed run's" in told
 

@@ -12,6 +12,7 @@ from mlflow.entities import Run
 from koboshi.drills.run import perform
 from koboshi.drills.tracking.tracker_killed import DRILL
 from koboshi.registry import mlflow_runs
+from koboshi.registry.mlflow_lookup import KEY_TAG
 from tests.support.drill_reports import finding, refuted_only_by
 from tests.support.running_stack import RunningStack
 from tests.support.tiny_champion import tiny_champion
@@ -25,9 +26,12 @@ def served(stack_of: Callable[..., RunningStack]) -> Iterator[RunningStack]:
         yield running
 
 
-def made_without_looking(client: MlflowClient, experiment: str, tags: Any, started_s: float | None = None) -> Run:
-    """What `the_run` would be if it made a run each time."""
-    return client.get_run(client.create_run(experiment, round((started_s or time.time()) * 1000), tags).info.run_id)
+def made_without_looking(
+    client: MlflowClient, experiment: str, key: str, _facts: Any, started_s: float | None = None
+) -> Run:
+    """What `the_training` would be if it made a run each time."""
+    started_ms = round((started_s or time.time()) * 1000)
+    return client.get_run(client.create_run(experiment, started_ms, tags={KEY_TAG: key}).info.run_id)
 
 
 def test_a_delivery_that_does_not_look_first_leaves_a_ghost(
@@ -39,7 +43,7 @@ def test_a_delivery_that_does_not_look_first_leaves_a_ghost(
     """
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     monkeypatch.syspath_prepend(served.project)
-    monkeypatch.setattr(mlflow_runs, "the_run", made_without_looking)
+    monkeypatch.setattr(mlflow_runs, "the_training", made_without_looking)
     report, _ = perform(DRILL, served.settings, lambda _: None)
     refuted = refuted_only_by(report, "one_run_each_and_no_ghost")
     assert re.match("[2-9] parent runs for one training", refuted)
