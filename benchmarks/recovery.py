@@ -146,7 +146,7 @@ def main(
     here: Annotated[bool, typer.Option(help="On the stack of this project that runs already.")] = False,
     results: Annotated[Path, typer.Option(help="Where the figures go.")] = bars.RESULTS,
 ) -> None:
-    """Measure, show the table, keep the figures; exit 65 when a bar is missed (with --quick: when the model differs)."""
+    """Measure, show the table, keep the figures; exit 65 for a missed bar (with --quick: a differing model)."""
     plan = Rounds(1, 1, 1, seed, others=False) if quick else Rounds(rounds, kills, peer_kills, seed)
     peers = PEERS[-1:] if quick else PEERS
     if here:

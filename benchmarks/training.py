@@ -184,7 +184,7 @@ def main(
     here: Annotated[bool, typer.Option(help="On the stack of this project that runs already.")] = False,
     results: Annotated[Path, typer.Option(help="Where the figures go.")] = bars.RESULTS,
 ) -> None:
-    """Measure, show the table, keep the figures; exit 65 when a bar is missed (with --quick: when the model differs)."""
+    """Measure, show the table, keep the figures; exit 65 for a missed bar (with --quick: a differing model)."""
     plan = (1, 3, CROWD[:1], seed) if quick else (rounds, steps, CROWD, seed)
     if here:
         found = measured(load_settings(PROJECT), *plan)

@@ -18,6 +18,7 @@ from benchmarks import bars
 from benchmarks.bars import Bar
 from benchmarks.detector.curve import Point, point
 from benchmarks.detector.recording import intervals, record
+from koboshi.exits import STOP
 from koboshi.heartbeat import Rhythm
 
 PROJECT = Path(__file__).parents[2]
