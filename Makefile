@@ -90,9 +90,8 @@ clean: stop ## Stop the stack and remove everything that was made, also outside 
 	@rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	@# What `make setup` has told DVC of this clone's page goes, what a person has told it stays.
-	@if git config -f .dvc/config.local plots.html_template 2>/dev/null | grep -q koboshi/dvc-plots.html; then \
-	  git config -f .dvc/config.local --unset plots.html_template; \
-	  git config -f .dvc/config.local --list | grep -q . || rm .dvc/config.local; fi
+	@if [ -f .dvc/config.local ]; then sed -i '/html_template = .*koboshi\/dvc-plots.html/d' .dvc/config.local; \
+	  grep -q = .dvc/config.local || rm .dvc/config.local; fi
 
 tools: ## Install the system tools that some tests use (Debian, as root)
 	@if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
